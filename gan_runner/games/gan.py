@@ -1,0 +1,134 @@
+"""The adversarial game (Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1).
+
+The discriminator sees real data and fakes made without a graph; the generator sees its fakes through the
+discriminator. Which of the two descends what is said by the terms of the players, in `conf/game/gan.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.losses import Scores
+from gan_runner.models.latents import Latent
+from gan_runner.turn import Batch, Turn, lazy
+
+
+class GANTurn(Turn):
+    """Real data, noise, fakes, features and scores of one move."""
+
+    shown = ("real_scores", "fake_scores")
+
+    def __init__(
+        self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent
+    ):
+        super().__init__(networks, owned, batch)
+        self.latent = latent
+
+    @lazy
+    def real(self) -> Tensor:
+        """Data (n, *shape)."""
+        return self.batch["data"]
+
+    @lazy
+    def noise(self) -> Tensor:
+        """Latent draws (n, latent_dim), on the device of the data."""
+        return self.latent(len(self.real), self.real.device)
+
+    @lazy
+    def fake(self) -> Tensor:
+        """Generated data (n, *shape), with a graph only in the generator's own turn."""
+        with self.recording("generator"):
+            return self.networks["generator"](self.noise)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The discriminator's features of `x`: (n, num_features)."""
+        return self.networks["discriminator"].features(x)  # type: ignore[operator]
+
+    def score(self, features: Tensor) -> Tensor:
+        """The discriminator's scores (n,) of features: logits, or a critic's values."""
+        return self.networks["discriminator"].score(features)  # type: ignore[operator]
+
+    def critic(self, x: Tensor) -> Tensor:
+        """The discriminator's scores (n,) of data `x`."""
+        return self.score(self.features(x))
+
+    @lazy
+    def real_features(self) -> Tensor:
+        """Features of the data: (n, num_features)."""
+        with self.recording("discriminator"):
+            return self.features(self.real)
+
+    @lazy
+    def fake_features(self) -> Tensor:
+        """Features of the fakes: (n, num_features)."""
+        with self.recording("discriminator", "generator"):
+            return self.features(self.fake)
+
+    @lazy
+    def real_scores(self) -> Tensor:
+        """Scores (n,) of the data."""
+        with self.recording("discriminator"):
+            return self.score(self.real_features)
+
+    @lazy
+    def fake_scores(self) -> Tensor:
+        """Scores (n,) of the fakes."""
+        with self.recording("discriminator", "generator"):
+            return self.score(self.fake_features)
+
+    @lazy
+    def scores(self) -> Scores:
+        """Both, for a loss, which computes what it reads."""
+        return TurnScores(self)
+
+
+class TurnScores:
+    """The scores of a turn, each computed when a loss reads it."""
+
+    def __init__(self, turn: GANTurn):
+        self.turn = turn
+
+    @property
+    def real(self) -> Tensor:
+        """Scores (n,) of the data."""
+        return self.turn.real_scores
+
+    @property
+    def fake(self) -> Tensor:
+        """Scores (n,) of the fakes."""
+        return self.turn.fake_scores
+
+
+@dataclass(frozen=True)
+class GAN:
+    """Generator against discriminator.
+
+    Args:
+        latent: the prior p(z) that the generator is fed from.
+    """
+
+    latent: Latent
+
+    def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> GANTurn:
+        """What the player that owns `owned` sees of this batch."""
+        return GANTurn(networks, owned, batch, self.latent)
+
+    def prepare(self, networks: Mapping[str, nn.Module], data: Tensor) -> None:
+        """Initialise from data (n, *shape) what depends on it: reference batches, output biases."""
+        noise = self.latent(len(data), data.device)
+        for name, inputs in {"generator": noise, "discriminator": data}.items():
+            networks[name].prepare(inputs, data)  # type: ignore[operator]
+
+    @torch.no_grad()
+    def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
+        """Generated data (n, *shape) for given latents (n, latent_dim)."""
+        return networks["generator"](noise)
+
+    @torch.no_grad()
+    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
+        """The critic's scores (n,) of any points (n, *shape), for its surface on 2-D data."""
+        return networks["discriminator"](x)

@@ -1,0 +1,39 @@
+"""Priors p(z) over a generator's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Latent(Protocol):
+    """Something that draws (n, dim) latents on a device, from a generator of random numbers if one is given."""
+
+    dim: int
+
+    def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Normal:
+    """z ~ N(0, I)."""
+
+    dim: int
+
+    def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
+        return torch.randn(n, self.dim, device=device, generator=rng)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """z ~ U(low, high), independently in each dimension."""
+
+    dim: int
+    low: float = -1.0
+    high: float = 1.0
+
+    def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
+        return self.low + (self.high - self.low) * torch.rand(n, self.dim, device=device, generator=rng)

@@ -1,0 +1,73 @@
+"""A turn is what a player sees when it moves: each quantity is computed only when asked for, and once.
+
+A loss that does not look at the real scores never pays for them, and a new method that needs a new quantity
+adds a property to a turn instead of an argument to every loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, overload
+
+import torch
+from torch import Tensor, nn
+
+Batch = Mapping[str, Tensor]
+"""What a dataset yields: `data` (n, *shape), and where it has them `label` (n,) or (n, attributes)."""
+
+Value = TypeVar("Value")
+
+
+class lazy(Generic[Value]):  # noqa: N801  (it reads as a decorator)
+    """A property that is computed on first use and kept in the instance.
+
+    Unlike `functools.cached_property` it takes no lock on any Python, so `torch.compile` traces it.
+    """
+
+    def __init__(self, compute: Callable[[Any], Value]):
+        self.compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> lazy[Value]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> Value: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.name] = self.compute(instance)
+        return value
+
+
+class Turn:
+    """What every game's turn has: the networks, the batch, and which of the networks the player may change.
+
+    Args:
+        networks: all networks of the game by name.
+        owned: names of the networks that the moving player descends.
+        batch: the data of this move, on the device.
+    """
+
+    shown: tuple[str, ...] = ()
+    """Names of the quantities whose batch mean is logged if a term asked for them."""
+
+    def __init__(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch):
+        self.networks = networks
+        self.owned = owned
+        self.batch = batch
+
+    def recording(self, *names: str) -> torch.set_grad_enabled:
+        """Record gradients only if the player owns one of the named networks."""
+        return torch.set_grad_enabled(any(name in self.owned for name in names))
+
+    @lazy
+    def parameters(self) -> list[Tensor]:
+        """The parameters that the moving player descends."""
+        return [p for name in self.owned for p in self.networks[name].parameters()]
+
+    def report(self) -> dict[str, Tensor]:
+        """Batch means of the quantities in `shown` that this turn happened to compute: they cost nothing more."""
+        return {name: getattr(self, name).detach().mean() for name in self.shown if name in self.__dict__}
