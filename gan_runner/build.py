@@ -1,0 +1,197 @@
+"""From a checked configuration to networks and players. No file is read here and nothing is written."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from gan_runner.config import ConfigError, build, did_you_mean
+from gan_runner.datasets import Dataset
+from gan_runner.players import Game, Player
+from gan_runner.requirements import check_requirements
+
+
+@dataclass
+class Parts:
+    """What plays.
+
+    Attributes:
+        dataset: the recipe for the data.
+        game: who sees what.
+        networks: all networks, by name.
+        players: in the order in which they move.
+        device: where everything lives.
+    """
+
+    dataset: Dataset
+    game: Game
+    networks: nn.ModuleDict
+    players: list[Player]
+    device: torch.device
+
+    def sampling_networks(self) -> dict[str, nn.Module]:
+        """The networks that samples are drawn from: averaged ones where a player keeps averages."""
+        networks: dict[str, nn.Module] = dict(self.networks.items())
+        for player in self.players:
+            for constraint in player.constraints.values():
+                networks.update(dict(getattr(constraint, "averages", {}).items()))
+        return networks
+
+    @torch.no_grad()
+    def sample(self, noise: Tensor, chunk: int = 512) -> Tensor:
+        """Samples (n, *shape) for latents (n, latent_dim), networks in evaluation mode, a chunk at a time."""
+        networks = self.sampling_networks()
+        with evaluating(networks):
+            return torch.cat([self.game.sample(networks, part) for part in noise.split(chunk)])
+
+    @torch.no_grad()
+    def criticise(self, x: Tensor) -> Tensor:
+        """The critic's scores (n,) of points (n, *shape), in evaluation mode."""
+        with evaluating(self.networks):
+            return self.game.criticise(self.networks, x)
+
+    def noise(self, n: int, seed: int) -> Tensor:
+        """The same n latents (n, latent_dim) for the same seed, whatever the device."""
+        generator = torch.Generator().manual_seed(seed)
+        return self.game.latent(n, torch.device("cpu"), generator).to(self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is trained, for a checkpoint."""
+        return {
+            "networks": self.networks.state_dict(),
+            "players": {player.name: player.state_dict() for player in self.players},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.networks.load_state_dict(state["networks"])
+        for player in self.players:
+            player.load_state_dict(state["players"][player.name])
+
+
+class evaluating:  # noqa: N801  (a context, read as a verb)
+    """Networks in evaluation mode, and afterwards each module in the mode it was in."""
+
+    def __init__(self, networks: Mapping[str, nn.Module] | nn.ModuleDict):
+        self.modules = [module for network in networks.values() for module in network.modules()]
+
+    def __enter__(self) -> None:
+        self.training = [module.training for module in self.modules]
+        for module in self.modules:
+            module.training = False
+
+    def __exit__(self, *exception: object) -> None:
+        for module, training in zip(self.modules, self.training):
+            module.training = training
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the first GPU if there is one.
+
+    Raises:
+        ConfigError: if the device is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0]
+        raise ConfigError(f"trainer.device={name} cannot be used ({reason}); choose auto or cpu") from error
+    return device
+
+
+def build_parts(config: DictConfig) -> Parts:
+    """Everything that plays, freshly initialised from `seed`.
+
+    Raises:
+        ConfigError: a part refuses its options, or does not go with another.
+    """
+    device = choose_device(config.trainer.device)
+    dataset = build("dataset", config.dataset)
+    torch.manual_seed(config.seed)
+    game = build("game", config.game)
+    names = {name: None for player in config.players.values() for name in player.networks}
+    for name in names:
+        if name not in config.model:
+            raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
+    networks = nn.ModuleDict({name: build(f"model.{name}", config.model[name]) for name in names}).to(device)
+    players = [build_player(name, config, game, networks) for name in config.players]
+    return Parts(dataset, game, networks, players, device)
+
+
+def build_player(name: str, config: DictConfig, game: Game, networks: nn.ModuleDict) -> Player:
+    """A player from its part of the configuration; its optimizer is a diff over the shared one."""
+    player = config.players[name]
+    key = f"players.{name}"
+    if player.updates < 1:
+        raise ConfigError(f"{key}.updates={player.updates} must be at least 1")
+    for term in {*player.terms, *player.weights}:
+        if term not in player.terms or term not in player.weights:
+            raise ConfigError(f"{key}: the term {term} needs both {key}.terms.{term} and {key}.weights.{term}")
+    owned = {network: networks[network] for network in player.networks}
+    parameters = [p for network in owned.values() for p in network.parameters()]
+    optimizer = build("optimizer", OmegaConf.merge(config.optimizer, player.optimizer), params=parameters)
+    schedule = OmegaConf.merge(config.scheduler, player.scheduler)
+    return Player(
+        name=name,
+        game=game,
+        networks=dict(networks.items()),
+        owned=tuple(player.networks),
+        terms={term: build_part(f"{key}.terms.{term}", node, owned) for term, node in player.terms.items()},
+        weights=dict(player.weights),
+        optimizer=optimizer,
+        scheduler=build("scheduler", schedule, optimizer=optimizer),
+        constraints={
+            constraint: build_part(f"{key}.constraints.{constraint}", node, owned)
+            for constraint, node in player.constraints.items()
+        },
+        updates=player.updates,
+        fresh_batches=player.fresh_batches,
+    )
+
+
+def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module]) -> Any:
+    """A term or a constraint: a function with its knobs, or, if it remembers something, built on the networks."""
+    part = build(key, node)
+    name = key.rpartition(".")[2]
+    try:
+        check_requirements(part, networks)
+        if isinstance(part, partial) and inspect.isclass(part.func):
+            part = part(networks)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    device = next(next(iter(networks.values())).parameters()).device
+    return part.to(device) if isinstance(part, nn.Module) else part
+
+
+def check_unused(config: DictConfig) -> None:
+    """Refuse keys that nothing reads: knobs of regularizers, networks that no player owns.
+
+    Args:
+        config: unresolved, so that it shows who reads what.
+
+    Raises:
+        ConfigError: naming the key and the nearest one that is read.
+    """
+    read = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(config, resolve=False)))
+    owned = {f"model.{network}" for player in config.players.values() for network in player.networks}
+    knobs = {
+        f"regularizer.{name}.{knob}": name
+        for name, knobs in config.regularizer.items()
+        for knob in (knobs if isinstance(knobs, DictConfig) else [""])
+    }
+    for key in [*knobs, *(f"model.{name}" for name in config.model)]:
+        if not any(key == used or used.startswith(f"{key}.") for used in read | owned):
+            family = key.rpartition(".")[0]
+            siblings = [used for used in read | owned if used.startswith(f"{family}.")]
+            raise ConfigError(f"{key} is read by nothing{did_you_mean(key, siblings)}")

@@ -1,0 +1,324 @@
+"""Configuration: its schema, what may be constructed, and one clear line for whatever is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+from hydra.core.config_store import ConfigStore
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+CONF = next(
+    path
+    for path in (Path(__file__).parent / "conf", Path(__file__).parent.parent / "conf")
+    if (path / "config.yaml").is_file()
+)
+"""Where the YAML lives: inside the package when installed from a wheel, beside it in a checkout."""
+
+ROOMS = ("losses", "terms", "constraints", "games", "models", "datasets", "metrics", "observers")
+TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvision.datasets.")
+"""What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
+
+DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
+
+
+class ConfigError(Exception):
+    """A configuration that cannot work: one line that says what, why and what to do."""
+
+
+@dataclass
+class Trainer:
+    """How long, how much at a time, on what, and how often something is looked at."""
+
+    steps: int = 2000
+    batch_size: int = 64
+    device: str = "auto"
+    compile: bool = False
+    precision: str = "fp32"
+    log_every: int = 50
+    sample_every: int = 500
+    evaluate_every: int = 500
+    checkpoint_every: int = 500
+
+    def check(self) -> None:
+        """Raise ConfigError for numbers out of range."""
+        for name in ("steps", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1")
+        for name in ("log_every", "sample_every", "evaluate_every", "checkpoint_every"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"trainer.{name}={getattr(self, name)} is negative; choose 0 for never")
+        if self.precision != "fp32":
+            raise ConfigError(f"trainer.precision={self.precision} is not known; choose fp32")
+
+
+@dataclass
+class Logger:
+    """Weights & Biases."""
+
+    mode: str | None = None
+    project: str = "gan-runner"
+    entity: str | None = None
+    group: str | None = None
+    name: str | None = None
+    tags: list[str] = field(default_factory=list)
+    artifacts: str = "none"
+
+    def check(self) -> None:
+        """Raise ConfigError for choices that do not exist."""
+        choose("logger.mode", self.mode, (None, "online", "offline", "disabled"))
+        choose("logger.artifacts", self.artifacts, ("none", "last", "best"))
+
+
+@dataclass
+class Objective:
+    """Which metric makes one checkpoint better than another, and is returned to a sweeper."""
+
+    metric: str = "sliced_wasserstein"
+    direction: str = "minimize"
+
+    def check(self) -> None:
+        """Raise ConfigError for choices that do not exist."""
+        choose("objective.direction", self.direction, ("minimize", "maximize"))
+
+
+@dataclass
+class PlayerConfig:
+    """A player: see `gan_runner.players.Player`. Its optimizer and scheduler are diffs over the shared ones."""
+
+    networks: list[str] = field(default_factory=list)
+    updates: int = 1
+    fresh_batches: bool = True
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] = field(default_factory=dict)
+    terms: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, float] = field(default_factory=dict)
+    constraints: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Config:
+    """The whole. Groups fill the parts that are constructor calls."""
+
+    seed: int = 0
+    resume: str | None = None
+    trusted: list[str] = field(default_factory=list)
+    trainer: Trainer = field(default_factory=Trainer)
+    logger: Logger = field(default_factory=Logger)
+    objective: Objective = field(default_factory=Objective)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    game: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
+    regularizer: dict[str, Any] = field(default_factory=dict)
+    metric: dict[str, Any] = field(default_factory=dict)
+    observer: dict[str, Any] = field(default_factory=dict)
+    players: dict[str, PlayerConfig] = field(default_factory=dict)
+
+
+def register() -> None:
+    """Tell Hydra the schema and the resolvers of `conf/`."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: resume or fresh, replace=True)
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """The nearest choice as a question, else all of them; empty if there are none."""
+    choices = sorted(map(str, choices))
+    near = difflib.get_close_matches(word, choices, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; choose from {', '.join(choices)}" if choices else ""
+
+
+def choose(key: str, value: Any, choices: Iterable[Any]) -> None:
+    """Raise ConfigError if a value is not among its choices."""
+    choices = list(choices)
+    if value not in choices:
+        names = ["null" if choice is None else str(choice) for choice in choices]
+        raise ConfigError(f"{key}={value} is not known{did_you_mean(str(value), names)}")
+
+
+def resolve(config: DictConfig) -> DictConfig:
+    """A copy with every interpolation replaced by its value, checked from end to end before anything is built.
+
+    Raises:
+        ConfigError: unknown or mistyped options, values out of range, targets that are not trusted.
+    """
+    config = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
+    try:
+        resolved = OmegaConf.merge(OmegaConf.structured(Config), config)
+        OmegaConf.resolve(resolved)
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain_value(error, config)) from error
+    assert isinstance(resolved, DictConfig)
+    for part, schema in (("trainer", Trainer), ("logger", Logger), ("objective", Objective)):
+        typing.cast(Any, schema)(**resolved[part]).check()
+    for key, node in constructor_calls(resolved):
+        check_call(key, node, config)
+    return resolved
+
+
+def explain_value(error: OmegaConfBaseException, config: DictConfig) -> str:
+    """OmegaConf's error in one line, with the key that the user can set."""
+    key = source_of(config, str(error.full_key or ""))
+    what = str(error).split("\n", 1)[0]
+    return f"{key}: {what}" if key else what
+
+
+def source_of(config: DictConfig, key: str) -> str:
+    """The key that a value comes from: the end of a chain of plain interpolations that starts at `key`."""
+    seen = {key}
+    while True:
+        node: Any = config
+        for name in key.replace("[", ".").replace("]", "").split("."):
+            if not isinstance(node, DictConfig | ListConfig):
+                return key
+            index: Any = int(name) if isinstance(node, ListConfig) and name.isdigit() else name
+            child = node._get_node(index) if name else None
+            if child is None:
+                return key
+            node = child
+        raw = node._value() if hasattr(node, "_value") else None
+        if not (isinstance(raw, str) and raw.startswith("${") and raw.count("${") == 1 and ":" not in raw):
+            return key
+        key = raw[2:-1]
+        if key in seen:
+            return key
+        seen.add(key)
+
+
+def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
+    """Every node with a `_target_`, innermost last, with its key."""
+    if isinstance(node, DictConfig):
+        if "_target_" in node:
+            yield key, node
+        for name in node:
+            yield from constructor_calls(node[name], f"{key}.{name}".lstrip("."))
+    elif isinstance(node, ListConfig):
+        for index, item in enumerate(node):
+            yield from constructor_calls(item, f"{key}[{index}]")
+
+
+def locate(target: Any, trusted: Iterable[str], key: str = "_target_") -> Callable[..., Any]:
+    """The class or function that a trusted `_target_` names.
+
+    A name may not climb out of its package through what a module happens to import: where the object was
+    defined must be trusted too.
+
+    Raises:
+        ConfigError: if it is not trusted, or not there.
+    """
+    prefixes = (*TRUSTED, *(f"{prefix.rstrip('.')}." for prefix in trusted))
+    if not isinstance(target, str) or not f"{target}.".startswith(prefixes):
+        raise ConfigError(
+            f"{key}._target_={target} is outside the allow-list, and a target is code that would run; "
+            "if you trust its package, add trusted=[package]"
+        )
+    path, _, name = target.rpartition(".")
+    try:
+        module = importlib.import_module(path)
+    except ImportError as error:
+        raise ConfigError(f"{key}._target_={target} cannot be imported: {error}") from error
+    found = getattr(module, name, None)
+    if found is None or not callable(found):
+        names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise ConfigError(f"{key}._target_={target}: {path} has no {name}{did_you_mean(name, names)}")
+    if not f"{getattr(found, '__module__', '')}.".startswith(prefixes):
+        raise ConfigError(
+            f"{key}._target_={target} leads to {getattr(found, '__module__', '?')}, outside the allow-list"
+        )
+    return found
+
+
+def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
+    """Check a constructor call's options by the signature of what it calls, and bring them to its types.
+
+    Raises:
+        ConfigError: for an option that it does not take, or a value of the wrong type.
+    """
+    target = locate(node["_target_"], config.get("trusted", []), key)
+    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    parameters = inspect.signature(target).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    hints = typing.get_type_hints(function)
+    for name in [name for name in node if name not in DIRECTIVES]:
+        option = f"{key}.{name}"
+        source = source_of(config, option)
+        if name not in parameters:
+            origin = f"{source} sets {option}, but" if source != option else f"{option}:"
+            raise ConfigError(
+                f"{origin} {target.__name__} takes no such option{advice(key, str(name), source, parameters)}"
+            )
+        value = node[name]
+        if name in hints and not any(True for _ in constructor_calls(value)):
+            node[name] = conform(source, value, hints[name])
+
+
+def advice(key: str, name: str, source: str, parameters: Mapping[str, Any]) -> str:
+    """What to do about an option that a part does not take.
+
+    A user who typed it probably misspelt it. If a regularizer's diff set it, the part is the wrong one: name
+    those of its group that take the option.
+    """
+    regularizer = source.split(".")[1] if source.startswith("regularizer.") else None
+    if regularizer is None:
+        return did_you_mean(name, [p for p in parameters if p != "self"])
+    able = []
+    for path in sorted((CONF / key).glob("*.yaml")):
+        part = OmegaConf.select(OmegaConf.load(path), f"{key}._target_") or OmegaConf.load(path).get("_target_")
+        if part and name in inspect.signature(locate(part, [])).parameters:
+            able.append(path.stem)
+    return f"; leave out regularizer={regularizer}" + (f" or choose {key}={' | '.join(able)}" if able else "")
+
+
+def conform(key: str, value: Any, hint: Any) -> Any:
+    """A plain value as the annotated type wants it (`[0, 0.9]` as floats).
+
+    Raises:
+        ConfigError: if it cannot be one.
+    """
+    plain = OmegaConf.to_container(value) if isinstance(value, DictConfig | ListConfig) else value
+    try:
+        adapter = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True})
+    except pydantic.PydanticUserError:  # the type brings a configuration of its own (a TypedDict)
+        adapter = pydantic.TypeAdapter(hint)
+    try:
+        fitting = adapter.validate_python(plain)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([key, *(str(part) for part in first["loc"] if isinstance(part, int))])
+        raise ConfigError(f"{where}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
+    except pydantic.PydanticSchemaGenerationError:
+        return value
+    return list(fitting) if isinstance(fitting, tuple) else fitting
+
+
+def build(key: str, node: Any, **arguments: Any) -> Any:
+    """Construct what a checked node describes.
+
+    Raises:
+        ConfigError: if the part itself refuses its options (a ValueError of its constructor).
+    """
+    try:
+        return instantiate(node, _convert_="all", **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError | TypeError):
+            raise ConfigError(f"{key}: {error.__cause__}") from error
+        raise
+
+
+Direction = Literal["minimize", "maximize"]

@@ -1,0 +1,30 @@
+"""Every weight in a box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+
+class WeightClipping(nn.Module):
+    """w ← clip(w, −bound, bound) after every update (Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1).
+
+    Args:
+        networks: the player's networks, all of whose parameters are clipped.
+        bound: c of the paper.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], bound: float = 0.01):
+        super().__init__()
+        if bound <= 0:
+            raise ValueError(f"the bound of weight clipping must be positive, not {bound}")
+        self.bound = bound
+        self.clipped = [p for network in networks.values() for p in network.parameters()]
+
+    @torch.no_grad()
+    def forward(self) -> None:
+        """Clip in place."""
+        torch._foreach_clamp_min_(self.clipped, -self.bound)
+        torch._foreach_clamp_max_(self.clipped, self.bound)

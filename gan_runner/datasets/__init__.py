@@ -1,0 +1,26 @@
+"""Data: what is real.
+
+A dataset knows the `shape` of a sample and whether samples are `bounded` in [−1, 1] before any file is read;
+`load` reads the files. Afterwards `batches` yields batches on a device, each a function of the seed and its
+number alone, so that a resumed run sees the same data as one that was never stopped.
+"""
+
+from gan_runner.datasets.base import Batches, Data, Dataset
+from gan_runner.datasets.digits import Digits
+from gan_runner.datasets.folder import ImageFolder
+from gan_runner.datasets.toy import Density, GaussianMixture, Grid, Ring, SwissRoll
+from gan_runner.datasets.torchvision import TorchvisionImages
+
+__all__ = [
+    "Batches",
+    "Data",
+    "Dataset",
+    "Density",
+    "Digits",
+    "GaussianMixture",
+    "Grid",
+    "ImageFolder",
+    "Ring",
+    "SwissRoll",
+    "TorchvisionImages",
+]

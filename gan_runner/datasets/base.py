@@ -1,0 +1,110 @@
+"""What a dataset is, and the order in which it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gan_runner.turn import Batch
+
+
+class Data(Protocol):
+    """Data at hand: it can be drawn from."""
+
+    def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
+        """Batches from number `start` on, without end: `data` (size, *shape) float32 on the device, `label`."""
+
+    def real(self, n: int) -> Tensor:
+        """A fixed choice of n samples (n, *shape), on the device, to compare generated ones with."""
+
+    def describe(self) -> str:
+        """How much of what, and where it is held."""
+
+
+class Dataset(Protocol):
+    """A recipe for data: known before any file is read."""
+
+    shape: tuple[int, ...]
+    bounded: bool
+
+    def load(self, device: torch.device, batch_size: int) -> Data:
+        """Read the files.
+
+        Raises:
+            DataError: if they are missing or broken, saying where they were looked for and what to do.
+        """
+
+
+class DataError(Exception):
+    """Data is missing or broken: one line that says where, what and what to do."""
+
+
+class Batches:
+    """An endless iterator over the batches of some data, which knows how many it has given out.
+
+    Args:
+        data: where they come from.
+        size: samples a batch.
+        seed: fixes the order.
+        drawn: how many batches were given out before, in a run that goes on.
+    """
+
+    def __init__(self, data: Data, size: int, seed: int, drawn: int = 0):
+        self.size = size
+        self.drawn = drawn
+        self.stream = data.stream(drawn, size, seed)
+
+    def __iter__(self) -> Batches:
+        return self
+
+    def __next__(self) -> Batch:
+        self.drawn += 1
+        return next(self.stream)
+
+
+def mix(seed: int, number: int) -> int:
+    """A seed for item `number` of a stream: distinct streams and numbers give distinct 63-bit seeds (splitmix64)."""
+    state = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & (2**64 - 1)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = ((state ^ (state >> shift)) * factor) & (2**64 - 1)
+    return (state ^ (state >> 31)) >> 1
+
+
+def rng(seed: int, number: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Random numbers for item `number` of a stream."""
+    return torch.Generator(device).manual_seed(mix(seed, number))
+
+
+class Order:
+    """Which samples are in batch `number`: epochs of fresh permutations, one after the other.
+
+    Batches run over the ends of epochs, so every batch is full, however few samples there are.
+
+    Args:
+        length: how many samples there are.
+        seed: fixes the permutations.
+    """
+
+    def __init__(self, length: int, seed: int):
+        self.length = length
+        self.seed = seed
+        self.epoch = -1
+        self.permutation = torch.empty(0, dtype=torch.long)
+
+    def indices(self, number: int, size: int) -> Tensor:
+        """The indices (size,) of batch `number`."""
+        position, end = number * size, (number + 1) * size
+        parts = []
+        while position < end:
+            epoch, offset = divmod(position, self.length)
+            if epoch != self.epoch:
+                self.epoch, self.permutation = epoch, torch.randperm(
+                    self.length, generator=rng(self.seed, epoch)
+                )
+            part = self.permutation[offset : offset + end - position]
+            parts.append(part)
+            position += len(part)
+        return torch.cat(parts)

@@ -1,0 +1,66 @@
+"""The original game: the discriminator is a probabilistic classifier (Goodfellow et al. 2014, arXiv:1406.2661)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+
+from gan_runner.losses.base import Identifies, Scores
+
+
+@dataclass(frozen=True)
+class Bernoulli:
+    """The discriminator's half: cross-entropy of a classifier whose logits are the scores.
+
+    Targets other than 1 and 0 smooth the labels (Salimans et al. 2016, arXiv:1606.03498, Section 3.4): with
+    real target α and fake target β the optimal discriminator is D(x) = (α p(x) + β q(x)) / (p(x) + q(x)).
+    """
+
+    identifies: ClassVar[Identifies] = "ratio"
+
+    real_target: float = 1.0
+    fake_target: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fake_target < self.real_target <= 1:
+            raise ValueError(
+                f"targets are probabilities with fake_target < real_target, not {self.fake_target} and {self.real_target}"
+            )
+
+    def discriminator(self, scores: Scores) -> Tensor:
+        """−E_p[log D] − E_q[log(1 − D)], D = σ(score), with the targets as soft labels."""
+        real, fake = scores.real, scores.fake
+        return binary_cross_entropy_with_logits(
+            real, torch.full_like(real, self.real_target)
+        ) + binary_cross_entropy_with_logits(fake, torch.full_like(fake, self.fake_target))
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """log p/q = log(D − β) − log(α − D), where D = σ(score): the score itself for hard labels."""
+        if (self.real_target, self.fake_target) == (1.0, 0.0):
+            return score
+        probability = score.sigmoid()
+        return (probability - self.fake_target).clamp(min=0).log() - (self.real_target - probability).clamp(
+            min=0
+        ).log()
+
+
+@dataclass(frozen=True)
+class Minimax(Bernoulli):
+    """The zero-sum game of Eq. 1: the generator descends E_q[log(1 − D)], which saturates where D is sure."""
+
+    def generator(self, scores: Scores) -> Tensor:
+        """E_q[log(1 − D)]."""
+        return -softplus(scores.fake).mean()
+
+
+@dataclass(frozen=True)
+class NonSaturating(Bernoulli):
+    """The game of Section 3: the generator descends −E_q[log D], whose gradient is strong where D is sure."""
+
+    def generator(self, scores: Scores) -> Tensor:
+        """−E_q[log D]."""
+        return softplus(-scores.fake).mean()

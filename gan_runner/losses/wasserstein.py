@@ -1,0 +1,28 @@
+"""The Wasserstein game: the discriminator is a critic, a potential whose mean difference bounds W₁."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gan_runner.losses.base import Identifies, Scores
+
+
+@dataclass(frozen=True)
+class Wasserstein:
+    """Wasserstein GAN (Arjovsky et al. 2017, arXiv:1701.07875, Eq. 2 and Algorithm 1).
+
+    Means something only for a critic kept Lipschitz: clipped, gradient-penalised or spectrally normalised.
+    """
+
+    identifies: ClassVar[Identifies] = "potential"
+
+    def discriminator(self, scores: Scores) -> Tensor:
+        """E_q[D] − E_p[D]: minus the estimate of W₁ (times the Lipschitz constant)."""
+        return scores.fake.mean() - scores.real.mean()
+
+    def generator(self, scores: Scores) -> Tensor:
+        """−E_q[D]."""
+        return -scores.fake.mean()

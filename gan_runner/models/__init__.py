@@ -1,0 +1,1 @@
+"""Networks: a generator and a discriminator each, with the same knobs."""

@@ -1,0 +1,124 @@
+"""Deep convolutional GAN (Radford et al. 2016, arXiv:1511.06434), by its five guidelines.
+
+Strided and transposed convolutions in place of pooling; batch norm in both networks, but not at the generator's
+output or the discriminator's input; no fully connected hidden layers; ReLU in the generator with tanh at its
+output; leaky ReLU in the discriminator. Weights start at N(0, 0.02²).
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from gan_runner.models.layers import Norm, WeightNorm
+from gan_runner.models.networks import Discriminator, Generator, MinibatchKnobs, elements
+
+
+def resolutions(shape: tuple[int, ...]) -> list[int]:
+    """The sides of the feature maps from coarse to fine: [4, 8, 16] for 16 px, [7, 14, 28] for 28 px.
+
+    Raises:
+        ValueError: if the data are not square images whose side halves down to between 4 and 7.
+    """
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ValueError(
+            f"a convolutional network needs square images, and this data has shape {list(shape)}; "
+            "choose model=mlp or maxout, or a dataset of images"
+        )
+    sides = [shape[1]]
+    while sides[0] % 2 == 0 and sides[0] >= 8:
+        sides.insert(0, sides[0] // 2)
+    if not 4 <= sides[0] <= 7 or len(sides) == 1:
+        raise ValueError(
+            f"dataset.image_size={shape[1]} does not halve down to a side of 4 to 7; "
+            "choose a power of two from 8 on, or 28"
+        )
+    return sides
+
+
+def init_weights(network: nn.Module) -> None:
+    """Convolutions and linear layers N(0, 0.02²) with zero bias; batch norm's scale N(1, 0.02²)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+class DCGANGenerator(Generator):
+    """Latents (n, latent_dim) → images (n, channels, side, side), doubling the side and halving the width.
+
+    Args:
+        latent_dim: of z.
+        shape: (channels, side, side).
+        bounded: whether data lies in [−1, 1], so that tanh ends the network.
+        width: channels of the finest hidden feature map.
+        norm: normalisation of the hidden layers.
+        weight_norm: reparametrisation of the weights.
+        reference_size: rows of the reference batch of `norm=virtual`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: tuple[int, ...],
+        bounded: bool = True,
+        width: int = 64,
+        norm: Norm = "batch",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+    ):
+        super().__init__(norm, reference_size)
+        sides = resolutions(shape)
+        widths = [width * 2**i for i in reversed(range(len(sides) - 1))]
+        layers: list[nn.Module] = [
+            nn.Unflatten(1, (latent_dim, 1, 1)),
+            nn.ConvTranspose2d(latent_dim, widths[0], sides[0], bias=norm == "none"),
+            self.normalization(widths[0], spatial=True),
+            nn.ReLU(),
+        ]
+        for coarse, fine in zip(widths, widths[1:]):
+            layers += [
+                nn.ConvTranspose2d(coarse, fine, 4, 2, 1, bias=norm == "none"),
+                self.normalization(fine, spatial=True),
+                nn.ReLU(),
+            ]
+        body = nn.Sequential(*layers, nn.ConvTranspose2d(width, shape[0], 4, 2, 1))
+        self.assemble(body, latent_dim, bounded, weight_norm, init_weights)
+
+
+class DCGANDiscriminator(Discriminator):
+    """Images (n, channels, side, side) → scores (n,), halving the side and doubling the width.
+
+    Args:
+        shape: (channels, side, side).
+        width: channels of the finest feature map.
+        norm: normalisation of the hidden layers but the first.
+        weight_norm: reparametrisation of the weights.
+        reference_size: rows of the reference batch of `norm=virtual`.
+        minibatch_discrimination: sizes of that layer, or None for no such layer.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        width: int = 64,
+        norm: Norm = "batch",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+        minibatch_discrimination: MinibatchKnobs | None = None,
+    ):
+        super().__init__(norm, reference_size)
+        sides = resolutions(shape)
+        widths = [width * 2**i for i in range(len(sides) - 1)]
+        layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for fine, coarse in zip(widths, widths[1:]):
+            layers += [
+                nn.Conv2d(fine, coarse, 4, 2, 1, bias=norm == "none"),
+                self.normalization(coarse, spatial=True),
+                nn.LeakyReLU(0.2),
+            ]
+        trunk = nn.Sequential(*layers, nn.Flatten())
+        num_features = elements((widths[-1], sides[0], sides[0]))
+        self.assemble(trunk, shape, num_features, minibatch_discrimination, weight_norm, init_weights)

@@ -1,0 +1,36 @@
+"""A discriminator that sees how close together a batch lies."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Appends to each sample's features how close it is to the others (Salimans et al. 2016, arXiv:1606.03498, Section 3.2).
+
+    With M_i = f(x_i) T in R^{B×C}: c_b(x_i, x_j) = exp(−‖M_{i,b} − M_{j,b}‖₁) and o(x_i)_b = Σ_{j≠i} c_b(x_i, x_j).
+    The paper's sum runs over all j; the term j = i is always one, which the next bias absorbs, and is left out.
+    (n, in_features) → (n, in_features + kernels).
+
+    Args:
+        in_features: A, the width of the features.
+        kernels: B, the number of similarity features appended.
+        kernel_dim: C, the dimension in which each kernel compares.
+    """
+
+    def __init__(self, in_features: int, kernels: int = 100, kernel_dim: int = 5):
+        super().__init__()
+        self.out_features = in_features + kernels
+        self.kernel_dim = kernel_dim
+        self.projection = nn.Parameter(torch.randn(in_features, kernels * kernel_dim) / in_features**0.5)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features with o(x) appended."""
+        return torch.cat([features, self.closeness(features)], 1)
+
+    def closeness(self, features: Tensor) -> Tensor:
+        """o(x): (n, kernels)."""
+        projected = (features @ self.projection).unflatten(1, (-1, self.kernel_dim))  # (n, B, C)
+        distances = (projected.unsqueeze(0) - projected.unsqueeze(1)).abs().sum(3)  # (n, n, B)
+        return (-distances).exp().sum(1) - 1

@@ -1,0 +1,44 @@
+"""The knobs `norm` and `weight_norm` that every network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
+
+Norm = Literal["none", "batch", "layer", "instance", "virtual"]
+WeightNorm = Literal["none", "spectral"]
+
+
+def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int) -> nn.Module:
+    """A layer that normalises activations (n, channels), or (n, channels, h, w) if they are spatial.
+
+    Layer norm is over all elements of a sample (one group), instance norm over each channel of a sample.
+    """
+    if norm == "instance" and not spatial:
+        raise ValueError("norm=instance needs images: on vectors it would erase them; choose norm=layer or batch")
+    makers: dict[Norm, Callable[[], nn.Module]] = {
+        "none": nn.Identity,
+        "batch": lambda: nn.BatchNorm2d(channels) if spatial else nn.BatchNorm1d(channels),
+        "layer": lambda: nn.GroupNorm(1, channels),
+        "instance": lambda: nn.InstanceNorm2d(channels, affine=True),
+        "virtual": lambda: VirtualBatchNorm(channels, reference_size),
+    }
+    return makers[norm]()
+
+
+def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
+    """Reparametrise the weight of every linear and convolutional layer in place.
+
+    `spectral` divides it by its largest singular value, as a matrix (out, everything else), found by one power
+    iteration a forward pass (Miyato et al. 2018, arXiv:1802.05957, Algorithm 1; a transposed convolution's weight
+    has its outputs in dimension 1).
+    """
+    if weight_norm == "spectral":
+        for module in network.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+                spectral_norm(module)

@@ -1,0 +1,129 @@
+"""The networks of the first GAN, as in the authors' code for MNIST (Goodfellow et al. 2014, arXiv:1406.2661)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.models.layers import Maxout, Norm, WeightNorm
+from gan_runner.models.networks import Discriminator, Generator, MinibatchKnobs, elements
+
+
+class Scale(nn.Module):
+    """Multiplies by a constant."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """factor · x."""
+        return self.factor * x
+
+
+def uniform_weights(network: nn.Module, bound: float) -> None:
+    """Weights U(−bound, bound), biases zero, in every linear layer."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.uniform_(module.weight, -bound, bound)
+            nn.init.zeros_(module.bias)
+
+
+class ReLUSigmoidGenerator(Generator):
+    """z → 1200 ReLU → 1200 ReLU → sigmoid, whose output bias starts at the data's marginals.
+
+    The paper's sigmoid is on [0, 1]; data here is on [−1, 1], so it reads 2σ(a) − 1 = tanh(a / 2). Data that is
+    not bounded gets no squashing.
+
+    Args:
+        latent_dim: of z.
+        shape: of one sample.
+        bounded: whether data lies in [−1, 1].
+        width: units in either hidden layer.
+        init_bound: weights start at U(−init_bound, init_bound).
+        norm: normalisation of the hidden layers (none in the paper).
+        weight_norm: reparametrisation of the weights (none in the paper).
+        reference_size: rows of the reference batch of `norm=virtual`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: tuple[int, ...],
+        bounded: bool,
+        width: int = 1200,
+        init_bound: float = 0.05,
+        norm: Norm = "none",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+    ):
+        super().__init__(norm, reference_size)
+        self.bounded = bounded
+        body = nn.Sequential(
+            nn.Linear(latent_dim, width),
+            self.normalization(width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            self.normalization(width),
+            nn.ReLU(),
+            nn.Linear(width, elements(shape)),
+            Scale(0.5 if bounded else 1.0),
+            nn.Unflatten(1, shape),
+        )
+        self.assemble(body, latent_dim, bounded, weight_norm, partial(uniform_weights, bound=init_bound))
+
+    @torch.no_grad()
+    def prepare(self, inputs: Tensor, data: Tensor) -> None:
+        """Also set the output's bias so that G(z) starts at the mean of the data."""
+        super().prepare(inputs, data)
+        mean = data.flatten(1).mean(0)
+        # A pixel that is constant in the batch would have an infinite logit: one sample's worth of doubt.
+        marginal = ((mean + 1) / 2).clamp(1 / (len(data) + 1), len(data) / (len(data) + 1)).logit()
+        *_, output = (module for module in self.modules() if isinstance(module, nn.Linear))
+        output.bias.copy_(marginal if self.bounded else mean)
+
+
+class MaxoutDiscriminator(Discriminator):
+    """Two maxout layers of 240 units × 5 pieces with dropout, then one score (a sigmoid's logit in the paper).
+
+    Args:
+        shape: of one sample.
+        width: maxout units in either layer.
+        pieces: linear pieces a unit.
+        input_dropout: share of the inputs dropped (the paper keeps .8).
+        dropout: share of the hidden units dropped (the paper keeps .5).
+        init_bound: weights start at U(−init_bound, init_bound).
+        norm: normalisation after each maxout layer (none in the paper).
+        weight_norm: reparametrisation of the weights (none in the paper).
+        reference_size: rows of the reference batch of `norm=virtual`.
+        minibatch_discrimination: sizes of that layer, or None for no such layer.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        width: int = 240,
+        pieces: int = 5,
+        input_dropout: float = 0.2,
+        dropout: float = 0.5,
+        init_bound: float = 0.005,
+        norm: Norm = "none",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+        minibatch_discrimination: MinibatchKnobs | None = None,
+    ):
+        super().__init__(norm, reference_size)
+        trunk = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(input_dropout),
+            Maxout(elements(shape), width, pieces),
+            self.normalization(width),
+            nn.Dropout(dropout),
+            Maxout(width, width, pieces),
+            self.normalization(width),
+            nn.Dropout(dropout),
+        )
+        initialise = partial(uniform_weights, bound=init_bound)
+        self.assemble(trunk, shape, width, minibatch_discrimination, weight_norm, initialise)

@@ -1,0 +1,162 @@
+"""What every generator and discriminator is made of.
+
+A discriminator is a trunk, which maps data to features, and a head, which maps features to one score: so terms
+can look at the features, and games can put other heads on the same trunk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypedDict
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.models.layers import MinibatchDiscrimination, Norm, WeightNorm, normalization, reparametrize
+
+
+class WithReference(nn.Module):
+    """Runs a body with a fixed reference batch in front of its input, for virtual batch norm inside it.
+
+    Args:
+        body: the network; its virtual batch norms expect `size` reference rows.
+        shape: of one input.
+        size: rows of the reference batch, filled by `prepare`.
+    """
+
+    def __init__(self, body: nn.Module, shape: tuple[int, ...], size: int):
+        super().__init__()
+        self.body = body
+        self.register_buffer("reference", torch.zeros(size, *shape))
+
+    def prepare(self, inputs: Tensor) -> None:
+        """Fix the reference batch: the first rows of `inputs`, repeated if there are too few."""
+        rows = torch.arange(len(self.reference), device=inputs.device) % len(inputs)
+        self.reference.copy_(inputs[rows])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the body makes of x, its batch-mates being the reference."""
+        return self.body(torch.cat([self.reference, x]))[len(self.reference) :]
+
+
+Initialise = Callable[[nn.Module], None]
+"""Fills the weights of a module in place, before they are reparametrised."""
+
+
+def as_built(network: nn.Module) -> None:
+    """Leave the weights as their layers made them."""
+
+
+class Network(nn.Module):
+    """A network that may hold a reference batch.
+
+    Args:
+        norm: normalisation of activations inside the body, as the body was built with.
+        reference_size: rows of the reference batch of `norm=virtual`.
+    """
+
+    def __init__(self, norm: Norm, reference_size: int):
+        super().__init__()
+        if reference_size < 1:
+            raise ValueError(f"reference_size must be at least 1, not {reference_size}")
+        self.norm = norm
+        self.reference_size = reference_size
+
+    def normalization(self, channels: int, spatial: bool = False) -> nn.Module:
+        """The chosen normalisation of `channels` activations."""
+        return normalization(self.norm, channels, spatial, self.reference_size)
+
+    def referred(self, body: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+        """The body, with a reference batch of inputs of this shape if its norm wants one."""
+        return WithReference(body, shape, self.reference_size) if self.norm == "virtual" else body
+
+    def prepare(self, inputs: Tensor, data: Tensor) -> None:
+        """Data-dependent initialisation.
+
+        Args:
+            inputs: a batch of what this network is fed, (n, *input_shape).
+            data: a batch of the dataset, (n, *shape).
+        """
+        for module in self.modules():
+            if isinstance(module, WithReference):
+                module.prepare(inputs)
+
+
+class Generator(Network):
+    """Latents (n, latent_dim) → data (n, *shape).
+
+    Subclasses build the body with `self.normalization` and hand it to `assemble`.
+    """
+
+    body: nn.Module
+
+    def assemble(
+        self,
+        body: nn.Module,
+        latent_dim: int,
+        bounded: bool,
+        weight_norm: WeightNorm,
+        initialise: Initialise = as_built,
+    ) -> None:
+        """Take the body, whose output is squashed to (−1, 1) by tanh where the data is bounded so."""
+        initialise(body)
+        reparametrize(body, weight_norm)
+        output = nn.Tanh() if bounded else nn.Identity()
+        self.body = self.referred(nn.Sequential(body, output), (latent_dim,))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Generate (n, *shape)."""
+        return self.body(z)
+
+
+class MinibatchKnobs(TypedDict):
+    """The sizes of a minibatch discrimination layer."""
+
+    kernels: int
+    kernel_dim: int
+
+
+class Discriminator(Network):
+    """Data (n, *shape) → scores (n,), by way of features (n, num_features)."""
+
+    trunk: nn.Module
+    head: nn.Module
+
+    def assemble(
+        self,
+        trunk: nn.Module,
+        shape: tuple[int, ...],
+        num_features: int,
+        minibatch_discrimination: MinibatchKnobs | None,
+        weight_norm: WeightNorm,
+        initialise: Initialise = as_built,
+    ) -> None:
+        """Take the trunk; put a head on it that ends in one linear score."""
+        layers: list[nn.Module] = []
+        if minibatch_discrimination is not None:
+            layers.append(MinibatchDiscrimination(num_features, **minibatch_discrimination))
+            num_features += minibatch_discrimination["kernels"]
+        head = nn.Sequential(*layers, nn.Linear(num_features, 1))
+        for part in (trunk, head):
+            initialise(part)
+            reparametrize(part, weight_norm)
+        self.trunk = self.referred(trunk, shape)
+        self.head = head
+
+    def features(self, x: Tensor) -> Tensor:
+        """(n, num_features)."""
+        return self.trunk(x)
+
+    def score(self, features: Tensor) -> Tensor:
+        """(n,): a logit or a critic's value, by the loss."""
+        return self.head(features).squeeze(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores (n,)."""
+        return self.score(self.features(x))
+
+
+def elements(shape: tuple[int, ...]) -> int:
+    """How many numbers one sample has."""
+    return math.prod(shape)

@@ -1,0 +1,29 @@
+"""What a part demands of that which it is given to: said beside the part, checked before data is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+Requirement = Callable[[Any], None]
+"""Looks at what the part is given to, and raises ValueError: why it cannot work, what to choose."""
+
+Part = TypeVar("Part", bound=Callable)
+
+
+def requires(*requirements: Requirement) -> Callable[[Part], Part]:
+    """Mark a term or constraint with its demands on the player's networks, a metric with those on the dataset."""
+
+    def mark(part: Part) -> Part:
+        part.requirements = requirements  # type: ignore[attr-defined]
+        return part
+
+    return mark
+
+
+def check_requirements(part: Any, subject: Any) -> None:
+    """Raise the ValueError of the first demand that `subject` does not meet."""
+    function = part.func if isinstance(part, partial) else part
+    for requirement in getattr(function, "requirements", ()):
+        requirement(subject)

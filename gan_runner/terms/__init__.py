@@ -1,0 +1,22 @@
+"""Terms: scalars that a player descends, as functions of its turn.
+
+A term is a function; it is a class (a `torch.nn.Module`, built on the player's networks) only if it remembers
+something from move to move, so that a checkpoint keeps what it remembers. What a term demands of a player's
+networks it says with `requires`.
+"""
+
+from gan_runner.terms.adversarial import discriminator_loss, generator_loss
+from gan_runner.terms.feature_matching import feature_matching
+from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
+from gan_runner.terms.historical_averaging import HistoricalAveraging
+
+__all__ = [
+    "HistoricalAveraging",
+    "discriminator_loss",
+    "dragan",
+    "feature_matching",
+    "generator_loss",
+    "gradient_penalty",
+    "r1",
+    "r2",
+]

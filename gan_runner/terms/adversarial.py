@@ -1,0 +1,18 @@
+"""The loss, as either player's term."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gan_runner.games.gan import GANTurn
+from gan_runner.losses import Loss
+
+
+def discriminator_loss(turn: GANTurn, loss: Loss) -> Tensor:
+    """The discriminator's half of a loss, on the scores of this turn."""
+    return loss.discriminator(turn.scores)
+
+
+def generator_loss(turn: GANTurn, loss: Loss) -> Tensor:
+    """The generator's half of a loss, on the scores of this turn."""
+    return loss.generator(turn.scores)
