@@ -13,8 +13,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from gan_runner.config import ConfigError, build, did_you_mean
+from gan_runner.config import build, did_you_mean, locate
 from gan_runner.datasets import Dataset
+from gan_runner.errors import ConfigError
 from gan_runner.players import Game, Player
 from gan_runner.requirements import check_requirements
 
@@ -124,9 +125,17 @@ def build_parts(config: DictConfig) -> Parts:
     for name in names:
         if name not in config.model:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
-    networks = nn.ModuleDict({name: build(f"model.{name}", config.model[name]) for name in names}).to(device)
+    facts = {"shape": dataset.shape, "bounded": dataset.bounded}
+    networks = nn.ModuleDict({name: build_network(name, config, facts) for name in names}).to(device)
     players = [build_player(name, config, game, networks) for name in config.players]
     return Parts(dataset, game, networks, players, device)
+
+
+def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn.Module:
+    """A network, told of the data what its constructor asks for: sizes are said once, by the dataset."""
+    node = config.model[name]
+    asked = inspect.signature(locate(node._target_, config.trusted)).parameters
+    return build(f"model.{name}", node, **{fact: value for fact, value in facts.items() if fact in asked})
 
 
 def build_player(name: str, config: DictConfig, game: Game, networks: nn.ModuleDict) -> Player:

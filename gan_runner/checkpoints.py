@@ -9,13 +9,10 @@ from typing import Any
 
 import torch
 
+from gan_runner.errors import CheckpointError
 from gan_runner.files import write_atomically
 
 FORMAT = 1
-
-
-class CheckpointError(Exception):
-    """A checkpoint is missing, broken, or of another kind: one line that says which and what to do."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -7,9 +7,9 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 from hydra.core.config_store import ConfigStore
@@ -17,6 +17,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from gan_runner.errors import ConfigError
 
 CONF = next(
     path
@@ -30,10 +32,6 @@ TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvis
 """What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
 
 DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
-
-
-class ConfigError(Exception):
-    """A configuration that cannot work: one line that says what, why and what to do."""
 
 
 @dataclass
@@ -81,18 +79,6 @@ class Logger:
 
 
 @dataclass
-class Objective:
-    """Which metric makes one checkpoint better than another, and is returned to a sweeper."""
-
-    metric: str = "sliced_wasserstein"
-    direction: str = "minimize"
-
-    def check(self) -> None:
-        """Raise ConfigError for choices that do not exist."""
-        choose("objective.direction", self.direction, ("minimize", "maximize"))
-
-
-@dataclass
 class PlayerConfig:
     """A player: see `gan_runner.players.Player`. Its optimizer and scheduler are diffs over the shared ones."""
 
@@ -115,7 +101,7 @@ class Config:
     trusted: list[str] = field(default_factory=list)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)
-    objective: Objective = field(default_factory=Objective)
+    objective: str | None = None
     dataset: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     game: dict[str, Any] = field(default_factory=dict)
@@ -164,7 +150,7 @@ def resolve(config: DictConfig) -> DictConfig:
     except OmegaConfBaseException as error:
         raise ConfigError(explain_value(error, config)) from error
     assert isinstance(resolved, DictConfig)
-    for part, schema in (("trainer", Trainer), ("logger", Logger), ("objective", Objective)):
+    for part, schema in (("trainer", Trainer), ("logger", Logger)):
         typing.cast(Any, schema)(**resolved[part]).check()
     for key, node in constructor_calls(resolved):
         check_call(key, node, config)
@@ -250,11 +236,12 @@ def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
         ConfigError: for an option that it does not take, or a value of the wrong type.
     """
     target = locate(node["_target_"], config.get("trusted", []), key)
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
     parameters = inspect.signature(target).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
-    hints = typing.get_type_hints(function)
+    # A dataclass inherits fields whose types only the module of their own class can look up.
+    constructor = inspect.isclass(target) and not is_dataclass(target)
+    hints = typing.get_type_hints(target.__init__ if constructor else target)  # type: ignore[misc]
     for name in [name for name in node if name not in DIRECTIVES]:
         option = f"{key}.{name}"
         source = source_of(config, option)
@@ -293,17 +280,11 @@ def conform(key: str, value: Any, hint: Any) -> Any:
     """
     plain = OmegaConf.to_container(value) if isinstance(value, DictConfig | ListConfig) else value
     try:
-        adapter = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True})
-    except pydantic.PydanticUserError:  # the type brings a configuration of its own (a TypedDict)
-        adapter = pydantic.TypeAdapter(hint)
-    try:
-        fitting = adapter.validate_python(plain)
+        fitting = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(plain)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         where = ".".join([key, *(str(part) for part in first["loc"] if isinstance(part, int))])
         raise ConfigError(f"{where}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
-    except pydantic.PydanticSchemaGenerationError:
-        return value
     return list(fitting) if isinstance(fitting, tuple) else fitting
 
 
@@ -320,5 +301,3 @@ def build(key: str, node: Any, **arguments: Any) -> Any:
             raise ConfigError(f"{key}: {error.__cause__}") from error
         raise
 
-
-Direction = Literal["minimize", "maximize"]

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("gan-runner", "torch", "torchvision", "hydra-core", "omegaconf", "wandb", "numpy")
 
@@ -63,13 +64,11 @@ class RunDirectory:
         self.log = path / "run.log"
 
     def remove_if_empty(self) -> None:
-        """Take back a directory that was made for a run which never began, with empty parents up to `outputs`."""
-        folder = self.path
-        while folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-            if folder.name == "outputs":
-                return
-            folder = folder.parent
+        """Take back a directory that was made for a run which never began, and the day's if it was the only one."""
+        day = [self.path.parent] if self.path.parent.parent.name == "outputs" else []
+        for folder in (self.path, *day):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
     def truncate_metrics(self, step: int) -> None:
         """Forget what was logged after a step: a run that goes on from there will log it again."""
@@ -87,6 +86,8 @@ class RunDirectory:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What a run ran on: command, commit, versions, device."""
+    import torch
+
     return {
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "git_sha": git("rev-parse", "HEAD"),

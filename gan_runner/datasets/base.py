@@ -38,10 +38,6 @@ class Dataset(Protocol):
         """
 
 
-class DataError(Exception):
-    """Data is missing or broken: one line that says where, what and what to do."""
-
-
 class Batches:
     """An endless iterator over the batches of some data, which knows how many it has given out.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from gan_runner.datasets.base import DataError
 from gan_runner.datasets.images import ImageDataset, Source
+from gan_runner.errors import DataError
 
 Image.init()
 EXTENSIONS = frozenset(Image.registered_extensions())

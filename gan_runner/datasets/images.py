@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms.v2 import functional as transforms
 
-from gan_runner.datasets.base import Data, DataError, Order, rng
+from gan_runner.datasets.base import Data, Order, rng
+from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
 Resident = Literal["auto"] | bool

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gan_runner.datasets.base import DataError
 from gan_runner.datasets.images import ArraySource, ImageDataset, Source
+from gan_runner.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets import Density
+from gan_runner.metrics.figures import figures
 from gan_runner.requirements import requires
 
 
@@ -17,6 +18,7 @@ def known_modes(dataset: object) -> None:
         )
 
 
+@figures(modes=max, high_quality=max)
 @requires(known_modes)
 def mode_coverage(samples: Tensor, real: Tensor, dataset: Density, deviations: float = 3.0) -> dict[str, float]:
     """Modes reached and the share of good samples (Srivastava et al. 2017, arXiv:1705.07761, Section 5.1).

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets import Dataset
+from gan_runner.metrics.figures import figures
 
 
+@figures(sliced_wasserstein=min)
 def sliced_wasserstein(
     samples: Tensor, real: Tensor, dataset: Dataset, projections: int = 256
 ) -> dict[str, float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import nn
 
 from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Discriminator, Generator, MinibatchKnobs, elements
+from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
 
 
 def resolutions(shape: tuple[int, ...]) -> list[int]:
@@ -97,7 +97,7 @@ class DCGANDiscriminator(Discriminator):
         norm: normalisation of the hidden layers but the first.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
-        minibatch_discrimination: sizes of that layer, or None for no such layer.
+        feature_layer: between the features and the score, as minibatch discrimination; None for none.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class DCGANDiscriminator(Discriminator):
         norm: Norm = "batch",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
-        minibatch_discrimination: MinibatchKnobs | None = None,
+        feature_layer: FeatureLayer | None = None,
     ):
         super().__init__(norm, reference_size)
         sides = resolutions(shape)
@@ -121,4 +121,4 @@ class DCGANDiscriminator(Discriminator):
             ]
         trunk = nn.Sequential(*layers, nn.Flatten())
         num_features = elements((widths[-1], sides[0], sides[0]))
-        self.assemble(trunk, shape, num_features, minibatch_discrimination, weight_norm, init_weights)
+        self.assemble(trunk, shape, num_features, feature_layer, weight_norm, init_weights)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.layers import Maxout, Norm, WeightNorm
-from gan_runner.models.networks import Discriminator, Generator, MinibatchKnobs, elements
+from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
 
 
 class Scale(nn.Module):
@@ -98,7 +98,7 @@ class MaxoutDiscriminator(Discriminator):
         norm: normalisation after each maxout layer (none in the paper).
         weight_norm: reparametrisation of the weights (none in the paper).
         reference_size: rows of the reference batch of `norm=virtual`.
-        minibatch_discrimination: sizes of that layer, or None for no such layer.
+        feature_layer: between the features and the score, as minibatch discrimination; None for none.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class MaxoutDiscriminator(Discriminator):
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
-        minibatch_discrimination: MinibatchKnobs | None = None,
+        feature_layer: FeatureLayer | None = None,
     ):
         super().__init__(norm, reference_size)
         trunk = nn.Sequential(
@@ -126,4 +126,4 @@ class MaxoutDiscriminator(Discriminator):
             nn.Dropout(dropout),
         )
         initialise = partial(uniform_weights, bound=init_bound)
-        self.assemble(trunk, shape, width, minibatch_discrimination, weight_norm, initialise)
+        self.assemble(trunk, shape, width, feature_layer, weight_norm, initialise)

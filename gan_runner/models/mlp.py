@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Discriminator, Generator, MinibatchKnobs, elements
+from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
 
 Activation = Literal["relu", "leaky_relu", "tanh", "softplus"]
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
@@ -70,10 +70,10 @@ class MLPDiscriminator(Discriminator):
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
-        minibatch_discrimination: MinibatchKnobs | None = None,
+        feature_layer: FeatureLayer | None = None,
     ):
         super().__init__(norm, reference_size)
         trunk = nn.Sequential(
             nn.Flatten(), *hidden_layers(elements(shape), width, depth, activation, self.normalization)
         )
-        self.assemble(trunk, shape, width, minibatch_discrimination, weight_norm)
+        self.assemble(trunk, shape, width, feature_layer, weight_norm)

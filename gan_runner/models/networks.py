@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import MinibatchDiscrimination, Norm, WeightNorm, normalization, reparametrize
+from gan_runner.models.layers import Norm, WeightNorm, normalization, reparametrize
 
 
 class WithReference(nn.Module):
@@ -42,6 +42,10 @@ class WithReference(nn.Module):
 
 Initialise = Callable[[nn.Module], None]
 """Fills the weights of a module in place, before they are reparametrised."""
+
+
+FeatureLayer = Callable[[int], Any]
+"""in_features → a layer (n, in_features) → (n, out_features), which knows its `out_features`."""
 
 
 def as_built(network: nn.Module) -> None:
@@ -110,13 +114,6 @@ class Generator(Network):
         return self.body(z)
 
 
-class MinibatchKnobs(TypedDict):
-    """The sizes of a minibatch discrimination layer."""
-
-    kernels: int
-    kernel_dim: int
-
-
 class Discriminator(Network):
     """Data (n, *shape) → scores (n,), by way of features (n, num_features)."""
 
@@ -128,16 +125,16 @@ class Discriminator(Network):
         trunk: nn.Module,
         shape: tuple[int, ...],
         num_features: int,
-        minibatch_discrimination: MinibatchKnobs | None,
+        feature_layer: FeatureLayer | None,
         weight_norm: WeightNorm,
         initialise: Initialise = as_built,
     ) -> None:
-        """Take the trunk; put a head on it that ends in one linear score."""
-        layers: list[nn.Module] = []
-        if minibatch_discrimination is not None:
-            layers.append(MinibatchDiscrimination(num_features, **minibatch_discrimination))
-            num_features += minibatch_discrimination["kernels"]
-        head = nn.Sequential(*layers, nn.Linear(num_features, 1))
+        """Take the trunk; put a head on it: a layer on the features, if one is given, and one linear score."""
+        if feature_layer is None:
+            head = nn.Sequential(nn.Linear(num_features, 1))
+        else:
+            layer = feature_layer(num_features)
+            head = nn.Sequential(layer, nn.Linear(layer.out_features, 1))
         for part in (trunk, head):
             initialise(part)
             reparametrize(part, weight_norm)

@@ -1,0 +1,26 @@
+"""Observers: what looks at a running run.
+
+Each is called after every step with the `Moment`, in the order of `conf/observer/default.yaml`: first those that
+measure and draw, which add to the moment; then those that write down what the moment holds.
+"""
+
+from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.checkpoints import Checkpoints
+from gan_runner.observers.console import Console
+from gan_runner.observers.evaluation import Evaluation
+from gan_runner.observers.metrics_file import MetricsFile
+from gan_runner.observers.samples import Samples
+from gan_runner.observers.scalars import Scalars
+from gan_runner.observers.weights_and_biases import WeightsAndBiases
+
+__all__ = [
+    "Checkpoints",
+    "Console",
+    "Evaluation",
+    "MetricsFile",
+    "Moment",
+    "Observer",
+    "Samples",
+    "Scalars",
+    "WeightsAndBiases",
+]

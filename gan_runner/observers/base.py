@@ -1,0 +1,53 @@
+"""What an observer is, and what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gan_runner.run import Run
+
+
+@dataclass
+class Moment:
+    """One step, as observers see it and what they found.
+
+    Attributes:
+        step: steps done, this one included.
+        report: what the players reported, still on the device.
+        last: whether the run is done after this step.
+        stopping: whether it must stop here, unfinished.
+        scalars: figures to be written, by key.
+        pictures: files to be shown, by key.
+        diverged: names of what is no longer finite.
+    """
+
+    step: int
+    report: Mapping[str, Tensor]
+    last: bool = False
+    stopping: bool = False
+    scalars: dict[str, float] = field(default_factory=dict)
+    pictures: dict[str, Path] = field(default_factory=dict)
+    diverged: list[str] = field(default_factory=list)
+
+    def due(self, every: int) -> bool:
+        """Whether something done every so many steps (0: never), and at the end, is due."""
+        return every > 0 and (self.last or self.step % every == 0)
+
+
+class Observer:
+    """Looks at a run. All methods may be left out."""
+
+    def start(self, run: Run) -> None:
+        """The run is about to take its next step."""
+
+    def __call__(self, moment: Moment) -> None:
+        """A step is done."""
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """The run has ended, as the summary says."""

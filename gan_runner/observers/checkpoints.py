@@ -1,0 +1,35 @@
+"""Saves the run now and then, when it ends, and when it is the best so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gan_runner.observers.base import Moment, Observer
+
+if TYPE_CHECKING:
+    from gan_runner.run import Run
+
+
+@dataclass
+class Checkpoints(Observer):
+    """Writes `checkpoints/last.pt` and `checkpoints/best.pt`; never a state that has diverged.
+
+    Args:
+        every: steps between two checkpoints; 0 saves only at the end.
+    """
+
+    every: int
+
+    def start(self, run: Run) -> None:
+        """Remember whose."""
+        self.run = run
+
+    def __call__(self, moment: Moment) -> None:
+        """Save, if it is time."""
+        if moment.diverged:
+            return
+        if self.run.objective_step == moment.step:
+            self.run.save(self.run.directory.best)
+        if moment.due(self.every) or moment.last or moment.stopping:
+            self.run.save(self.run.directory.last)

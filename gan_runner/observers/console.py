@@ -1,0 +1,136 @@
+"""What a person sees: a table of what plays, then a progress bar on a terminal or a plain line now and then."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console as RichConsole
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gan_runner.observers.base import Moment, Observer
+
+if TYPE_CHECKING:
+    from gan_runner.run import Run
+
+log = logging.getLogger("gan_runner")
+
+
+@dataclass
+class Console(Observer):
+    """Shows a run.
+
+    Args:
+        seconds: at least so long between two plain lines.
+    """
+
+    seconds: float = 5.0
+
+    def start(self, run: Run) -> None:
+        """Say what plays, and choose bar or lines."""
+        self.run = run
+        self.steps = run.config.trainer.steps
+        self.console = RichConsole()
+        self.bar: Progress | None = None
+        self.spoke = float("-inf")
+        live = self.console.is_terminal and not run.multirun
+        if live:
+            self.handler: logging.Handler = RichHandler(console=self.console, show_path=False, show_level=False)
+        else:
+            self.handler = logging.StreamHandler(self.console.file)
+        log.addHandler(self.handler)
+        if live:
+            self.console.print(table_of(run))
+            self.bar = bar(self.console)
+            self.task = self.bar.add_task("", total=self.steps, completed=run.step, rate=0.0, losses="")
+            self.bar.start()
+        for line in lines_of(run):
+            log.log(logging.DEBUG if live else logging.INFO, line)
+
+    def __call__(self, moment: Moment) -> None:
+        """Move the bar; speak now and then."""
+        losses = {name: moment.scalars[name] for name in self.shown(moment.scalars)}
+        if self.bar is not None:
+            self.bar.update(self.task, completed=moment.step)
+            if losses:
+                text = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+                self.bar.update(self.task, rate=moment.scalars["steps_per_second"], losses=text)
+        if not losses:
+            return
+        now = time.monotonic()
+        if moment.last or now - self.spoke >= self.seconds:
+            self.spoke = now
+            text = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
+            rate = f"steps_per_second={moment.scalars['steps_per_second']:.4g}"
+            level = logging.DEBUG if self.bar is not None else logging.INFO
+            log.log(level, "step=%d/%d %s %s", moment.step, self.steps, rate, text)
+
+    def shown(self, scalars: Mapping[str, float]) -> list[str]:
+        """The terms that players descend, and metrics."""
+        terms = [f"{player.name}/{term}" for player in self.run.parts.players for term in player.terms]
+        return [name for name in scalars if name in terms or name.startswith("metric/")]
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Say how it ended, and where things are."""
+        if self.bar is not None:
+            self.bar.stop()
+        best = "  ".join(f"{name} {best['value']:.4g} (step {best['step']})" for name, best in summary["best"].items())
+        log.info(
+            "%s at step %d of %d after %.0f s%s",
+            summary["status"],
+            summary["step"],
+            self.steps,
+            summary["elapsed_s"],
+            f"; best {best}" if best else "",
+        )
+        pictures = sorted(self.run.directory.samples.glob("step_*.png"))
+        if pictures:
+            log.info("last samples: %s", pictures[-1])
+        log.removeHandler(self.handler)
+
+
+def bar(console: RichConsole) -> Progress:
+    """Progress with step rate, time left and the losses."""
+    return Progress(
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} steps/s"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+        console=console,
+    )
+
+
+def facts(run: Run) -> dict[str, str]:
+    """What plays, on what, with what, where."""
+    rows = {}
+    for player in run.parts.players:
+        terms = " + ".join(
+            term if player.weights[term] == 1 else f"{player.weights[term]:g}·{term}" for term in player.terms
+        )
+        optimizer = f"{type(player.optimizer).__name__} lr {player.optimizer.param_groups[0]['lr']:g}"
+        constraints = "".join(f", {name}" for name in player.constraints)
+        size = sum(p.numel() for p in player.parameters)
+        rows[player.name] = f"{size:,} parameters; {player.updates}× {terms}; {optimizer}{constraints}"
+    rows["data"] = run.data.describe()
+    rows["device"] = f"{run.parts.device}, {run.environment['threads']} threads" if run.parts.device.type == "cpu" else str(run.environment["device_name"])
+    rows["directory"] = str(run.directory.path)
+    return rows
+
+
+def table_of(run: Run) -> Table:
+    """The facts as a table."""
+    table = Table(show_header=False, title=run.label, title_justify="left")
+    for name, fact in facts(run).items():
+        table.add_row(name, fact)
+    return table
+
+
+def lines_of(run: Run) -> list[str]:
+    """The facts as lines."""
+    return [run.label, *(f"  {name}: {fact}" for name, fact in facts(run).items())]

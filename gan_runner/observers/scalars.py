@@ -1,0 +1,50 @@
+"""Losses, scores, gradient norms, rates: fetched from the device together, now and then."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from gan_runner.observers.base import Moment, Observer
+
+if TYPE_CHECKING:
+    from gan_runner.run import Run
+
+
+@dataclass
+class Scalars(Observer):
+    """Fetches what the players reported.
+
+    Args:
+        every: steps between two fetches; what is not finite is noticed then.
+    """
+
+    every: int
+
+    def start(self, run: Run) -> None:
+        """Start the clock."""
+        self.run = run
+        self.clock, self.step = time.perf_counter(), run.step
+
+    def __call__(self, moment: Moment) -> None:
+        """One fetch for everything."""
+        if not (moment.due(self.every) or moment.last):
+            return
+        values = dict(moment.report)
+        for player in self.run.parts.players:
+            gradients = [p.grad for p in player.parameters if p.grad is not None]
+            values[f"{player.name}/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
+        fetched = torch.stack([value.double() for value in values.values()]).tolist()
+        moment.scalars.update(zip(values, fetched))
+        moment.diverged += [name for name, value in zip(values, fetched) if not math.isfinite(value)]
+        for player in self.run.parts.players:
+            moment.scalars[f"{player.name}/learning_rate"] = float(player.optimizer.param_groups[0]["lr"])
+        now = time.perf_counter()
+        moment.scalars["images_seen"] = self.run.images_seen
+        moment.scalars["steps_per_second"] = (moment.step - self.step) / (now - self.clock)
+        moment.scalars["elapsed_s"] = self.run.elapsed_s
+        self.clock, self.step = now, moment.step

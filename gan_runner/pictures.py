@@ -1,0 +1,114 @@
+"""Pictures of samples: a grid of images, or points over the density that they should have."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from gan_runner.files import write_atomically
+
+Criticise = Callable[[Tensor], Tensor]
+
+
+def draw(path: Path, samples: Tensor, density: Any = None, criticise: Criticise | None = None) -> None:
+    """Write a PNG of samples (n, *shape): images as a grid, points as a scatter.
+
+    Args:
+        path: of the PNG.
+        samples: (n, c, h, w) in [−1, 1], or (n, dim).
+        density: has `log_prob` and `sample`, if the true density is known.
+        criticise: scores of points (n, dim), to show the critic's surface beside them.
+    """
+    if samples.dim() == 4:
+        save_image(path, image_grid(samples))
+    else:
+        save_figure(path, scatter(samples.cpu(), density, criticise))
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [−1, 1] as uint8."""
+    return images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def image_grid(images: Tensor, columns: int | None = None) -> np.ndarray:
+    """Images (n, c, h, w) in [−1, 1], side by side: (height, width, 3) uint8. Tiny ones are magnified."""
+    columns = columns or int(np.ceil(len(images) ** 0.5))
+    zoom = max(1, 64 // images.shape[-1])
+    tiles = to_uint8(images).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
+    return make_grid(tiles, nrow=columns, padding=2, pad_value=255).permute(1, 2, 0).numpy()
+
+
+def save_image(path: Path, pixels: np.ndarray) -> None:
+    """A PNG of (h, w, 3) or (h, w) uint8."""
+    write_atomically(path, lambda file: Image.fromarray(pixels).save(file, format="PNG"))
+
+
+def save_figure(path: Path, figure: Any) -> None:
+    """A PNG of a matplotlib figure."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    write_atomically(path, lambda file: file.write(buffer.getvalue()))
+
+
+def scatter(samples: Tensor, density: Any, criticise: Criticise | None) -> Any:
+    """Samples over the true density on the left, over the critic's surface on the right, as far as they are known."""
+    from matplotlib.figure import Figure
+
+    panels = 2 if criticise is not None and samples.shape[1] <= 2 else 1
+    figure = Figure(figsize=(5 * panels, 5), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    if samples.shape[1] == 1:
+        draw_line(axes, samples, density, criticise)
+    else:
+        draw_plane(axes, samples, density, criticise)
+    return figure
+
+
+def draw_line(axes: Any, samples: Tensor, density: Any, criticise: Criticise | None) -> None:
+    """One dimension: a histogram under the true density, and the critic's curve."""
+    low, high = window(samples, density)
+    x = torch.linspace(low, high, 400).unsqueeze(1)
+    axes[0].hist(samples[:, 0].numpy(), bins=80, range=(low, high), density=True, color="tab:orange", label="samples")
+    if density is not None:
+        axes[0].plot(x[:, 0], density.log_prob(x).exp(), color="tab:blue", label="true density")
+    axes[0].legend(loc="upper right")
+    if len(axes) > 1 and criticise is not None:
+        axes[1].plot(x[:, 0], criticise(x).cpu())
+        axes[1].set_title("critic")
+
+
+def draw_plane(axes: Any, samples: Tensor, density: Any, criticise: Criticise | None) -> None:
+    """Two dimensions (the first two of more): points over surfaces."""
+    low, high = window(samples, density)
+    flat = samples.shape[1] == 2
+    axis = torch.linspace(low, high, 200)
+    points = torch.cartesian_prod(axis, axis)
+    if density is not None and flat:
+        surface = density.log_prob(points).clamp(min=-30).view(200, 200).T  # rows are y
+        axes[0].contourf(axis, axis, surface, levels=20, cmap="Blues")
+    elif density is not None:
+        real = density.sample(len(samples), torch.Generator().manual_seed(0))[0]
+        axes[0].scatter(real[:, 0], real[:, 1], s=4, color="tab:blue", alpha=0.4, label="data")
+    axes[0].set_title("samples over the true density" if density is not None else "samples")
+    if len(axes) > 1 and criticise is not None:
+        drawn = axes[1].contourf(axis, axis, criticise(points).cpu().view(200, 200).T, levels=30, cmap="RdBu")
+        axes[1].figure.colorbar(drawn, ax=axes[1], shrink=0.8)
+        axes[1].set_title("samples over the critic's score")
+    for panel in axes:
+        panel.scatter(samples[:, 0], samples[:, 1], s=5, color="tab:orange", edgecolors="black", linewidths=0.2)
+        panel.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+
+
+def window(samples: Tensor, density: Any) -> tuple[float, float]:
+    """Limits that show the data, or without a density the samples, with a margin."""
+    shown = samples if density is None else density.sample(1000, torch.Generator().manual_seed(0))[0]
+    reach = max(shown[:, :2].abs().max().item(), 1e-3) * 1.3
+    return -reach, reach

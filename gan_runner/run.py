@@ -1,0 +1,152 @@
+"""A run: what plays, on which data, how far it is, and how it is saved."""
+
+from __future__ import annotations
+
+import resource
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from gan_runner.build import Parts
+from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
+from gan_runner.datasets import Batches, Data
+from gan_runner.files import RunDirectory, write_json
+
+
+@dataclass
+class Run:
+    """Everything that observers may look at.
+
+    Attributes:
+        config: resolved.
+        source: the same before resolution, as YAML, for a run that goes on later.
+        directory: where it writes.
+        parts: what plays.
+        data: what is real.
+        metrics: by name.
+        label: its parts in words.
+        group: the same for runs that differ in the seed alone.
+        environment: what it runs on.
+        multirun: whether it is one of many.
+        step: steps done.
+        best: the best value of each figure so far, with its step.
+        objective_step: when the objective was best.
+    """
+
+    config: DictConfig
+    source: str
+    directory: RunDirectory
+    parts: Parts
+    data: Data
+    metrics: Mapping[str, Callable[..., dict[str, float]]]
+    label: str
+    group: str
+    environment: dict[str, Any]
+    multirun: bool = False
+    step: int = 0
+    best: dict[str, dict[str, float]] = field(default_factory=dict)
+    objective_step: int = -1
+    wandb_id: str = field(default_factory=lambda: secrets.token_hex(4))
+    elapsed_before_s: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.batches = self.batches_from(0)
+
+    def batches_from(self, drawn: int) -> Batches:
+        """The data in this run's order."""
+        return Batches(self.data, self.config.trainer.batch_size, self.config.seed, drawn)
+
+    @property
+    def images_seen(self) -> int:
+        """Real samples drawn so far."""
+        return self.batches.drawn * self.batches.size
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training, over all starts."""
+        return self.elapsed_before_s + time.perf_counter() - self.started
+
+    def keep_best(self, name: str, value: float, better: Callable[[float, float], float], step: int) -> None:
+        """Remember a figure if it is the best so far."""
+        if name in self.best and better(value, self.best[name]["value"]) == self.best[name]["value"]:
+            return
+        self.best[name] = {"value": value, "step": step}
+        if name == self.config.objective:
+            self.objective_step = step
+
+    def save(self, path: Path) -> None:
+        """Write everything that is needed to go on, or to sample without the data."""
+        state = {
+            "config": self.source,
+            "step": self.step,
+            "drawn": self.batches.drawn,
+            "elapsed_s": self.elapsed_s,
+            "best": self.best,
+            "label": self.label,
+            "wandb_id": self.wandb_id,
+            "random": random_state(self.parts.device),
+            "parts": self.parts.state_dict(),
+        }
+        save_checkpoint(path, state)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint: the same batches, random numbers, optimizers and figures."""
+        state = load_checkpoint(path)
+        self.parts.load_state_dict(state["parts"])
+        self.step = state["step"]
+        self.best = state["best"]
+        self.wandb_id = state["wandb_id"]
+        self.elapsed_before_s = state["elapsed_s"]
+        self.started = time.perf_counter()
+        self.batches = self.batches_from(state["drawn"])
+        set_random_state(state["random"], self.parts.device)
+        self.directory.truncate_metrics(self.step)
+
+    def summarise(self, status: str, final: Mapping[str, float], steps_here: int) -> dict[str, Any]:
+        """Write `summary.json`.
+
+        Args:
+            status: completed, interrupted, diverged or failed.
+            final: the figures last logged.
+            steps_here: steps taken since this start, for the rate.
+        """
+        seconds_here = time.perf_counter() - self.started
+        summary = {
+            "status": status,
+            "label": self.label,
+            "seed": self.config.seed,
+            "step": self.step,
+            "images_seen": self.images_seen,
+            "elapsed_s": self.elapsed_s,
+            "steps_per_second": steps_here / seconds_here,
+            "parameters": {p.name: sum(w.numel() for w in p.parameters) for p in self.parts.players},
+            "peak_memory_gb": peak_memory_gb(self.parts.device),
+            "wandb_id": self.wandb_id,
+            "objective": self.config.objective,
+            "final": dict(final),
+            "best": self.best,
+        }
+        write_json(self.directory.summary, summary)
+        return summary
+
+    def describe(self, overrides: list[str]) -> None:
+        """Write the files by which the run describes itself."""
+        self.directory.path.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, self.directory.config)
+        OmegaConf.save(OmegaConf.create(overrides), self.directory.overrides)
+        write_json(self.directory.environment, self.environment)
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """Most memory held so far, in 10⁹ bytes: on the GPU, or by the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9

@@ -1,0 +1,131 @@
+"""`gan-sample`: draw from a trained generator, by its checkpoint alone."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from gan_runner.build import Parts, build_parts
+from gan_runner.checkpoints import load_checkpoint
+from gan_runner.config import register, resolve
+from gan_runner.errors import BadInput, CheckpointError, ConfigError
+from gan_runner.files import RunDirectory, write_atomically
+from gan_runner.pictures import draw, image_grid, save_image, to_uint8
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    arguments = argparse.ArgumentParser(prog="gan-sample", description="Draw samples from a trained run.")
+    arguments.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")
+    arguments.add_argument("--n", type=positive, default=64, help="how many samples (default 64)")
+    arguments.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
+    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
+    arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
+    form = arguments.add_mutually_exclusive_group()
+    form.add_argument("--grid", type=Path, nargs="?", const=None, metavar="PNG", help="one picture of all (the default)")
+    form.add_argument("--out", type=Path, metavar="DIR", help="one file a sample: PNG images, or samples.csv of points")
+    form.add_argument("--interpolate", action="store_true", help="rows that lead from one latent to another")
+    return arguments
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command `gan-sample`."""
+    register()
+    options = parser().parse_args(arguments)
+    try:
+        print(run(options))
+    except (BadInput, OSError) as error:
+        print(f"gan-sample: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run(options: argparse.Namespace) -> Path:
+    """Load, draw, write; returns where to."""
+    checkpoint = checkpoint_of(options.run)
+    parts = load_parts(checkpoint, options.device, options.trust)
+    folder = checkpoint.parent.parent / "samples" if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    if options.interpolate:
+        if len(parts.dataset.shape) != 3:
+            raise ConfigError("--interpolate shows images, and this run generates points; leave it out")
+        steps = 8
+        rows = -(-options.n // steps)
+        path = folder / f"interpolation_seed{options.seed}.png"
+        images = parts.sample(interpolation(parts.noise(2 * rows, options.seed), steps))
+        save_image(path, image_grid(images, steps))
+        return path
+    samples = parts.sample(parts.noise(options.n, options.seed))
+    if options.out is not None:
+        write_separately(options.out, samples)
+        return options.out
+    path = options.grid or folder / f"grid_seed{options.seed}_n{options.n}.png"
+    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None)
+    return path
+
+
+def checkpoint_of(path: Path) -> Path:
+    """A checkpoint as it is; of a run's directory the last one."""
+    return RunDirectory(path).last if path.is_dir() else path
+
+
+def load_parts(checkpoint: Path, device: str, trusted: Sequence[str]) -> Parts:
+    """What plays, as a checkpoint left it. Its configuration builds only what is on the allow-list.
+
+    Raises:
+        CheckpointError: it cannot be read, or does not fit the networks.
+        ConfigError: it names code outside the allow-list.
+    """
+    state = load_checkpoint(checkpoint)
+    config = OmegaConf.create(state["config"])
+    assert isinstance(config, DictConfig)
+    config.trusted = list(trusted)
+    config.trainer.device = device
+    parts = build_parts(resolve(config))
+    try:
+        parts.load_state_dict(state["parts"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise CheckpointError(f"{checkpoint} does not fit the networks that it names ({reason})") from error
+    return parts
+
+
+def interpolation(ends: Tensor, steps: int) -> Tensor:
+    """Rows of latents from one end to the other: (2 rows, dim) → (rows · steps, dim).
+
+    Spherical (White 2016, arXiv:1609.04468): between Gaussian latents a straight line would pass through lengths
+    that the prior never draws.
+    """
+    first, second = ends.chunk(2)
+    share = torch.linspace(0, 1, steps, device=ends.device).view(1, -1, 1)
+    cosine = torch.nn.functional.cosine_similarity(first, second, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
+    angle = cosine.acos().view(-1, 1, 1)
+    along = (((1 - share) * angle).sin() * first.unsqueeze(1) + (share * angle).sin() * second.unsqueeze(1)) / angle.sin()
+    return along.flatten(0, 1)
+
+
+def write_separately(folder: Path, samples: Tensor) -> None:
+    """Images as PNG files, points as the rows of a CSV file."""
+    if samples.dim() == 4:
+        for number, image in enumerate(to_uint8(samples)):
+            pixels = image.permute(1, 2, 0).squeeze(2) if image.shape[0] == 1 else image.permute(1, 2, 0)
+            save_image(folder / f"{number:05d}.png", pixels.numpy())
+    else:
+        write_atomically(folder / "samples.csv", lambda file: np.savetxt(file, samples.cpu().numpy(), delimiter=","))
+
+
+if __name__ == "__main__":
+    main()

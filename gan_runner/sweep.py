@@ -1,0 +1,131 @@
+"""What a sweep says at its end: mean ± sd over seeds, read from the directories of its runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from gan_runner.files import write_json, write_text
+
+
+class SweepTable(Callback):
+    """Prints and saves a table when a sweep has ended; its exit code is 0 only if every run completed."""
+
+    directory: ClassVar[Path | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Remember where the sweep writes."""
+        SweepTable.directory = Path(config.hydra.sweep.dir)
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Read the runs back; tell."""
+        assert SweepTable.directory is not None
+        runs = read_runs(SweepTable.directory)
+        failed = [run for run in runs if run["summary"]["status"] != "completed"]
+        if runs and all(run["summary"].get("exit_code") == 2 for run in runs):
+            shutil.rmtree(SweepTable.directory)
+            sys.exit(2)
+        if runs:
+            report(SweepTable.directory, runs)
+        if failed:
+            sys.exit(1)
+
+    @classmethod
+    def remove_if_nothing_ran(cls) -> None:
+        """Take back a sweep's directory in which there is nothing but Hydra's note of it."""
+        if cls.directory is not None and cls.directory.is_dir():
+            if {path.name for path in cls.directory.iterdir()} <= {"multirun.yaml"}:
+                shutil.rmtree(cls.directory)
+
+
+def read_runs(directory: Path) -> list[dict[str, Any]]:
+    """Overrides and summary of every run of a sweep, in order."""
+    runs = []
+    for path in sorted(directory.glob("*/summary.json"), key=lambda path: (len(path.parent.name), path.parent.name)):
+        overrides = yaml.safe_load((path.parent / "overrides.yaml").read_text(encoding="utf-8"))
+        runs.append({"run": path.parent.name, "overrides": overrides, "summary": json.loads(path.read_text())})
+    return runs
+
+
+def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs that differ in the seed alone, taken together: count, completed, mean and sd of each figure.
+
+    The sd is that of a sample (n − 1); a single run has none. Figures are `best/NAME` of each metric, and the last
+    of everything that was logged.
+    """
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        groups[" ".join(o for o in run["overrides"] if not o.startswith("seed="))].append(run["summary"])
+    rows = []
+    for name, summaries in groups.items():
+        done = [summary for summary in summaries if summary["status"] == "completed"]
+        figures: dict[str, list[float]] = defaultdict(list)
+        for summary in done:
+            for key, best in summary["best"].items():
+                figures[f"best/{key}"].append(best["value"])
+            for key, value in summary["final"].items():
+                figures[key].append(value)
+        rows.append(
+            {
+                "overrides": name,
+                "runs": len(summaries),
+                "completed": len(done),
+                "figures": {
+                    key: {
+                        "mean": statistics.fmean(values),
+                        "sd": statistics.stdev(values) if len(values) > 1 else None,
+                        "n": len(values),
+                    }
+                    for key, values in figures.items()
+                },
+            }
+        )
+    return rows
+
+
+def report(directory: Path, runs: list[dict[str, Any]]) -> None:
+    """Save `sweep.json` and `sweep.md`; print the table."""
+    rows = over_seeds(runs)
+    write_json(directory / "sweep.json", rows)
+    keys = [key for row in rows for key in row["figures"] if key.startswith(("best/", "metric/"))]
+    keys = [*dict.fromkeys(keys), "steps_per_second"]
+    header = ["", "completed", *keys]
+    lines = [
+        [
+            row["overrides"] or "(defaults)",
+            f"{row['completed']} of {row['runs']}",
+            *(cell(row["figures"].get(key)) for key in keys),
+        ]
+        for row in rows
+    ]
+    markdown = [header, ["---"] * len(header), *lines]
+    write_text(directory / "sweep.md", "".join(f"| {' | '.join(line)} |\n" for line in markdown))
+    table = Table(title=f"mean ± sd over seeds ({directory})", title_justify="left")
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for line in lines:
+        table.add_row(*line)
+    console = Console()
+    console.print(table)
+    for run in runs:
+        if run["summary"]["status"] != "completed":
+            console.print(f"run {run['run']} {run['summary']['status']}: {run['summary'].get('error', '')}", highlight=False)
+
+
+def cell(figure: dict[str, Any] | None) -> str:
+    """Mean ± sd with four digits."""
+    if figure is None:
+        return "–"
+    return f"{figure['mean']:.4g}" + (f" ± {figure['sd']:.2g}" if figure["sd"] is not None else "")

@@ -1,0 +1,218 @@
+"""The one entry point: a configuration → a trained run in its directory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import signal
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_runner.build import Parts, build_parts, check_unused
+from gan_runner.checkpoints import load_checkpoint
+from gan_runner.config import build, did_you_mean, resolve
+from gan_runner.errors import ConfigError, Diverged, Stopped
+from gan_runner.files import RunDirectory, environment
+from gan_runner.metrics import best_of
+from gan_runner.observers import Moment, Observer
+from gan_runner.requirements import check_requirements
+from gan_runner.run import Run
+from gan_runner.step import compile_moves, train_step
+
+log = logging.getLogger("gan_runner")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to train, and where.
+
+    Attributes:
+        config: as composed, interpolations and all.
+        directory: where the run writes.
+        label: the chosen parts in words.
+        overrides: the command line.
+        multirun: whether it is one of many.
+    """
+
+    config: DictConfig
+    directory: RunDirectory
+    label: str = "gan"
+    overrides: Sequence[str] = ()
+    multirun: bool = False
+
+
+@dataclass
+class StopSignals:
+    """Remembers that SIGINT or SIGTERM came; a second one takes its usual effect at once."""
+
+    received: int | None = None
+    previous: dict[int, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> StopSignals:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            self.previous[signum] = signal.signal(signum, self.receive)
+        return self
+
+    def receive(self, signum: int, frame: FrameType | None) -> None:
+        """Note it."""
+        self.received = signum
+        for number in self.previous:
+            signal.signal(number, signal.SIG_DFL)
+
+    def __exit__(self, *exception: object) -> None:
+        for signum, handler in self.previous.items():
+            signal.signal(signum, handler)
+
+
+def train(job: Job) -> float | None:
+    """Train until the configured step, or go on where the directory's own checkpoint left off.
+
+    Returns:
+        The best value of the objective, or None if nothing was measured.
+
+    Raises:
+        ConfigError: the configuration cannot work; nothing was touched.
+        DataError: the data is missing or broken; nothing was written.
+        CheckpointError: the directory's checkpoint does not fit.
+        Diverged: a figure was not finite; what was good is saved.
+        Stopped: a signal came; everything is saved.
+    """
+    config = resolve(job.config)
+    check_unused(job.config)
+    parts = build_parts(config)
+    metrics = build_metrics(config, parts)
+    observers = {name: build(f"observer.{name}", node) for name, node in config.observer.items()}
+    run = Run(
+        config=config,
+        source=OmegaConf.to_yaml(job.config),
+        directory=job.directory,
+        parts=parts,
+        data=parts.dataset.load(parts.device, config.trainer.batch_size),
+        metrics=metrics,
+        label=job.label,
+        group=f"{job.label} {fingerprint(config)}",
+        environment=environment(parts.device),
+        multirun=job.multirun,
+    )
+    parts.game.prepare(parts.networks, run.data.real(config.trainer.batch_size))
+    if run.directory.last.exists():
+        run.load(run.directory.last)
+    if run.step >= config.trainer.steps:
+        print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
+        return objective(run)
+    if config.trainer.compile:
+        compile_moves(parts.players)
+    run.describe(list(job.overrides))
+    with LogFile(run.directory):
+        return carry_out(run, list(observers.values()))
+
+
+def carry_out(run: Run, observers: Sequence[Observer]) -> float | None:
+    """Run the loop with its observers, and see to it that however it ends, that is written down."""
+    status, final, first = "failed", dict[str, float](), run.step
+    try:
+        for observer in observers:
+            observer.start(run)
+        with StopSignals() as signals:
+            loop(run, observers, signals, final)
+        status = "completed"
+    except Stopped:
+        status = "interrupted"
+        raise
+    except Diverged:
+        status = "diverged"
+        raise
+    except Exception:
+        log.debug(traceback.format_exc())
+        raise
+    finally:
+        summary = run.summarise(status, final, run.step - first)
+        for observer in observers:
+            observer.finish(summary)
+    return objective(run)
+
+
+def loop(run: Run, observers: Sequence[Observer], signals: StopSignals, final: dict[str, float]) -> None:
+    """Step until the end, a signal, or a figure that is not finite; `final` holds the figures last seen."""
+    run.started = time.perf_counter()
+    while run.step < run.config.trainer.steps:
+        report = train_step(run.parts.players, run.batches)
+        run.step += 1
+        stopping = signals.received is not None
+        moment = Moment(run.step, report, last=run.step == run.config.trainer.steps, stopping=stopping)
+        for observer in observers:
+            observer(moment)
+        final.update(moment.scalars)
+        if moment.diverged:
+            raise Diverged(
+                f"step {run.step}: {', '.join(moment.diverged)} is not finite; the checkpoints hold what was before. "
+                "Try a smaller optimizer.lr, or a gradient penalty"
+            )
+        if signals.received is not None and stopping:
+            raise Stopped(signals.received)
+
+
+def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., dict[str, float]]]:
+    """The metrics by name.
+
+    Raises:
+        ConfigError: one does not go with the dataset, or the objective is none of their figures.
+    """
+    metrics = {name: build(f"metric.{name}", node) for name, node in config.metric.items()}
+    for name, metric in metrics.items():
+        try:
+            check_requirements(metric, parts.dataset)
+        except ValueError as error:
+            raise ConfigError(f"metric={name}: {error}") from error
+    known = [figure for metric in metrics.values() for figure in best_of(metric)]
+    if known and config.objective not in known:
+        raise ConfigError(f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}")
+    return metrics
+
+
+def objective(run: Run) -> float | None:
+    """The best value of the objective so far."""
+    best: Mapping[str, float] = run.best.get(run.config.objective or "", {})
+    return best.get("value")
+
+
+def fingerprint(config: DictConfig) -> str:
+    """Eight hex digits that are the same for configurations that differ in the seed, and in what only looks, alone."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    for key in ("seed", "resume", "logger", "observer", "trusted"):
+        plain.pop(key)
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
+    """The configuration of a run that is to go on, and its label.
+
+    Raises:
+        CheckpointError: if there is no checkpoint, or it cannot be read.
+    """
+    state = load_checkpoint(directory.last)
+    return OmegaConf.create(state["config"]), state["label"]  # type: ignore[return-value]
+
+
+class LogFile:
+    """`run.log`: everything that the package logs, with tracebacks."""
+
+    def __init__(self, directory: RunDirectory):
+        self.handler = logging.FileHandler(directory.log, encoding="utf-8")
+        self.handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+
+    def __enter__(self) -> None:
+        log.setLevel(logging.DEBUG)
+        log.propagate = False
+        log.addHandler(self.handler)
+
+    def __exit__(self, *exception: object) -> None:
+        log.removeHandler(self.handler)
+        self.handler.close()
