@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_runner.config import CONF, did_you_mean, register
+from gan_runner.config import CONF, did_you_mean, explain_value, register
 from gan_runner.errors import BadInput, ConfigError, DataError, Diverged, Stopped
 from gan_runner.files import RunDirectory, write_json
 from gan_runner.sweep import SweepTable
@@ -36,6 +36,8 @@ def main() -> None:
     register()
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_job)()
+    except ValueError as error:  # Hydra could not compose; what goes wrong in a run, `run_job` tells
+        sys.exit(complain(ConfigError(str(error))))
     except Exception as error:
         SweepTable.remove_if_nothing_ran()
         sys.exit(complain(error))
@@ -83,7 +85,7 @@ def job_from(config: DictConfig, directory: RunDirectory, multirun: bool) -> Job
             )
         OmegaConf.update(saved, key, override.value(), merge=True, force_add=True)
     saved.trusted = config.trusted  # never what a checkpoint says
-    return Job(saved, directory, label, overrides, multirun)
+    return Job(saved, directory, label, overrides, multirun, resumed=True)
 
 
 def label_of(choices: dict[str, Any]) -> str:
@@ -115,12 +117,12 @@ def exit_code(error: Exception) -> int:
 
 def explain(error: Exception) -> str:
     """One line: what is wrong, and what to do."""
-    if isinstance(error, MissingConfigException) and error.options:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"there is no {group}={option}{did_you_mean(option, error.options)}"
+        return f"there is no {group}={option}{did_you_mean(option, error.options or options_of(group))}"
     for cause in chain(error):
         if isinstance(cause, OmegaConfBaseException) and not isinstance(error, ConfigError):
-            return explain_key(cause, error)
+            return explain_value(cause)
     if isinstance(error, HydraException):
         return " ".join(str(error).split())
     if isinstance(error, DataError):
@@ -130,15 +132,9 @@ def explain(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def explain_key(cause: OmegaConfBaseException, error: Exception) -> str:
-    """A key that does not exist, or a value that does not fit it."""
-    key = str(cause.full_key or "")
-    siblings = cause.parent_node
-    name = key.rpartition(".")[2]
-    if isinstance(siblings, DictConfig) and name not in siblings:
-        return f"there is no option {key}{did_you_mean(name, [str(sibling) for sibling in siblings])}"
-    what = str(cause).splitlines()[0]
-    return f"{key}: {what}" if key else f"{' '.join(str(error).split())}: {what}"
+def options_of(group: str) -> list[str]:
+    """The names that a group offers."""
+    return [path.stem for path in (CONF / group).glob("*.yaml")]
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -7,11 +7,12 @@ import importlib
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pydantic
+from pydantic_core import SchemaError
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -120,12 +121,12 @@ def register() -> None:
     OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: resume or fresh, replace=True)
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """The nearest choice as a question, else all of them; empty if there are none."""
+def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
+    """The nearest choice (behind a prefix) as a question, else all of them; empty if there are none."""
     choices = sorted(map(str, choices))
     near = difflib.get_close_matches(word, choices, n=1)
     if near:
-        return f"; did you mean {near[0]}?"
+        return f"; did you mean {prefix}{near[0]}?"
     return f"; choose from {', '.join(choices)}" if choices else ""
 
 
@@ -157,10 +158,19 @@ def resolve(config: DictConfig) -> DictConfig:
     return resolved
 
 
-def explain_value(error: OmegaConfBaseException, config: DictConfig) -> str:
-    """OmegaConf's error in one line, with the key that the user can set."""
-    key = source_of(config, str(error.full_key or ""))
-    what = str(error).split("\n", 1)[0]
+def explain_value(error: OmegaConfBaseException, config: DictConfig | None = None) -> str:
+    """OmegaConf's error in one line: the key that the user can set, and what it might have been."""
+    key = str(error.full_key or "")
+    family, _, name = key.rpartition(".")
+    siblings: list[str] = []
+    if isinstance(error.parent_node, DictConfig) and not is_dataclass(error.object_type):
+        siblings = [str(sibling) for sibling in error.parent_node if str(sibling) not in DIRECTIVES]
+    elif is_dataclass(error.object_type):
+        siblings = [sibling.name for sibling in fields(error.object_type)]
+    if siblings and name not in siblings:
+        return f"there is no option {key}{did_you_mean(name, siblings, f'{family}.'.lstrip('.'))}"
+    key = key if config is None else source_of(config, key)
+    what = str(error).split("\n", 1)[0].rpartition("': ")[2]  # without "While dereferencing interpolation '…': "
     return f"{key}: {what}" if key else what
 
 
@@ -285,6 +295,8 @@ def conform(key: str, value: Any, hint: Any) -> Any:
         first = error.errors()[0]
         where = ".".join([key, *(str(part) for part in first["loc"] if isinstance(part, int))])
         raise ConfigError(f"{where}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
+    except (pydantic.PydanticSchemaGenerationError, SchemaError):  # a type that only an object can have
+        raise ConfigError(f"{key}={plain} must be a part, that is, have a _target_") from None
     return list(fitting) if isinstance(fitting, tuple) else fitting
 
 

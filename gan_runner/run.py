@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_runner.build import Parts
 from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.datasets import Batches, Data
+from gan_runner.errors import CheckpointError
 from gan_runner.files import RunDirectory, write_json
 
 
@@ -65,6 +66,11 @@ class Run:
         return Batches(self.data, self.config.trainer.batch_size, self.config.seed, drawn)
 
     @property
+    def identity(self) -> str:
+        """The same for two starts of one run."""
+        return f"{self.group} seed {self.config.seed}"
+
+    @property
     def images_seen(self) -> int:
         """Real samples drawn so far."""
         return self.batches.drawn * self.batches.size
@@ -91,15 +97,25 @@ class Run:
             "elapsed_s": self.elapsed_s,
             "best": self.best,
             "label": self.label,
+            "identity": self.identity,
             "wandb_id": self.wandb_id,
             "random": random_state(self.parts.device),
             "parts": self.parts.state_dict(),
         }
         save_checkpoint(path, state)
 
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint: the same batches, random numbers, optimizers and figures."""
+    def load(self, path: Path, with_other_options: bool = False) -> None:
+        """Go on from a checkpoint: the same batches, random numbers, optimizers and figures.
+
+        Raises:
+            CheckpointError: it cannot be read, or it is from a run with other options.
+        """
         state = load_checkpoint(path)
+        if state["identity"] != self.identity and not with_other_options:
+            raise CheckpointError(
+                f"{self.directory.path} holds a run with another configuration; "
+                f"resume={self.directory.path} goes on with that one, another hydra.run.dir starts afresh"
+            )
         self.parts.load_state_dict(state["parts"])
         self.step = state["step"]
         self.best = state["best"]

@@ -39,6 +39,7 @@ class Job:
         label: the chosen parts in words.
         overrides: the command line.
         multirun: whether it is one of many.
+        resumed: whether the directory's run is to go on, perhaps with other options than it had.
     """
 
     config: DictConfig
@@ -46,6 +47,7 @@ class Job:
     label: str = "gan"
     overrides: Sequence[str] = ()
     multirun: bool = False
+    resumed: bool = False
 
 
 @dataclass
@@ -103,7 +105,7 @@ def train(job: Job) -> float | None:
     )
     parts.game.prepare(parts.networks, run.data.real(config.trainer.batch_size))
     if run.directory.last.exists():
-        run.load(run.directory.last)
+        run.load(run.directory.last, with_other_options=job.resumed)
     if run.step >= config.trainer.steps:
         print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
         return objective(run)

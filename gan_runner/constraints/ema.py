@@ -12,8 +12,8 @@ from torch import nn
 class EMA(nn.Module):
     """θ̄ ← decay · θ̄ + (1 − decay) · θ after every update (Yazıcı et al. 2019, arXiv:1806.04498, Eq. 3).
 
-    Buffers (batch norm's running statistics) are copied as they are. Samples, metrics and `gan-sample` use the
-    averages where they exist.
+    Buffers (batch norm's running statistics) are copied as they are. Samples, metrics and `gan-sample` use
+    the averages where they exist.
 
     Args:
         networks: the player's networks.

@@ -21,7 +21,7 @@ class WeightClipping(nn.Module):
         if bound <= 0:
             raise ValueError(f"the bound of weight clipping must be positive, not {bound}")
         self.bound = bound
-        self.clipped = [p for network in networks.values() for p in network.parameters()]
+        self.clipped: list[torch.Tensor] = [p for network in networks.values() for p in network.parameters()]
 
     @torch.no_grad()
     def forward(self) -> None:

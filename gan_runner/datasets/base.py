@@ -15,7 +15,7 @@ class Data(Protocol):
     """Data at hand: it can be drawn from."""
 
     def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
-        """Batches from number `start` on, without end: `data` (size, *shape) float32 on the device, `label`."""
+        """Batches from number `start` on, without end, on the device: `data` (size, *shape), `label`."""
 
     def real(self, n: int) -> Tensor:
         """A fixed choice of n samples (n, *shape), on the device, to compare generated ones with."""
@@ -62,7 +62,7 @@ class Batches:
 
 
 def mix(seed: int, number: int) -> int:
-    """A seed for item `number` of a stream: distinct streams and numbers give distinct 63-bit seeds (splitmix64)."""
+    """A well-spread 63-bit seed for item `number` of the stream `seed` (splitmix64, Steele et al. 2014)."""
     state = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & (2**64 - 1)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         state = ((state ^ (state >> shift)) * factor) & (2**64 - 1)
@@ -97,9 +97,8 @@ class Order:
         while position < end:
             epoch, offset = divmod(position, self.length)
             if epoch != self.epoch:
-                self.epoch, self.permutation = epoch, torch.randperm(
-                    self.length, generator=rng(self.seed, epoch)
-                )
+                self.epoch = epoch
+                self.permutation = torch.randperm(self.length, generator=rng(self.seed, epoch))
             part = self.permutation[offset : offset + end - position]
             parts.append(part)
             position += len(part)

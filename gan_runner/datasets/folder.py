@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from gan_runner.datasets.images import ImageDataset, Source
 from gan_runner.errors import DataError
 
-Image.init()
-EXTENSIONS = frozenset(Image.registered_extensions())
+EXTENSIONS = (*IMG_EXTENSIONS, ".gif")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,24 +27,16 @@ class ImageFolder(ImageDataset):
     root: str
 
     def source(self) -> Source:
-        """List the files, sorted; hidden ones are passed over."""
-        folder = Path(self.root).expanduser()
+        """List the files, sorted."""
+        folder = Path(self.root).expanduser().absolute()
         if not folder.is_dir():
-            raise DataError(
-                f"there is no folder {folder.absolute()}; set dataset.root to the folder that holds your images"
-            )
-        files = sorted(
-            path
-            for path in folder.rglob("*")
-            if path.suffix.lower() in EXTENSIONS
-            and path.is_file()
-            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        )
+            raise DataError(f"there is no folder {folder}; set dataset.root to the folder of your images")
+        files = sorted(image_files(folder))
         if not files:
             raise DataError(
-                f"{folder.absolute()} holds no images; set dataset.root to a folder of .png, .jpg or .webp files"
+                f"{folder} holds no images; set dataset.root to a folder of {', '.join(EXTENSIONS)} files"
             )
-        return Source(folder.name or str(folder), Files(folder, files), self.image_size, self.channels)
+        return Source(str(folder), Files(folder, files), self.image_size, self.channels, files)
 
 
 class Files:
@@ -55,18 +49,21 @@ class Files:
 
     def __init__(self, folder: Path, files: list[Path]):
         self.files = files
-        parents = [path.relative_to(folder).parts[0] if path.parent != folder else "" for path in files]
-        self.classes = sorted(set(parents))
-        self.labels = [self.classes.index(parent) for parent in parents]
+        classes = [path.relative_to(folder).parts[0] if path.parent != folder else "" for path in files]
+        number = {name: i for i, name in enumerate(sorted(set(classes)))}
+        self.labels = [number[name] for name in classes]
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
-        path = self.files[index]
-        try:
-            with Image.open(path) as image:
-                image.load()
-                return image, self.labels[index]
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path} cannot be read as an image ({error}); mend or remove it") from error
+        return Image.open(self.files[index]), self.labels[index]
+
+
+def image_files(folder: Path) -> Iterator[Path]:
+    """Every image below a folder, through links too; hidden files and folders are passed over."""
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and name.lower().endswith(EXTENSIONS):
+                yield Path(parent, name)

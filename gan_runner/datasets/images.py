@@ -5,15 +5,15 @@ Both are normalised to [−1, 1] and flipped on the device.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
 import psutil
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
@@ -25,6 +25,7 @@ from gan_runner.turn import Batch
 
 Resident = Literal["auto"] | bool
 SHARE_OF_FREE_MEMORY = 0.5
+CHUNK = 256  # images decoded at a time when all are brought to the device
 Item = tuple[Tensor, Tensor]  # an image (c, h, w) uint8 and its label
 
 
@@ -36,7 +37,7 @@ class ImageDataset:
         image_size: side in pixels; other sizes are resized on their shorter side and cropped in the centre.
         channels: 1 for grey, 3 for colour; what the files hold is converted.
         flip: mirror each image from left to right with probability ½, anew each time it is seen.
-        resident: hold all images on the device; `auto` does where they take less than half of its free memory.
+        resident: hold all images on the device; `auto` does where they take less than half of what is free.
         workers: processes that decode files.
     """
 
@@ -51,6 +52,8 @@ class ImageDataset:
     def __post_init__(self) -> None:
         if self.image_size < 1:
             raise ValueError(f"dataset.image_size must be positive, not {self.image_size}")
+        if self.workers < 0:
+            raise ValueError(f"dataset.workers must be 0 or more, not {self.workers}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -66,8 +69,10 @@ class ImageDataset:
         source = self.source()
         if len(source) == 0:
             raise DataError(f"{source.name} holds no images")
-        size = len(source) * self.channels * self.image_size**2
-        resident = size < SHARE_OF_FREE_MEMORY * free_memory(device) if self.resident == "auto" else self.resident
+        resident = self.resident
+        if resident == "auto":
+            size = len(source) * self.channels * self.image_size**2
+            resident = size < SHARE_OF_FREE_MEMORY * free_memory(device)
         if not resident:
             return StreamedImages(source, device, self.flip, self.workers)
         images, labels = source.all(self.workers)
@@ -82,9 +87,11 @@ class Source(TorchDataset[Item]):
         items: anything with a length whose items are pairs of a PIL image and a label.
         size: side of the result in pixels.
         channels: of the result.
+        files: the name of each one's file, to tell which is broken.
     """
 
-    def __init__(self, name: str, items: Sequence[tuple[Image.Image, Any]] | Any, size: int, channels: int):
+    def __init__(self, name: str, items: Any, size: int, channels: int, files: Sequence[Any] | None = None):
+        self.files = files
         self.name = name
         self.items = items
         self.size = size
@@ -94,16 +101,35 @@ class Source(TorchDataset[Item]):
         return len(self.items)
 
     def __getitem__(self, index: int) -> Item:
-        image, label = self.items[index]
-        return fit(image, self.size, self.channels), torch.as_tensor(label)
+        image = None
+        try:
+            image, label = self.items[index]
+            return fit(image, self.size, self.channels), torch.as_tensor(label)
+        except Exception as error:  # whatever a decoder makes of broken bytes
+            file = getattr(image, "filename", None) or (self.files and self.files[index])
+            place = file or f"image {index} of {self.name}"
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"{place} cannot be read as an image ({reason}); mend or remove it") from error
 
-    def all(self, workers: int) -> Item:
-        """Every image (n, c, h, w) and label (n, …), decoded by some processes."""
+    def chunks(self, workers: int) -> Iterator[Item]:
+        """Images (k, c, h, w) and labels (k, …) in order, decoded by some processes."""
         if len(self) < 1_000:
             workers = 0  # starting processes would take longer
-        loader = DataLoader(self, batch_size=256, num_workers=workers)
-        images, labels = zip(*loader)
-        return torch.cat(images), torch.cat(labels)
+        yield from DataLoader(self, CHUNK, num_workers=workers, generator=torch.Generator())
+
+    def all(self, workers: int) -> Item:
+        """Every image (n, c, h, w) and label (n, …).
+
+        Each chunk is copied at once, since one that comes from a process keeps a file open.
+        """
+        images = torch.empty(len(self), self.channels, self.size, self.size, dtype=torch.uint8)
+        labels: list[Tensor] = []
+        rest = images
+        for chunk, label in self.chunks(workers):
+            rest[: len(chunk)] = chunk
+            rest = rest[len(chunk) :]
+            labels.append(label.clone())
+        return images, torch.cat(labels)
 
 
 class ArraySource(Source):
@@ -112,48 +138,57 @@ class ArraySource(Source):
     Args:
         name: for people.
         array: (n, h, w), (n, h, w, c) or (n, c, h, w) uint8.
-        labels: (n, …).
+        labels: (n, …) integers.
         size: side of the result in pixels.
         channels: of the result.
     """
 
     def __init__(self, name: str, array: np.ndarray | Tensor, labels: Any, size: int, channels: int):
-        images = torch.as_tensor(np.asarray(array))
+        images = torch.as_tensor(array)
         if images.dim() == 3:
             images = images.unsqueeze(1)
-        elif images.shape[3] == 3:
+        elif images.shape[3] in (1, 3):
             images = images.permute(0, 3, 1, 2)
         super().__init__(name, images, size, channels)
-        self.labels = torch.as_tensor(np.asarray(labels))
+        self.labels = torch.as_tensor(labels).long()
 
     def __getitem__(self, index: int) -> Item:
         return fit(self.items[index], self.size, self.channels), self.labels[index]
 
-    def all(self, workers: int) -> Item:
-        """Everything, a few thousand at a time, in this process."""
-        fitted = [fit(chunk, self.size, self.channels) for chunk in self.items.split(4096)]
-        return torch.cat(fitted), self.labels
+    def chunks(self, workers: int) -> Iterator[Item]:
+        """The same, in this process."""
+        for images, labels in zip(self.items.split(CHUNK), self.labels.split(CHUNK)):
+            yield fit(images, self.size, self.channels), labels
 
 
 def fit(image: Image.Image | Tensor, size: int, channels: int) -> Tensor:
-    """A PIL image or a tensor (…, c, h, w) as uint8 (…, channels, size, size): resized, centre-cropped, converted."""
-    if isinstance(image, Image.Image):
-        image = transforms.pil_to_tensor(plain(image, channels))
-    if image.shape[-3] != channels:
-        image = (transforms.rgb_to_grayscale if channels == 1 else transforms.grayscale_to_rgb)(image)
-    if image.shape[-2:] != (size, size):
-        image = transforms.center_crop(transforms.resize(image, [size], antialias=True), [size, size])
-    return image.contiguous()
+    """A PIL image or tensor (…, c, h, w) as uint8 (…, channels, size, size): resized, cropped, converted."""
+    pixels = transforms.pil_to_tensor(plain(image)) if isinstance(image, Image.Image) else image
+    if pixels.shape[-3] > channels:
+        pixels = grey(pixels)
+    if pixels.shape[-2:] != (size, size):
+        pixels = transforms.center_crop(transforms.resize(pixels, [size], antialias=True), [size, size])
+    return pixels.expand(*pixels.shape[:-3], channels, size, size).contiguous()
 
 
-def plain(image: Image.Image, channels: int) -> Image.Image:
-    """Grey or colour, 8 bits: 16-bit grey is scaled down, transparency laid on white."""
+def grey(image: Tensor) -> Tensor:
+    """Luma (…, 1, h, w) of colours (…, 3, h, w) by ITU-R 601-2, rounded as in Pillow: grey stays what it is.
+
+    torchvision's `rgb_to_grayscale` truncates, and its weights add up to less than one.
+    """
+    red, green, blue = image.int().split(1, dim=-3)
+    return ((red * 19595 + green * 38470 + blue * 7471 + 2**15) >> 16).to(torch.uint8)
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """Grey or colour, 8 bits, upright: 16-bit grey is scaled down, transparency laid on white."""
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return image.convert("L" if channels == 1 else "RGB")
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if image.mode in ("1", "L", "F") else "RGB")
 
 
 def free_memory(device: torch.device) -> int:
@@ -184,12 +219,10 @@ class ResidentImages:
     def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
         """All batches from number `start` on."""
         order = Order(len(self.images), seed)
-        number = start
-        while True:
+        for number in count(start):
             indices = order.indices(number, size).to(self.images.device, non_blocking=True)
             data = normalised(self.images[indices], self.flip, seed, number)
             yield {"data": data, "label": self.labels[indices]}
-            number += 1
 
     def real(self, n: int) -> Tensor:
         """The first n images of a fixed permutation."""
@@ -219,7 +252,7 @@ class StreamedImages:
             batch_sampler=BatchOrder(len(self.source), start, size, seed),
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
-            persistent_workers=False,
+            generator=torch.Generator(),  # or it would draw from the run's own random numbers
         )
         for number, (images, labels) in enumerate(loader, start):
             images = images.to(self.device, non_blocking=True)
@@ -252,7 +285,5 @@ class BatchOrder:
         self.size = size
 
     def __iter__(self) -> Iterator[list[int]]:
-        number = self.start
-        while True:
+        for number in count(self.start):
             yield self.order.indices(number, self.size).tolist()
-            number += 1

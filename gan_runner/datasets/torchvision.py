@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from gan_runner.datasets.images import ArraySource, ImageDataset, Source
 from gan_runner.errors import DataError
@@ -22,24 +23,42 @@ class TorchvisionImages(ImageDataset):
         name: for people.
         root: folder that the constructor is given, to name it when nothing is found there.
         download: whether the constructor was told to download.
-        advice: what to do if the data is not there.
+        advice: what to do if the data is not there, where that differs from what can be done for most.
     """
 
     images: Callable[[], Any]
     name: str
     root: str
     download: bool = False
-    advice: str = "set dataset.download=true to fetch it, or dataset.root to the folder that holds it"
+    advice: str | None = None
 
     def source(self) -> Source:
-        """Open what is at `root`; read as one array where torchvision has it as one."""
+        """Open what is at `root`; read as one array where torchvision has it as one.
+
+        Raises:
+            DataError: if torchvision raises anything: each set has its own errors for missing files.
+        """
         try:
             items = self.images()
-        except (RuntimeError, OSError, ImportError, ValueError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"no {self.name} at {Path(self.root).absolute()} ({reason}); {self.advice}") from error
+        except ImportError as error:
+            raise DataError(
+                f"{self.name} needs {error.name or error}: pip install 'gan-runner[datasets]'"
+            ) from error
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            folder = Path(self.root).expanduser().absolute()
+            raise DataError(f"no {self.name} at {folder} ({reason}); {self.what_to_do()}") from error
         array = getattr(items, "data", None)
         labels = getattr(items, "targets", getattr(items, "labels", None))
-        if array is not None and labels is not None:
-            return ArraySource(self.name, np.asarray(array), labels, self.image_size, self.channels)
-        return Source(self.name, items, self.image_size, self.channels)
+        if isinstance(array, np.ndarray | Tensor) and labels is not None:
+            return ArraySource(self.name, array, labels, self.image_size, self.channels)
+        files = getattr(items, "filename", None)
+        return Source(self.name, items, self.image_size, self.channels, files)
+
+    def what_to_do(self) -> str:
+        """Advice for people whose data is not there."""
+        if self.advice:
+            return self.advice
+        if self.download:
+            return "the download failed: try again, or set dataset.root to a folder that holds it"
+        return "set dataset.download=true to fetch it, or dataset.root to the folder that holds it"

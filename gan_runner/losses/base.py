@@ -15,6 +15,7 @@ class Scores(Protocol):
     @property
     def real(self) -> Tensor:
         """Scores of real data."""
+
     @property
     def fake(self) -> Tensor:
         """Scores of fakes."""
@@ -27,5 +28,6 @@ class Loss(Protocol):
 
     def discriminator(self, scores: Scores) -> Tensor:
         """What the discriminator descends."""
+
     def generator(self, scores: Scores) -> Tensor:
         """What the generator descends."""

@@ -1,4 +1,4 @@
-"""The original game: the discriminator is a probabilistic classifier (Goodfellow et al. 2014, arXiv:1406.2661)."""
+"""The original game: the discriminator is a classifier (Goodfellow et al. 2014, arXiv:1406.2661)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Bernoulli:
     def __post_init__(self) -> None:
         if not 0 <= self.fake_target < self.real_target <= 1:
             raise ValueError(
-                f"targets are probabilities with fake_target < real_target, not {self.fake_target} and {self.real_target}"
+                "targets are probabilities with fake_target < real_target, "
+                f"not {self.fake_target} and {self.real_target}"
             )
 
     def discriminator(self, scores: Scores) -> Tensor:
@@ -39,13 +40,17 @@ class Bernoulli:
         ) + binary_cross_entropy_with_logits(fake, torch.full_like(fake, self.fake_target))
 
     def log_ratio(self, score: Tensor) -> Tensor:
-        """log p/q = log(D − β) − log(α − D), where D = σ(score): the score itself for hard labels."""
+        """The logarithm of p/q = (D − β) / (α − D), where D = σ(score): the score itself for hard labels.
+
+        Infinite where D lies outside the targets. 1 − D is computed as σ(−score), which keeps its digits
+        where D is nearly one.
+        """
         if (self.real_target, self.fake_target) == (1.0, 0.0):
             return score
-        probability = score.sigmoid()
-        return (probability - self.fake_target).clamp(min=0).log() - (self.real_target - probability).clamp(
-            min=0
-        ).log()
+        sure, doubt = score.sigmoid(), (-score).sigmoid()  # D and 1 − D
+        above = (1 - self.fake_target) * sure - self.fake_target * doubt  # D − β
+        below = self.real_target * doubt - (1 - self.real_target) * sure  # α − D
+        return above.clamp(min=0).log() - below.clamp(min=0).log()
 
 
 @dataclass(frozen=True)

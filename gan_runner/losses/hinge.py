@@ -15,12 +15,16 @@ from gan_runner.losses.base import Identifies, Scores
 class Hinge:
     """Hinge loss (Lim & Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, Eqs. 16 and 17).
 
-    The optimal score is the sign of p − q, so it tells which density is larger and not by how much.
+    The optimal score is m · sign(p − q), so it tells which density is larger and not by how much.
     """
 
     identifies: ClassVar[Identifies] = "sign"
 
     margin: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.margin > 0:
+            raise ValueError(f"the hinge's margin must be positive, not {self.margin}")
 
     def discriminator(self, scores: Scores) -> Tensor:
         """E_p[max(0, m − D)] + E_q[max(0, m + D)]."""

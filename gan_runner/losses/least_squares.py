@@ -12,9 +12,10 @@ from gan_runner.losses.base import Identifies, Scores
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """LSGAN (Mao et al. 2017, arXiv:1611.04076, Eq. 2), with a = fake_target, b = real_target, c = generator_target.
+    """LSGAN (Mao et al. 2017, arXiv:1611.04076, Eq. 2).
 
-    The optimal score is (b p + a q) / (p + q) (Eq. 5).
+    Its a is fake_target, b is real_target, c is generator_target. The optimal score is (b p + a q) / (p + q)
+    (Eq. 5).
     """
 
     identifies: ClassVar[Identifies] = "ratio"
@@ -24,19 +25,21 @@ class LeastSquares:
     generator_target: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.real_target <= self.fake_target:
+        if not self.real_target > self.fake_target:
             raise ValueError(
                 f"real_target must exceed fake_target, not {self.real_target} and {self.fake_target}"
             )
 
     def discriminator(self, scores: Scores) -> Tensor:
         """½ E_p[(D − b)²] + ½ E_q[(D − a)²]."""
-        return ((scores.real - self.real_target).square().mean() + scores.fake.sub(self.fake_target).square().mean()) / 2
+        real = (scores.real - self.real_target).square().mean()
+        fake = (scores.fake - self.fake_target).square().mean()
+        return (real + fake) / 2
 
     def generator(self, scores: Scores) -> Tensor:
         """½ E_q[(D − c)²]."""
         return (scores.fake - self.generator_target).square().mean() / 2
 
     def log_ratio(self, score: Tensor) -> Tensor:
-        """log p/q = log(D − a) − log(b − D): infinite outside the targets."""
+        """The logarithm of p/q = (D − a) / (b − D): infinite outside the targets."""
         return (score - self.fake_target).clamp(min=0).log() - (self.real_target - score).clamp(min=0).log()

@@ -1,7 +1,7 @@
 """Metrics: figures of how good samples are.
 
-A metric is a function of samples (n, *shape), real data (n, *shape) and the dataset, which returns named floats.
-With `figures` it says for each of them whether less (`min`) or more (`max`) is better.
+A metric is a function of samples (n, *shape), real data (n, *shape) and the dataset, which returns named
+floats. With `figures` it says for each of them whether less (`min`) or more (`max`) is better.
 """
 
 from gan_runner.metrics.figures import best_of, figures

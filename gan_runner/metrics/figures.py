@@ -24,4 +24,5 @@ def figures(**better: Better) -> Callable[[Metric], Metric]:
 
 def best_of(metric: Any) -> Mapping[str, Better]:
     """What a metric, with or without its knobs, says of its figures."""
-    return (metric.func if isinstance(metric, partial) else metric).figures
+    function: Any = metric.func if isinstance(metric, partial) else metric
+    return function.figures

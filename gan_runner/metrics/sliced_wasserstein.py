@@ -13,10 +13,10 @@ from gan_runner.metrics.figures import figures
 def sliced_wasserstein(
     samples: Tensor, real: Tensor, dataset: Dataset, projections: int = 256
 ) -> dict[str, float]:
-    """Sliced W₁ (Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3): the mean W₁ of one-dimensional projections.
+    """Sliced W₁ (Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3): the mean W₁ of random projections.
 
-    Directions are uniform on the sphere and the same every time; in one dimension W₁ is the mean distance of the
-    sorted values. In units of the data; the larger of the two sets is cut to the size of the smaller.
+    Directions are uniform on the sphere and the same every time; in one dimension W₁ is the mean distance of
+    the sorted values. In units of the data; the larger of the two sets is cut to the size of the smaller.
     """
     n = min(len(samples), len(real))
     samples, real = samples[:n].flatten(1).double(), real[:n].flatten(1).double()

@@ -1,16 +1,19 @@
 """Deep convolutional GAN (Radford et al. 2016, arXiv:1511.06434), by its five guidelines.
 
-Strided and transposed convolutions in place of pooling; batch norm in both networks, but not at the generator's
-output or the discriminator's input; no fully connected hidden layers; ReLU in the generator with tanh at its
-output; leaky ReLU in the discriminator. Weights start at N(0, 0.02²).
+Strided and transposed convolutions in place of pooling; batch norm in both networks, but not at the
+generator's output or the discriminator's input; no fully connected hidden layers; ReLU in the generator with
+tanh at its output; leaky ReLU in the discriminator. Weights start at N(0, 0.02²).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from torch import nn
 
 from gan_runner.models.layers import Norm, WeightNorm
 from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.sizes import at_least_one
 
 
 def resolutions(shape: tuple[int, ...]) -> list[int]:
@@ -70,6 +73,7 @@ class DCGANGenerator(Generator):
         reference_size: int = 64,
     ):
         super().__init__(norm, reference_size)
+        at_least_one(latent_dim=latent_dim, width=width)
         sides = resolutions(shape)
         widths = [width * 2**i for i in reversed(range(len(sides) - 1))]
         layers: list[nn.Module] = [
@@ -78,7 +82,7 @@ class DCGANGenerator(Generator):
             self.normalization(widths[0], spatial=True),
             nn.ReLU(),
         ]
-        for coarse, fine in zip(widths, widths[1:]):
+        for coarse, fine in pairwise(widths):
             layers += [
                 nn.ConvTranspose2d(coarse, fine, 4, 2, 1, bias=norm == "none"),
                 self.normalization(fine, spatial=True),
@@ -110,10 +114,11 @@ class DCGANDiscriminator(Discriminator):
         feature_layer: FeatureLayer | None = None,
     ):
         super().__init__(norm, reference_size)
+        at_least_one(width=width)
         sides = resolutions(shape)
         widths = [width * 2**i for i in range(len(sides) - 1)]
         layers: list[nn.Module] = [nn.Conv2d(shape[0], width, 4, 2, 1), nn.LeakyReLU(0.2)]
-        for fine, coarse in zip(widths, widths[1:]):
+        for fine, coarse in pairwise(widths):
             layers += [
                 nn.Conv2d(fine, coarse, 4, 2, 1, bias=norm == "none"),
                 self.normalization(coarse, spatial=True),

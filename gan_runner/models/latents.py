@@ -10,11 +10,12 @@ from torch import Tensor
 
 
 class Latent(Protocol):
-    """Something that draws (n, dim) latents on a device, from a generator of random numbers if one is given."""
+    """Draws (n, dim) latents on a device, from a generator of random numbers if one is given."""
 
     dim: int
 
-    def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor: ...
+    def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
+        """Draw n."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Normal:
     dim: int
 
     def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
+        """Draw n."""
         return torch.randn(n, self.dim, device=device, generator=rng)
 
 
@@ -36,4 +38,5 @@ class Uniform:
     high: float = 1.0
 
     def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
+        """Draw n."""
         return self.low + (self.high - self.low) * torch.rand(n, self.dim, device=device, generator=rng)

@@ -1,4 +1,4 @@
-"""The networks of the first GAN, as in the authors' code for MNIST (Goodfellow et al. 2014, arXiv:1406.2661)."""
+"""The networks of the first GAN, as the authors' code has them for MNIST (Goodfellow et al. 2014)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_runner.models.layers import Maxout, Norm, WeightNorm
 from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.sizes import at_least_one
 
 
 class Scale(nn.Module):
@@ -19,7 +20,7 @@ class Scale(nn.Module):
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
-        """factor · x."""
+        """The product."""
         return self.factor * x
 
 
@@ -34,8 +35,8 @@ def uniform_weights(network: nn.Module, bound: float) -> None:
 class ReLUSigmoidGenerator(Generator):
     """z → 1200 ReLU → 1200 ReLU → sigmoid, whose output bias starts at the data's marginals.
 
-    The paper's sigmoid is on [0, 1]; data here is on [−1, 1], so it reads 2σ(a) − 1 = tanh(a / 2). Data that is
-    not bounded gets no squashing.
+    The paper's sigmoid is on [0, 1]; data here is on [−1, 1], so it reads 2σ(a) − 1 = tanh(a / 2). Data that
+    is not bounded gets no squashing.
 
     Args:
         latent_dim: of z.
@@ -60,6 +61,7 @@ class ReLUSigmoidGenerator(Generator):
         reference_size: int = 64,
     ):
         super().__init__(norm, reference_size)
+        at_least_one(latent_dim=latent_dim, width=width)
         self.bounded = bounded
         body = nn.Sequential(
             nn.Linear(latent_dim, width),
@@ -80,13 +82,14 @@ class ReLUSigmoidGenerator(Generator):
         super().prepare(inputs, data)
         mean = data.flatten(1).mean(0)
         # A pixel that is constant in the batch would have an infinite logit: one sample's worth of doubt.
-        marginal = ((mean + 1) / 2).clamp(1 / (len(data) + 1), len(data) / (len(data) + 1)).logit()
+        doubt = 1 / (len(data) + 1)
+        marginal = ((mean + 1) / 2).clamp(doubt, 1 - doubt).logit()
         *_, output = (module for module in self.modules() if isinstance(module, nn.Linear))
         output.bias.copy_(marginal if self.bounded else mean)
 
 
 class MaxoutDiscriminator(Discriminator):
-    """Two maxout layers of 240 units × 5 pieces with dropout, then one score (a sigmoid's logit in the paper).
+    """Two maxout layers of 240 units × 5 pieces with dropout, then one score (in the paper, of a sigmoid).
 
     Args:
         shape: of one sample.

@@ -9,6 +9,7 @@ from torch import nn
 
 from gan_runner.models.layers import Norm, WeightNorm
 from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.sizes import at_least_one
 
 Activation = Literal["relu", "leaky_relu", "tanh", "softplus"]
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
@@ -23,8 +24,7 @@ def hidden_layers(
     in_features: int, width: int, depth: int, activation: Activation, norm: Callable[[int], nn.Module]
 ) -> list[nn.Module]:
     """`depth` times linear, normalisation, activation."""
-    if depth < 1 or width < 1:
-        raise ValueError(f"an MLP needs at least one hidden layer of at least one unit, not {depth} of {width}")
+    at_least_one(width=width, depth=depth)
     layers: list[nn.Module] = []
     for features in [in_features] + [width] * (depth - 1):
         linear = nn.Linear(features, width)
@@ -35,7 +35,19 @@ def hidden_layers(
 
 
 class MLPGenerator(Generator):
-    """Latents (n, latent_dim) → (n, *shape) through `depth` hidden layers of `width` units (He-initialised)."""
+    """Latents (n, latent_dim) → data (n, *shape).
+
+    Args:
+        latent_dim: of z.
+        shape: of one sample.
+        bounded: whether data lies in [−1, 1], so that tanh ends the network.
+        width: units in each hidden layer (He-initialised).
+        depth: hidden layers.
+        activation: of the hidden layers.
+        norm: normalisation of the hidden layers.
+        weight_norm: reparametrisation of the weights.
+        reference_size: rows of the reference batch of `norm=virtual`.
+    """
 
     def __init__(
         self,
@@ -50,6 +62,7 @@ class MLPGenerator(Generator):
         reference_size: int = 64,
     ):
         super().__init__(norm, reference_size)
+        at_least_one(latent_dim=latent_dim)
         body = nn.Sequential(
             *hidden_layers(latent_dim, width, depth, activation, self.normalization),
             nn.Linear(width, elements(shape)),
@@ -59,7 +72,18 @@ class MLPGenerator(Generator):
 
 
 class MLPDiscriminator(Discriminator):
-    """Data (n, *shape) → scores (n,) through `depth` hidden layers of `width` units (He-initialised)."""
+    """Data (n, *shape) → scores (n,).
+
+    Args:
+        shape: of one sample.
+        width: units in each hidden layer (He-initialised).
+        depth: hidden layers.
+        activation: of the hidden layers.
+        norm: normalisation of the hidden layers.
+        weight_norm: reparametrisation of the weights.
+        reference_size: rows of the reference batch of `norm=virtual`.
+        feature_layer: between the features and the score, as minibatch discrimination; None for none.
+    """
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """What every generator and discriminator is made of.
 
-A discriminator is a trunk, which maps data to features, and a head, which maps features to one score: so terms
-can look at the features, and games can put other heads on the same trunk.
+A discriminator is a trunk, which maps data to features, and a head, which maps features to one score: so
+terms can look at the features, and games can put other heads on the same trunk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.layers import Norm, WeightNorm, normalization, reparametrize
+from gan_runner.models.sizes import at_least_one
 
 
 class WithReference(nn.Module):
@@ -24,6 +25,8 @@ class WithReference(nn.Module):
         shape: of one input.
         size: rows of the reference batch, filled by `prepare`.
     """
+
+    reference: Tensor
 
     def __init__(self, body: nn.Module, shape: tuple[int, ...], size: int):
         super().__init__()
@@ -43,7 +46,6 @@ class WithReference(nn.Module):
 Initialise = Callable[[nn.Module], None]
 """Fills the weights of a module in place, before they are reparametrised."""
 
-
 FeatureLayer = Callable[[int], Any]
 """in_features → a layer (n, in_features) → (n, out_features), which knows its `out_features`."""
 
@@ -62,8 +64,7 @@ class Network(nn.Module):
 
     def __init__(self, norm: Norm, reference_size: int):
         super().__init__()
-        if reference_size < 1:
-            raise ValueError(f"reference_size must be at least 1, not {reference_size}")
+        at_least_one(reference_size=reference_size)
         self.norm = norm
         self.reference_size = reference_size
 
@@ -129,7 +130,7 @@ class Discriminator(Network):
         weight_norm: WeightNorm,
         initialise: Initialise = as_built,
     ) -> None:
-        """Take the trunk; put a head on it: a layer on the features, if one is given, and one linear score."""
+        """Take the trunk; put a head on it: a layer on the features, if given, and one linear score."""
         if feature_layer is None:
             head = nn.Sequential(nn.Linear(num_features, 1))
         else:

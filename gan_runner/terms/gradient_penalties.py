@@ -24,8 +24,9 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
     for name, network in networks.items():
         if any(isinstance(module, _BatchNorm) for module in network.modules()):
             raise ValueError(
-                f"a gradient penalty needs each score to depend on its own sample alone, and model.{name}.norm=batch "
-                f"mixes the batch; choose model.{name}.norm=none, layer, instance or virtual"
+                "a gradient penalty needs each score to depend on its own sample alone, and "
+                f"model.{name}.norm=batch mixes the batch; "
+                f"choose model.{name}.norm=none, layer, instance or virtual"
             )
 
 
@@ -37,7 +38,7 @@ def squared_gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Ten
 
 
 def gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """‖∇ₓ critic(xᵢ)‖₂ for each sample: (n,). The root's own gradient is kept finite where the norm is zero."""
+    """‖∇ₓ critic(xᵢ)‖₂ for each sample: (n,). The root's own gradient stays finite where the norm is zero."""
     return (squared_gradient_norms(critic, x) + 1e-12).sqrt()
 
 
@@ -48,7 +49,7 @@ def one_number_a_sample(x: Tensor) -> Tensor:
 
 @requires(per_sample_scores)
 def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
-    """E[(‖∇D(x̂)‖₂ − target)²] on lines between real and fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3)."""
+    """E[(‖∇D(x̂)‖₂ − target)²] on lines from real to fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3)."""
     real, fake = turn.real, turn.fake.detach()
     between = real + one_number_a_sample(real) * (fake - real)
     return (gradient_norms(turn.critic, between) - target).square().mean()
@@ -58,11 +59,11 @@ def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
 def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
     """E[(‖∇D(x + δ)‖₂ − target)²] around the data (Kodali et al. 2017, arXiv:1705.07215, Section 2.3).
 
-    As the authors' code, δ = scale · std(x) · U[0, 1) elementwise with the standard deviation over the whole
+    As the authors' code, δ = scale · std(x) · U[0, 1) elementwise with the standard deviation of the whole
     batch, so that it perturbs to one side, and the penalised point lies at a random place on the way there.
     """
     real = turn.real
-    perturbed = real + scale * real.std() * torch.rand_like(real)
+    perturbed = real + scale * real.std(correction=0) * torch.rand_like(real)
     between = real + one_number_a_sample(real) * (perturbed - real)
     return (gradient_norms(turn.critic, between) - target).square().mean()
 

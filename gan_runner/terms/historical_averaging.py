@@ -11,7 +11,7 @@ from gan_runner.turn import Turn
 
 
 class HistoricalAveraging(nn.Module):
-    """‖θ − (1/t) Σᵢ θ[i]‖² over the moves so far (Salimans et al. 2016, arXiv:1606.03498, Section 3.2).
+    """‖θ − (1/t) Σᵢ θ[i]‖² over the moves so far (Salimans et al. 2016, arXiv:1606.03498, Section 3.3).
 
     The average is a constant of the move: no gradient flows into the past. At the first move it is θ itself,
     so the term starts at zero.
@@ -19,6 +19,8 @@ class HistoricalAveraging(nn.Module):
     Args:
         networks: the player's networks, whose parameters are averaged.
     """
+
+    moves: Tensor
 
     def __init__(self, networks: Mapping[str, nn.Module]):
         super().__init__()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gan_runner.models.sizes import at_least_one
+
 
 class Maxout(nn.Module):
-    """The largest of `pieces` linear maps of the input, unit by unit (Goodfellow et al. 2013, arXiv:1302.4389, Eq. 1).
+    """The largest of `pieces` linear maps of the input, unit by unit: (n, in_features) → (n, out_features).
 
-    (n, in_features) → (n, out_features).
+    Goodfellow et al. 2013, arXiv:1302.4389, Section 3.
     """
 
     def __init__(self, in_features: int, out_features: int, pieces: int = 5):
         super().__init__()
+        at_least_one(out_features=out_features, pieces=pieces)
         self.pieces = pieces
         self.linear = nn.Linear(in_features, out_features * pieces)
 

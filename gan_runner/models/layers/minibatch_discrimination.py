@@ -5,13 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_runner.models.sizes import at_least_one
+
 
 class MinibatchDiscrimination(nn.Module):
-    """Appends to each sample's features how close it is to the others (Salimans et al. 2016, arXiv:1606.03498, Section 3.2).
+    """Appends to each sample's features how close it is to the others: (n, in_features) → (n, out_features).
 
-    With M_i = f(x_i) T in R^{B×C}: c_b(x_i, x_j) = exp(−‖M_{i,b} − M_{j,b}‖₁) and o(x_i)_b = Σ_{j≠i} c_b(x_i, x_j).
-    The paper's sum runs over all j; the term j = i is always one, which the next bias absorbs, and is left out.
-    (n, in_features) → (n, in_features + kernels).
+    With M_i = f(x_i) T in R^{B×C} and c_b(x_i, x_j) = exp(−‖M_{i,b} − M_{j,b}‖₁) it is
+    o(x_i)_b = Σ_{j≠i} c_b(x_i, x_j) (Salimans et al. 2016, arXiv:1606.03498, Section 3.2). The paper's sum
+    runs over all j; the term j = i is always one, which the next bias absorbs, and is left out.
 
     Args:
         in_features: A, the width of the features.
@@ -21,6 +23,7 @@ class MinibatchDiscrimination(nn.Module):
 
     def __init__(self, in_features: int, kernels: int = 100, kernel_dim: int = 5):
         super().__init__()
+        at_least_one(kernels=kernels, kernel_dim=kernel_dim)
         self.out_features = in_features + kernels
         self.kernel_dim = kernel_dim
         self.projection = nn.Parameter(torch.randn(in_features, kernels * kernel_dim) / in_features**0.5)

@@ -20,7 +20,9 @@ def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int)
     Layer norm is over all elements of a sample (one group), instance norm over each channel of a sample.
     """
     if norm == "instance" and not spatial:
-        raise ValueError("norm=instance needs images: on vectors it would erase them; choose norm=layer or batch")
+        raise ValueError(
+            "norm=instance needs images: on vectors it would erase them; choose norm=layer or batch"
+        )
     makers: dict[Norm, Callable[[], nn.Module]] = {
         "none": nn.Identity,
         "batch": lambda: nn.BatchNorm2d(channels) if spatial else nn.BatchNorm1d(channels),
@@ -34,9 +36,9 @@ def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int)
 def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
     """Reparametrise the weight of every linear and convolutional layer in place.
 
-    `spectral` divides it by its largest singular value, as a matrix (out, everything else), found by one power
-    iteration a forward pass (Miyato et al. 2018, arXiv:1802.05957, Algorithm 1; a transposed convolution's weight
-    has its outputs in dimension 1).
+    `spectral` divides it by its largest singular value, as a matrix (out, everything else), found by one
+    power iteration a forward pass (Miyato et al. 2018, arXiv:1802.05957, Algorithm 1; a transposed
+    convolution's weight has its outputs in dimension 1).
     """
     if weight_norm == "spectral":
         for module in network.modules():

@@ -7,12 +7,13 @@ from torch import Tensor, nn
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalises each sample by a fixed reference batch and itself (Salimans et al. 2016, arXiv:1606.03498, Section 3.5).
+    """Normalises each sample by a fixed reference batch and itself.
 
     The input's first `reference_size` rows are the reference batch on its way through the network
-    (`gan_runner.models.networks.WithReference` puts it there). They are normalised by their own statistics; every
-    other sample by mean and second moment of the reference batch with that one sample added, so that its output
-    does not depend on its batch-mates. (reference_size + n, channels, …) → the same shape.
+    (`gan_runner.models.networks.WithReference` puts it there). They are normalised by their own mean and
+    variance; every other sample by those of the reference batch with that one sample added, so that its
+    output does not depend on its batch-mates (Salimans et al. 2016, arXiv:1606.03498, Section 3.5).
+    (reference_size + n, channels, …) → the same shape.
 
     Args:
         channels: size of dimension 1; statistics run over the batch and all later dimensions.
@@ -31,17 +32,18 @@ class VirtualBatchNorm(nn.Module):
         """Normalise, scale and shift."""
         inner = list(range(2, x.dim()))  # spatial dimensions, if there are any
         mean = x.mean(inner, keepdim=True) if inner else x  # of each sample: (r + n, c, 1, …)
-        square = x.square().mean(inner, keepdim=True) if inner else x.square()
-        size = self.reference_size
-        reference_mean = mean[:size].mean(0, keepdim=True)
-        reference_square = square[:size].mean(0, keepdim=True)
-        share = 1 / (size + 1)
-        means = torch.cat(
-            [reference_mean.expand_as(mean[:size]), reference_mean.lerp(mean[size:], share)]
-        )
-        squares = torch.cat(
-            [reference_square.expand_as(square[:size]), reference_square.lerp(square[size:], share)]
-        )
-        scale = (squares - means.square()).clamp(min=0).add(self.eps).rsqrt()
+        variance = x.var(inner, correction=0, keepdim=True) if inner else torch.zeros_like(x)
+        own, other = mean[: self.reference_size], mean[self.reference_size :]
+        own_variance, other_variance = variance[: self.reference_size], variance[self.reference_size :]
+        # The variance of a whole is the mean of its parts' variances plus the variance of their means.
+        reference_mean = own.mean(0, keepdim=True)
+        reference_variance = (own_variance + (own - reference_mean).square()).mean(0, keepdim=True)
+        share = 1 / (self.reference_size + 1)
+        joint_mean = reference_mean.lerp(other, share)
+        between = share * (1 - share) * (other - reference_mean).square()
+        joint_variance = reference_variance.lerp(other_variance, share) + between
+        means = torch.cat([reference_mean.expand_as(own), joint_mean])
+        variances = torch.cat([reference_variance.expand_as(own), joint_variance])
         shape = (1, -1, *[1] * len(inner))
-        return (x - means) * scale * self.weight.view(shape) + self.bias.view(shape)
+        normalised = (x - means) * (variances + self.eps).rsqrt()
+        return normalised * self.weight.view(shape) + self.bias.view(shape)

@@ -1,0 +1,81 @@
+"""What all tests share: composed configurations, and parts built from them."""
+
+import os
+import sys
+
+os.environ.setdefault("WANDB_MODE", "disabled")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from gan_runner import cli
+from gan_runner.build import build_parts
+from gan_runner.config import CONF, register, resolve
+
+TINY = {
+    "mlp": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
+    "maxout": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
+    "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
+}
+"""Overrides that make each model small."""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def hydra_config():
+    """Compose `conf/` with overrides."""
+    register()
+
+    def composed(*overrides):
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("config", list(overrides))
+
+    return composed
+
+
+@pytest.fixture(scope="session")
+def make_parts(hydra_config):
+    """Everything that plays, from overrides."""
+    return lambda *overrides: build_parts(resolve(hydra_config(*overrides)))
+
+
+@pytest.fixture(scope="session")
+def data_root():
+    """The folder with MNIST, where the machine has one."""
+    root = os.environ.get("GAN_RUNNER_DATA")
+    if not root or not (Path(root) / "MNIST").is_dir():
+        pytest.skip("set GAN_RUNNER_DATA to a folder that holds MNIST in torchvision's layout")
+    return Path(root)
+
+
+@pytest.fixture
+def gan_run(monkeypatch, tmp_path, capfd):
+    """Type a line in an empty folder: exit code, what it printed, what it complained of."""
+    monkeypatch.chdir(tmp_path)
+
+    def typed(*arguments):
+        monkeypatch.setattr(sys, "argv", ["gan-run", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as exit_:
+            code = exit_.code
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return typed
+
+
+def names_in(group):
+    """The options of a configuration group."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))

@@ -1,0 +1,239 @@
+"""A folder of the user's own images, in whatever state it is."""
+
+import os
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan_runner.cli import explain
+from gan_runner.config import build, resolve
+from gan_runner.datasets import ImageFolder
+from gan_runner.errors import DataError
+
+CPU = torch.device("cpu")
+
+
+def paint(path, grey=0, size=(8, 8), mode="L"):
+    """Write a picture of one shade."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, grey).convert(mode).save(path)
+    return path
+
+
+def shades(data):
+    """The grey of every image, in order."""
+    return data.images[:, 0, 0, 0].tolist()
+
+
+def load(folder, **options):
+    """Everything below a folder."""
+    return ImageFolder(**{"root": str(folder), "image_size": 8, "channels": 1, **options}).load(CPU, 4)
+
+
+def test_a_flat_folder_is_one_class(tmp_path):
+    for i in (3, 1, 2):
+        paint(tmp_path / f"{i}.png", i)
+    data = load(tmp_path)
+    assert shades(data) == [1, 2, 3]
+    assert data.labels.tolist() == [0, 0, 0]
+
+
+def test_subfolders_are_classes_at_any_depth(tmp_path):
+    for i, path in enumerate(["b/2.png", "a/x/y/1.png", "a/0.png", "c/z/0.png", "b/1.png"]):
+        paint(tmp_path / path, i)
+    data = load(tmp_path)
+    assert dict(zip(shades(data), data.labels.tolist())) == {0: 1, 1: 0, 2: 0, 3: 2, 4: 1}
+
+
+def test_images_beside_subfolders_are_a_class_of_their_own(tmp_path):
+    paint(tmp_path / "loose.png", 9)
+    paint(tmp_path / "a" / "0.png", 1)
+    data = load(tmp_path)
+    assert dict(zip(shades(data), data.labels.tolist())) == {9: 0, 1: 1}
+
+
+def test_the_order_does_not_depend_on_that_of_the_disk(tmp_path, monkeypatch):
+    for i in range(6):
+        paint(tmp_path / f"{i % 3}" / f"{i}.png", i)
+    walk = os.walk
+    ahead = load(tmp_path)
+
+    def backwards(*arguments, **options):
+        for parent, folders, names in walk(*arguments, **options):
+            yield parent, folders, names[::-1]
+
+    monkeypatch.setattr(os, "walk", lambda *a, **o: reversed(list(backwards(*a, **o))))
+    behind = load(tmp_path)
+    assert shades(behind) == shades(ahead)
+    assert torch.equal(behind.labels, ahead.labels)
+
+
+def test_hidden_files_and_what_is_no_image_are_passed_over(tmp_path):
+    paint(tmp_path / "seen.png", 1)
+    for path in ("._seen.png", ".thumbnails/1.png", "a/.cache/deep/2.png", ".hidden.png"):
+        paint(tmp_path / path, 2)
+    for name in ("notes.txt", "labels.csv", "README", "archive.zip", "paper.pdf", "weights.h5", "clip.mpg"):
+        (tmp_path / name).write_bytes(b"no image")
+    assert shades(load(tmp_path)) == [1]
+
+
+def test_a_hidden_folder_above_does_not_hide_the_images(tmp_path):
+    paint(tmp_path / ".cache" / "images" / "0.png", 1)
+    assert shades(load(tmp_path / ".cache" / "images")) == [1]
+
+
+def test_links_to_folders_are_followed(tmp_path):
+    paint(tmp_path / "elsewhere" / "0.png", 5)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    assert shades(load(tmp_path / "images")) == [5]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.PNG", "a.jpg", "a.JPEG", "a.webp", "a.bmp", "a.tif", "a.gif", "a.ppm", "a.pgm"]
+)
+def test_extensions_in_either_case(tmp_path, name):
+    paint(tmp_path / name, 128)
+    assert abs(shades(load(tmp_path))[0] - 128) <= 2
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_and_colour_of_all_sizes_mix(tmp_path, channels):
+    kinds = [
+        ("L", (8, 8)),
+        ("RGB", (30, 20)),
+        ("RGBA", (5, 9)),
+        ("P", (1, 1)),
+        ("1", (64, 8)),
+        ("CMYK", (9, 9)),
+    ]
+    for i, (mode, size) in enumerate(kinds):
+        paint(tmp_path / f"{i}.{'tif' if mode == 'CMYK' else 'png'}", 255, size, mode)
+    Image.fromarray(np.full((7, 7), 65535, dtype=np.uint16)).save(tmp_path / "deep.png")
+    data = load(tmp_path, channels=channels)
+    assert data.images.shape == (7, channels, 8, 8)
+    assert (data.images == 255).all()
+
+
+def test_paths_may_hold_spaces_quotes_and_any_letters(tmp_path):
+    folder = tmp_path / "meine Bilder, 2024 'neu'" / "猫と犬" / "#1 %20 [x]=y"
+    paint(folder / "über alles" / "ein Bild.png", 7)
+    data = load(folder)
+    assert shades(data) == [7]
+    assert str(folder) in data.describe()
+
+
+def test_a_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    paint(tmp_path / "images" / "0.png", 7)
+    assert shades(load("~/images")) == [7]
+
+
+def test_a_relative_folder_is_found_and_named_in_full(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paint(tmp_path / "images" / "0.png", 7)
+    assert shades(load("images")) == [7]
+    with pytest.raises(
+        DataError, match=f"^there is no folder {tmp_path}/missing; set dataset.root to [^\n]*$"
+    ):
+        load("missing")
+
+
+def test_a_file_is_not_a_folder(tmp_path):
+    path = paint(tmp_path / "images.png")
+    with pytest.raises(DataError, match=f"^there is no folder {path}; "):
+        load(path)
+
+
+def test_an_empty_folder_says_which_files_it_wants(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing here")
+    with pytest.raises(DataError, match=f"^{tmp_path} holds no images; set dataset.root to .*\\.png[^\n]*$"):
+        load(tmp_path)
+
+
+def broken(path, how):
+    """Spoil an image file."""
+    content = paint(path, 100, (64, 64)).read_bytes()
+    path.write_bytes(
+        {"truncated": content[: len(content) * 2 // 3], "empty": b"", "text": b"<html>404</html>"}[how]
+    )
+    return path
+
+
+@pytest.mark.parametrize("how", ["truncated", "empty", "text"])
+@pytest.mark.parametrize("name", ["a photo.jpg", "a photo.png", "a photo.webp"])
+def test_a_broken_file_is_named(tmp_path, name, how):
+    path = broken(tmp_path / "some class" / name, how)
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    line = explain(caught.value)
+    assert str(path) in line
+    assert line.endswith("mend or remove it")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["truncated", "text"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_broken_file_is_named_when_streamed(tmp_path, workers, how):
+    for i in range(6):
+        paint(tmp_path / f"{i}.jpg")
+    path = broken(tmp_path / "6.jpg", how)
+    with pytest.raises(DataError) as caught:
+        list(islice(load(tmp_path, resident=False, workers=workers).stream(0, 4, 0), 3))
+    line = explain(caught.value)
+    assert str(path) in line
+    assert line.endswith("mend or remove it")
+    assert "Traceback" not in line
+
+
+def test_a_broken_file_among_many_is_named_by_the_processes_that_decode_them(tmp_path):
+    whole = paint(tmp_path / "0.png").read_bytes()
+    for i in range(1, 1001):
+        (tmp_path / f"{i}.png").write_bytes(whole)
+    path = broken(tmp_path / "500.png", "truncated")
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, workers=2)
+    assert explain(caught.value).startswith(f"{path} cannot be read as an image")
+
+
+def test_a_file_that_went_away_is_named(tmp_path):
+    path = paint(tmp_path / "0.png")
+    data = load(tmp_path, resident=False, workers=0)
+    path.unlink()
+    with pytest.raises(DataError, match=str(path)):
+        next(data.stream(0, 1, 0))
+
+
+def test_a_bomb_is_refused(tmp_path, monkeypatch):
+    path = paint(tmp_path / "0.png", 0, (50, 50))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(DataError, match=str(path.parent)):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_as_configured(hydra_config, tmp_path, resident):
+    for i in range(5):
+        paint(tmp_path / f"class {i % 2}" / f"{i}.png", i, (40, 50), "RGB")
+    options = [f"dataset.root='{tmp_path}'", "dataset.image_size=16", f"dataset.resident={resident}"]
+    dataset = build("dataset", resolve(hydra_config("dataset=image_folder", *options)).dataset)
+    batch = next(dataset.load(CPU, 5).stream(0, 5, 0))
+    assert batch["data"].shape == (5, *dataset.shape) == (5, 3, 16, 16)
+    values = ((batch["data"][:, 0, 0, 0] + 1) * 127.5).round().long()
+    assert values.sort().values.tolist() == [0, 1, 2, 3, 4]
+    assert torch.equal(values % 2, batch["label"])
+
+
+def test_five_thousand_photographs():
+    root = os.environ.get("GAN_RUNNER_DATA", "")
+    folder = os.path.join(root, "cifar10_6k", "train")
+    if not root or not os.path.isdir(folder):
+        pytest.skip("set GAN_RUNNER_DATA to a folder that holds cifar10_6k/train")
+    data = ImageFolder(root=folder).load(CPU, 64)
+    assert data.images.shape == (5000, 3, 32, 32)
+    assert torch.bincount(data.labels).tolist() == [500] * 10
+    assert 110 < data.images.float().mean() < 130
+    assert len(data.images.flatten(1).unique(dim=0)) > 4990

@@ -1,0 +1,35 @@
+"""The loss as a term: on this turn's scores, for this turn's player."""
+
+import pytest
+import torch
+from tiny_game import normal, smooth_network, turn_of
+
+from gan_runner.losses import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from gan_runner.terms import discriminator_loss, generator_loss
+
+LOSSES = [Minimax(), NonSaturating(), Hinge(), LeastSquares(), Wasserstein()]
+every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+
+
+@every_loss
+def test_discriminator_sees_fakes_made_without_a_graph(loss):
+    turn = turn_of(smooth_network(3), normal(5, 3), normal(5, 3))
+    value = discriminator_loss(turn, loss)
+    (slope,) = torch.autograd.grad(value, turn.networks["generator"].parameters(), allow_unused=True)
+    assert slope is None
+    assert all(g is not None for g in torch.autograd.grad(discriminator_loss(turn, loss), turn.parameters))
+
+
+@every_loss
+def test_generator_pays_for_no_real_score(loss):
+    turn = turn_of(smooth_network(3), normal(5, 3), normal(5, 3), owned=("generator",))
+    value = generator_loss(turn, loss)
+    assert {"real_features", "real_scores"}.isdisjoint(vars(turn))
+    (slope,) = torch.autograd.grad(value, turn.parameters)
+    assert slope.abs().sum() > 0
+
+
+def test_hand_value():
+    turn = turn_of(lambda x: x.sum(1), torch.tensor([[2.0], [4.0]]), torch.tensor([[1.0], [0.0]]))
+    assert discriminator_loss(turn, Wasserstein()).item() == 0.5 - 3
+    assert generator_loss(turn, Wasserstein()).item() == -0.5

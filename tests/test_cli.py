@@ -1,0 +1,277 @@
+"""The command line: what a bad line gets, and that it leaves nothing behind."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import CONF, names_in
+
+from gan_runner.sample import main as gan_sample
+
+TINY_RUN = [
+    "experiment=smoke",
+    "model.generator.width=8",
+    "model.discriminator.width=8",
+    "trainer.steps=4",
+    "trainer.log_every=2",
+    "trainer.sample_every=4",
+    "trainer.evaluate_every=2",
+    "trainer.checkpoint_every=2",
+    "observer.evaluation.samples=50",
+    "logger.mode=disabled",
+]
+
+BAD_LINES = {
+    "trainer.stepz=3": "there is no option trainer.stepz; did you mean trainer.steps?",
+    "+trainer.stepz=3": "there is no option trainer.stepz; did you mean trainer.steps?",
+    "trainer.steps=abc": "trainer.steps: Value 'abc' of type 'str' could not be converted to Integer",
+    "trainer.steps=0": "trainer.steps=0 must be at least 1",
+    "trainer.log_every=-1": "trainer.log_every=-1 is negative",
+    "trainer.precision=fp7": "trainer.precision=fp7 is not known",
+    "trainer.device=nope": "trainer.device=nope cannot be used",
+    "los=hinge": "there is no option los; did you mean loss?",
+    "loss=hing": "there is no loss=hing; did you mean hinge?",
+    "+foo=1": "there is no option foo",
+    "foo": "missing EQUAL",
+    "regularizer=[gradient_penaltyy]": "there is no regularizer=gradient_penaltyy; did you mean gradient_penalty?",
+    "loss=hinge regularizer=[label_smoothing]": "choose loss=lsgan | minimax | non_saturating",
+    "loss=wgan_gp model.discriminator.norm=batch": "choose model.discriminator.norm=none, layer, instance or virtual",
+    "regularizer=[r1] +regularizer.r1.wieght=3": "did you mean regularizer.r1.weight?",
+    "regularizer=[r1] regularizer.r1.weight=abc": "regularizer.r1.weight: Value 'abc'",
+    "dataset=ring8 metric=[mode_coverage]": "choose model=mlp or maxout, or a dataset of images",
+    "metric=[mode_coverage]": "this dataset has no known modes",
+    "objective=fid": "objective=fid is measured by no metric",
+    "model.generator.norm=batcch": "model.generator.norm=batcch: input should be 'none', 'batch'",
+    "model.generator.nrom=batch": "there is no option model.generator.nrom; did you mean model.generator.norm?",
+    "+model.generator.nrom=batch": "did you mean norm?",
+    "+model.critic.width=3": "model.critic is read by nothing; did you mean model.discriminator?",
+    "dataset.image_size=100": "choose a power of two from 8 on, or 28",
+    "dataset=mnist dataset.root=/nowhere": "no MNIST at /nowhere",
+    "dataset=image_folder dataset.root=/nowhere": "there is no folder /nowhere",
+    "loss._target_=os.system": "outside the allow-list",
+    "loss._target_=gan_runner.losses.wasserstein.Tensor": "outside the allow-list",
+    "loss._target_=gan_runner.losses.Hing": "did you mean Hinge?",
+    "trusted=[nosuch] loss._target_=nosuch.Loss": "cannot be imported",
+    "~loss": "must be a part",
+    "optimizer.lr=fast": "optimizer.lr=fast: input should be a valid number",
+    "optimizer.betas=[0,2]": "Invalid beta parameter",
+    "loss.real_target=2": "targets are probabilities",
+    "logger.mode=onlin": "logger.mode=onlin is not known; did you mean online?",
+    "resume=nowhere": "there is no checkpoint",
+    "players.generator.updates=0": "players.generator.updates=0 must be at least 1",
+    "+players.generator.weights.foo=1": "the term foo needs both",
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_bad_line_gets_one_clear_line_and_leaves_nothing(gan_run, tmp_path, line):
+    code, out, err = gan_run(*line.split(" "))
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert err.count("\n") == 1, err
+    assert BAD_LINES[line] in err
+    assert out == ""
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in tmp_path.glob("outputs/*/*")]
+
+
+def test_bad_sweep_leaves_nothing_and_exits_with_2(gan_run, tmp_path):
+    code, _, err = gan_run("-m", "loss=hinge,wgan", "regularizer=[label_smoothing]")
+    assert code == 2
+    assert err.count("label_smoothing") >= 2
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    code, _, err = gan_run("-m", "loss=hinge,wgann")
+    assert code == 2
+    assert "did you mean wgan?" in err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_help_lists_every_group(gan_run):
+    code, out, _ = gan_run("--help")
+    assert code == 0
+    for group in ("model", "loss", "regularizer", "dataset", "game", "optimizer", "metric", "experiment"):
+        assert re.search(rf"^{group}: ", out, re.MULTILINE), group
+    for name in names_in("loss"):
+        assert name in out
+
+
+def test_cfg_job_resolves_without_running(gan_run, tmp_path):
+    code, out, _ = gan_run("loss=wgan_gp", "--cfg", "job", "--resolve")
+    assert code == 0
+    assert "gan_runner.losses.Wasserstein" in out
+    assert "updates: 5" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_shell_completion_completes_an_option(tmp_path):
+    script = "from gan_runner.cli import main; main()"
+    line = {"COMP_LINE": "gan-run loss=h", "COMP_POINT": "14"}
+    answer = subprocess.run(
+        [sys.executable, "-c", script, "-sc", "query=bash"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**__import__("os").environ, **line},
+    )
+    assert answer.stdout.split() == ["loss=hinge"]
+
+
+def test_own_configuration_folder_experiment_and_code(gan_run, tmp_path, monkeypatch):
+    (tmp_path / "my" / "experiment").mkdir(parents=True)
+    (tmp_path / "my" / "experiment" / "paper.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - /experiment/smoke\n  - override /loss: mine\ntrainer: {steps: 2}\n"
+    )
+    (tmp_path / "my" / "loss").mkdir()
+    (tmp_path / "my" / "loss" / "mine.yaml").write_text("_target_: my_losses.Mine\nscale: 2.0\n")
+    (tmp_path / "my_losses.py").write_text(
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine:\n"
+        "    scale: float = 1.0\n"
+        "    identifies = 'potential'\n"
+        "    def discriminator(self, scores):\n"
+        "        return self.scale * (scores.fake.mean() - scores.real.mean())\n"
+        "    def generator(self, scores):\n"
+        "        return -self.scale * scores.fake.mean()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    line = ["--config-dir", "my", "experiment=paper", "logger.mode=disabled", "hydra.run.dir=run"]
+    code, _, err = gan_run(*line)
+    assert code == 2
+    assert "trusted=[package]" in err
+    code, _, err = gan_run(*line, "trusted=[my_losses]")
+    assert code == 0, err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 2
+    code, _, err = gan_run(*line, "trusted=[my_losses]", "loss.scale=much")
+    assert code == 2
+    assert "loss.scale=much" in err
+
+
+def test_local_settings_are_taken_if_there_are_any(gan_run, tmp_path):
+    (tmp_path / "mine" / "local").mkdir(parents=True)
+    (tmp_path / "mine" / "local" / "default.yaml").write_text("# @package _global_\nlogger: {project: mine}\n")
+    code, out, _ = gan_run("--config-dir", "mine", "--cfg", "job")
+    assert code == 0
+    assert "project: mine" in out
+
+
+def test_run_writes_its_directory_by_the_contract(gan_run, tmp_path):
+    code, out, err = gan_run(*TINY_RUN, "seed=3")
+    assert code == 0, err
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}", str(run.relative_to(tmp_path / "outputs")))
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert files == {
+        "config.yaml",
+        "overrides.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "summary.json",
+        "run.log",
+        "samples/step_0000004.png",
+        "checkpoints/last.pt",
+        "checkpoints/best.pt",
+    }
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["status"] == "completed"
+    assert (summary["step"], summary["images_seen"], summary["seed"]) == (4, 4 * 64, 3)
+    assert summary["parameters"]["generator"] > 0
+    assert summary["peak_memory_gb"] > 0
+    assert summary["steps_per_second"] > 0
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    expected = {"discriminator/adversarial", "discriminator/real_scores", "discriminator/fake_scores"}
+    expected |= {"generator/gradient_norm", "images_seen", "steps_per_second", "metric/sliced_wasserstein"}
+    assert expected <= set(lines[0])
+    best = min(line["metric/sliced_wasserstein"] for line in lines)
+    assert summary["best"]["sliced_wasserstein"]["value"] == best
+    assert "step=4/4" in out
+    assert "step=4/4" in (run / "run.log").read_text()
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["versions"]["torch"]
+    assert environment["device"] == "cpu"
+
+
+def test_failure_is_written_down_with_its_traceback(gan_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_runner.observers.samples.draw", lambda *_: 1 / 0)
+    code, _, err = gan_run(*TINY_RUN)
+    assert code == 1
+    assert err.splitlines()[-1] == "gan-run: ZeroDivisionError: division by zero"
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert json.loads((run / "summary.json").read_text())["status"] == "failed"
+    assert "ZeroDivisionError" in (run / "run.log").read_text()
+
+
+def test_divergence_exits_with_3_and_names_what_diverged(gan_run, tmp_path):
+    code, _, err = gan_run(*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "trainer.log_every=1")
+    assert code == 3
+    assert "is not finite" in err
+    assert err.count("\n") == 1
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert json.loads((run / "summary.json").read_text())["status"] == "diverged"
+    assert (run / "metrics.jsonl").read_text().count("null") > 0
+
+
+@pytest.mark.parametrize("experiment", [str(p.relative_to(CONF / "experiment"))[:-5] for p in (CONF / "experiment").rglob("*.yaml")])
+def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request):
+    root = request.getfixturevalue("data_root") if "mnist" in experiment else tmp_path
+    small = ["trainer.steps=2", "observer.evaluation.samples=16", "trainer.batch_size=4", "logger.mode=disabled"]
+    code, _, err = gan_run(f"experiment={experiment}", *small, *([f"dataset.root={root}"] if "mnist" in experiment else []))
+    assert code == 0, err
+
+
+def test_samples_come_from_the_checkpoint_alone(gan_run, tmp_path, capfd):
+    digits = ["model.generator.width=4", "model.discriminator.width=4", "regularizer=[ema]"]
+    small = [option for option in TINY_RUN[3:] if "sample_every" not in option]
+    code, _, err = gan_run(*digits, *small, "hydra.run.dir=run")
+    assert code == 0, err
+    gan_sample(["run", "--n", "9", "--seed", "1"])
+    grid = tmp_path / "run" / "samples" / "grid_seed1_n9.png"
+    assert capfd.readouterr().out.strip() == str(grid.relative_to(tmp_path))
+    first = grid.read_bytes()
+    gan_sample(["run/checkpoints/last.pt", "--n", "9", "--seed", "1", "--grid", "again.png"])
+    assert (tmp_path / "again.png").read_bytes() == first
+    gan_sample(["run", "--n", "9", "--seed", "2", "--grid", "other.png"])
+    assert (tmp_path / "other.png").read_bytes() != first
+    gan_sample(["run", "--n", "5", "--out", "many"])
+    assert len(list((tmp_path / "many").glob("*.png"))) == 5
+    gan_sample(["run", "--n", "16", "--interpolate"])
+    assert (tmp_path / "run" / "samples" / "interpolation_seed0.png").exists()
+
+
+@pytest.mark.parametrize("broken", ["missing", "text", "pickle", "cut"])
+def test_sampling_from_what_is_no_checkpoint_says_so(tmp_path, capfd, broken, gan_run):
+    path = tmp_path / "last.pt"
+    if broken == "text":
+        path.write_text("hello")
+    elif broken == "pickle":
+        path.write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    elif broken == "cut":
+        gan_run(*TINY_RUN, "hydra.run.dir=run")
+        whole = (tmp_path / "run" / "checkpoints" / "last.pt").read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SystemExit) as exit_:
+        gan_sample([str(path)])
+    assert exit_.value.code == 2
+    err = capfd.readouterr().err
+    assert err.startswith("gan-sample: ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_checkpoint_cannot_name_code_to_run(gan_run, tmp_path, capfd):
+    import torch
+
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    path = tmp_path / "run" / "checkpoints" / "last.pt"
+    state = torch.load(path, weights_only=True)
+    state["config"] = state["config"].replace("gan_runner.games.GAN", "os.system").replace("trusted: []", "trusted: [os]")
+    torch.save(state, path)
+    with pytest.raises(SystemExit):
+        gan_sample([str(path)])
+    assert "outside the allow-list" in capfd.readouterr().err
+    code, _, err = gan_run("resume=run", "trainer.steps=9")
+    assert code == 2
+    assert "outside the allow-list" in err

@@ -1,0 +1,122 @@
+"""Coming back: a run that was stopped ends as the one that never was."""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+from test_cli import TINY_RUN
+
+import gan_runner.train
+
+METHODS = {
+    "plain": [],
+    "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
+    "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
+    "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
+}
+
+
+def assert_equal(a, b):
+    """Equal to the last bit, whatever they are made of."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b)
+        for x, y in zip(a, b):
+            assert_equal(x, y)
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    else:
+        assert a == b
+
+
+def outcome(run):
+    """What a run came to: everything trained, random numbers, figures without the clock, pictures."""
+    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    clock = ("steps_per_second", "elapsed_s")
+    figures = [{key: value for key, value in line.items() if key not in clock} for line in lines]
+    pictures = {path.name: path.read_bytes() for path in (run / "samples").iterdir()}
+    return {key: state[key] for key in ("parts", "random", "best", "drawn", "step")}, figures, pictures
+
+
+@pytest.fixture
+def signal_in_step(monkeypatch):
+    """Send this process a signal while it takes its n-th step from now."""
+    train_step = gan_runner.train.train_step
+
+    def arrange(signum, n):
+        left = [n]
+
+        def stepping(*arguments):
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signum)
+            return train_step(*arguments)
+
+        monkeypatch.setattr(gan_runner.train, "train_step", stepping)
+
+    return arrange
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, signal_in_step, method):
+    options = [*TINY_RUN, *METHODS[method], "trainer.steps=7", "trainer.sample_every=3"]
+    code, _, err = gan_run(*options, "hydra.run.dir=whole")
+    assert code == 0, err
+
+    signal_in_step(signal.SIGTERM, 5)
+    code, _, err = gan_run(*options, "hydra.run.dir=parts")
+    assert code == 128 + signal.SIGTERM
+    assert err.startswith("gan-run: stopped by SIGTERM and saved")
+    summary = json.loads((tmp_path / "parts" / "summary.json").read_text())
+    assert (summary["status"], summary["step"]) == ("interrupted", 5)
+    with (tmp_path / "parts" / "metrics.jsonl").open("a") as file:  # as a run leaves it that was killed later
+        file.write('{"step": 6, "discriminator/adversarial": 7.0}\n{"step": 7, "torn')
+
+    code, _, err = gan_run("resume=parts")
+    assert code == 0, err
+    assert_equal(outcome(tmp_path / "parts"), outcome(tmp_path / "whole"))
+    assert json.loads((tmp_path / "parts" / "summary.json").read_text())["status"] == "completed"
+
+
+def test_requeued_job_goes_on_in_its_own_directory(gan_run, tmp_path, signal_in_step):
+    line = [*TINY_RUN, "hydra.run.dir=run"]
+    signal_in_step(signal.SIGINT, 2)
+    assert gan_run(*line)[0] == 128 + signal.SIGINT
+    first = json.loads((tmp_path / "run" / "summary.json").read_text())
+    code, _, err = gan_run(*line)  # the same line again
+    assert code == 0, err
+    second = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (first["step"], second["step"]) == (2, 4)
+    assert first["wandb_id"] == second["wandb_id"]
+    assert [line["step"] for line in outcome(tmp_path / "run")[1]] == [2, 4]
+
+
+def test_directory_of_another_run_is_refused(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run", "loss=hinge", "trainer.steps=8")
+    assert code == 2
+    assert "holds a run with another configuration" in err
+
+
+def test_complete_run_says_so_and_goes_on_when_asked_for_more(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, out, _ = gan_run("resume=run")
+    assert code == 0
+    assert "is complete at step 4" in out
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 0, err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 6
+    assert outcome(tmp_path / "run")[0]["step"] == 6
+
+
+def test_parts_of_a_resumed_run_cannot_change(gan_run):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run("resume=run", "loss=hinge")
+    assert code == 2
+    assert "loss=hinge would change the parts" in err

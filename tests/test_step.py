@@ -1,0 +1,254 @@
+"""The step: right for every combination, pure enough to compile, free of hidden syncs."""
+
+import itertools
+from collections import Counter
+
+import pytest
+import torch
+from conftest import TINY, names_in
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from gan_runner.datasets import Batches
+from gan_runner.errors import ConfigError
+from gan_runner.step import compile_moves, train_step
+
+LOSSES = names_in("loss")
+REGULARIZERS = names_in("regularizer")
+MODELS = names_in("model")
+SHAPES = {"image": ("dataset=digits", (1, 16, 16)), "points": ("dataset=ring8", (2,))}
+
+
+def impossible(model, loss, regularizer, kind):
+    """The combinations that a configuration error must meet."""
+    smoothed = regularizer == "label_smoothing" and loss in ("hinge", "wgan", "wgan_gp")
+    return smoothed or (model == "dcgan" and kind == "points")
+
+
+def batches_of(parts, size=8):
+    """Endless random batches of the shape of the data."""
+    generator = torch.Generator().manual_seed(0)
+    while True:
+        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+
+
+def prepared(parts):
+    """The parts, initialised from data that is random."""
+    parts.game.prepare(parts.networks, next(batches_of(parts))["data"])
+    return parts
+
+
+def overrides(model, loss, regularizer, kind):
+    """What a user would type, made small."""
+    listed = f"[{regularizer}]" if regularizer else "[]"
+    return [f"model={model}", f"loss={loss}", f"regularizer={listed}", SHAPES[kind][0], *TINY[model]]
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_combination_steps_with_finite_losses_or_says_why_not(make_parts, model, loss, kind):
+    for regularizer in REGULARIZERS:
+        options = overrides(model, loss, regularizer, kind)
+        if impossible(model, loss, regularizer, kind):
+            with pytest.raises(ConfigError):
+                make_parts(*options)
+            continue
+        parts = prepared(make_parts(*options, "players.discriminator.updates=1"))
+        before = [p.clone() for player in parts.players for p in player.parameters]
+        batches = batches_of(parts)
+        for _ in range(2):
+            report = train_step(parts.players, batches)
+        assert all(value.isfinite() for value in report.values()), (regularizer, report)
+        after = [p for player in parts.players for p in player.parameters]
+        assert all(p.isfinite().all() for p in after)
+        moved = [not torch.equal(a, b) for a, b in zip(before, after)]
+        assert sum(moved) > 0.7 * len(moved), f"{regularizer}: only {sum(moved)} of {len(moved)} parameters moved"
+        assert parts.sample(parts.noise(3, 0)).shape == (3, *parts.dataset.shape)
+
+
+@pytest.mark.parametrize(("first", "second"), [*itertools.combinations(REGULARIZERS, 2)])
+def test_regularizers_go_together(make_parts, first, second):
+    parts = prepared(make_parts(f"regularizer=[{first},{second}]", *TINY["dcgan"]))
+    report = train_step(parts.players, batches_of(parts))
+    assert all(value.isfinite() for value in report.values())
+
+
+METHODS = [
+    *(("mlp", loss, None, "points") for loss in LOSSES),
+    *(("mlp", "lsgan", regularizer, "points") for regularizer in REGULARIZERS),
+    *((model, "wgan_gp", None, "image") for model in MODELS),
+    *((model, "non_saturating", None, "image") for model in MODELS),
+    ("dcgan", "hinge", "spectral_norm", "image"),
+    ("dcgan", "non_saturating", "virtual_batch_norm", "image"),
+    ("dcgan", "non_saturating", "minibatch_discrimination", "image"),
+]
+
+
+def three_steps(make_parts, method, backend):
+    """Parameters and buffers after three steps in float64 with SGD, whose rounding noise does not grow."""
+    torch.compiler.reset()
+    options = [*overrides(*method), "optimizer=sgd", "optimizer.lr=0.01", "players.discriminator.updates=2"]
+    parts = make_parts(*options)
+    parts.networks.double()
+    for player in parts.players:
+        player.memory().double()
+    parts = prepared64(parts)
+    if backend is not None:
+        compile_moves(parts.players, backend)
+    batches = batches64(parts)
+    torch.manual_seed(1)
+    for _ in range(3):
+        report = train_step(parts.players, batches)
+    state = dict(parts.networks.state_dict())
+    for player in parts.players:
+        state |= {f"{player.name} {name}": value for name, value in player.memory().state_dict().items()}
+    return state, report
+
+
+def batches64(parts):
+    for batch in batches_of(parts):
+        yield {name: value.double() for name, value in batch.items()}
+
+
+def prepared64(parts):
+    noise = torch.zeros(8, parts.game.latent.dim, dtype=torch.float64)
+    data = next(batches64(parts))["data"]
+    parts.networks["generator"].prepare(noise, data)
+    parts.networks["discriminator"].prepare(data, data)
+    return parts
+
+
+@pytest.fixture
+def _float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def assert_equal_moves(make_parts, method, backend):
+    eager, eager_report = three_steps(make_parts, method, None)
+    compiled, compiled_report = three_steps(make_parts, method, backend)
+    for name, value in eager.items():
+        if isinstance(value, torch.Tensor):
+            torch.testing.assert_close(compiled[name], value, rtol=1e-7, atol=1e-9, msg=lambda m: f"{name}: {m}")
+    for name, value in eager_report.items():
+        torch.testing.assert_close(compiled_report[name], value, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: "-".join(filter(None, m)))
+def test_compiled_move_updates_as_eager_does(make_parts, method):
+    assert_equal_moves(make_parts, method, "aot_eager")
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("regularizer", ["gradient_penalty"])
+def test_inductor_updates_as_eager_does(make_parts, regularizer):
+    with torch._inductor.config.patch(fallback_random=True):  # otherwise it draws other random numbers
+        assert_equal_moves(make_parts, ("mlp", "non_saturating", regularizer, "points"), "inductor")
+
+
+def step_on_meta(parts):
+    """One whole step, optimizers and constraints included, on a device that has shapes and no numbers."""
+    batch = {"data": torch.empty(8, *parts.dataset.shape, device="meta")}
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        train_step(parts.players, itertools.repeat(batch))
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: "-".join(filter(None, m)))
+def test_step_needs_no_number_from_the_device(make_parts, method):
+    step_on_meta(make_parts(*overrides(*method), "trainer.device=meta"))
+
+
+def planted_item(turn):
+    return turn.fake.mean() * turn.real.mean().item()
+
+
+def planted_branch(turn):
+    return turn.fake.mean() if turn.real.mean() > 0 else turn.fake.sum()
+
+
+def planted_cpu_noise(turn):
+    return (turn.fake + torch.randn(8, 2)).mean()
+
+
+@pytest.mark.parametrize("fault", [planted_item, planted_branch, planted_cpu_noise])
+def test_meta_device_catches_planted_faults(make_parts, fault):
+    parts = make_parts(*overrides("mlp", "lsgan", None, "points"), "trainer.device=meta")
+    generator = parts.players[1]
+    generator.terms, generator.weights = {**generator.terms, "fault": fault}, {**generator.weights, "fault": 1.0}
+    with pytest.raises(Exception, match=r"item|Tensor\.is_nonzero|data-dependent|device|meta"):
+        step_on_meta(parts)
+
+
+class CountOperations(TorchDispatchMode):
+    """Counts the aten operations that run inside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.counts[str(function)] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_step_costs_no_more_operations_than_the_loop_written_out(make_parts):
+    parts = make_parts(*overrides("mlp", "non_saturating", None, "points"))
+    networks = parts.networks
+    generator, discriminator = networks["generator"], networks["discriminator"]
+    optimizers = {player.name: player.optimizer for player in parts.players}
+    real = next(batches_of(parts))["data"]
+    train_step(parts.players, itertools.repeat({"data": real}))  # Adam makes its state
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+
+    def bare():
+        with torch.no_grad():
+            fake = generator(torch.randn(8, 4))
+        scores, fakes = discriminator(real), discriminator(fake)
+        loss = bce(scores, torch.ones_like(scores)) + bce(fakes, torch.zeros_like(fakes))
+        for p, g in zip(discriminator.parameters(), torch.autograd.grad(loss, list(discriminator.parameters()))):
+            p.grad = g
+        optimizers["discriminator"].step()
+        loss = torch.nn.functional.softplus(-discriminator(generator(torch.randn(8, 4)))).mean()
+        for p, g in zip(generator.parameters(), torch.autograd.grad(loss, list(generator.parameters()))):
+            p.grad = g
+        optimizers["generator"].step()
+
+    with CountOperations() as theirs:
+        bare()
+    with CountOperations() as ours:
+        train_step(parts.players, itertools.repeat({"data": real}))
+    extra = ours.counts - theirs.counts
+    allowed = {
+        "aten.detach.default",  # the report
+        "aten.mean.default",  # of real scores, fake scores, fake scores
+        "aten.stack.default",  # the weighted sum of terms
+        "aten.sum.default",
+        "aten.mul.Tensor",
+        "aten.cat.default",
+    }
+    heavy = {name for name in extra if name not in allowed}
+    assert sum(extra.values()) <= 40, extra
+    assert not {name for name in heavy if "mm" in name or "relu" in name or "rand" in name}, extra
+
+
+def test_critic_moves_as_often_as_configured_on_fresh_batches(make_parts):
+    parts = make_parts(*overrides("mlp", "wgan", None, "points"))
+    data = parts.dataset.load(parts.device, 8)
+    batches = Batches(data, 8, 0)
+    train_step(parts.players, batches)
+    assert batches.drawn == 5  # the generator sees the critic's last batch
+
+
+def test_a_player_moves_only_what_it_owns(make_parts):
+    parts = make_parts(*overrides("mlp", "lsgan", None, "points"))
+    batch = next(batches_of(parts))
+    discriminator, generator = parts.players
+    before = {name: value.clone() for name, value in parts.networks.state_dict().items()}
+    _, gradients = generator.gradients(batch)
+    generator.descend(gradients)
+    for name, value in parts.networks.state_dict().items():
+        assert torch.equal(value, before[name]) == name.startswith("discriminator")
+    assert all(p.grad is None for p in discriminator.parameters)
