@@ -34,13 +34,13 @@ class Parts:
 
     dataset: Dataset
     game: Game
-    networks: nn.ModuleDict
+    networks: dict[str, nn.Module]
     players: list[Player]
     device: torch.device
 
     def sampling_networks(self) -> dict[str, nn.Module]:
         """The networks that samples are drawn from: averaged ones where a player keeps averages."""
-        networks: dict[str, nn.Module] = dict(self.networks.items())
+        networks = dict(self.networks)
         for player in self.players:
             for constraint in player.constraints.values():
                 networks.update(dict(getattr(constraint, "averages", {}).items()))
@@ -67,13 +67,13 @@ class Parts:
     def state_dict(self) -> dict[str, Any]:
         """Everything that is trained, for a checkpoint."""
         return {
-            "networks": self.networks.state_dict(),
+            "networks": nn.ModuleDict(self.networks).state_dict(),
             "players": {player.name: player.state_dict() for player in self.players},
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self.networks.load_state_dict(state["networks"])
+        nn.ModuleDict(self.networks).load_state_dict(state["networks"])
         for player in self.players:
             player.load_state_dict(state["players"][player.name])
 
@@ -81,7 +81,7 @@ class Parts:
 class evaluating:  # noqa: N801  (a context, read as a verb)
     """Networks in evaluation mode, and afterwards each module in the mode it was in."""
 
-    def __init__(self, networks: Mapping[str, nn.Module] | nn.ModuleDict):
+    def __init__(self, networks: Mapping[str, nn.Module]):
         self.modules = [module for network in networks.values() for module in network.modules()]
 
     def __enter__(self) -> None:
@@ -126,7 +126,7 @@ def build_parts(config: DictConfig) -> Parts:
         if name not in config.model:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
     facts = {"shape": dataset.shape, "bounded": dataset.bounded}
-    networks = nn.ModuleDict({name: build_network(name, config, facts) for name in names}).to(device)
+    networks = {name: build_network(name, config, facts).to(device) for name in names}
     players = [build_player(name, config, game, networks) for name in config.players]
     return Parts(dataset, game, networks, players, device)
 
@@ -138,7 +138,7 @@ def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn
     return build(f"model.{name}", node, **{fact: value for fact, value in facts.items() if fact in asked})
 
 
-def build_player(name: str, config: DictConfig, game: Game, networks: nn.ModuleDict) -> Player:
+def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, nn.Module]) -> Player:
     """A player from its part of the configuration; its optimizer is a diff over the shared one."""
     player = config.players[name]
     key = f"players.{name}"
@@ -154,7 +154,7 @@ def build_player(name: str, config: DictConfig, game: Game, networks: nn.ModuleD
     return Player(
         name=name,
         game=game,
-        networks=dict(networks.items()),
+        networks=networks,
         owned=tuple(player.networks),
         terms={term: build_part(f"{key}.terms.{term}", node, owned) for term, node in player.terms.items()},
         weights=dict(player.weights),
@@ -194,11 +194,7 @@ def check_unused(config: DictConfig) -> None:
     """
     read = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(config, resolve=False)))
     owned = {f"model.{network}" for player in config.players.values() for network in player.networks}
-    knobs = {
-        f"regularizer.{name}.{knob}": name
-        for name, knobs in config.regularizer.items()
-        for knob in (knobs if isinstance(knobs, DictConfig) else [""])
-    }
+    knobs = [f"regularizer.{name}.{knob!s}" for name, knobs in config.regularizer.items() for knob in knobs]
     for key in [*knobs, *(f"model.{name}" for name in config.model)]:
         if not any(key == used or used.startswith(f"{key}.") for used in read | owned):
             family = key.rpartition(".")[0]

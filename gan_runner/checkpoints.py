@@ -28,8 +28,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(
-            f"there is no checkpoint {path}; give the directory of a run that has saved one "
-            "(outputs/<date>/<time>)"
+            f"there is no checkpoint {path}; give the directory of a run that has saved one (outputs/<date>/<time>)"
         )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

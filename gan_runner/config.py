@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
-from pydantic_core import SchemaError
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pydantic_core import SchemaError
 
 from gan_runner.errors import ConfigError
 
@@ -28,7 +28,17 @@ CONF = next(
 )
 """Where the YAML lives: inside the package when installed from a wheel, beside it in a checkout."""
 
-ROOMS = ("losses", "terms", "constraints", "games", "models", "datasets", "metrics", "observers")
+ROOMS = (
+    "losses",
+    "terms",
+    "constraints",
+    "games",
+    "models",
+    "datasets",
+    "metrics",
+    "observers",
+    "schedules",
+)
 TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvision.datasets.")
 """What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
 
@@ -39,7 +49,7 @@ DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
 class Trainer:
     """How long, how much at a time, on what, and how often something is looked at."""
 
-    steps: int = 2000
+    steps: int = 2500
     batch_size: int = 64
     device: str = "auto"
     compile: bool = False
@@ -144,7 +154,6 @@ def resolve(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError: unknown or mistyped options, values out of range, targets that are not trusted.
     """
-    config = OmegaConf.create(OmegaConf.to_container(config, resolve=False))
     try:
         resolved = OmegaConf.merge(OmegaConf.structured(Config), config)
         OmegaConf.resolve(resolved)
@@ -201,7 +210,7 @@ def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfi
     if isinstance(node, DictConfig):
         if "_target_" in node:
             yield key, node
-        for name in node:
+        for name in map(str, node):
             yield from constructor_calls(node[name], f"{key}.{name}".lstrip("."))
     elif isinstance(node, ListConfig):
         for index, item in enumerate(node):
@@ -249,20 +258,28 @@ def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
     parameters = inspect.signature(target).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
-    # A dataclass inherits fields whose types only the module of their own class can look up.
-    constructor = inspect.isclass(target) and not is_dataclass(target)
-    hints = typing.get_type_hints(target.__init__ if constructor else target)  # type: ignore[misc]
-    for name in [name for name in node if name not in DIRECTIVES]:
+    hints = type_hints(target)
+    for name in [str(name) for name in node if name not in DIRECTIVES]:
         option = f"{key}.{name}"
         source = source_of(config, option)
         if name not in parameters:
             origin = f"{source} sets {option}, but" if source != option else f"{option}:"
             raise ConfigError(
-                f"{origin} {target.__name__} takes no such option{advice(key, str(name), source, parameters)}"
+                f"{origin} {target.__name__} takes no such option{advice(key, name, source, parameters)}"
             )
         value = node[name]
         if name in hints and not any(True for _ in constructor_calls(value)):
             node[name] = conform(source, value, hints[name])
+
+
+def type_hints(target: Any) -> dict[str, Any]:
+    """The types of a callable's parameters, as far as they can be looked up."""
+    # A dataclass inherits fields whose types only the module of their own class can look up.
+    constructor = inspect.isclass(target) and not is_dataclass(target)
+    try:
+        return typing.get_type_hints(target.__init__ if constructor else target)
+    except NameError:  # imported for type checkers alone
+        return {}
 
 
 def advice(key: str, name: str, source: str, parameters: Mapping[str, Any]) -> str:
@@ -276,7 +293,8 @@ def advice(key: str, name: str, source: str, parameters: Mapping[str, Any]) -> s
         return did_you_mean(name, [p for p in parameters if p != "self"])
     able = []
     for path in sorted((CONF / key).glob("*.yaml")):
-        part = OmegaConf.select(OmegaConf.load(path), f"{key}._target_") or OmegaConf.load(path).get("_target_")
+        option = OmegaConf.load(path)
+        part = OmegaConf.select(option, f"{key}._target_") or OmegaConf.select(option, "_target_")
         if part and name in inspect.signature(locate(part, [])).parameters:
             able.append(path.stem)
     return f"; leave out regularizer={regularizer}" + (f" or choose {key}={' | '.join(able)}" if able else "")
@@ -312,4 +330,3 @@ def build(key: str, node: Any, **arguments: Any) -> Any:
         if isinstance(error.__cause__, ValueError | TypeError):
             raise ConfigError(f"{key}: {error.__cause__}") from error
         raise
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -99,6 +100,11 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
         "threads": torch.get_num_threads(),
     }
+
+
+def new_wandb_id() -> str:
+    """An id for a W&B run: eight hex digits."""
+    return secrets.token_hex(4)
 
 
 def git(*arguments: str) -> str | None:

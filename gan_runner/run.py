@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from gan_runner.build import Parts
 from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.datasets import Batches, Data
 from gan_runner.errors import CheckpointError
-from gan_runner.files import RunDirectory, write_json
+from gan_runner.files import RunDirectory, new_wandb_id, write_json
 
 
 @dataclass
@@ -54,7 +53,7 @@ class Run:
     step: int = 0
     best: dict[str, dict[str, float]] = field(default_factory=dict)
     objective_step: int = -1
-    wandb_id: str = field(default_factory=lambda: secrets.token_hex(4))
+    wandb_id: str = field(default_factory=new_wandb_id)
     elapsed_before_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
 
@@ -158,7 +157,7 @@ class Run:
         self.directory.path.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, self.directory.config)
         OmegaConf.save(OmegaConf.create(overrides), self.directory.overrides)
-        write_json(self.directory.environment, self.environment)
+        write_json(self.directory.environment, {"group": self.group, **self.environment})
 
 
 def peak_memory_gb(device: torch.device) -> float:

@@ -29,7 +29,9 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
     form = arguments.add_mutually_exclusive_group()
-    form.add_argument("--grid", type=Path, nargs="?", const=None, metavar="PNG", help="one picture of all (the default)")
+    form.add_argument(
+        "--grid", type=Path, nargs="?", const=None, metavar="PNG", help="one picture of all (the default)"
+    )
     form.add_argument("--out", type=Path, metavar="DIR", help="one file a sample: PNG images, or samples.csv of points")
     form.add_argument("--interpolate", action="store_true", help="rows that lead from one latent to another")
     return arguments
@@ -113,7 +115,9 @@ def interpolation(ends: Tensor, steps: int) -> Tensor:
     share = torch.linspace(0, 1, steps, device=ends.device).view(1, -1, 1)
     cosine = torch.nn.functional.cosine_similarity(first, second, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
     angle = cosine.acos().view(-1, 1, 1)
-    along = (((1 - share) * angle).sin() * first.unsqueeze(1) + (share * angle).sin() * second.unsqueeze(1)) / angle.sin()
+    along = (
+        ((1 - share) * angle).sin() * first.unsqueeze(1) + (share * angle).sin() * second.unsqueeze(1)
+    ) / angle.sin()
     return along.flatten(0, 1)
 
 

@@ -30,7 +30,7 @@ def compile_moves(players: Sequence[Player], backend: str = "inductor") -> None:
 
     Without `fullgraph` a break inside a double backward runs and silently never updates; with it, it is an error.
     """
-    torch._dynamo.config.trace_autograd_ops = True  # type: ignore[attr-defined]
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(players))  # type: ignore[attr-defined]
+    torch._dynamo.config.trace_autograd_ops = True
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(players))
     for player in players:
         player.gradients = torch.compile(player.gradients, fullgraph=True, backend=backend)  # type: ignore[method-assign]

@@ -45,9 +45,10 @@ class SweepTable(Callback):
     @classmethod
     def remove_if_nothing_ran(cls) -> None:
         """Take back a sweep's directory in which there is nothing but Hydra's note of it."""
-        if cls.directory is not None and cls.directory.is_dir():
-            if {path.name for path in cls.directory.iterdir()} <= {"multirun.yaml"}:
-                shutil.rmtree(cls.directory)
+        if cls.directory is None or not cls.directory.is_dir():
+            return
+        if {path.name for path in cls.directory.iterdir()} <= {"multirun.yaml"}:
+            shutil.rmtree(cls.directory)
 
 
 def read_runs(directory: Path) -> list[dict[str, Any]]:
@@ -121,7 +122,9 @@ def report(directory: Path, runs: list[dict[str, Any]]) -> None:
     console.print(table)
     for run in runs:
         if run["summary"]["status"] != "completed":
-            console.print(f"run {run['run']} {run['summary']['status']}: {run['summary'].get('error', '')}", highlight=False)
+            console.print(
+                f"run {run['run']} {run['summary']['status']}: {run['summary'].get('error', '')}", highlight=False
+            )
 
 
 def cell(figure: dict[str, Any] | None) -> str:

@@ -175,7 +175,9 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
             raise ConfigError(f"metric={name}: {error}") from error
     known = [figure for metric in metrics.values() for figure in best_of(metric)]
     if known and config.objective not in known:
-        raise ConfigError(f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}")
+        raise ConfigError(
+            f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
+        )
     return metrics
 
 
@@ -200,7 +202,7 @@ def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
         CheckpointError: if there is no checkpoint, or it cannot be read.
     """
     state = load_checkpoint(directory.last)
-    return OmegaConf.create(state["config"]), state["label"]  # type: ignore[return-value]
+    return OmegaConf.create(state["config"]), state["label"]
 
 
 class LogFile:

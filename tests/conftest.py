@@ -5,6 +5,7 @@ import sys
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
 from pathlib import Path
 

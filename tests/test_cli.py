@@ -74,7 +74,7 @@ def test_bad_line_gets_one_clear_line_and_leaves_nothing(gan_run, tmp_path, line
     assert BAD_LINES[line] in err
     assert out == ""
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not [path for path in tmp_path.glob("outputs/*/*")]
+    assert not list(tmp_path.glob("outputs/*/*"))
 
 
 def test_bad_sweep_leaves_nothing_and_exits_with_2(gan_run, tmp_path):
@@ -214,11 +214,15 @@ def test_divergence_exits_with_3_and_names_what_diverged(gan_run, tmp_path):
     assert (run / "metrics.jsonl").read_text().count("null") > 0
 
 
-@pytest.mark.parametrize("experiment", [str(p.relative_to(CONF / "experiment"))[:-5] for p in (CONF / "experiment").rglob("*.yaml")])
+@pytest.mark.parametrize(
+    "experiment", [str(p.relative_to(CONF / "experiment"))[:-5] for p in (CONF / "experiment").rglob("*.yaml")]
+)
 def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request):
     root = request.getfixturevalue("data_root") if "mnist" in experiment else tmp_path
     small = ["trainer.steps=2", "observer.evaluation.samples=16", "trainer.batch_size=4", "logger.mode=disabled"]
-    code, _, err = gan_run(f"experiment={experiment}", *small, *([f"dataset.root={root}"] if "mnist" in experiment else []))
+    code, _, err = gan_run(
+        f"experiment={experiment}", *small, *([f"dataset.root={root}"] if "mnist" in experiment else [])
+    )
     assert code == 0, err
 
 
@@ -267,7 +271,9 @@ def test_checkpoint_cannot_name_code_to_run(gan_run, tmp_path, capfd):
     assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     state = torch.load(path, weights_only=True)
-    state["config"] = state["config"].replace("gan_runner.games.GAN", "os.system").replace("trusted: []", "trusted: [os]")
+    state["config"] = (
+        state["config"].replace("gan_runner.games.GAN", "os.system").replace("trusted: []", "trusted: [os]")
+    )
     torch.save(state, path)
     with pytest.raises(SystemExit):
         gan_sample([str(path)])

@@ -33,9 +33,7 @@ class ImageFolder(ImageDataset):
             raise DataError(f"there is no folder {folder}; set dataset.root to the folder of your images")
         files = sorted(image_files(folder))
         if not files:
-            raise DataError(
-                f"{folder} holds no images; set dataset.root to a folder of {', '.join(EXTENSIONS)} files"
-            )
+            raise DataError(f"{folder} holds no images; set dataset.root to a folder of {', '.join(EXTENSIONS)} files")
         return Source(str(folder), Files(folder, files), self.image_size, self.channels, files)
 
 

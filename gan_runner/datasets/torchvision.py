@@ -41,9 +41,7 @@ class TorchvisionImages(ImageDataset):
         try:
             items = self.images()
         except ImportError as error:
-            raise DataError(
-                f"{self.name} needs {error.name or error}: pip install 'gan-runner[datasets]'"
-            ) from error
+            raise DataError(f"{self.name} needs {error.name or error}: pip install 'gan-runner[datasets]'") from error
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             folder = Path(self.root).expanduser().absolute()

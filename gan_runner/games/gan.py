@@ -22,9 +22,7 @@ class GANTurn(Turn):
 
     shown = ("real_scores", "fake_scores")
 
-    def __init__(
-        self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent
-    ):
+    def __init__(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent):
         super().__init__(networks, owned, batch)
         self.latent = latent
 

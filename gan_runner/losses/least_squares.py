@@ -26,9 +26,7 @@ class LeastSquares:
 
     def __post_init__(self) -> None:
         if not self.real_target > self.fake_target:
-            raise ValueError(
-                f"real_target must exceed fake_target, not {self.real_target} and {self.fake_target}"
-            )
+            raise ValueError(f"real_target must exceed fake_target, not {self.real_target} and {self.fake_target}")
 
     def discriminator(self, scores: Scores) -> Tensor:
         """½ E_p[(D − b)²] + ½ E_q[(D − a)²]."""

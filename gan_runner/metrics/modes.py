@@ -14,16 +14,13 @@ def known_modes(dataset: object) -> None:
     """The data's modes must be known."""
     if getattr(dataset, "modes", None) is None:
         raise ValueError(
-            "this dataset has no known modes; "
-            "choose dataset=ring8, grid25 or gaussian_mixture, or leave it out"
+            "this dataset has no known modes; choose dataset=ring8, grid25 or gaussian_mixture, or leave it out"
         )
 
 
 @figures(modes=max, high_quality=max)
 @requires(known_modes)
-def mode_coverage(
-    samples: Tensor, real: Tensor, dataset: Density, deviations: float = 3.0
-) -> dict[str, float]:
+def mode_coverage(samples: Tensor, real: Tensor, dataset: Density, deviations: float = 3.0) -> dict[str, float]:
     """Modes reached and the share of good samples (Srivastava et al. 2017, arXiv:1705.07761, Section 5.1).
 
     A sample is good if it lies within `deviations` standard deviations of its nearest mode; a mode is reached

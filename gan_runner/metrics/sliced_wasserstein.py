@@ -10,9 +10,7 @@ from gan_runner.metrics.figures import figures
 
 
 @figures(sliced_wasserstein=min)
-def sliced_wasserstein(
-    samples: Tensor, real: Tensor, dataset: Dataset, projections: int = 256
-) -> dict[str, float]:
+def sliced_wasserstein(samples: Tensor, real: Tensor, dataset: Dataset, projections: int = 256) -> dict[str, float]:
     """Sliced W₁ (Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3): the mean W₁ of random projections.
 
     Directions are uniform on the sphere and the same every time; in one dimension W₁ is the mean distance of

@@ -43,6 +43,7 @@ class Console(Observer):
             self.handler: logging.Handler = RichHandler(console=self.console, show_path=False, show_level=False)
         else:
             self.handler = logging.StreamHandler(self.console.file)
+        self.handler.setLevel(logging.INFO)
         log.addHandler(self.handler)
         if live:
             self.console.print(table_of(run))
@@ -58,7 +59,7 @@ class Console(Observer):
         if self.bar is not None:
             self.bar.update(self.task, completed=moment.step)
             if losses:
-                text = "  ".join(f"{name} {value:.4g}" for name, value in losses.items())
+                text = "  ".join(f"{name} {value:.4g}" for name, value in losses.items() if "metric/" not in name)
                 self.bar.update(self.task, rate=moment.scalars["steps_per_second"], losses=text)
         if not losses:
             return
@@ -118,7 +119,11 @@ def facts(run: Run) -> dict[str, str]:
         size = sum(p.numel() for p in player.parameters)
         rows[player.name] = f"{size:,} parameters; {player.updates}× {terms}; {optimizer}{constraints}"
     rows["data"] = run.data.describe()
-    rows["device"] = f"{run.parts.device}, {run.environment['threads']} threads" if run.parts.device.type == "cpu" else str(run.environment["device_name"])
+    rows["device"] = (
+        f"{run.parts.device}, {run.environment['threads']} threads"
+        if run.parts.device.type == "cpu"
+        else str(run.environment["device_name"])
+    )
     rows["directory"] = str(run.directory.path)
     return rows
 

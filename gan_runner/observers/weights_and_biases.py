@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from gan_runner.files import new_wandb_id
 from gan_runner.metrics import best_of
 from gan_runner.observers.base import Moment, Observer
 
@@ -54,6 +55,7 @@ class WeightsAndBiases(Observer):
             self.wandb = self.open(self.chosen_mode())
         except Exception as error:
             log.info("W&B did not start (%s); logging offline", one_line(error))
+            self.run.wandb_id = new_wandb_id()  # W&B keeps the one that failed to itself
             self.wandb = self.attempt(self.open, "offline")
         if self.wandb is not None:
             self.attempt(self.describe)
@@ -66,7 +68,10 @@ class WeightsAndBiases(Observer):
 
         if wandb.login(prompt=False, timeout=SECONDS_TO_START):
             return "online"
-        log.info("W&B: no account, logging offline; look with `wandb leet`, upload with `wandb sync` (%s)", self.run.directory.path / "wandb")
+        log.info(
+            "W&B: no account, logging offline; look with `wandb leet`, upload with `wandb sync` (%s)",
+            self.run.directory.path / "wandb",
+        )
         return "offline"
 
     def open(self, mode: str | None) -> Any:

@@ -26,9 +26,7 @@ class HistoricalAveraging(nn.Module):
         super().__init__()
         parameters = [p for network in networks.values() for p in network.parameters()]
         self.register_buffer("moves", torch.zeros(()))
-        self.averages = nn.ParameterList(
-            nn.Parameter(torch.zeros_like(p), requires_grad=False) for p in parameters
-        )
+        self.averages = nn.ParameterList(nn.Parameter(torch.zeros_like(p), requires_grad=False) for p in parameters)
 
     def forward(self, turn: Turn) -> Tensor:
         """The squared distance, a scalar; the present parameters are first taken into the average."""

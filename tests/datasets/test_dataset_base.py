@@ -1,4 +1,4 @@
-"""The order in which data is read: every sample once an epoch, every batch a function of the seed and its number."""
+"""The order in which data is read: each sample once an epoch, each batch a function of seed and number."""
 
 import itertools
 
@@ -15,9 +15,7 @@ def indices(length, size, batches, seed=0, start=0):
     return torch.cat([order.indices(number, size) for number in range(start, start + batches)])
 
 
-@pytest.mark.parametrize(
-    ("length", "size"), [(12, 4), (10, 4), (7, 3), (5, 5), (3, 8), (2, 7), (1, 1), (1, 6)]
-)
+@pytest.mark.parametrize(("length", "size"), [(12, 4), (10, 4), (7, 3), (5, 5), (3, 8), (2, 7), (1, 1), (1, 6)])
 def test_every_sample_comes_exactly_once_an_epoch(length, size):
     epochs = indices(length, size, batches=3 * length).view(-1, length)  # 3 size epochs, across batches
     assert len(epochs) == 3 * size
@@ -42,9 +40,8 @@ def test_every_sample_is_equally_likely_to_come_first():
 
 @pytest.mark.parametrize("start", [1, 4, 9])
 def test_starting_anywhere_gives_the_same_batches(start):
-    assert torch.equal(
-        indices(10, 4, 12 - start, seed=3, start=start), indices(10, 4, 12, seed=3)[4 * start :]
-    )
+    late = indices(10, 4, 12 - start, seed=3, start=start)
+    assert torch.equal(late, indices(10, 4, 12, seed=3)[4 * start :])
 
 
 def test_batches_may_be_asked_for_in_any_order():

@@ -75,7 +75,7 @@ def test_narrow_modes_far_from_the_origin_are_told_apart():
 
 
 def test_data_without_modes_are_refused():
-    for dataset in (SwissRoll(), Digits(root=".")):
+    for dataset in (SwissRoll(), Digits()):
         with pytest.raises(ValueError, match="no known modes; choose dataset=ring8"):
             check_requirements(partial(mode_coverage, deviations=2.0), dataset)
     check_requirements(partial(mode_coverage, deviations=2.0), RING)

@@ -60,9 +60,7 @@ def effective_matrix(module):
 def largest_singular_values(network):
     network.eval()  # no power iteration while looking
     kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
-    return [
-        torch.linalg.svdvals(effective_matrix(m))[0].item() for m in network.modules() if isinstance(m, kinds)
-    ]
+    return [torch.linalg.svdvals(effective_matrix(m))[0].item() for m in network.modules() if isinstance(m, kinds)]
 
 
 SPECTRAL = {
@@ -101,9 +99,7 @@ def test_spectral_norm_of_transposed_convolutions():
     network = DCGANGenerator(4, (1, 16, 16), width=8, weight_norm="spectral")
     for _ in range(60):
         network(torch.randn(4, 4))
-    torch.testing.assert_close(
-        torch.tensor(largest_singular_values(network)), torch.ones(3), rtol=1e-3, atol=0
-    )
+    torch.testing.assert_close(torch.tensor(largest_singular_values(network)), torch.ones(3), rtol=1e-3, atol=0)
 
 
 def test_spectrally_normalised_relu_network_is_lipschitz():

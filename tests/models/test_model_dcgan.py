@@ -32,9 +32,7 @@ def test_sides_halve_and_widths_double_down_to_a_few_pixels(side):
     discriminator, shapes = DCGANDiscriminator((1, side, side), width=2), []
     for module in leaves(discriminator):
         if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(
-                lambda module, inputs, output: shapes.append(tuple(output.shape[1:]))
-            )
+            module.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
     discriminator(torch.zeros(2, 1, side, side))
     assert shapes == [(2 * 2**i, side // 2 ** (i + 1), side // 2 ** (i + 1)) for i in range(len(shapes))]
     assert 4 <= shapes[-1][1] <= 7
@@ -82,9 +80,7 @@ def test_as_many_weights_as_the_reference_network():
     assert sum(p.numel() for p in discriminator.parameters()) == 2_765_568 + first_bias + score_bias
 
 
-@pytest.mark.parametrize(
-    "network", [lambda: DCGANGenerator(64, (3, 32, 32)), lambda: DCGANDiscriminator((3, 32, 32))]
-)
+@pytest.mark.parametrize("network", [lambda: DCGANGenerator(64, (3, 32, 32)), lambda: DCGANDiscriminator((3, 32, 32))])
 def test_initial_weights(network):
     torch.manual_seed(0)
     network = network()

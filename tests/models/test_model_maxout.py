@@ -77,9 +77,7 @@ def test_output_bias_alone_makes_the_mean_of_the_data(bounded, weight_norm):
     generator.prepare(torch.randn(400, 10), data)
     made = generator(torch.zeros(1, 10))[0]  # nothing but biases is left, and the others are zero
     mean = data.mean(0)
-    if (
-        bounded
-    ):  # a pixel that never changes is off by one sample's worth of doubt: its logit would be infinite
+    if bounded:  # a pixel that never changes is off by one sample's worth of doubt: its logit would be infinite
         mean[0, 0, 0] += 2 / 401
     torch.testing.assert_close(made, mean, rtol=1e-4, atol=1e-5)
 

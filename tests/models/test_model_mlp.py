@@ -39,14 +39,12 @@ def test_output_is_bounded_where_the_data_is():
 
 
 def test_relu_layers_keep_the_size_of_the_signal():
-    """He et al. 2015, arXiv:1502.01852, Eq. 10: with Var w = 2 / fan_in, E[x²] is the same after each layer."""
+    """He et al. 2015, arXiv:1502.01852, Eq. 10: with Var w = 2 / fan_in, each layer keeps E[x²]."""
     torch.manual_seed(0)
     network, sizes = MLPDiscriminator((500,), width=1000, depth=8), []
     for module in network.modules():
         if isinstance(module, nn.ReLU):
-            module.register_forward_hook(
-                lambda module, inputs, output: sizes.append(output.square().mean().item())
-            )
+            module.register_forward_hook(lambda module, inputs, output: sizes.append(output.square().mean().item()))
     network(torch.randn(50, 500))
     assert len(sizes) == 8
     assert sizes == pytest.approx([1.0] * 8, rel=0.25)

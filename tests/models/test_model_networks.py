@@ -62,9 +62,7 @@ def test_knobs_do_what_they_say(model, norm, weight_norm):
         "instance": (nn.InstanceNorm2d,),
     }
     for network in make(model, norm=norm, weight_norm=weight_norm, reference_size=5):
-        normalisations = [
-            m for m in network.modules() if "Norm" in type(m).__name__ and "Spectral" not in str(type(m))
-        ]
+        normalisations = [m for m in network.modules() if "Norm" in type(m).__name__ and "Spectral" not in str(type(m))]
         if norm == "virtual":
             assert {type(m).__name__ for m in normalisations} == {"VirtualBatchNorm"}
         else:
@@ -119,9 +117,7 @@ def test_virtual_batch_norm_gives_each_latent_its_own_sample(model):
 def test_reference_batch_is_kept_in_a_checkpoint(model):
     generator, discriminator = make(model, norm="virtual", reference_size=5)
     others = make(model, norm="virtual", reference_size=5)
-    for network, other, x in zip(
-        (generator, discriminator), others, (torch.randn(4, 3), torch.rand(4, *SHAPE))
-    ):
+    for network, other, x in zip((generator, discriminator), others, (torch.randn(4, 3), torch.rand(4, *SHAPE))):
         other.prepare(torch.randn_like(x), torch.rand(4, *SHAPE))
         network.eval(), other.eval()
         assert not torch.allclose(network(x), other(x))

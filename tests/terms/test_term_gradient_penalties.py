@@ -133,10 +133,10 @@ def test_dragan_looks_to_one_side_of_the_data(shape, scale):
     assert within.var().item() == pytest.approx(1 / 12, abs=0.005)
 
 
-def test_dragan_of_one_number_is_finite():
-    assert dragan(
-        turn_of(lambda x: x.sum(1), normal(1, 1), normal(1, 1)), target=0.0
-    ).item() == pytest.approx(1)
+def test_dragan_of_one_number_stays_at_it():
+    real = normal(1, 1)  # it has no spread
+    turn = turn_of(lambda x: x.square().sum(1), real, real)
+    torch.testing.assert_close(dragan(turn, target=0.0), 4 * real.square().sum())
 
 
 @pytest.mark.parametrize("penalty", [r1, r2])

@@ -36,9 +36,7 @@ class Always(nn.Module):
 
 def turn_of(critic, real, fake, owned=("discriminator",)):
     """The turn of a player (by default the discriminator) that sees this data and these fakes."""
-    discriminator = (
-        critic if isinstance(critic, nn.Module) and hasattr(critic, "features") else Critic(critic)
-    )
+    discriminator = critic if isinstance(critic, nn.Module) and hasattr(critic, "features") else Critic(critic)
     networks = {"generator": Always(fake), "discriminator": discriminator}
     return GAN(Normal(2)).turn(networks, owned, {"data": real})
 

@@ -20,9 +20,7 @@ def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int)
     Layer norm is over all elements of a sample (one group), instance norm over each channel of a sample.
     """
     if norm == "instance" and not spatial:
-        raise ValueError(
-            "norm=instance needs images: on vectors it would erase them; choose norm=layer or batch"
-        )
+        raise ValueError("norm=instance needs images: on vectors it would erase them; choose norm=layer or batch")
     makers: dict[Norm, Callable[[], nn.Module]] = {
         "none": nn.Identity,
         "batch": lambda: nn.BatchNorm2d(channels) if spatial else nn.BatchNorm1d(channels),

@@ -1,0 +1,44 @@
+"""What a person sees, on a terminal and through a pipe."""
+
+import os
+import pty
+import select
+import subprocess
+import sys
+
+from test_cli import TINY_RUN
+
+
+def test_piped_output_is_plain_lines(gan_run):
+    code, out, _ = gan_run(*TINY_RUN)
+    assert code == 0
+    assert "\x1b" not in out
+    lines = out.splitlines()
+    assert lines[0] == "mlp non_saturating ring8"
+    assert any(line.startswith("  generator: ") and "Adam lr" in line for line in lines)
+    assert any(line.startswith("step=4/4 steps_per_second=") for line in lines)
+    assert lines[-1].startswith("last samples: ")
+
+
+def test_terminal_gets_a_table_and_one_bar(tmp_path):
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "140", "LINES": "40"}
+    line = [sys.executable, "-m", "gan_runner", *TINY_RUN]
+    process = subprocess.Popen(line, stdout=follower, stderr=follower, cwd=tmp_path, env=environment)
+    os.close(follower)
+    seen = b""
+    while select.select([leader], [], [], 60)[0]:
+        try:
+            chunk = os.read(leader, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    assert process.wait() == 0, seen
+    text = seen.decode()
+    assert "│ generator" in text
+    assert "4/4" in text
+    assert "steps/s" in text
+    assert "discriminator/adversarial" in text
+    assert "completed at step 4 of 4" in text

@@ -1,0 +1,41 @@
+"""A wheel carries the configuration."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_wheel_finds_its_configuration(tmp_path):
+    pytest.importorskip("hatchling")
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(build, check=True, cwd=tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+        names = archive.namelist()
+    committed = [path for path in (ROOT / "conf").rglob("*.yaml") if path.parent.name != "local"]
+    assert {f"gan_runner/{path.relative_to(ROOT)}" for path in committed} <= set(names)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    line = [sys.executable, "-m", "gan_runner", "--cfg", "job", "loss=wgan_gp"]
+    answer = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert "gan_runner.losses.Wasserstein" in answer.stdout, answer.stderr
+    where = "import gan_runner.config as c; print(c.CONF)"
+    found = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert Path(found.stdout.strip()) == tmp_path / "installed" / "gan_runner" / "conf"
