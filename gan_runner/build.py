@@ -128,6 +128,8 @@ def build_parts(config: DictConfig) -> Parts:
     facts = {"shape": dataset.shape, "bounded": dataset.bounded}
     networks = {name: build_network(name, config, facts).to(device) for name in names}
     players = [build_player(name, config, game, networks) for name in config.players]
+    if not players or not players[0].fresh_batches:
+        raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
     return Parts(dataset, game, networks, players, device)
 
 

@@ -112,6 +112,7 @@ class Config:
     trusted: list[str] = field(default_factory=list)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)
+    suggested: dict[str, float] = field(default_factory=dict)
     objective: str | None = None
     dataset: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)

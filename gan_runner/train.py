@@ -119,9 +119,11 @@ def train(job: Job) -> float | None:
 def carry_out(run: Run, observers: Sequence[Observer]) -> float | None:
     """Run the loop with its observers, and see to it that however it ends, that is written down."""
     status, final, first = "failed", dict[str, float](), run.step
+    started: list[Observer] = []
     try:
         for observer in observers:
             observer.start(run)
+            started.append(observer)
         with StopSignals() as signals:
             loop(run, observers, signals, final)
         status = "completed"
@@ -136,7 +138,7 @@ def carry_out(run: Run, observers: Sequence[Observer]) -> float | None:
         raise
     finally:
         summary = run.summarise(status, final, run.step - first)
-        for observer in observers:
+        for observer in started:
             observer.finish(summary)
     return objective(run)
 

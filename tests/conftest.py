@@ -27,8 +27,9 @@ TINY = {
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
+def _same_conditions():
     torch.set_num_threads(1)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

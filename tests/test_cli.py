@@ -62,6 +62,7 @@ BAD_LINES = {
     "resume=nowhere": "there is no checkpoint",
     "players.generator.updates=0": "players.generator.updates=0 must be at least 1",
     "+players.generator.weights.foo=1": "the term foo needs both",
+    "players.discriminator.fresh_batches=false": "the first of the players must draw batches",
 }
 
 

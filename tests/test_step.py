@@ -200,7 +200,7 @@ class CountOperations(TorchDispatchMode):
         self.counts = Counter()
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.counts[str(function)] += 1
+        self.counts[str(function).rpartition(".")[0]] += 1  # of any overload
         return function(*args, **(kwargs or {}))
 
 
@@ -217,7 +217,7 @@ def test_step_costs_no_more_operations_than_the_loop_written_out(make_parts):
         with torch.no_grad():
             fake = generator(torch.randn(8, 4))
         scores, fakes = discriminator(real), discriminator(fake)
-        loss = bce(scores, torch.ones_like(scores)) + bce(fakes, torch.zeros_like(fakes))
+        loss = bce(scores, torch.full_like(scores, 1.0)) + bce(fakes, torch.full_like(fakes, 0.0))
         for p, g in zip(discriminator.parameters(), torch.autograd.grad(loss, list(discriminator.parameters()))):
             p.grad = g
         optimizers["discriminator"].step()
@@ -231,17 +231,11 @@ def test_step_costs_no_more_operations_than_the_loop_written_out(make_parts):
     with CountOperations() as ours:
         train_step(parts.players, itertools.repeat({"data": real}))
     extra = ours.counts - theirs.counts
-    allowed = {
-        "aten.detach.default",  # the report
-        "aten.mean.default",  # of real scores, fake scores, fake scores
-        "aten.stack.default",  # the weighted sum of terms
-        "aten.sum.default",
-        "aten.mul.Tensor",
-        "aten.cat.default",
-    }
-    heavy = {name for name in extra if name not in allowed}
-    assert sum(extra.values()) <= 40, extra
-    assert not {name for name in heavy if "mm" in name or "relu" in name or "rand" in name}, extra
+    for_the_report_and_the_weighted_sum = {"aten.detach", "aten.mean", "aten.stack", "aten.sum", "aten.mul"}
+    for_their_gradients = {"aten.expand", "aten.select"}
+    allowed = for_the_report_and_the_weighted_sum | for_their_gradients
+    assert set(extra) <= allowed, extra
+    assert sum(extra.values()) <= 24, extra
 
 
 def test_critic_moves_as_often_as_configured_on_fresh_batches(make_parts):
