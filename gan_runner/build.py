@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gan_runner.config import build, did_you_mean, locate
 from gan_runner.datasets import Dataset
-from gan_runner.errors import ConfigError
+from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.players import Game, Player
 from gan_runner.requirements import check_requirements
 
@@ -54,10 +54,13 @@ class Parts:
             return torch.cat([self.game.sample(networks, part) for part in noise.split(chunk)])
 
     @torch.no_grad()
-    def criticise(self, x: Tensor) -> Tensor:
-        """The critic's scores (n,) of points (n, *shape), in evaluation mode."""
+    def criticise(self, x: Tensor, chunk: int = 512) -> Tensor:
+        """The critic's scores (n,) of points (n, *shape), in evaluation mode, a chunk at a time.
+
+        For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
+        """
         with evaluating(self.networks):
-            return self.game.criticise(self.networks, x)
+            return torch.cat([self.game.criticise(self.networks, part) for part in x.split(chunk)])
 
     def noise(self, n: int, seed: int) -> Tensor:
         """The same n latents (n, latent_dim) for the same seed, whatever the device."""
@@ -72,10 +75,20 @@ class Parts:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        nn.ModuleDict(self.networks).load_state_dict(state["networks"])
-        for player in self.players:
-            player.load_state_dict(state["players"][player.name])
+        """Go on from there.
+
+        Raises:
+            CheckpointError: the state is that of other networks or players.
+        """
+        try:
+            nn.ModuleDict(self.networks).load_state_dict(state["networks"])
+            for player in self.players:
+                player.load_state_dict(state["players"][player.name])
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(
+                f"the checkpoint does not fit the networks of this configuration ({reason})"
+            ) from error
 
 
 class evaluating:  # noqa: N801  (a context, read as a verb)
@@ -196,6 +209,9 @@ def check_unused(config: DictConfig) -> None:
     """
     read = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(config, resolve=False)))
     owned = {f"model.{network}" for player in config.players.values() for network in player.networks}
+    for name, knobs in config.regularizer.items():
+        if not isinstance(knobs, DictConfig):
+            raise ConfigError(f"regularizer.{name}={knobs} is no set of options; regularizer=[{name}] chooses it")
     knobs = [f"regularizer.{name}.{knob!s}" for name, knobs in config.regularizer.items() for knob in knobs]
     for key in [*knobs, *(f"model.{name}" for name in config.model)]:
         if not any(key == used or used.startswith(f"{key}.") for used in read | owned):

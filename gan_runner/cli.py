@@ -9,7 +9,7 @@ import math
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,10 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions to us, who say them in one line
     register()
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_job)()
+        if resumed := resumed_directory(sys.argv[1:]):
+            run_job(lambda: resumed_job(resumed, sys.argv[1:]), resumed, multirun=False)
+        else:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_composed)()
     except ValueError as error:  # Hydra could not compose; what goes wrong in a run, `run_job` tells
         sys.exit(complain(ConfigError(str(error))))
     except Exception as error:
@@ -45,50 +48,70 @@ def main() -> None:
         sys.exit(130)
 
 
-def run_job(config: DictConfig) -> float | None:
-    """Train one configuration, as Hydra composed it. In a sweep a failure is told, and the others go on."""
-    from gan_runner.train import train  # here, so that --help and typos need not wait for torch
+def run_composed(config: DictConfig) -> float | None:
+    """Train one configuration, as Hydra composed it."""
+    from gan_runner.train import Job
 
     hydra_config = HydraConfig.get()
     multirun = hydra_config.mode == RunMode.MULTIRUN
     directory = RunDirectory(Path(hydra_config.runtime.output_dir))
+    job = Job(config, directory, label_of(hydra_config.runtime.choices), list(hydra_config.overrides.task), multirun)
+    return run_job(lambda: job, directory, multirun)
+
+
+def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> float | None:
+    """Train. In a sweep a failure is told, and the others go on; otherwise it ends the process."""
+    from gan_runner.train import train  # here, so that --help and typos need not wait for torch
+
     try:
-        return train(job_from(config, directory, multirun))
+        return train(job())
     except Exception as error:
         code = complain(error)
         if not multirun or isinstance(error, Stopped):  # a signal means the whole sweep
             sys.exit(code)
         if not directory.summary.exists():
-            OmegaConf.save(hydra_config.overrides.task, directory.overrides)
+            OmegaConf.save(HydraConfig.get().overrides.task, directory.overrides)
             write_json(directory.summary, {"status": "failed", "exit_code": code, "error": explain(error)})
         return math.nan
     finally:
         directory.remove_if_empty()
 
 
-def job_from(config: DictConfig, directory: RunDirectory, multirun: bool) -> Job:
-    """What to train: the composed configuration, or that of the run to go on with."""
+def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
+    """The directory of the run to go on with, if the command line names one.
+
+    Raises:
+        ConfigError: it also asks for something that only a new run can do.
+    """
+    paths = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
+    if not paths or paths[-1] in ("", "null"):
+        return None
+    if flags := [argument for argument in arguments if argument.startswith("-")]:
+        raise ConfigError(f"resume goes on with one run, without {flags[0]}; repeat a sweep with its hydra.sweep.dir")
+    return RunDirectory(Path(paths[-1]).expanduser().absolute())
+
+
+def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
+    """The configuration that the run was saved with, with the options of this command line."""
     from gan_runner.train import Job, saved_config
 
-    hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
-    choices = dict(hydra_config.runtime.choices)
-    if config.resume is None:
-        return Job(config, directory, label_of(choices), overrides, multirun)
     saved, label = saved_config(directory)
-    for override in OverridesParser.create().parse_overrides(overrides):
+    saved.trusted = []  # never what a checkpoint says
+    OmegaConf.set_struct(saved, True)
+    overrides = [o for o in OverridesParser.create().parse_overrides(list(arguments)) if o.key_or_group != "resume"]
+    for override in overrides:
         key = override.key_or_group
-        if key in choices:
+        if (CONF / key).is_dir() or override.is_delete():
             raise ConfigError(
                 f"{override.input_line} would change the parts of the run to resume; "
                 "leave it out, or start a new run without resume"
             )
-        OmegaConf.update(saved, key, override.value(), merge=True, force_add=True)
-    saved.trusted = config.trusted  # never what a checkpoint says
-    return Job(saved, directory, label, overrides, multirun, resumed=True)
+        added = override.is_add() or override.is_force_add()
+        OmegaConf.update(saved, key, override.value(), merge=True, force_add=added)
+    return Job(saved, directory, label, [str(override.input_line) for override in overrides], resumed=True)
 
 
-def label_of(choices: dict[str, Any]) -> str:
+def label_of(choices: Mapping[str, Any]) -> str:
     """The chosen parts in words: game, model, loss, regularizers, dataset."""
     named = [choices.get(group) for group in ("model", "loss", "regularizer", "dataset")]
     if choices.get("game") != "gan":

@@ -42,6 +42,12 @@ ROOMS = (
 TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvision.datasets.")
 """What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
 
+KINDS = {
+    "torch.optim.": ("Optimizer", "LRScheduler"),
+    "torchvision.datasets.": ("VisionDataset",),
+}
+"""Of other people's packages, only the classes that derive from these: not their helpers, which may write files."""
+
 DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
 
 
@@ -127,9 +133,8 @@ class Config:
 
 
 def register() -> None:
-    """Tell Hydra the schema and the resolvers of `conf/`."""
+    """Tell Hydra the schema of `conf/`."""
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: resume or fresh, replace=True)
 
 
 def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
@@ -155,8 +160,9 @@ def resolve(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError: unknown or mistyped options, values out of range, targets that are not trusted.
     """
+    untyped = OmegaConf.to_container(config, resolve=False)  # a typed one would bring keys that the schema has not
     try:
-        resolved = OmegaConf.merge(OmegaConf.structured(Config), config)
+        resolved = OmegaConf.merge(OmegaConf.structured(Config), untyped)
         OmegaConf.resolve(resolved)
     except OmegaConfBaseException as error:
         raise ConfigError(explain_value(error, config)) from error
@@ -246,6 +252,9 @@ def locate(target: Any, trusted: Iterable[str], key: str = "_target_") -> Callab
         raise ConfigError(
             f"{key}._target_={target} leads to {getattr(found, '__module__', '?')}, outside the allow-list"
         )
+    kinds = next((kinds for prefix, kinds in KINDS.items() if target.startswith(prefix)), ())
+    if kinds and not {base.__name__ for base in getattr(found, "__mro__", ())} & set(kinds):
+        raise ConfigError(f"{key}._target_={target} is outside the allow-list: it is no {' or '.join(kinds)}")
     return found
 
 
@@ -265,9 +274,7 @@ def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
         source = source_of(config, option)
         if name not in parameters:
             origin = f"{source} sets {option}, but" if source != option else f"{option}:"
-            raise ConfigError(
-                f"{origin} {target.__name__} takes no such option{advice(key, name, source, parameters)}"
-            )
+            raise ConfigError(f"{origin} {target.__name__} takes no such option{advice(key, name, source, parameters)}")
         value = node[name]
         if name in hints and not any(True for _ in constructor_calls(value)):
             node[name] = conform(source, value, hints[name])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan_runner.turn import Batch, Turn
 
 Term = Callable[[Any], Tensor]
-"""A turn → a scalar. It takes the turn of its game, which a term that fits many games names by a base class."""
+"""A turn of its game → a scalar."""
 
 
 class Game(Protocol):
@@ -99,8 +99,13 @@ class Player:
 
     def memory(self) -> nn.ModuleDict:
         """Terms and constraints that remember something, for a checkpoint."""
-        remembering = {**self.terms, **self.constraints}
-        return nn.ModuleDict({name: m for name, m in remembering.items() if isinstance(m, nn.Module)})
+        kinds = {"terms": self.terms, "constraints": self.constraints}
+        return nn.ModuleDict(
+            {
+                kind: nn.ModuleDict({name: part for name, part in parts.items() if isinstance(part, nn.Module)})
+                for kind, parts in kinds.items()
+            }
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything of the player but its networks."""

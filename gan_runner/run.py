@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 import time
@@ -80,7 +81,9 @@ class Run:
         return self.elapsed_before_s + time.perf_counter() - self.started
 
     def keep_best(self, name: str, value: float, better: Callable[[float, float], float], step: int) -> None:
-        """Remember a figure if it is the best so far."""
+        """Remember a figure if it is the best so far; what is not finite is not."""
+        if not math.isfinite(value):
+            return
         if name in self.best and better(value, self.best[name]["value"]) == self.best[name]["value"]:
             return
         self.best[name] = {"value": value, "step": step}
@@ -125,13 +128,19 @@ class Run:
         set_random_state(state["random"], self.parts.device)
         self.directory.truncate_metrics(self.step)
 
-    def summarise(self, status: str, final: Mapping[str, float], steps_here: int) -> dict[str, Any]:
+    def diverged_networks(self) -> list[str]:
+        """Names of the networks that hold a weight that is not finite; this waits for the device."""
+        networks = self.parts.networks.items()
+        return [name for name, n in networks if not all(bool(p.isfinite().all()) for p in n.parameters())]
+
+    def summarise(self, status: str, final: Mapping[str, float], steps_here: int, error: str = "") -> dict[str, Any]:
         """Write `summary.json`.
 
         Args:
             status: completed, interrupted, diverged or failed.
             final: the figures last logged.
             steps_here: steps taken since this start, for the rate.
+            error: what ended it before its time.
         """
         seconds_here = time.perf_counter() - self.started
         summary = {
@@ -146,8 +155,9 @@ class Run:
             "peak_memory_gb": peak_memory_gb(self.parts.device),
             "wandb_id": self.wandb_id,
             "objective": self.config.objective,
-            "final": dict(final),
+            "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best,
+            **({"error": error} if error else {}),
         }
         write_json(self.directory.summary, summary)
         return summary
@@ -156,7 +166,9 @@ class Run:
         """Write the files by which the run describes itself."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, self.directory.config)
-        OmegaConf.save(OmegaConf.create(overrides), self.directory.overrides)
+        if self.directory.overrides.exists():  # a run that goes on: what was typed first, then what was added
+            overrides = [*OmegaConf.load(self.directory.overrides), *overrides]
+        OmegaConf.save(OmegaConf.create(list(dict.fromkeys(overrides))), self.directory.overrides)
         write_json(self.directory.environment, {"group": self.group, **self.environment})
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_runner.build import Parts, build_parts
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.config import register, resolve
-from gan_runner.errors import BadInput, CheckpointError, ConfigError
+from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_atomically
 from gan_runner.pictures import draw, image_grid, save_image, to_uint8
 
@@ -28,10 +28,9 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
+    arguments.add_argument("--picture", type=Path, metavar="PNG", help="where the picture goes (the run's samples/)")
     form = arguments.add_mutually_exclusive_group()
-    form.add_argument(
-        "--grid", type=Path, nargs="?", const=None, metavar="PNG", help="one picture of all (the default)"
-    )
+    form.add_argument("--grid", action="store_true", help="one picture of all (the default)")
     form.add_argument("--out", type=Path, metavar="DIR", help="one file a sample: PNG images, or samples.csv of points")
     form.add_argument("--interpolate", action="store_true", help="rows that lead from one latent to another")
     return arguments
@@ -66,7 +65,7 @@ def run(options: argparse.Namespace) -> Path:
             raise ConfigError("--interpolate shows images, and this run generates points; leave it out")
         steps = 8
         rows = -(-options.n // steps)
-        path = folder / f"interpolation_seed{options.seed}.png"
+        path = options.picture or folder / f"interpolation_seed{options.seed}.png"
         images = parts.sample(interpolation(parts.noise(2 * rows, options.seed), steps))
         save_image(path, image_grid(images, steps))
         return path
@@ -74,7 +73,7 @@ def run(options: argparse.Namespace) -> Path:
     if options.out is not None:
         write_separately(options.out, samples)
         return options.out
-    path = options.grid or folder / f"grid_seed{options.seed}_n{options.n}.png"
+    path = options.picture or folder / f"grid_seed{options.seed}_n{options.n}.png"
     draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None)
     return path
 
@@ -97,11 +96,7 @@ def load_parts(checkpoint: Path, device: str, trusted: Sequence[str]) -> Parts:
     config.trusted = list(trusted)
     config.trainer.device = device
     parts = build_parts(resolve(config))
-    try:
-        parts.load_state_dict(state["parts"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise CheckpointError(f"{checkpoint} does not fit the networks that it names ({reason})") from error
+    parts.load_state_dict(state["parts"])
     return parts
 
 

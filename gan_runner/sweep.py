@@ -54,9 +54,12 @@ class SweepTable(Callback):
 def read_runs(directory: Path) -> list[dict[str, Any]]:
     """Overrides and summary of every run of a sweep, in order."""
     runs = []
-    for path in sorted(directory.glob("*/summary.json"), key=lambda path: (len(path.parent.name), path.parent.name)):
-        overrides = yaml.safe_load((path.parent / "overrides.yaml").read_text(encoding="utf-8"))
-        runs.append({"run": path.parent.name, "overrides": overrides, "summary": json.loads(path.read_text())})
+    for path in sorted(directory.glob("*/overrides.yaml"), key=lambda path: (len(path.parent.name), path.parent.name)):
+        summary = {"status": "failed", "error": "it left no summary, as if it had been killed"}
+        if (path.parent / "summary.json").exists():
+            summary = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
+        overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
+        runs.append({"run": path.parent.name, "overrides": overrides, "summary": summary})
     return runs
 
 
@@ -77,7 +80,8 @@ def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
             for key, best in summary["best"].items():
                 figures[f"best/{key}"].append(best["value"])
             for key, value in summary["final"].items():
-                figures[key].append(value)
+                if value is not None:
+                    figures[key].append(value)
         rows.append(
             {
                 "overrides": name,

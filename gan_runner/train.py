@@ -106,6 +106,8 @@ def train(job: Job) -> float | None:
     parts.game.prepare(parts.networks, run.data.real(config.trainer.batch_size))
     if run.directory.last.exists():
         run.load(run.directory.last, with_other_options=job.resumed)
+    else:
+        run.directory.truncate_metrics(0)
     if run.step >= config.trainer.steps:
         print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
         return objective(run)
@@ -118,7 +120,7 @@ def train(job: Job) -> float | None:
 
 def carry_out(run: Run, observers: Sequence[Observer]) -> float | None:
     """Run the loop with its observers, and see to it that however it ends, that is written down."""
-    status, final, first = "failed", dict[str, float](), run.step
+    status, error, final, first = "failed", "", dict[str, float](), run.step
     started: list[Observer] = []
     try:
         for observer in observers:
@@ -127,17 +129,13 @@ def carry_out(run: Run, observers: Sequence[Observer]) -> float | None:
         with StopSignals() as signals:
             loop(run, observers, signals, final)
         status = "completed"
-    except Stopped:
-        status = "interrupted"
-        raise
-    except Diverged:
-        status = "diverged"
-        raise
-    except Exception:
+    except Exception as exception:
+        status = {Stopped: "interrupted", Diverged: "diverged"}.get(type(exception), "failed")
+        error = f"{type(exception).__name__}: {exception}"
         log.debug(traceback.format_exc())
         raise
     finally:
-        summary = run.summarise(status, final, run.step - first)
+        summary = run.summarise(status, final, run.step - first, error)
         for observer in started:
             observer.finish(summary)
     return objective(run)
@@ -149,8 +147,9 @@ def loop(run: Run, observers: Sequence[Observer], signals: StopSignals, final: d
     while run.step < run.config.trainer.steps:
         report = train_step(run.parts.players, run.batches)
         run.step += 1
-        stopping = signals.received is not None
-        moment = Moment(run.step, report, last=run.step == run.config.trainer.steps, stopping=stopping)
+        last = run.step == run.config.trainer.steps
+        stopped_by = None if last else signals.received
+        moment = Moment(run.step, report, last=last, stopping=stopped_by is not None)
         for observer in observers:
             observer(moment)
         final.update(moment.scalars)
@@ -159,8 +158,8 @@ def loop(run: Run, observers: Sequence[Observer], signals: StopSignals, final: d
                 f"step {run.step}: {', '.join(moment.diverged)} is not finite; the checkpoints hold what was before. "
                 "Try a smaller optimizer.lr, or a gradient penalty"
             )
-        if signals.received is not None and stopping:
-            raise Stopped(signals.received)
+        if stopped_by is not None:
+            raise Stopped(stopped_by)
 
 
 def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., dict[str, float]]]:
@@ -189,11 +188,21 @@ def objective(run: Run) -> float | None:
     return best.get("value")
 
 
+WHERE_AND_HOW = (
+    *("device", "compile", "log_every", "sample_every", "evaluate_every", "checkpoint_every"),
+    *("root", "download", "workers", "resident"),
+)
+"""Options of trainer and dataset that say where and how a run is made, and not what is trained."""
+
+
 def fingerprint(config: DictConfig) -> str:
-    """Eight hex digits that are the same for configurations that differ in the seed, and in what only looks, alone."""
+    """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
     for key in ("seed", "resume", "logger", "observer", "trusted"):
         plain.pop(key)
+    for part in (plain["trainer"], plain["dataset"], plain["dataset"].get("images", {})):
+        for key in WHERE_AND_HOW:
+            part.pop(key, None)
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
 
 

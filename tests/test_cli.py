@@ -52,6 +52,11 @@ BAD_LINES = {
     "dataset=image_folder dataset.root=/nowhere": "there is no folder /nowhere",
     "loss._target_=os.system": "outside the allow-list",
     "loss._target_=gan_runner.losses.wasserstein.Tensor": "outside the allow-list",
+    "optimizer._target_=torch.optim.lr_scheduler.Counter": "outside the allow-list",
+    "dataset=mnist dataset.images._target_=torchvision.datasets.utils.download_url": "it is no VisionDataset",
+    "+regularizer.r1=3": "regularizer.r1=3 is no set of options",
+    "dataset=image_folder": "dataset.root",
+    "-m resume=run": "repeat a sweep with its hydra.sweep.dir",
     "loss._target_=gan_runner.losses.Hing": "did you mean Hinge?",
     "trusted=[nosuch] loss._target_=nosuch.Loss": "cannot be imported",
     "~loss": "must be a part",
@@ -212,7 +217,16 @@ def test_divergence_exits_with_3_and_names_what_diverged(gan_run, tmp_path):
     assert err.count("\n") == 1
     (run,) = tmp_path.glob("outputs/*/*")
     assert json.loads((run / "summary.json").read_text())["status"] == "diverged"
+    assert "NaN" not in (run / "summary.json").read_text()  # which is not JSON
     assert (run / "metrics.jsonl").read_text().count("null") > 0
+
+
+def test_what_has_diverged_is_not_saved(gan_run, tmp_path):
+    line = [*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "trainer.log_every=0", "trainer.evaluate_every=0"]
+    code, _, err = gan_run(*line, "hydra.run.dir=run")
+    assert code == 3
+    assert "generator" in err
+    assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
 
 
 @pytest.mark.parametrize(
@@ -236,9 +250,9 @@ def test_samples_come_from_the_checkpoint_alone(gan_run, tmp_path, capfd):
     grid = tmp_path / "run" / "samples" / "grid_seed1_n9.png"
     assert capfd.readouterr().out.strip() == str(grid.relative_to(tmp_path))
     first = grid.read_bytes()
-    gan_sample(["run/checkpoints/last.pt", "--n", "9", "--seed", "1", "--grid", "again.png"])
+    gan_sample(["run/checkpoints/last.pt", "--n", "9", "--seed", "1", "--grid", "--picture", "again.png"])
     assert (tmp_path / "again.png").read_bytes() == first
-    gan_sample(["run", "--n", "9", "--seed", "2", "--grid", "other.png"])
+    gan_sample(["run", "--n", "9", "--seed", "2", "--picture", "other.png"])
     assert (tmp_path / "other.png").read_bytes() != first
     gan_sample(["run", "--n", "5", "--out", "many"])
     assert len(list((tmp_path / "many").glob("*.png"))) == 5
@@ -282,3 +296,16 @@ def test_checkpoint_cannot_name_code_to_run(gan_run, tmp_path, capfd):
     code, _, err = gan_run("resume=run", "trainer.steps=9")
     assert code == 2
     assert "outside the allow-list" in err
+
+
+def test_figures_between_two_logs_are_written_too(gan_run, tmp_path):
+    code, _, err = gan_run(*TINY_RUN, "trainer.log_every=3", "trainer.evaluate_every=2", "hydra.run.dir=run")
+    assert code == 0, err
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 3, 4]
+
+
+@pytest.mark.slow
+def test_compiled_run(gan_run, tmp_path):
+    code, _, err = gan_run(*TINY_RUN, "trainer.compile=true", "loss=wgan_gp")
+    assert code == 0, err

@@ -120,3 +120,35 @@ def test_parts_of_a_resumed_run_cannot_change(gan_run):
     code, _, err = gan_run("resume=run", "loss=hinge")
     assert code == 2
     assert "loss=hinge would change the parts" in err
+    code, _, err = gan_run("resume=run", "trainer.steps=9", "model.generator.width=16")
+    assert code == 2
+    assert "the checkpoint does not fit the networks" in err
+
+
+def test_options_of_a_resumed_run_are_those_that_it_has(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "loss=wgan_gp", "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run(
+        "resume=run", "trainer.steps=6", "regularizer.gradient_penalty.weight=5", "optimizer.lr=1e-3"
+    )
+    assert code == 0, err
+    assert "weight: 5" in (tmp_path / "run" / "config.yaml").read_text()
+    overrides = (tmp_path / "run" / "overrides.yaml").read_text()
+    assert "loss=wgan_gp" in overrides
+    assert "trainer.steps=6" in overrides
+    code, _, err = gan_run("resume=run", "trainer.stepz=9")
+    assert code == 2
+    assert "did you mean trainer.steps?" in err
+
+
+def test_run_killed_before_its_first_checkpoint_starts_over(gan_run, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 2, "discriminator/adversarial": 7.0}\n{"st')
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    assert [line["step"] for line in outcome(tmp_path / "run")[1]] == [2, 4]
+
+
+def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signal_in_step):
+    signal_in_step(signal.SIGTERM, 4)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 0, err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "completed"

@@ -27,9 +27,13 @@ class Checkpoints(Observer):
 
     def __call__(self, moment: Moment) -> None:
         """Save, if it is time."""
+        best = self.run.objective_step == moment.step
+        last = moment.due(self.every) or moment.last or moment.stopping
+        if best or last:
+            moment.diverged += self.run.diverged_networks()
         if moment.diverged:
             return
-        if self.run.objective_step == moment.step:
+        if best:
             self.run.save(self.run.directory.best)
-        if moment.due(self.every) or moment.last or moment.stopping:
+        if last:
             self.run.save(self.run.directory.last)

@@ -58,7 +58,7 @@ class Console(Observer):
         losses = {name: moment.scalars[name] for name in self.shown(moment.scalars)}
         if self.bar is not None:
             self.bar.update(self.task, completed=moment.step)
-            if losses:
+            if "steps_per_second" in moment.scalars:
                 text = "  ".join(f"{name} {value:.4g}" for name, value in losses.items() if "metric/" not in name)
                 self.bar.update(self.task, rate=moment.scalars["steps_per_second"], losses=text)
         if not losses:
@@ -66,10 +66,10 @@ class Console(Observer):
         now = time.monotonic()
         if moment.last or now - self.spoke >= self.seconds:
             self.spoke = now
-            text = " ".join(f"{name}={value:.4g}" for name, value in losses.items())
-            rate = f"steps_per_second={moment.scalars['steps_per_second']:.4g}"
+            said = {name: moment.scalars[name] for name in ("steps_per_second",) if name in moment.scalars} | losses
+            text = " ".join(f"{name}={value:.4g}" for name, value in said.items())
             level = logging.DEBUG if self.bar is not None else logging.INFO
-            log.log(level, "step=%d/%d %s %s", moment.step, self.steps, rate, text)
+            log.log(level, "step=%d/%d %s", moment.step, self.steps, text)
 
     def shown(self, scalars: Mapping[str, float]) -> list[str]:
         """The terms that players descend, and metrics."""

@@ -21,6 +21,7 @@ log = logging.getLogger("gan_runner")
 
 SECONDS_TO_START = 10
 SECONDS_TO_FINISH = 15
+SECONDS_TO_UPLOAD = 600
 
 
 @dataclass
@@ -52,18 +53,19 @@ class WeightsAndBiases(Observer):
         if self.mode == "disabled" or (self.mode is None and os.environ.get("WANDB_MODE") == "disabled"):
             return
         try:
-            self.wandb = self.open(self.chosen_mode())
+            self.wandb = self.open(self.chosen_mode(), run.wandb_id)
         except Exception as error:
             log.info("W&B did not start (%s); logging offline", one_line(error))
-            self.run.wandb_id = new_wandb_id()  # W&B keeps the one that failed to itself
-            self.wandb = self.attempt(self.open, "offline")
+            # Under another id, for W&B keeps the one that failed to itself until this process ends.
+            self.wandb = self.attempt(self.open, "offline", new_wandb_id())
         if self.wandb is not None:
             self.attempt(self.describe)
 
     def chosen_mode(self) -> str | None:
-        """What was asked for; else what WANDB_MODE says; else online with an account, and offline without."""
-        if self.mode is not None or os.environ.get("WANDB_MODE"):
-            return self.mode
+        """What was asked for; else what WANDB_MODE says; else online. Online without an account is offline."""
+        mode = self.mode or os.environ.get("WANDB_MODE") or "online"
+        if mode != "online":
+            return self.mode  # None lets W&B read WANDB_MODE
         import wandb
 
         if wandb.login(prompt=False, timeout=SECONDS_TO_START):
@@ -74,13 +76,13 @@ class WeightsAndBiases(Observer):
         )
         return "offline"
 
-    def open(self, mode: str | None) -> Any:
+    def open(self, mode: str | None, id_: str) -> Any:
         """A W&B run of its own."""
         import wandb
 
         return wandb.init(
             mode=mode,  # type: ignore[arg-type]
-            id=self.run.wandb_id,
+            id=id_,
             resume="allow" if mode != "offline" else None,
             project=self.project,
             entity=self.entity,
@@ -93,10 +95,9 @@ class WeightsAndBiases(Observer):
             reinit="finish_previous",
             settings=wandb.Settings(
                 init_timeout=SECONDS_TO_START,
-                finish_timeout=SECONDS_TO_FINISH,
+                finish_timeout=SECONDS_TO_FINISH if self.artifacts == "none" else SECONDS_TO_UPLOAD,
                 console="off",
                 silent=True,
-                x_disable_stats=False,
             ),
         )
 
@@ -111,24 +112,30 @@ class WeightsAndBiases(Observer):
 
     def __call__(self, moment: Moment) -> None:
         """One call a step with everything."""
-        if self.wandb is None or not (moment.scalars or moment.pictures):
-            return
+        if self.wandb is not None and (moment.scalars or moment.pictures):
+            self.attempt(self.log, moment)
+
+    def log(self, moment: Moment) -> None:
+        """Send a moment's figures and pictures."""
         import wandb
 
         images = {key: wandb.Image(str(path)) for key, path in moment.pictures.items()}
-        self.attempt(self.wandb.log, {"step": moment.step, **moment.scalars, **images})
+        self.wandb.log({"step": moment.step, **moment.scalars, **images})
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Close the run as what it was; upload a checkpoint if asked."""
-        if self.wandb is None:
-            return
+        if self.wandb is not None:
+            self.attempt(self.close, summary)
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        """Best figures, status, checkpoint, end."""
         for name, best in summary["best"].items():
-            self.attempt(self.wandb.summary.update, {f"best/{name}": best["value"], f"best/{name}_step": best["step"]})
-        self.attempt(self.wandb.summary.update, {"status": summary["status"]})
+            self.wandb.summary.update({f"best/{name}": best["value"], f"best/{name}_step": best["step"]})
+        self.wandb.summary.update({"status": summary["status"]})
         path = {"last": self.run.directory.last, "best": self.run.directory.best}.get(self.artifacts)
         if path is not None and path.exists():
-            self.attempt(self.wandb.log_artifact, str(path), name=f"checkpoint-{self.run.wandb_id}", type="checkpoint")
-        self.attempt(self.wandb.finish, exit_code=int(summary["status"] != "completed"))
+            self.wandb.log_artifact(str(path), name=f"checkpoint-{self.run.wandb_id}", type="checkpoint")
+        self.wandb.finish(exit_code=int(summary["status"] != "completed"))
 
     def attempt(self, action: Any, *arguments: Any, **options: Any) -> Any:
         """Do something that may fail without harm; say so once."""
