@@ -18,9 +18,10 @@ def test_grid_has_each_image_once_in_reading_order():
 
 
 def test_small_images_are_magnified_pixel_by_pixel():
-    grid = image_grid(torch.tensor([[[[-1.0, 1.0], [1.0, -1.0]]]]))
-    assert np.unique(grid[2:34, 2:34]).tolist() == [0]
-    assert np.unique(grid[2:34, 34:66]).tolist() == [255]
+    grid = image_grid(torch.tensor([[[[-1.0, 1.0], [1.0, -1.0]]]] * 4))  # 64 px a tile, 2 px apart
+    for top in (2, 68):
+        assert np.unique(grid[top : top + 32, 2:34]).tolist() == [0]
+        assert np.unique(grid[top : top + 32, 34:66]).tolist() == [255]
 
 
 @pytest.mark.parametrize(

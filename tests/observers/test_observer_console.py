@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def test_terminal_gets_a_table_and_one_bar(tmp_path):
             break
         seen += chunk
     assert process.wait() == 0, seen
-    text = seen.decode()
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
     assert "│ generator" in text
     assert "4/4" in text
     assert "steps/s" in text
