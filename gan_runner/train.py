@@ -96,7 +96,7 @@ def train(job: Job) -> float | None:
         source=OmegaConf.to_yaml(job.config),
         directory=job.directory,
         parts=parts,
-        data=parts.dataset.load(parts.device, config.trainer.batch_size),
+        data=parts.dataset.load(parts.device),
         metrics=metrics,
         label=job.label,
         group=f"{job.label} {fingerprint(config)}",

@@ -240,7 +240,7 @@ def test_step_costs_no_more_operations_than_the_loop_written_out(make_parts):
 
 def test_critic_moves_as_often_as_configured_on_fresh_batches(make_parts):
     parts = make_parts(*overrides("mlp", "wgan", None, "points"))
-    data = parts.dataset.load(parts.device, 8)
+    data = parts.dataset.load(parts.device)
     batches = Batches(data, 8, 0)
     train_step(parts.players, batches)
     assert batches.drawn == 5  # the generator sees the critic's last batch

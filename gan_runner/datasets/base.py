@@ -30,7 +30,7 @@ class Dataset(Protocol):
     shape: tuple[int, ...]
     bounded: bool
 
-    def load(self, device: torch.device, batch_size: int) -> Data:
+    def load(self, device: torch.device) -> Data:
         """Read the files.
 
         Raises:

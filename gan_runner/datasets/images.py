@@ -64,7 +64,7 @@ class ImageDataset:
         """Open the files, decode none."""
         raise TypeError(f"{type(self).__name__} does not say where its images come from")
 
-    def load(self, device: torch.device, batch_size: int) -> Data:
+    def load(self, device: torch.device) -> Data:
         """Bring the images to the device, or get ready to stream them."""
         source = self.source()
         if len(source) == 0:

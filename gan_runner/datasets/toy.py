@@ -77,7 +77,7 @@ class Density:
         noise = torch.randn(centres.shape, generator=generator)
         return (centres + self.std * noise) / self.scale, component
 
-    def load(self, device: torch.device, batch_size: int) -> DensityData:
+    def load(self, device: torch.device) -> DensityData:
         """Nothing to read: every batch is drawn afresh."""
         return DensityData(self, device)
 

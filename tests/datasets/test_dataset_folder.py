@@ -39,7 +39,7 @@ def shades(data):
 
 def load(folder, **options):
     """Everything below a folder."""
-    return ImageFolder(**{"root": str(folder), "image_size": 8, "channels": 1, **options}).load(CPU, 4)
+    return ImageFolder(**{"root": str(folder), "image_size": 8, "channels": 1, **options}).load(CPU)
 
 
 def test_a_flat_folder_is_one_class(tmp_path):
@@ -224,7 +224,7 @@ def test_as_configured(hydra_config, tmp_path, resident):
         paint(tmp_path / f"class {i % 2}" / f"{i}.png", i, (40, 50), "RGB")
     options = [f"dataset.root='{tmp_path}'", "dataset.image_size=16", f"dataset.resident={resident}"]
     dataset = build("dataset", resolve(hydra_config("dataset=image_folder", *options)).dataset)
-    batch = next(dataset.load(CPU, 5).stream(0, 5, 0))
+    batch = next(dataset.load(CPU).stream(0, 5, 0))
     assert batch["data"].shape == (5, *dataset.shape) == (5, 3, 16, 16)
     values = ((batch["data"][:, 0, 0, 0] + 1) * 127.5).round().long()
     assert values.sort().values.tolist() == [0, 1, 2, 3, 4]
@@ -236,7 +236,7 @@ def test_five_thousand_photographs():
     folder = os.path.join(root, "cifar10_6k", "train")
     if not root or not os.path.isdir(folder):
         pytest.skip("set GAN_RUNNER_DATA to a folder that holds cifar10_6k/train")
-    data = ImageFolder(root=folder).load(CPU, 64)
+    data = ImageFolder(root=folder).load(CPU)
     assert data.images.shape == (5000, 3, 32, 32)
     assert torch.bincount(data.labels).tolist() == [500] * 10
     assert 110 < data.images.float().mean() < 130

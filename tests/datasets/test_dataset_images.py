@@ -294,7 +294,7 @@ def test_mirroring_is_a_function_of_the_seed_and_the_number():
 
 
 def test_an_image_is_mirrored_anew_each_time_it_is_seen():
-    stream = numbered(1, flip=True).load(CPU, 1).stream(0, 1, 0)
+    stream = numbered(1, flip=True).load(CPU).stream(0, 1, 0)
     white_on_the_left = [bool(batch["data"][0, 0, 0, 0] == 1) for batch in islice(stream, 40)]
     assert 5 < sum(white_on_the_left) < 35
 
@@ -306,8 +306,8 @@ def test_an_image_is_mirrored_anew_each_time_it_is_seen():
 @pytest.mark.parametrize("start", [0, 5])
 @pytest.mark.parametrize("n", [5, 40])
 def test_streamed_batches_are_those_from_memory(n, start, workers):
-    memory = numbered(n, flip=True, resident=True).load(CPU, 6)
-    streamed = numbered(n, flip=True, resident=False, workers=workers).load(CPU, 6)
+    memory = numbered(n, flip=True, resident=True).load(CPU)
+    streamed = numbered(n, flip=True, resident=False, workers=workers).load(CPU)
     assert isinstance(memory, ResidentImages)
     assert isinstance(streamed, StreamedImages)
     pairs = zip(islice(memory.stream(0, 6, 7), start, start + 9), streamed.stream(start, 6, 7))
@@ -315,14 +315,14 @@ def test_streamed_batches_are_those_from_memory(n, start, workers):
 
 
 def test_a_stream_that_starts_late_goes_on_as_if_it_had_not():
-    data = numbered(10, flip=True).load(CPU, 4)
+    data = numbered(10, flip=True).load(CPU)
     for late, early in zip(islice(data.stream(6, 4, 0), 5), islice(data.stream(0, 4, 0), 6, 11)):
         assert same(late, early)
 
 
 @pytest.mark.parametrize("resident", [True, False])
 def test_a_label_stays_with_its_image(resident):
-    batch = next(numbered(30, resident=resident, workers=0).load(CPU, 30).stream(0, 30, 0))
+    batch = next(numbered(30, resident=resident, workers=0).load(CPU).stream(0, 30, 0))
     values = ((batch["data"][:, 0, 0, 7] + 1) * 127.5).round().long()
     assert torch.equal(values, batch["label"])
     assert torch.equal(values.sort().values, torch.arange(30))
@@ -331,7 +331,7 @@ def test_a_label_stays_with_its_image(resident):
 @pytest.mark.parametrize("resident", [True, False])
 def test_labels_may_be_attributes(resident):
     items = [(flat("L", i), torch.tensor([i, 1 - i % 2, 5])) for i in range(4)]
-    batch = next(Pictures(items=items, resident=resident, workers=0, image_size=6).load(CPU, 4).stream(0, 4, 0))
+    batch = next(Pictures(items=items, resident=resident, workers=0, image_size=6).load(CPU).stream(0, 4, 0))
     assert batch["label"].shape == (4, 3)
     assert batch["label"].dtype == torch.int64
 
@@ -341,7 +341,7 @@ def test_labels_may_be_attributes(resident):
 def test_the_runs_own_random_numbers_are_not_touched(resident, workers, monkeypatch):
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    data = numbered(9, flip=True, resident=resident, workers=workers).load(CPU, 4)
+    data = numbered(9, flip=True, resident=resident, workers=workers).load(CPU)
     list(islice(data.stream(0, 4, 0), 3))
     data.real(4)
     assert torch.equal(torch.get_rng_state(), before)
@@ -349,19 +349,19 @@ def test_the_runs_own_random_numbers_are_not_touched(resident, workers, monkeypa
 
 @pytest.mark.parametrize("resident", [True, False])
 def test_one_image_is_enough(resident):
-    batch = next(numbered(1, resident=resident, workers=0).load(CPU, 5).stream(3, 5, 0))
+    batch = next(numbered(1, resident=resident, workers=0).load(CPU).stream(3, 5, 0))
     assert batch["data"].shape == (5, 1, 8, 8)
     assert batch["label"].tolist() == [0] * 5
 
 
 def test_no_image_is_too_few():
     with pytest.raises(DataError, match="pictures holds no images"):
-        numbered(0).load(CPU, 5)
+        numbered(0).load(CPU)
 
 
 def test_real_samples_are_a_fixed_choice_never_mirrored():
-    memory = numbered(20, flip=True).load(CPU, 4)
-    streamed = numbered(20, flip=True, resident=False).load(CPU, 4)
+    memory = numbered(20, flip=True).load(CPU)
+    streamed = numbered(20, flip=True, resident=False).load(CPU)
     chosen = memory.real(12)
     assert torch.equal(chosen, memory.real(12))
     assert torch.equal(chosen, streamed.real(12))
@@ -373,11 +373,11 @@ def test_real_samples_are_a_fixed_choice_never_mirrored():
 def test_images_are_held_where_they_take_less_than_half_of_what_is_free(monkeypatch):
     size = 10 * 1 * 8 * 8
     monkeypatch.setattr(images_module, "free_memory", lambda device: 2 * size)
-    assert isinstance(numbered(10).load(CPU, 4), StreamedImages)
-    assert isinstance(numbered(10, resident=True).load(CPU, 4), ResidentImages)
+    assert isinstance(numbered(10).load(CPU), StreamedImages)
+    assert isinstance(numbered(10, resident=True).load(CPU), ResidentImages)
     monkeypatch.setattr(images_module, "free_memory", lambda device: 2 * size + 1)
-    assert isinstance(numbered(10).load(CPU, 4), ResidentImages)
-    assert isinstance(numbered(10, resident=False).load(CPU, 4), StreamedImages)
+    assert isinstance(numbered(10).load(CPU), ResidentImages)
+    assert isinstance(numbered(10, resident=False).load(CPU), StreamedImages)
 
 
 def test_some_memory_is_free():
@@ -433,6 +433,6 @@ def test_a_broken_image_is_named():
 
 
 def test_descriptions_say_how_much_of_what_is_where():
-    assert numbered(20).load(CPU, 4).describe() == "20 images 1×8×8 of pictures, in cpu memory, 0 MiB"
-    streamed = numbered(20, resident=False, workers=2).load(CPU, 4)
+    assert numbered(20).load(CPU).describe() == "20 images 1×8×8 of pictures, in cpu memory, 0 MiB"
+    streamed = numbered(20, resident=False, workers=2).load(CPU)
     assert streamed.describe() == "20 images 1×8×8 of pictures, streamed by 2 workers"

@@ -202,7 +202,7 @@ def test_pixels_and_labels_survive(configured, tmp_path, name):
     written = WRITERS[name](tmp_path)
     dataset = configured(name, tmp_path)
     assert dataset.shape == written.images.shape[1:]
-    data = dataset.load(CPU, 4)
+    data = dataset.load(CPU)
     assert data.labels.dtype == torch.int64
     assert data.labels.tolist() == written.labels.tolist()
     difference = data.images.int() - torch.as_tensor(written.images).int()
@@ -214,9 +214,9 @@ def test_pixels_and_labels_survive(configured, tmp_path, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_streamed_batches_are_those_from_memory(configured, tmp_path, name):
     WRITERS[name](tmp_path)
-    memory = configured(name, tmp_path, resident=True).load(CPU, 3)
+    memory = configured(name, tmp_path, resident=True).load(CPU)
     workers = 1 if name in ("celeba", "lsun") else 0  # an array needs none
-    streamed = configured(name, tmp_path, resident=False, workers=workers).load(CPU, 3)
+    streamed = configured(name, tmp_path, resident=False, workers=workers).load(CPU)
     for left, right in islice(zip(memory.stream(0, 3, 0), streamed.stream(0, 3, 0)), 3):
         assert torch.equal(left["data"], right["data"])
         assert torch.equal(left["label"], right["label"])
@@ -226,22 +226,22 @@ def test_streamed_batches_are_those_from_memory(configured, tmp_path, name):
 def test_size_and_channels_are_the_users(configured, tmp_path, name):
     written = WRITERS[name](tmp_path)
     dataset = configured(name, tmp_path, image_size=16, channels=1)
-    batch = next(dataset.load(CPU, 2).stream(0, 2, 0))
+    batch = next(dataset.load(CPU).stream(0, 2, 0))
     assert batch["data"].shape == (2, 1, 16, 16)
     if name not in ("celeba",):  # the fixture is already fitted once
         wanted = fit(torch.as_tensor(written.images), 16, 1)
-        assert torch.equal(dataset.load(CPU, 2).images, wanted)
+        assert torch.equal(dataset.load(CPU).images, wanted)
 
 
 def test_the_test_split_is_another(configured, tmp_path):
     written = write_mnist(tmp_path)
-    data = configured("mnist", tmp_path, **{"images.train": False}).load(CPU, 2)
+    data = configured("mnist", tmp_path, **{"images.train": False}).load(CPU)
     assert np.array_equal(data.images.numpy(), written.images[:3] // 2)
 
 
 def test_stl10_has_labels_from_zero(configured, tmp_path):
     write_stl10(tmp_path)
-    data = configured("stl10", tmp_path, **{"images.split": "train"}).load(CPU, 2)
+    data = configured("stl10", tmp_path, **{"images.split": "train"}).load(CPU)
     assert data.labels.tolist() == [9, 0]
     assert data.labels.dtype == torch.int64
 
@@ -249,7 +249,7 @@ def test_stl10_has_labels_from_zero(configured, tmp_path):
 @pytest.mark.parametrize(("split", "count"), [("train", 4), ("valid", 2), ("test", 2), ("all", 8)])
 def test_celeba_has_its_splits(configured, tmp_path, split, count):
     write_celeba(tmp_path)
-    data = configured("celeba", tmp_path, **{"images.split": split}).load(CPU, 2)
+    data = configured("celeba", tmp_path, **{"images.split": split}).load(CPU)
     assert data.labels.shape == (count, 40)
     assert set(data.labels.flatten().tolist()) == {0, 1}
 
@@ -267,7 +267,7 @@ def one_line(caught, *parts):
 def test_missing_data_says_where_it_was_sought_and_what_to_do(configured, tmp_path, name):
     dataset = configured(name, "not here")
     with pytest.raises(DataError) as caught:
-        dataset.load(CPU, 2)
+        dataset.load(CPU)
     one_line(caught, f"no {dataset.name} at {tmp_path / 'not here'} (", "dataset.root")
     assert ("dataset.download=true" in str(caught.value)) == (name != "lsun")
 
@@ -276,7 +276,7 @@ def test_missing_data_says_where_it_was_sought_and_what_to_do(configured, tmp_pa
 def test_a_home_folder_is_named_in_full(configured, tmp_path, name, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(DataError) as caught:
-        configured(name, "~/data").load(CPU, 2)
+        configured(name, "~/data").load(CPU)
     one_line(caught, f" at {tmp_path / 'data'} (")
 
 
@@ -289,7 +289,7 @@ def test_a_failed_download_does_not_advise_to_download(configured, tmp_path, nam
         for function in ("download_and_extract_archive", "download_url"):
             monkeypatch.setattr(getattr(torchvision.datasets, module), function, unreachable, raising=False)
     with pytest.raises(DataError) as caught:
-        configured(name, tmp_path, download=True).load(CPU, 2)
+        configured(name, tmp_path, download=True).load(CPU)
     one_line(caught, str(tmp_path), "no network", "the download failed: try again", "dataset.root")
     assert "dataset.download=true" not in str(caught.value)
 
@@ -302,7 +302,7 @@ def test_broken_files_are_told_in_one_line(configured, tmp_path, name):
         if path.is_file() and path.suffix != ".jpg":
             os.truncate(path, min(7, path.stat().st_size))
     with pytest.raises(DataError) as caught:
-        configured(name, tmp_path).load(CPU, 2)
+        configured(name, tmp_path).load(CPU)
     one_line(caught, str(tmp_path))
 
 
@@ -315,7 +315,7 @@ def test_a_broken_photograph_of_celeba_is_named(configured, tmp_path, resident, 
     os.truncate(path, kept)
     dataset = configured("celeba", tmp_path, resident=resident, workers=0)
     with pytest.raises(DataError) as caught:
-        next(dataset.load(CPU, 4).stream(0, 4, 0))
+        next(dataset.load(CPU).stream(0, 4, 0))
     line = explain(caught.value)
     assert line.partition(" cannot be read as an image")[0] in (str(path), path.name)
     assert line.endswith("mend or remove it")
@@ -327,7 +327,7 @@ def test_a_missing_package_is_named(configured, tmp_path, name, package, monkeyp
     for module in [package, *(loaded for loaded in sys.modules if loaded.startswith(f"{package}."))]:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(DataError) as caught:
-        configured(name, tmp_path).load(CPU, 2)
+        configured(name, tmp_path).load(CPU)
     one_line(caught, f"needs {package}", "pip install 'gan-runner[datasets]'")
 
 
@@ -352,13 +352,13 @@ def test_a_set_without_arrays_is_read_one_by_one(tmp_path):
     for i in range(2):
         Image.new("L", (4, 4), i).save(tmp_path / f"{i}.png")
     dataset = TorchvisionImages(images=Paths, name="paths", root=str(tmp_path), image_size=4, channels=1)
-    data = dataset.load(CPU, 2)
+    data = dataset.load(CPU)
     assert data.images[:, 0, 0, 0].tolist() == [0, 1]
     assert data.labels.tolist() == [1, 0]
 
 
 def test_the_real_mnist(configured, data_root):
-    data = configured("mnist", Path(data_root).absolute()).load(CPU, 64)
+    data = configured("mnist", Path(data_root).absolute()).load(CPU)
     assert data.images.shape == (60_000, 1, 28, 28)
     assert data.labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]

@@ -183,7 +183,7 @@ def test_scaling_divides_samples_and_multiplies_densities(density):
 
 @every_density
 def test_batches_are_functions_of_the_seed_and_the_number(density):
-    data = density.load(CPU, 8)
+    data = density.load(CPU)
     batches = list(islice(data.stream(0, 8, 3), 6))
     for late, early in zip(islice(data.stream(4, 8, 3), 2), batches[4:]):
         assert torch.equal(late["data"], early["data"])
@@ -194,14 +194,14 @@ def test_batches_are_functions_of_the_seed_and_the_number(density):
 
 
 def test_real_samples_are_the_same_every_time_and_not_those_trained_on():
-    data = Ring().load(CPU, 100)
+    data = Ring().load(CPU)
     assert torch.equal(data.real(100), data.real(100))
     assert not torch.equal(next(data.stream(0, 100, 0))["data"], data.real(100))
 
 
 def test_drawing_does_not_touch_the_runs_random_numbers():
     before = torch.get_rng_state()
-    data = Grid().load(CPU, 8)
+    data = Grid().load(CPU)
     next(data.stream(0, 8, 0))
     data.real(8)
     assert torch.equal(torch.get_rng_state(), before)
@@ -251,7 +251,7 @@ def test_the_configured_sets_are_the_published_ones(hydra_config, name):
     assert not dataset.bounded
     if name in DENSITIES:
         assert dataset == DENSITIES[name]
-    batch = next(dataset.load(CPU, 5).stream(0, 5, 0))
+    batch = next(dataset.load(CPU).stream(0, 5, 0))
     assert batch["data"].shape == (5, 2)
 
 
