@@ -101,12 +101,27 @@ def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def report(directory: Path, runs: list[dict[str, Any]]) -> None:
-    """Save `sweep.json` and `sweep.md`; print the table."""
+    """Save `sweep.json` and `sweep.md`; print the table, and what became of the runs that did not complete."""
     rows = over_seeds(runs)
     write_json(directory / "sweep.json", rows)
-    keys = [key for row in rows for key in row["figures"] if key.startswith(("best/", "metric/"))]
-    keys = [*dict.fromkeys(keys), "steps_per_second"]
-    header = ["", "completed", *keys]
+    write_text(directory / "sweep.md", markdown(rows))
+    console = Console()
+    console.print(table(rows, title=f"mean ± sd over seeds ({directory})"))
+    for run in runs:
+        if run["summary"]["status"] != "completed":
+            reason = f"run {run['run']} {run['summary']['status']}: {run['summary'].get('error', '')}"
+            console.print(reason, highlight=False, markup=False)
+
+
+def shown_figures(row: dict[str, Any]) -> list[str]:
+    """The figures that a person compares: metrics, best and last, and the rate."""
+    return [key for key in row["figures"] if key.startswith(("best/", "metric/")) or key == "steps_per_second"]
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """A line a configuration, a column a figure."""
+    keys = list(dict.fromkeys(key for row in rows for key in shown_figures(row)))
+    header = ["configuration", "completed", *keys]
     lines = [
         [
             row["overrides"] or "(defaults)",
@@ -115,20 +130,21 @@ def report(directory: Path, runs: list[dict[str, Any]]) -> None:
         ]
         for row in rows
     ]
-    markdown = [header, ["---"] * len(header), *lines]
-    write_text(directory / "sweep.md", "".join(f"| {' | '.join(line)} |\n" for line in markdown))
-    table = Table(title=f"mean ± sd over seeds ({directory})", title_justify="left")
-    for name in header:
-        table.add_column(name, overflow="fold")
-    for line in lines:
-        table.add_row(*line)
-    console = Console()
-    console.print(table)
-    for run in runs:
-        if run["summary"]["status"] != "completed":
-            console.print(
-                f"run {run['run']} {run['summary']['status']}: {run['summary'].get('error', '')}", highlight=False
-            )
+    return "".join(f"| {' | '.join(line)} |\n" for line in [header, ["---"] * len(header), *lines])
+
+
+def table(rows: list[dict[str, Any]], title: str) -> Table:
+    """A line a figure, so that it fits a narrow terminal; of the configurations what tells them apart."""
+    common = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
+    shown = Table("", "completed", "figure", "mean ± sd", title=title, title_justify="left")
+    for row in rows:
+        name = " ".join(word for word in row["overrides"].split() if word not in common) or "(defaults)"
+        done = f"{row['completed']} of {row['runs']}"
+        for key in shown_figures(row) or ["–"]:
+            shown.add_row(name, done, key, cell(row["figures"].get(key)))
+            name = done = ""
+        shown.add_section()
+    return shown
 
 
 def cell(figure: dict[str, Any] | None) -> str:
