@@ -130,8 +130,8 @@ def test_own_configuration_folder_experiment_and_code(gan_run, tmp_path, monkeyp
         "# @package _global_\ndefaults:\n  - /experiment/smoke\n  - override /loss: mine\ntrainer: {steps: 2}\n"
     )
     (tmp_path / "my" / "loss").mkdir()
-    (tmp_path / "my" / "loss" / "mine.yaml").write_text("_target_: my_losses.Mine\nscale: 2.0\n")
-    (tmp_path / "my_losses.py").write_text(
+    (tmp_path / "my" / "loss" / "mine.yaml").write_text("_target_: own_losses.Mine\nscale: 2.0\n")
+    (tmp_path / "own_losses.py").write_text(
         "from dataclasses import dataclass\n"
         "@dataclass(frozen=True)\n"
         "class Mine:\n"
@@ -147,10 +147,10 @@ def test_own_configuration_folder_experiment_and_code(gan_run, tmp_path, monkeyp
     code, _, err = gan_run(*line)
     assert code == 2
     assert "trusted=[package]" in err
-    code, _, err = gan_run(*line, "trusted=[my_losses]")
+    code, _, err = gan_run(*line, "trusted=[own_losses]")
     assert code == 0, err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 2
-    code, _, err = gan_run(*line, "trusted=[my_losses]", "loss.scale=much")
+    code, _, err = gan_run(*line, "trusted=[own_losses]", "loss.scale=much")
     assert code == 2
     assert "loss.scale=much" in err
 
