@@ -140,6 +140,12 @@ def build_parts(config: DictConfig) -> Parts:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
     facts = {"shape": dataset.shape, "bounded": dataset.bounded}
     networks = {name: build_network(name, config, facts).to(device) for name in names}
+    for name, network in networks.items():
+        if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
+            raise ConfigError(
+                f"trainer.batch_size=1 leaves model.{name}.norm=batch nothing to compare with; "
+                f"choose a larger batch or model.{name}.norm=layer"
+            )
     players = [build_player(name, config, game, networks) for name in config.players]
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
