@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Mapping
@@ -13,9 +14,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from gan_runner.config import build, did_you_mean, locate
+from gan_runner.config import build, constructor_calls, did_you_mean, locate
 from gan_runner.datasets import Dataset
 from gan_runner.errors import CheckpointError, ConfigError
+from gan_runner.pictures import Surface
 from gan_runner.players import Game, Player
 from gan_runner.requirements import check_requirements
 
@@ -30,6 +32,7 @@ class Parts:
         networks: all networks, by name.
         players: in the order in which they move.
         device: where everything lives.
+        loss: what the discriminator's scores mean, if the game has a loss.
     """
 
     dataset: Dataset
@@ -37,6 +40,7 @@ class Parts:
     networks: dict[str, nn.Module]
     players: list[Player]
     device: torch.device
+    loss: Any = None
 
     def sampling_networks(self) -> dict[str, nn.Module]:
         """The networks that samples are drawn from: averaged ones where a player keeps averages."""
@@ -60,7 +64,15 @@ class Parts:
         For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
         """
         with evaluating(self.networks):
-            return torch.cat([self.game.criticise(self.networks, part) for part in x.split(chunk)])
+            return torch.cat([self.game.criticise(self.networks, part) for part in x.to(self.device).split(chunk)])
+
+    def surface(self) -> Surface | None:
+        """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""
+        if not hasattr(self.game, "criticise"):
+            return None
+        if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
+            return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)))
+        return Surface("the critic's score", self.criticise)
 
     def noise(self, n: int, seed: int) -> Tensor:
         """The same n latents (n, latent_dim) for the same seed, whatever the device."""
@@ -136,7 +148,7 @@ def build_parts(config: DictConfig) -> Parts:
     game = build("game", config.game)
     names = {name: None for player in config.players.values() for name in player.networks}
     for name in names:
-        if name not in config.model:
+        if config.model.get(name) is None:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
     facts = {"shape": dataset.shape, "bounded": dataset.bounded}
     networks = {name: build_network(name, config, facts).to(device) for name in names}
@@ -146,25 +158,32 @@ def build_parts(config: DictConfig) -> Parts:
                 f"trainer.batch_size=1 leaves model.{name}.norm=batch nothing to compare with; "
                 f"choose a larger batch or model.{name}.norm=layer"
             )
-    players = [build_player(name, config, game, networks) for name in config.players]
+    moving = [name for name, player in config.players.items() if player.updates != 0]
+    players = [build_player(str(name), config, game, networks) for name in moving]
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
-    return Parts(dataset, game, networks, players, device)
+    loss = build("loss", config.loss) if config.loss else None
+    return Parts(dataset, game, networks, players, device, loss)
 
 
 def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn.Module:
-    """A network, told of the data what its constructor asks for: sizes are said once, by the dataset."""
-    node = config.model[name]
-    asked = inspect.signature(locate(node._target_, config.trusted)).parameters
-    return build(f"model.{name}", node, **{fact: value for fact, value in facts.items() if fact in asked})
+    """A network, told of the data what its constructor asks for: sizes are said once, by the dataset.
+
+    So are the networks that it is made of, where they are constructor calls inside it.
+    """
+    node = copy.deepcopy(config.model[name])
+    for _, call in constructor_calls(node):
+        asked = inspect.signature(locate(call._target_, config.trusted)).parameters
+        call.update({fact: value for fact, value in facts.items() if fact in asked and fact not in call})
+    return build(f"model.{name}", node)
 
 
 def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, nn.Module]) -> Player:
     """A player from its part of the configuration; its optimizer is a diff over the shared one."""
     player = config.players[name]
     key = f"players.{name}"
-    if player.updates < 1:
-        raise ConfigError(f"{key}.updates={player.updates} must be at least 1")
+    if player.updates < 0:
+        raise ConfigError(f"{key}.updates={player.updates} must be at least 0, where 0 leaves it as it is")
     for term in {*player.terms, *player.weights}:
         if term not in player.terms or term not in player.weights:
             raise ConfigError(f"{key}: the term {term} needs both {key}.terms.{term} and {key}.weights.{term}")
@@ -218,8 +237,9 @@ def check_unused(config: DictConfig) -> None:
     for name, knobs in config.regularizer.items():
         if not isinstance(knobs, DictConfig):
             raise ConfigError(f"regularizer.{name}={knobs} is no set of options; regularizer=[{name}] chooses it")
+    networks = [name for name, node in config.model.items() if node is not None]
     knobs = [f"regularizer.{name}.{knob!s}" for name, knobs in config.regularizer.items() for knob in knobs]
-    for key in [*knobs, *(f"model.{name}" for name in config.model)]:
+    for key in [*knobs, *(f"model.{name}" for name in networks)]:
         if not any(key == used or used.startswith(f"{key}.") for used in read | owned):
             family = key.rpartition(".")[0]
             siblings = [used for used in read | owned if used.startswith(f"{family}.")]

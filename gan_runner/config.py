@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic_core import SchemaError
 
 from gan_runner.errors import ConfigError
+from gan_runner.expectations import Expectation
 
 CONF = next(
     path
@@ -120,6 +121,7 @@ class Config:
     logger: Logger = field(default_factory=Logger)
     suggested: dict[str, float] = field(default_factory=dict)
     objective: str | None = None
+    expected: dict[str, Expectation] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     game: dict[str, Any] = field(default_factory=dict)
@@ -169,6 +171,8 @@ def resolve(config: DictConfig) -> DictConfig:
     assert isinstance(resolved, DictConfig)
     for part, schema in (("trainer", Trainer), ("logger", Logger)):
         typing.cast(Any, schema)(**resolved[part]).check()
+    for figure, expectation in resolved.expected.items():
+        Expectation(**expectation).check(str(figure))
     for key, node in constructor_calls(resolved):
         check_call(key, node, config)
     return resolved

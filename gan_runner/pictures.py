@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,33 @@ from torchvision.utils import make_grid
 
 from gan_runner.files import write_atomically
 
-Criticise = Callable[[Tensor], Tensor]
+
+@dataclass(frozen=True)
+class Surface:
+    """A scalar at every point, as a critic sees it.
+
+    Attributes:
+        title: what it is.
+        values: points (n, dim) → (n,).
+    """
+
+    title: str
+    values: Callable[[Tensor], Tensor]
 
 
-def draw(path: Path, samples: Tensor, density: Any = None, criticise: Criticise | None = None) -> None:
+def draw(path: Path, samples: Tensor, density: Any = None, surface: Surface | None = None) -> None:
     """Write a PNG of samples (n, *shape): images as a grid, points as a scatter.
 
     Args:
         path: of the PNG.
         samples: (n, c, h, w) in [−1, 1], or (n, dim).
         density: has `log_prob` and `sample`, if the true density is known.
-        criticise: scores of points (n, dim), to show the critic's surface beside them.
+        surface: what the critic makes of points, to be shown beside them.
     """
     if samples.dim() == 4:
         save_image(path, image_grid(samples))
     else:
-        save_figure(path, scatter(samples.cpu(), density, criticise))
+        save_figure(path, scatter(samples.cpu(), density, surface))
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -58,21 +70,21 @@ def save_figure(path: Path, figure: Any) -> None:
     write_atomically(path, lambda file: file.write(buffer.getvalue()))
 
 
-def scatter(samples: Tensor, density: Any, criticise: Criticise | None) -> Any:
+def scatter(samples: Tensor, density: Any, surface: Surface | None) -> Any:
     """Samples over the true density on the left, over the critic's surface on the right, as far as they are known."""
     from matplotlib.figure import Figure
 
-    panels = 2 if criticise is not None and samples.shape[1] <= 2 else 1
+    panels = 2 if surface is not None and samples.shape[1] <= 2 else 1
     figure = Figure(figsize=(5 * panels, 5), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     if samples.shape[1] == 1:
-        draw_line(axes, samples, density, criticise)
+        draw_line(axes, samples, density, surface)
     else:
-        draw_plane(axes, samples, density, criticise)
+        draw_plane(axes, samples, density, surface)
     return figure
 
 
-def draw_line(axes: Any, samples: Tensor, density: Any, criticise: Criticise | None) -> None:
+def draw_line(axes: Any, samples: Tensor, density: Any, surface: Surface | None) -> None:
     """One dimension: a histogram under the true density, and the critic's curve."""
     low, high = window(samples, density)
     x = torch.linspace(low, high, 400).unsqueeze(1)
@@ -80,28 +92,31 @@ def draw_line(axes: Any, samples: Tensor, density: Any, criticise: Criticise | N
     if density is not None:
         axes[0].plot(x[:, 0], density.log_prob(x).exp(), color="tab:blue", label="true density")
     axes[0].legend(loc="upper right")
-    if len(axes) > 1 and criticise is not None:
-        axes[1].plot(x[:, 0], criticise(x).cpu())
-        axes[1].set_title("critic")
+    if len(axes) > 1 and surface is not None:
+        axes[1].plot(x[:, 0], surface.values(x).cpu())
+        axes[1].set_title(surface.title)
 
 
-def draw_plane(axes: Any, samples: Tensor, density: Any, criticise: Criticise | None) -> None:
+def draw_plane(axes: Any, samples: Tensor, density: Any, surface: Surface | None) -> None:
     """Two dimensions (the first two of more): points over surfaces."""
     low, high = window(samples, density)
     flat = samples.shape[1] == 2
     axis = torch.linspace(low, high, 200)
     points = torch.cartesian_prod(axis, axis)
     if density is not None and flat:
-        surface = density.log_prob(points).clamp(min=-30).view(200, 200).T  # rows are y
-        axes[0].contourf(axis, axis, surface, levels=20, cmap="Blues")
+        log_density = density.log_prob(points).clamp(min=-30).view(200, 200).T  # rows are y
+        axes[0].contourf(axis, axis, log_density, levels=20, cmap="Blues")
     elif density is not None:
         real = density.sample(len(samples), torch.Generator().manual_seed(0))[0]
         axes[0].scatter(real[:, 0], real[:, 1], s=4, color="tab:blue", alpha=0.4, label="data")
     axes[0].set_title("samples over the true density" if density is not None else "samples")
-    if len(axes) > 1 and criticise is not None:
-        drawn = axes[1].contourf(axis, axis, criticise(points).cpu().view(200, 200).T, levels=30, cmap="RdBu")
+    if len(axes) > 1 and surface is not None:
+        values = surface.values(points).cpu()
+        finite = values[values.isfinite()]
+        heights = values.clamp(finite.min(), finite.max()).view(200, 200).T
+        drawn = axes[1].contourf(axis, axis, heights, levels=30, cmap="RdBu")
         axes[1].figure.colorbar(drawn, ax=axes[1], shrink=0.8)
-        axes[1].set_title("samples over the critic's score")
+        axes[1].set_title(f"samples over {surface.title}")
     for panel in axes:
         panel.scatter(samples[:, 0], samples[:, 1], s=5, color="tab:orange", edgecolors="black", linewidths=0.2)
         panel.set(xlim=(low, high), ylim=(low, high), aspect="equal")

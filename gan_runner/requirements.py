@@ -13,7 +13,7 @@ Part = TypeVar("Part", bound=Callable)
 
 
 def requires(*requirements: Requirement) -> Callable[[Part], Part]:
-    """Mark a term or constraint with its demands on the player's networks, a metric with those on the dataset."""
+    """Mark a term or constraint with its demands on the player's networks, a metric with those on all that plays."""
 
     def mark(part: Part) -> Part:
         part.requirements = requirements  # type: ignore[attr-defined]

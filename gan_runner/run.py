@@ -18,6 +18,7 @@ from gan_runner.build import Parts
 from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.datasets import Batches, Data
 from gan_runner.errors import CheckpointError
+from gan_runner.expectations import Expectation, verdict
 from gan_runner.files import RunDirectory, new_wandb_id, write_json
 
 
@@ -64,6 +65,11 @@ class Run:
     def batches_from(self, drawn: int) -> Batches:
         """The data in this run's order."""
         return Batches(self.data, self.config.trainer.batch_size, self.config.seed, drawn)
+
+    @property
+    def expected(self) -> dict[str, Expectation]:
+        """What the experiment promises, by figure."""
+        return {str(name): Expectation(**options) for name, options in self.config.expected.items()}
 
     @property
     def identity(self) -> str:
@@ -157,6 +163,7 @@ class Run:
             "objective": self.config.objective,
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best,
+            **verdict(self.expected, final),
             **({"error": error} if error else {}),
         }
         write_json(self.directory.summary, summary)

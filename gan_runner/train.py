@@ -171,7 +171,7 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
     metrics = {name: build(f"metric.{name}", node) for name, node in config.metric.items()}
     for name, metric in metrics.items():
         try:
-            check_requirements(metric, parts.dataset)
+            check_requirements(metric, parts)
         except ValueError as error:
             raise ConfigError(f"metric={name}: {error}") from error
     known = [figure for metric in metrics.values() for figure in best_of(metric)]
@@ -179,6 +179,9 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
         raise ConfigError(
             f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
         )
+    for figure in map(str, config.expected):
+        if figure not in known and "/" not in figure:  # a name with a slash is one that a player reports
+            raise ConfigError(f"expected.{figure} is measured by no metric{did_you_mean(figure, known)}")
     return metrics
 
 
@@ -198,7 +201,7 @@ WHERE_AND_HOW = (
 def fingerprint(config: DictConfig) -> str:
     """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    for key in ("seed", "resume", "logger", "observer", "trusted"):
+    for key in ("seed", "resume", "logger", "observer", "trusted", "expected"):
         plain.pop(key)
     for part in (plain["trainer"], plain["dataset"], plain["dataset"].get("images", {})):
         for key in WHERE_AND_HOW:

@@ -58,6 +58,7 @@ class Turn:
         self.networks = networks
         self.owned = owned
         self.batch = batch
+        self.notes: dict[str, Tensor] = {}
 
     def recording(self, *names: str) -> torch.set_grad_enabled:
         """Record gradients only if the player owns one of the named networks."""
@@ -68,6 +69,11 @@ class Turn:
         """The parameters that the moving player descends."""
         return [p for name in self.owned for p in self.networks[name].parameters()]
 
+    def note(self, name: str, value: Tensor) -> None:
+        """Log a scalar beside the terms."""
+        self.notes[name] = value.detach()
+
     def report(self) -> dict[str, Tensor]:
-        """Batch means of the quantities in `shown` that this turn happened to compute: they cost nothing more."""
-        return {name: getattr(self, name).detach().mean() for name in self.shown if name in self.__dict__}
+        """What was noted, and batch means of the quantities in `shown` that this turn happened to compute."""
+        computed = {name: getattr(self, name).detach().mean() for name in self.shown if name in self.__dict__}
+        return computed | self.notes

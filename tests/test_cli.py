@@ -65,7 +65,7 @@ BAD_LINES = {
     "loss.real_target=2": "targets are probabilities",
     "logger.mode=onlin": "logger.mode=onlin is not known; did you mean online?",
     "resume=nowhere": "there is no checkpoint",
-    "players.generator.updates=0": "players.generator.updates=0 must be at least 1",
+    "players.generator.updates=-1": "players.generator.updates=-1 must be at least 0",
     "model=mlp model.generator.norm=batch trainer.batch_size=1": "choose a larger batch or model.generator.norm=layer",
     "+players.generator.weights.foo=1": "the term foo needs both",
     "players.discriminator.fresh_batches=false": "the first of the players must draw batches",

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from gan_runner.datasets import GaussianMixture, Ring
-from gan_runner.pictures import draw, image_grid
+from gan_runner.pictures import Surface, draw, image_grid
 
 
 def test_grid_has_each_image_once_in_reading_order():
@@ -34,7 +34,7 @@ def test_small_images_are_magnified_pixel_by_pixel():
 )
 def test_points_of_any_dimension_are_drawn(tmp_path, density, panels):
     samples = density.sample(50, torch.Generator().manual_seed(0))[0]
-    draw(tmp_path / "a.png", samples, density, lambda x: x.sum(1))
+    draw(tmp_path / "a.png", samples, density, Surface("the sum", lambda x: x.sum(1)))
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (500 * panels, 500)
 
@@ -42,5 +42,5 @@ def test_points_of_any_dimension_are_drawn(tmp_path, density, panels):
 def test_every_regularizer_is_drawn_on_points(make_parts, tmp_path):
     options = ["dataset=ring8", "model=mlp", "model.discriminator.width=8", "regularizer=[minibatch_discrimination]"]
     parts = make_parts(*options)
-    draw(tmp_path / "a.png", parts.sample(parts.noise(9, 0)), parts.dataset, parts.criticise)
+    draw(tmp_path / "a.png", parts.sample(parts.noise(9, 0)), parts.dataset, parts.surface())
     assert (tmp_path / "a.png").stat().st_size > 1000

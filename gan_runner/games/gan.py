@@ -22,9 +22,12 @@ class GANTurn(Turn):
 
     shown = ("real_scores", "fake_scores")
 
-    def __init__(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent):
+    def __init__(
+        self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent, judge: str
+    ):
         super().__init__(networks, owned, batch)
         self.latent = latent
+        self.judge = judge
 
     @lazy
     def real(self) -> Tensor:
@@ -44,39 +47,39 @@ class GANTurn(Turn):
 
     def features(self, x: Tensor) -> Tensor:
         """The discriminator's features of `x`: (n, num_features)."""
-        return self.networks["discriminator"].features(x)  # type: ignore[operator]
+        return self.networks[self.judge].features(x)  # type: ignore[operator]
 
-    def score(self, features: Tensor) -> Tensor:
-        """The discriminator's scores (n,) of features: logits, or a critic's values."""
-        return self.networks["discriminator"].score(features)  # type: ignore[operator]
+    def score(self, features: Tensor, x: Tensor) -> Tensor:
+        """The discriminator's scores (n,) of data `x` with these features: logits, or a critic's values."""
+        return self.networks[self.judge].score(features, x)  # type: ignore[operator]
 
     def critic(self, x: Tensor) -> Tensor:
         """The discriminator's scores (n,) of data `x`."""
-        return self.score(self.features(x))
+        return self.score(self.features(x), x)
 
     @lazy
     def real_features(self) -> Tensor:
         """Features of the data: (n, num_features)."""
-        with self.recording("discriminator"):
+        with self.recording(self.judge):
             return self.features(self.real)
 
     @lazy
     def fake_features(self) -> Tensor:
         """Features of the fakes: (n, num_features)."""
-        with self.recording("discriminator", "generator"):
+        with self.recording(self.judge, "generator"):
             return self.features(self.fake)
 
     @lazy
     def real_scores(self) -> Tensor:
         """Scores (n,) of the data."""
-        with self.recording("discriminator"):
-            return self.score(self.real_features)
+        with self.recording(self.judge):
+            return self.score(self.real_features, self.real)
 
     @lazy
     def fake_scores(self) -> Tensor:
         """Scores (n,) of the fakes."""
-        with self.recording("discriminator", "generator"):
-            return self.score(self.fake_features)
+        with self.recording(self.judge, "generator"):
+            return self.score(self.fake_features, self.fake)
 
     @lazy
     def scores(self) -> Scores:
@@ -107,18 +110,20 @@ class GAN:
 
     Args:
         latent: the prior p(z) that the generator is fed from.
+        judge: the network that scores: a discriminator, or an autoencoder by its reconstruction error.
     """
 
     latent: Latent
+    judge: str = "discriminator"
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> GANTurn:
         """What the player that owns `owned` sees of this batch."""
-        return GANTurn(networks, owned, batch, self.latent)
+        return GANTurn(networks, owned, batch, self.latent, self.judge)
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Tensor) -> None:
         """Initialise from data (n, *shape) what depends on it: reference batches, output biases."""
         noise = self.latent(len(data), data.device)
-        for name, inputs in {"generator": noise, "discriminator": data}.items():
+        for name, inputs in {"generator": noise, self.judge: data}.items():
             networks[name].prepare(inputs, data)  # type: ignore[operator]
 
     @torch.no_grad()
@@ -129,4 +134,4 @@ class GAN:
     @torch.no_grad()
     def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """The critic's scores (n,) of any points (n, *shape), for its surface on 2-D data."""
-        return networks["discriminator"](x)
+        return networks[self.judge](x)

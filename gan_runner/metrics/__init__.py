@@ -1,11 +1,12 @@
 """Metrics: figures of how good samples are.
 
-A metric is a function of samples (n, *shape), real data (n, *shape) and the dataset, which returns named
-floats. With `figures` it says for each of them whether less (`min`) or more (`max`) is better.
+A metric is a function of the `Results` of a game, which returns named floats. With `figures` it says for each
+of them whether less (`min`) or more (`max`) is better; with `requires`, what it demands of the parts that play.
 """
 
 from gan_runner.metrics.figures import best_of, figures
 from gan_runner.metrics.modes import mode_coverage
+from gan_runner.metrics.results import Results
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
-__all__ = ["best_of", "figures", "mode_coverage", "sliced_wasserstein"]
+__all__ = ["Results", "best_of", "figures", "mode_coverage", "sliced_wasserstein"]

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from gan_runner.datasets import Dataset
 from gan_runner.metrics.figures import figures
+from gan_runner.metrics.results import Results
 
 
 @figures(sliced_wasserstein=min)
-def sliced_wasserstein(samples: Tensor, real: Tensor, dataset: Dataset, projections: int = 256) -> dict[str, float]:
+def sliced_wasserstein(results: Results, projections: int = 256) -> dict[str, float]:
     """Sliced W₁ (Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3): the mean W₁ of random projections.
 
     Directions are uniform on the sphere and the same every time; in one dimension W₁ is the mean distance of
     the sorted values. In units of the data; the larger of the two sets is cut to the size of the smaller.
     """
-    n = min(len(samples), len(real))
-    samples, real = samples[:n].flatten(1).double(), real[:n].flatten(1).double()
+    n = min(len(results.samples), len(results.real))
+    samples, real = results.samples[:n].flatten(1).double(), results.real[:n].flatten(1).double()
     generator = torch.Generator().manual_seed(0)
     directions = torch.randn(samples.shape[1], projections, generator=generator, dtype=torch.float64)
     directions = (directions / directions.norm(dim=0)).to(samples.device)

@@ -146,13 +146,13 @@ class Discriminator(Network):
         """(n, num_features)."""
         return self.trunk(x)
 
-    def score(self, features: Tensor) -> Tensor:
-        """(n,): a logit or a critic's value, by the loss."""
+    def score(self, features: Tensor, x: Tensor) -> Tensor:
+        """(n,), from the features of x: a logit or a critic's value, by the loss."""
         return self.head(features).squeeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (n,)."""
-        return self.score(self.features(x))
+        return self.score(self.features(x), x)
 
 
 def elements(shape: tuple[int, ...]) -> int:

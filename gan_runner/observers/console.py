@@ -89,6 +89,12 @@ class Console(Observer):
             summary["elapsed_s"],
             f"; best {best}" if best else "",
         )
+        if "passed" in summary:
+            figures = ", ".join(
+                f"{name} {'not measured' if value is None else f'{value:.4g}'} (accepted {summary['accepted'][name]})"
+                for name, value in summary["measured"].items()
+            )
+            log.info("%s: %s", "passed" if summary["passed"] else "NOT passed", figures)
         pictures = sorted(self.run.directory.samples.glob("step_*.png"))
         if pictures:
             log.info("last samples: %s", pictures[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gan_runner.metrics import best_of
+from gan_runner.metrics import Results, best_of
 from gan_runner.observers.base import Moment, Observer
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ class Evaluation(Observer):
         """Measure, if it is time; remember the best of each figure."""
         if not (self.run.metrics and moment.due(self.every)):
             return
-        fake = self.run.parts.sample(self.noise)
+        results = Results(self.run.parts, self.noise, self.real)
         for metric in self.run.metrics.values():
-            figures = metric(fake, self.real, self.run.parts.dataset)
-            for name, value in figures.items():
+            for name, value in metric(results).items():
                 moment.scalars[f"metric/{name}"] = value
                 self.run.keep_best(name, value, best_of(metric)[name], moment.step)

@@ -41,5 +41,5 @@ class Samples(Observer):
             return
         path = self.run.directory.samples / f"step_{moment.step:07d}.png"
         parts = self.run.parts
-        draw(path, parts.sample(self.noise), self.density, lambda x: parts.criticise(x.to(parts.device)))
+        draw(path, parts.sample(self.noise), self.density, parts.surface())
         moment.pictures["samples"] = path

@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ RING = Ring(count=8, radius=2.0, std=0.02, scale=1.0)
 
 
 def coverage(samples, dataset=RING, **knobs):
-    return mode_coverage(samples, torch.empty(0), dataset, **knobs)
+    return mode_coverage(SimpleNamespace(samples=samples, dataset=dataset), **knobs)
 
 
 @pytest.mark.parametrize("dataset", [RING, Ring(), Grid()], ids=lambda dataset: type(dataset).__name__)
@@ -77,8 +78,8 @@ def test_narrow_modes_far_from_the_origin_are_told_apart():
 def test_data_without_modes_are_refused():
     for dataset in (SwissRoll(), Digits()):
         with pytest.raises(ValueError, match="no known modes; choose dataset=ring8"):
-            check_requirements(partial(mode_coverage, deviations=2.0), dataset)
-    check_requirements(partial(mode_coverage, deviations=2.0), RING)
+            check_requirements(partial(mode_coverage, deviations=2.0), SimpleNamespace(dataset=dataset))
+    check_requirements(partial(mode_coverage, deviations=2.0), SimpleNamespace(dataset=RING))
 
 
 def test_more_is_better():

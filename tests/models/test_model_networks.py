@@ -87,7 +87,7 @@ def test_scores_are_the_head_of_the_features(model):
     x = torch.rand(5, *SHAPE)
     features = discriminator.features(x)
     assert features.dim() == 2
-    assert torch.equal(discriminator(x), discriminator.score(features))
+    assert torch.equal(discriminator(x), discriminator.score(features, x))
     weight, bias = discriminator.head[-1].weight, discriminator.head[-1].bias
     torch.testing.assert_close(discriminator(x), features @ weight[0] + bias)
 

@@ -19,7 +19,7 @@ class Critic(nn.Module):
         self.asked.append(x.detach())
         return x
 
-    def score(self, features):
+    def score(self, features, x):
         return self.function(features)
 
 

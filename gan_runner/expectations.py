@@ -1,0 +1,58 @@
+"""What an experiment expects of its figures, and whether it came true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gan_runner.errors import ConfigError
+
+
+@dataclass
+class Expectation:
+    """Of one figure at the end of a run.
+
+    Attributes:
+        published: what the paper reports, where it does.
+        at_least: the least value that is accepted.
+        at_most: the greatest value that is accepted.
+    """
+
+    published: float | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def check(self, figure: str) -> None:
+        """Raise ConfigError if it would accept anything."""
+        if self.at_least is None and self.at_most is None:
+            raise ConfigError(f"expected.{figure} accepts anything; set expected.{figure}.at_least or at_most")
+
+    def accepts(self, value: float | None) -> bool:
+        """Whether a value lies within the bounds; one that was not measured, or is not finite, does not."""
+        low = float("-inf") if self.at_least is None else self.at_least
+        high = float("inf") if self.at_most is None else self.at_most
+        return value is not None and abs(value) != float("inf") and low <= value <= high
+
+    def __str__(self) -> str:
+        """The bounds in words."""
+        bounds = {"≥": self.at_least, "≤": self.at_most}
+        return ", ".join(f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None)
+
+
+def verdict(expected: Mapping[str, Expectation], final: Mapping[str, float]) -> dict[str, Any]:
+    """What is published, accepted and measured of each figure, and whether all were accepted.
+
+    Args:
+        expected: by the figure's name; empty for a run that promises nothing, whose verdict is empty.
+        final: the figures last logged; a metric's is found with and without its prefix.
+    """
+    if not expected:
+        return {}
+    measured = {figure: final.get(f"metric/{figure}", final.get(figure)) for figure in expected}
+    return {
+        "published": {figure: expectation.published for figure, expectation in expected.items()},
+        "accepted": {figure: str(expectation) for figure, expectation in expected.items()},
+        "measured": measured,
+        "passed": all(expectation.accepts(measured[figure]) for figure, expectation in expected.items()),
+    }
