@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from torch import Tensor
 
-Identifies = Literal["ratio", "sign", "potential"]
+Identifies = Literal["ratio", "relative", "order", "sign", "potential"]
 
 
 class Scores(Protocol):
@@ -21,6 +22,22 @@ class Scores(Protocol):
         """Scores of fakes."""
 
 
+@dataclass(frozen=True)
+class FakeScores:
+    """Scores of a generator's turn, for a loss that looks at fakes alone."""
+
+    fake: Tensor
+
+    @property
+    def real(self) -> Tensor:
+        """There are none.
+
+        Raises:
+            AttributeError: always.
+        """
+        raise AttributeError("there are no scores of real data here")
+
+
 class Loss(Protocol):
     """A game's value for either player: scalars to descend."""
 
@@ -31,3 +48,13 @@ class Loss(Protocol):
 
     def generator(self, scores: Scores) -> Tensor:
         """What the generator descends."""
+
+
+class RatioLoss(Loss, Protocol):
+    """A loss whose optimal score is a function of the density ratio, and the other way round."""
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """The logarithm of p/q that an optimal score (n,) implies."""
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """The optimal score where log p/q is this: the inverse of `log_ratio`."""

@@ -52,6 +52,13 @@ class Bernoulli:
         below = self.real_target * doubt - (1 - self.real_target) * sure  # α − D
         return above.clamp(min=0).log() - below.clamp(min=0).log()
 
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """The logit of (α r + β) / (r + 1) at the ratio r: the inverse of `log_ratio`."""
+        if (self.real_target, self.fake_target) == (1.0, 0.0):
+            return log_ratio
+        posterior = log_ratio.sigmoid()
+        return (self.fake_target + (self.real_target - self.fake_target) * posterior).logit()
+
 
 @dataclass(frozen=True)
 class Minimax(Bernoulli):

@@ -33,3 +33,7 @@ class Hinge:
     def generator(self, scores: Scores) -> Tensor:
         """−E_q[D]."""
         return -scores.fake.mean()
+
+    def sign(self, score: Tensor) -> Tensor:
+        """1 where p > q, −1 where p < q."""
+        return score.sign()

@@ -41,3 +41,7 @@ class LeastSquares:
     def log_ratio(self, score: Tensor) -> Tensor:
         """The logarithm of p/q = (D − a) / (b − D): infinite outside the targets."""
         return (score - self.fake_target).clamp(min=0).log() - (self.real_target - score).clamp(min=0).log()
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """(b r + a) / (r + 1) at the ratio r: the inverse of `log_ratio`."""
+        return self.fake_target + (self.real_target - self.fake_target) * log_ratio.sigmoid()

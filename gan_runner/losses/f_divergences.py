@@ -1,0 +1,317 @@
+"""f-divergences as games (Nowozin et al. 2016, arXiv:1606.00709): variational divergence minimisation.
+
+For a convex f, D_f(p‖q) = E_q[f(p/q)] ≥ E_p[T(x)] − E_q[f*(T(x))], with equality at T = f′(p/q) (Eq. 4). The
+discriminator maximises the bound; so minus its loss estimates D_f from below. Its score s is unconstrained and
+T = g(s) lies in the domain of the conjugate f* (Table 6). Here every g increases, so that a greater score is more real.
+
+At the optimum the generator's gradient is exactly that of D_f. Which f the generator descends may differ from the
+discriminator's: see `Decoupled`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
+
+from gan_runner.losses.base import Identifies, Scores
+
+Objective = Literal["variational", "non_saturating", "plug_in"]
+
+
+@dataclass(frozen=True)
+class FDivergence:
+    """A divergence by its witness T, the conjugate of it, and f itself.
+
+    Args:
+        objective: what the generator descends. `variational`: −E_q[f*(T)], the bound (Algorithm 1).
+            `non_saturating`: −E_q[T] (Section 3.2). `plug_in`: E_q[f(r)] at the ratio r that the score implies, whose
+            gradient is not that of D_f (Mohamed & Lakshminarayanan 2016, arXiv:1610.03483, Section 3.2).
+    """
+
+    identifies: ClassVar[Identifies] = "ratio"
+
+    objective: Objective = "variational"
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """f(r), by the logarithm of r."""
+        raise NotImplementedError
+
+    def witness(self, score: Tensor) -> Tensor:
+        """T = g(s)."""
+        raise NotImplementedError
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """f*(T), by the score."""
+        raise NotImplementedError
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """log r such that f′(r) = T: here the score itself."""
+        return score
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """The inverse of `log_ratio`."""
+        return log_ratio
+
+    def discriminator(self, scores: Scores) -> Tensor:
+        """E_q[f*(T)] − E_p[T]: minus the bound."""
+        return self.conjugate(scores.fake).mean() - self.witness(scores.real).mean()
+
+    def generator(self, scores: Scores) -> Tensor:
+        """As `objective` says."""
+        return OBJECTIVES[self.objective](self, scores.fake).mean()
+
+
+OBJECTIVES: Mapping[Objective, Callable[[FDivergence, Tensor], Tensor]] = {
+    "variational": lambda divergence, fake: -divergence.conjugate(fake),
+    "non_saturating": lambda divergence, fake: -divergence.witness(fake),
+    "plug_in": lambda divergence, fake: divergence.f(divergence.log_ratio(fake)),
+}
+
+
+@dataclass(frozen=True)
+class KL(FDivergence):
+    """KL(p‖q) = E_p[log p/q]: f(u) = u log u. The score is 1 + log r."""
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """r log r."""
+        return log_ratio.exp() * log_ratio
+
+    def witness(self, score: Tensor) -> Tensor:
+        """s."""
+        return score
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """exp(T − 1)."""
+        return (score - 1).exp()
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """s − 1."""
+        return score - 1
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """1 + log r."""
+        return 1 + log_ratio
+
+
+@dataclass(frozen=True)
+class ReverseKL(FDivergence):
+    """KL(q‖p) = E_q[log q/p]: f(u) = −log u."""
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """−log r."""
+        return -log_ratio
+
+    def witness(self, score: Tensor) -> Tensor:
+        """−exp(−s)."""
+        return -(-score).exp()
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """−1 − log(−T) = s − 1."""
+        return score - 1
+
+
+@dataclass(frozen=True)
+class Pearson(FDivergence):
+    """Pearson's χ² = ∫ (p − q)² / q: f(u) = (u − 1)². The score is 2 (r − 1), so that below −2 no ratio is implied."""
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """(r − 1)²."""
+        return log_ratio.expm1().square()
+
+    def witness(self, score: Tensor) -> Tensor:
+        """s."""
+        return score
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """T²/4 + T."""
+        return score.square() / 4 + score
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """log(1 + s/2), −∞ where the score is below −2."""
+        return (score / 2).clamp(min=-1).log1p()
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """2 (r − 1)."""
+        return 2 * log_ratio.expm1()
+
+
+@dataclass(frozen=True)
+class Neyman(FDivergence):
+    """Neyman's χ² = ∫ (p − q)² / p: f(u) = (1 − u)² / u. The score is 2 log r."""
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """(1 − r)² / r = (r^½ − r^−½)²."""
+        return 4 * (log_ratio / 2).sinh().square()
+
+    def witness(self, score: Tensor) -> Tensor:
+        """1 − exp(−s)."""
+        return -(-score).expm1()
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """2 − 2 (1 − T)^½."""
+        return -2 * (-score / 2).expm1()
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """s / 2."""
+        return score / 2
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """2 log r."""
+        return 2 * log_ratio
+
+
+@dataclass(frozen=True)
+class Hellinger(FDivergence):
+    """The squared Hellinger distance ∫ (p^½ − q^½)²: f(u) = (u^½ − 1)². The score is ½ log r."""
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """(r^½ − 1)²."""
+        return (log_ratio / 2).expm1().square()
+
+    def witness(self, score: Tensor) -> Tensor:
+        """1 − exp(−s)."""
+        return -(-score).expm1()
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """T / (1 − T) = exp(s) − 1."""
+        return score.expm1()
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """2s."""
+        return 2 * score
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """½ log r."""
+        return log_ratio / 2
+
+
+@dataclass(frozen=True)
+class GANDivergence(FDivergence):
+    """The value of the original game, 2 JS − log 4: f(u) = u log u − (u + 1) log(u + 1)."""
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """r log r − (r + 1) log(r + 1)."""
+        return -log_ratio.exp() * softplus(-log_ratio) - softplus(log_ratio)
+
+    def witness(self, score: Tensor) -> Tensor:
+        """log σ(s)."""
+        return logsigmoid(score)
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """−log(1 − exp T) = softplus(s)."""
+        return softplus(score)
+
+
+@dataclass(frozen=True)
+class JensenShannon(FDivergence):
+    """KL(p‖m) + KL(q‖m) with m = (p + q) / 2, which is 2 JS: f(u) = u log u − (u + 1) log((u + 1) / 2)."""
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """r log r − (r + 1) log((r + 1) / 2)."""
+        return log_ratio.exp() * (math.log(2) - softplus(-log_ratio)) + math.log(2) - softplus(log_ratio)
+
+    def witness(self, score: Tensor) -> Tensor:
+        """log 2σ(s)."""
+        return math.log(2) + logsigmoid(score)
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """−log(2 − exp T) = softplus(s) − log 2."""
+        return softplus(score) - math.log(2)
+
+
+@dataclass(frozen=True)
+class WeightedJensenShannon(FDivergence):
+    """π KL(p‖m) + (1 − π) KL(q‖m), m = π p + (1 − π) q (Huszár 2015, arXiv:1511.05101, Eq. 8; Nowozin et al., Table 5).
+
+    f(u) = π u log u − (1 − π + π u) log(1 − π + π u). Small π leans to KL(p‖q), great π to KL(q‖p).
+
+    Args:
+        pi: the weight of p.
+    """
+
+    pi: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pi < 1:
+            raise ValueError(f"pi lies strictly between 0 and 1, not {self.pi}")
+
+    def posterior_logit(self, log_ratio: Tensor) -> Tensor:
+        """The logit of π r / (1 − π + π r)."""
+        return log_ratio + math.log(self.pi / (1 - self.pi))
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """π r log r − (1 − π + π r) log(1 − π + π r), by m/q = 1 − π + π r."""
+        log_mixture = math.log(1 - self.pi) + softplus(self.posterior_logit(log_ratio))
+        ratio = log_ratio.exp()
+        return self.pi * ratio * (log_ratio - log_mixture) - (1 - self.pi) * log_mixture
+
+    def witness(self, score: Tensor) -> Tensor:
+        """π log(r / (1 − π + π r))."""
+        return self.pi * (logsigmoid(self.posterior_logit(score)) - math.log(self.pi))
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """(1 − π) log(1 − π + π r)."""
+        return (1 - self.pi) * (math.log(1 - self.pi) + softplus(self.posterior_logit(score)))
+
+
+@dataclass(frozen=True)
+class Alpha(FDivergence):
+    """The α-divergence: f(u) = (u^α − 1 − α (u − 1)) / (α (α − 1)).
+
+    ½ is four times Hellinger's half, 2 is half of Pearson's, −1 half of Neyman's; the limits are KL(p‖q) at 1 and
+    KL(q‖p) at 0.
+
+    Args:
+        alpha: any number but 0 and 1.
+    """
+
+    alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.alpha in (0, 1):
+            raise ValueError(f"alpha={self.alpha:g} is a limit; choose loss=fgan_kl for 1, loss=fgan_reverse_kl for 0")
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """(r^α − 1 − α (r − 1)) / (α (α − 1))."""
+        a = self.alpha
+        return ((a * log_ratio).expm1() - a * log_ratio.expm1()) / (a * (a - 1))
+
+    def witness(self, score: Tensor) -> Tensor:
+        """(r^(α − 1) − 1) / (α − 1)."""
+        return ((self.alpha - 1) * score).expm1() / (self.alpha - 1)
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """(r^α − 1) / α."""
+        return (self.alpha * score).expm1() / self.alpha
+
+
+@dataclass(frozen=True)
+class TotalVariation(FDivergence):
+    """Total variation ½ ∫ |p − q|: f(u) = ½ |u − 1|. T = ½ tanh(s) is ±½ at the optimum: which density is larger."""
+
+    identifies: ClassVar[Identifies] = "sign"
+
+    def __post_init__(self) -> None:
+        if self.objective == "plug_in":
+            raise ValueError("objective=plug_in needs a ratio, and total variation identifies only a sign")
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """½ |r − 1|."""
+        return log_ratio.expm1().abs() / 2
+
+    def witness(self, score: Tensor) -> Tensor:
+        """½ tanh(s)."""
+        return score.tanh() / 2
+
+    def conjugate(self, score: Tensor) -> Tensor:
+        """T."""
+        return self.witness(score)
+
+    def sign(self, score: Tensor) -> Tensor:
+        """1 where p > q, −1 where p < q."""
+        return score.sign()

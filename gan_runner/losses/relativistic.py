@@ -1,0 +1,53 @@
+"""Relativistic losses (Jolicoeur-Martineau 2019, arXiv:1807.00734): is this real more real than that fake?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from gan_runner.losses.base import Identifies, Scores
+
+
+@dataclass(frozen=True)
+class Relativistic:
+    """Every real is compared with one fake (their RSGAN, Section 4.1). With r1 and r2 it is R3GAN's loss.
+
+    The optimal difference of two scores is the difference of the log ratios, so one constant remains free.
+    """
+
+    identifies: ClassVar[Identifies] = "relative"
+
+    def discriminator(self, scores: Scores) -> Tensor:
+        """−E[log σ(D(x) − D(G(z)))]."""
+        return softplus(scores.fake - scores.real).mean()
+
+    def generator(self, scores: Scores) -> Tensor:
+        """−E[log σ(D(G(z)) − D(x))]."""
+        return softplus(scores.real - scores.fake).mean()
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """The score, up to a constant."""
+        return score
+
+
+@dataclass(frozen=True)
+class RelativisticAverage:
+    """Every sample is compared with the mean of the other kind (their RaSGAN, Section 4.2).
+
+    With means c_p and c_q of the scores, A = E_p[σ(c_q − D)] and B = E_q[σ(D − c_p)], the optimum satisfies
+    p/q = (σ(D − c_p) + A) / (σ(c_q − D) + B): the score grows with the ratio, and only between A / (1 + B) and
+    (1 + A) / B is it finite. So it tells the order of ratios, and their values only with the data at hand.
+    """
+
+    identifies: ClassVar[Identifies] = "order"
+
+    def discriminator(self, scores: Scores) -> Tensor:
+        """−E_p[log σ(D − E_q[D])] − E_q[log(1 − σ(D − E_p[D]))]."""
+        return softplus(scores.fake.mean() - scores.real).mean() + softplus(scores.fake - scores.real.mean()).mean()
+
+    def generator(self, scores: Scores) -> Tensor:
+        """The same with the kinds exchanged."""
+        return softplus(scores.real.mean() - scores.fake).mean() + softplus(scores.real - scores.fake.mean()).mean()

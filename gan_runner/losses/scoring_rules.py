@@ -1,0 +1,102 @@
+"""Proper scoring rules as games: the discriminator estimates a class probability.
+
+Mohamed & Lakshminarayanan 2016 (arXiv:1610.03483, Table 1) list six. The Bernoulli score is `bernoulli.py`, the
+Brier score `least_squares.py`, the hinge `hinge.py`; here are the other three. With D = σ(score), a rule is what one
+real and what one fake cost. The generator either makes its fakes cheap as reals or, if `saturating`, plays the
+zero-sum game.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from gan_runner.losses.base import Identifies, Scores
+
+
+@dataclass(frozen=True)
+class SymmetricScore:
+    """A rule that treats both classes alike: a fake of score s costs what a real of score −s costs.
+
+    Args:
+        saturating: whether the generator plays the zero-sum game, and so maximises what fakes cost.
+    """
+
+    identifies: ClassVar[Identifies] = "ratio"
+
+    saturating: bool = False
+
+    def cost(self, score: Tensor) -> Tensor:
+        """What a real of this score costs: (n,)."""
+        raise NotImplementedError
+
+    def discriminator(self, scores: Scores) -> Tensor:
+        """E_p[cost(s)] + E_q[cost(−s)]."""
+        return self.cost(scores.real).mean() + self.cost(-scores.fake).mean()
+
+    def generator(self, scores: Scores) -> Tensor:
+        """E_q[cost(s)], or −E_q[cost(−s)] if saturating."""
+        return -self.cost(-scores.fake).mean() if self.saturating else self.cost(scores.fake).mean()
+
+
+@dataclass(frozen=True)
+class LogitScore(SymmetricScore):
+    """A rule whose optimal score is the logit of p / (p + q), and so the log ratio."""
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """The score itself."""
+        return score
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """The log ratio itself."""
+        return log_ratio
+
+
+@dataclass(frozen=True)
+class Exponential(LogitScore):
+    """The exponential score, behind boosting: a real costs ((1 − D) / D)^½ = exp(−s / 2)."""
+
+    def cost(self, score: Tensor) -> Tensor:
+        """exp(−s / 2)."""
+        return (-score / 2).exp()
+
+
+@dataclass(frozen=True)
+class Spherical(LogitScore):
+    """The spherical score: a real costs −D / (D² + (1 − D)²)^½ = −σ(2s)^½."""
+
+    def cost(self, score: Tensor) -> Tensor:
+        """−σ(2s)^½."""
+        return -(logsigmoid(2 * score) / 2).exp()
+
+
+@dataclass(frozen=True)
+class Misclassification(SymmetricScore):
+    """The misclassification rate: a real costs 1[D ≤ ½].
+
+    It has no slope, so the gradient is that of the ramp σ(−s / temperature) in its place, passed straight through.
+    Any score of the right sign is optimal.
+
+    Args:
+        temperature: width of the ramp.
+    """
+
+    identifies: ClassVar[Identifies] = "sign"
+
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"the temperature must be positive, not {self.temperature}")
+
+    def cost(self, score: Tensor) -> Tensor:
+        """1[s ≤ 0], with the slope of σ(−s / temperature)."""
+        ramp = (-score / self.temperature).sigmoid()
+        return (score <= 0).to(score) + ramp - ramp.detach()
+
+    def sign(self, score: Tensor) -> Tensor:
+        """1 where p > q, −1 where p < q."""
+        return score.sign()
