@@ -188,6 +188,7 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
         if term not in player.terms or term not in player.weights:
             raise ConfigError(f"{key}: the term {term} needs both {key}.terms.{term} and {key}.weights.{term}")
     owned = {network: networks[network] for network in player.networks}
+    others = {network: built for network, built in networks.items() if network not in owned}
     parameters = [p for network in owned.values() for p in network.parameters()]
     optimizer = build("optimizer", OmegaConf.merge(config.optimizer, player.optimizer), params=parameters)
     schedule = OmegaConf.merge(config.scheduler, player.scheduler)
@@ -196,12 +197,12 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
         game=game,
         networks=networks,
         owned=tuple(player.networks),
-        terms={term: build_part(f"{key}.terms.{term}", node, owned) for term, node in player.terms.items()},
+        terms={term: build_part(f"{key}.terms.{term}", node, owned, others) for term, node in player.terms.items()},
         weights=dict(player.weights),
         optimizer=optimizer,
         scheduler=build("scheduler", schedule, optimizer=optimizer),
         constraints={
-            constraint: build_part(f"{key}.constraints.{constraint}", node, owned)
+            constraint: build_part(f"{key}.constraints.{constraint}", node, owned, others)
             for constraint, node in player.constraints.items()
         },
         updates=player.updates,
@@ -209,14 +210,18 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
     )
 
 
-def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module]) -> Any:
-    """A term or a constraint: a function with its knobs, or, if it remembers something, built on the networks."""
+def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]) -> Any:
+    """A term or a constraint: a function with its knobs, or, if it remembers something, built on the networks.
+
+    It is told of the networks of the `others` if its constructor asks for them.
+    """
     part = build(key, node)
     name = key.rpartition(".")[2]
     try:
         check_requirements(part, networks)
         if isinstance(part, partial) and inspect.isclass(part.func):
-            part = part(networks)
+            asked = inspect.signature(part.func).parameters
+            part = part(networks, **({"others": others} if "others" in asked else {}))
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error
     device = next(next(iter(networks.values())).parameters()).device

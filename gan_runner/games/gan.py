@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,12 @@ class GANTurn(Turn):
         super().__init__(networks, owned, batch)
         self.latent = latent
         self.judge = judge
+
+    def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
+        """The same batch, noise and fakes, as another player or other networks see them."""
+        other = GANTurn(networks, owned, self.batch, self.latent, self.judge)
+        other.__dict__.update(noise=self.noise, fake=self.fake)
+        return other
 
     @lazy
     def real(self) -> Tensor:

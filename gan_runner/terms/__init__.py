@@ -9,9 +9,11 @@ from gan_runner.terms.adversarial import discriminator_loss, generator_loss
 from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
+from gan_runner.terms.unrolled import UnrolledGeneratorLoss
 
 __all__ = [
     "HistoricalAveraging",
+    "UnrolledGeneratorLoss",
     "discriminator_loss",
     "dragan",
     "feature_matching",

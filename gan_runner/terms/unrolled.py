@@ -1,0 +1,161 @@
+"""The generator looks ahead: its loss against the discriminator of some updates later."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gan_runner.games.gan import GANTurn
+from gan_runner.losses import Loss
+
+Weights = dict[str, Tensor]
+"""Parameters of a network, by name."""
+
+
+class UnrolledGeneratorLoss(nn.Module):
+    """The generator's loss after k simulated updates of the discriminator (Metz et al. 2017, arXiv:1611.02163, Eq. 7).
+
+    The gradient flows through the updates, by way of the fakes that they see. All of them see the batch and the fakes
+    of this move. With k = 0 it is the plain generator's loss. Terms of the discriminator that remember something, such
+    as historical averaging, are left out of the simulation.
+
+    The simulated optimizer is Adam, as in the paper, or plain gradient descent without `betas`. Its moments are kept
+    here from move to move: at each move they take in the first simulated gradient.
+
+    Args:
+        networks: the player's own.
+        others: those of the other players, among which is the one that judges.
+        loss: of which the generator's half is descended.
+        terms: what the discriminator descends, by name.
+        weights: of the terms.
+        judge: the network that scores, whose updates are simulated.
+        steps: k.
+        lr: learning rate of the simulated updates.
+        betas: Adam's β₁ and β₂; None for gradient descent.
+        eps: Adam's ε.
+    """
+
+    moves: Tensor
+
+    def __init__(
+        self,
+        networks: Mapping[str, nn.Module],
+        others: Mapping[str, nn.Module],
+        loss: Loss,
+        terms: Mapping[str, Callable[[GANTurn], Tensor]],
+        weights: Mapping[str, float],
+        judge: str = "discriminator",
+        steps: int = 5,
+        lr: float = 1e-4,
+        betas: tuple[float, float] | None = (0.5, 0.999),
+        eps: float = 1e-8,
+    ):
+        super().__init__()
+        if steps < 0:
+            raise ValueError(f"steps must be at least 0, not {steps}")
+        self.loss = loss
+        self.terms = {name: term for name, term in terms.items() if not remembers(term)}
+        self.weights = weights
+        self.judge = judge
+        self.steps = steps
+        self.update = gradient_descent(lr) if betas is None else adam(lr, *betas, eps)
+        network = others[judge]
+        self.calls = (Calls(network),)  # in a tuple, so that its weights are not kept twice
+        parameters = list(network.parameters())
+        self.register_buffer("moves", torch.zeros(()))
+        self.first = nn.ParameterList(nn.Parameter(torch.zeros_like(p), requires_grad=False) for p in parameters)
+        self.second = nn.ParameterList(nn.Parameter(torch.zeros_like(p), requires_grad=False) for p in parameters)
+
+    def forward(self, turn: GANTurn) -> Tensor:
+        """The generator's loss against the discriminator that k updates would make of the present one."""
+        weights: Weights = dict(turn.networks[self.judge].named_parameters())
+        state: State = (self.moves, list(self.first), list(self.second))
+        for step in range(self.steps):
+            seen = self.seen_with(turn, weights, (self.judge,))
+            total = torch.stack([self.weights[name] * term(seen) for name, term in self.terms.items()]).sum()
+            gradients = torch.autograd.grad(total, list(weights.values()), create_graph=True)
+            changes, state = self.update(gradients, state)
+            weights = {name: weight - change for (name, weight), change in zip(weights.items(), changes, strict=True)}
+            if step == 0:
+                self.remember(*state)
+        return self.loss.generator(self.seen_with(turn, weights, turn.owned).scores)
+
+    def seen_with(self, turn: GANTurn, weights: Weights, owned: tuple[str, ...]) -> GANTurn:
+        """The same turn with other weights of the judge, as the owner of `owned` sees it."""
+        return turn.replace({**turn.networks, self.judge: WithWeights(self.calls[0], weights)}, owned)
+
+    @torch.no_grad()
+    def remember(self, moves: Tensor, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:
+        """Keep Adam's state after the first simulated update."""
+        self.moves.copy_(moves)
+        for kept, present in zip([*self.first, *self.second], [*first, *second], strict=True):
+            kept.copy_(present)
+
+
+State = tuple[Tensor, Sequence[Tensor], Sequence[Tensor]]
+"""Of Adam: how many gradients were seen, and both moments of each parameter."""
+
+Update = Callable[[Sequence[Tensor], State], tuple[list[Tensor], State]]
+"""Gradients, state → what is taken from the weights, the next state: differentiable."""
+
+
+def gradient_descent(lr: float) -> Update:
+    """lr · g."""
+    return lambda gradients, state: ([lr * g for g in gradients], state)
+
+
+def adam(lr: float, beta1: float, beta2: float, eps: float) -> Update:
+    """lr · m̂ / (v̂^½ + ε) (Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1), written out to be differentiated.
+
+    The root is taken where v̂ is positive alone, since its slope at zero is infinite.
+    """
+
+    def update(gradients: Sequence[Tensor], state: State) -> tuple[list[Tensor], State]:
+        moves, first, second = state
+        moves = moves + 1
+        first = [beta1 * m + (1 - beta1) * g for m, g in zip(first, gradients, strict=True)]
+        second = [beta2 * v + (1 - beta2) * g.square() for v, g in zip(second, gradients, strict=True)]
+        mean_scale, square_scale = 1 / (1 - beta1**moves), 1 / (1 - beta2**moves)
+        roots = [(v * square_scale).clamp(min=1e-30).sqrt() for v in second]
+        return [lr * m * mean_scale / (root + eps) for m, root in zip(first, roots)], (moves, first, second)
+
+    return update
+
+
+class Calls(nn.Module):
+    """Any method of a network as a forward pass, so that it can be called with other weights."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, method: str, *arguments: Tensor) -> Tensor:
+        """What the method returns."""
+        return getattr(self.network, method)(*arguments)
+
+
+class WithWeights:
+    """A network that judges, computed with other weights."""
+
+    def __init__(self, calls: Calls, weights: Weights):
+        self.calls = calls
+        self.weights = {f"network.{name}": weight for name, weight in weights.items()}
+
+    def features(self, x: Tensor) -> Tensor:
+        """(n, num_features)."""
+        return functional_call(self.calls, self.weights, ("features", x))
+
+    def score(self, features: Tensor, x: Tensor) -> Tensor:
+        """(n,)."""
+        return functional_call(self.calls, self.weights, ("score", features, x))
+
+
+def remembers(term: Any) -> bool:
+    """Whether a configured term is a class, which keeps something from move to move."""
+    return isinstance(term, partial) and inspect.isclass(term.func)

@@ -1,0 +1,122 @@
+"""Unrolling against the plain game and finite differences."""
+
+import pytest
+import torch
+from conftest import TINY
+
+from gan_runner.games import GAN
+from gan_runner.losses import Minimax, NonSaturating
+from gan_runner.models.latents import Normal
+from gan_runner.models.mlp import MLPDiscriminator, MLPGenerator
+from gan_runner.terms import UnrolledGeneratorLoss, discriminator_loss, generator_loss, r1
+from gan_runner.terms.unrolled import adam
+
+
+@pytest.fixture
+def _float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def game():
+    """Smooth networks, a batch, and the generator's turn on the same noise every time."""
+    sizes = {"width": 5, "depth": 2, "activation": "tanh"}
+    networks = {
+        "generator": MLPGenerator(2, (2,), False, **sizes),
+        "discriminator": MLPDiscriminator((2,), **sizes),
+    }
+    noise, data = torch.randn(6, 2), torch.randn(6, 2)
+
+    def turn():
+        fresh = GAN(Normal(2)).turn(networks, ("generator",), {"data": data})
+        fresh.__dict__["noise"] = noise
+        return fresh
+
+    return networks, turn
+
+
+def unrolled(networks, loss, **knobs):
+    terms = {"adversarial": lambda turn: discriminator_loss(turn, loss), "r1": r1}
+    generator = {"generator": networks["generator"]}
+    others = {"discriminator": networks["discriminator"]}
+    return UnrolledGeneratorLoss(generator, others, loss, terms, {"adversarial": 1.0, "r1": 0.1}, **knobs)
+
+
+@pytest.mark.usefixtures("_float64")
+def test_no_steps_are_the_plain_game():
+    networks, turn = game()
+    loss = NonSaturating()
+    plain, ahead = generator_loss(turn(), loss), unrolled(networks, loss, steps=0)(turn())
+    assert torch.equal(plain, ahead)
+    parameters = list(networks["generator"].parameters())
+    for a, b in zip(torch.autograd.grad(plain, parameters), torch.autograd.grad(ahead, parameters)):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("betas", [None, (0.5, 0.999)], ids=["gradient descent", "adam"])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_gradient_flows_through_the_updates_as_finite_differences_say(steps, betas):
+    networks, turn = game()
+    term = unrolled(networks, Minimax(), steps=steps, lr=0.05, betas=betas)
+    term(turn())  # Adam has seen a gradient
+    memory = {name: value.clone() for name, value in term.state_dict().items()}
+
+    def value():
+        term.load_state_dict(memory)
+        return term(turn())
+
+    parameters = list(networks["generator"].parameters())
+    gradients = torch.autograd.grad(value(), parameters)
+    plain = torch.autograd.grad(generator_loss(turn(), Minimax()), parameters)
+    for parameter, gradient, without in zip(parameters, gradients, plain):
+        for index in (0, parameter.numel() - 1):
+            flat = parameter.data.view(-1)
+            flat[index] += 1e-5
+            above = value().detach()
+            flat[index] -= 2e-5
+            below = value().detach()
+            flat[index] += 1e-5
+            torch.testing.assert_close(gradient.view(-1)[index], (above - below) / 2e-5, rtol=1e-4, atol=1e-9)
+        assert not torch.allclose(gradient, without, rtol=1e-3)
+
+
+@pytest.mark.usefixtures("_float64")
+def test_it_looks_at_the_discriminator_that_real_updates_would_make():
+    networks, turn = game()
+    loss = Minimax()
+    ahead = unrolled(networks, loss, steps=2, lr=0.1, betas=None)(turn())
+    discriminator = networks["discriminator"]
+    optimizer = torch.optim.SGD(discriminator.parameters(), lr=0.1)
+    for _ in range(2):
+        seen = turn().replace(networks, ("discriminator",))
+        optimizer.zero_grad()
+        (discriminator_loss(seen, loss) + 0.1 * r1(seen)).backward(inputs=list(discriminator.parameters()))
+        optimizer.step()
+    assert torch.isclose(ahead, generator_loss(turn(), loss))
+
+
+@pytest.mark.usefixtures("_float64")
+def test_its_adam_is_torchs():
+    w = torch.tensor([1.0, -2.0], requires_grad=True)
+    optimizer = torch.optim.Adam([w], lr=0.1, betas=(0.5, 0.9))
+    ours, state = w.detach().clone(), (torch.zeros(()), [torch.zeros(2)], [torch.zeros(2)])
+    for step in range(5):
+        w.grad = torch.sin(w.detach() + step)
+        (change,), state = adam(0.1, 0.5, 0.9, 1e-8)([torch.sin(ours + step)], state)
+        optimizer.step()
+        ours = ours - change
+        torch.testing.assert_close(ours, w.detach())
+
+
+def test_the_discriminator_itself_is_not_moved_and_not_kept_twice(make_parts):
+    parts = make_parts("dataset=ring8", "model=mlp", *TINY["mlp"], "regularizer=[unrolled]")
+    generator = parts.players[1]
+    before = [p.clone() for p in parts.networks["discriminator"].parameters()]
+    _, gradients = generator.gradients({"data": torch.randn(8, 2)})
+    assert len(gradients) == len(list(parts.networks["generator"].parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(before, parts.networks["discriminator"].parameters()))
+    kept = generator.memory().state_dict()
+    assert not [name for name in kept if "network" in name]
+    assert kept["terms.adversarial.moves"] == 1
