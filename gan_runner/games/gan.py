@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from gan_runner.losses import Scores
@@ -133,12 +132,10 @@ class GAN:
         for name, inputs in {"generator": noise, self.judge: data}.items():
             networks[name].prepare(inputs, data)  # type: ignore[operator]
 
-    @torch.no_grad()
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
         """Generated data (n, *shape) for given latents (n, latent_dim)."""
         return networks["generator"](noise)
 
-    @torch.no_grad()
     def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """The critic's scores (n,) of any points (n, *shape), for its surface on 2-D data."""
         return networks[self.judge](x)

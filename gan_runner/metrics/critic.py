@@ -1,0 +1,148 @@
+"""What a critic has learned, against the truth: for data and generators whose densities p and q are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gan_runner.build import evaluating
+from gan_runner.losses import Identifies
+from gan_runner.losses.density_ratios import log_mean_exp
+from gan_runner.metrics.figures import figures
+from gan_runner.metrics.optimal_transport import matched
+from gan_runner.metrics.results import Results
+from gan_runner.requirements import Requirement, requires
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+
+def known_densities(parts: Parts) -> None:
+    """Both densities must be known."""
+    if not hasattr(parts.dataset, "log_prob"):
+        raise ValueError("this dataset has no known density; choose dataset=gaussian or another mixture")
+    if not hasattr(parts.networks["generator"], "log_prob"):
+        raise ValueError("this generator has no known density; choose model=gaussian")
+
+
+def critic_that_identifies(*kinds: Identifies) -> Requirement:
+    """The loss must identify one of these of the densities."""
+
+    def check(parts: Parts) -> None:
+        known = getattr(parts.loss, "identifies", "nothing")
+        if known not in kinds:
+            raise ValueError(f"it needs a loss that identifies a {' or '.join(kinds)}, and this one's critic a {known}")
+
+    return check
+
+
+def an_f_divergence(parts: Parts) -> None:
+    """The discriminator must estimate an f-divergence."""
+    if not hasattr(parts.loss, "f"):
+        raise ValueError("it needs a loss that bounds an f-divergence; choose loss=fgan_kl, lsif or another of them")
+
+
+def true_log_ratio(results: Results, x: Tensor) -> Tensor:
+    """log p/q of points (n, *shape): (n,)."""
+    generator: Any = results.parts.networks["generator"]
+    with torch.no_grad():
+        return results.dataset.log_prob(x) - generator.log_prob(x)  # type: ignore[attr-defined]
+
+
+def judged(results: Results) -> tuple[Tensor, Tensor]:
+    """Scores and true log ratios (n,) of data and samples together: points of the mixture of p and q."""
+    truth = torch.cat([true_log_ratio(results, results.real), true_log_ratio(results, results.samples)])
+    return torch.cat([results.real_scores, results.fake_scores]), truth
+
+
+OFFSETS: Mapping[Identifies, Callable[[Tensor], Tensor | float]] = {
+    "ratio": lambda fakes: 0.0,
+    "relative": log_mean_exp,
+}
+"""What the log ratios of fakes say that must be subtracted, so that E_q[p/q] = 1."""
+
+
+@figures(log_ratio_error=min)
+@requires(known_densities, critic_that_identifies("ratio", "relative"))
+def log_ratio(results: Results, limit: float = 4.0) -> dict[str, float]:
+    """Mean |log r̂ − log p/q| in nats over the mixture of p and q, where r̂ is the ratio that the critic implies.
+
+    Both are first cut to ±limit: beyond it one density is next to nothing, and an estimate may be infinite.
+    """
+    loss: Any = results.loss
+    scores, truth = judged(results)
+    implied = loss.log_ratio(scores) - OFFSETS[loss.identifies](loss.log_ratio(results.fake_scores))
+    error = implied.clamp(-limit, limit) - truth.clamp(-limit, limit)
+    return {"log_ratio_error": error.abs().mean().item()}
+
+
+@figures(sign_error=min)
+@requires(known_densities, critic_that_identifies("sign"))
+def sign(results: Results) -> dict[str, float]:
+    """The share of the mixture of p and q where the critic errs about which density is larger."""
+    loss: Any = results.loss
+    scores, truth = judged(results)
+    return {"sign_error": (loss.sign(scores) != truth.sign()).double().mean().item()}
+
+
+@figures(order_error=min)
+@requires(known_densities)
+def order(results: Results) -> dict[str, float]:
+    """1 − Spearman's rank correlation between scores and true log ratios, over the mixture of p and q."""
+    ranks = torch.stack([values.argsort().argsort().double() for values in judged(results)])
+    return {"order_error": 1 - torch.corrcoef(ranks)[0, 1].item()}
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Scores of data and fakes, for a loss."""
+
+    real: Tensor
+    fake: Tensor
+
+
+@figures(divergence_gap=min)
+@requires(known_densities, an_f_divergence)
+def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[str, float]:
+    """|bound − D_f(p‖q)| / |D_f(p‖q)|: how far the critic's bound is from the divergence, as a share of it.
+
+    D_f is ∫ q f(p/q) over the square of ±reach, by the midpoint rule on nodes² points.
+    """
+    loss: Any = results.loss
+    generator: Any = results.parts.networks["generator"]
+    step = 2 * reach / nodes
+    axis = (torch.arange(nodes, dtype=torch.float64, device=results.real.device) + 0.5) * step - reach
+    points = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        density = generator.log_prob(points).exp()
+    exact = (density * loss.f(true_log_ratio(results, points))).sum() * step**2
+    bound = -loss.discriminator(Evaluated(results.real_scores.double(), results.fake_scores.double()))
+    return {"divergence_gap": ((bound - exact) / exact).abs().item()}
+
+
+@figures(transport_gap=min)
+@requires(critic_that_identifies("potential"))
+def transport(results: Results, n: int = 2000) -> dict[str, float]:
+    """1 − (E_p[D] − E_q[D]) / (K W₁), over n of the data and n samples: what the critic misses of their exact W₁.
+
+    K is the steepest slope of the critic on the lines of the optimal transport. By Kantorovich's duality no critic of
+    slope K exceeds K W₁ (Villani 2009, Theorem 5.10), so the gap is not negative.
+    """
+    real, fake = matched(results.real[:n], results.samples[:n])
+    scores = [results.parts.criticise(x).double().mean() for x in (real, fake)]
+    distances = (real - fake).flatten(1).norm(dim=1)
+    steepest = slopes(results.parts, real, fake).max()
+    return {"transport_gap": 1 - ((scores[0] - scores[1]) / (steepest * distances.double().mean())).item()}
+
+
+def slopes(parts: Parts, start: Tensor, end: Tensor, nodes: int = 8) -> Tensor:
+    """The critic's gradient norms at `nodes` points on each line from start to end: (n · nodes,)."""
+    shares = torch.linspace(0, 1, nodes, device=start.device).view(-1, *[1] * start.dim())
+    x = (start + shares * (end - start)).flatten(0, 1).requires_grad_()
+    with evaluating(parts.networks):
+        (gradient,) = torch.autograd.grad(parts.game.criticise(parts.networks, x).sum(), x)
+    return gradient.flatten(1).norm(dim=1)
