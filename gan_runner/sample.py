@@ -18,6 +18,7 @@ from gan_runner.config import register, resolve
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_atomically
 from gan_runner.pictures import draw, image_grid, save_image, to_uint8
+from gan_runner.rejection import effective_sample_size, importance_weights, rejection_samples
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
     arguments.add_argument("--picture", type=Path, metavar="PNG", help="where the picture goes (the run's samples/)")
+    arguments.add_argument("--reject", action="store_true", help="keep samples by the density ratio of the critic")
+    arguments.add_argument("--gamma", type=float, default=0.0, help="with --reject: more accepts fewer (default 0)")
+    arguments.add_argument("--weigh", action="store_true", help="with --out: importance weights too, in weights.csv")
     form = arguments.add_mutually_exclusive_group()
     form.add_argument("--grid", action="store_true", help="one picture of all (the default)")
     form.add_argument("--out", type=Path, metavar="DIR", help="one file a sample: PNG images, or samples.csv of points")
@@ -61,6 +65,8 @@ def run(options: argparse.Namespace) -> Path:
     parts = load_parts(checkpoint, options.device, options.trust)
     folder = checkpoint.parent.parent / "samples" if checkpoint.parent.name == "checkpoints" else checkpoint.parent
     if options.interpolate:
+        if options.reject or options.weigh:
+            raise ConfigError("--interpolate shows chosen latents; leave out --reject and --weigh")
         if len(parts.dataset.shape) != 3:
             raise ConfigError("--interpolate shows images, and this run generates points; leave it out")
         steps = 8
@@ -69,13 +75,36 @@ def run(options: argparse.Namespace) -> Path:
         images = parts.sample(interpolation(parts.noise(2 * rows, options.seed), steps))
         save_image(path, image_grid(images, steps))
         return path
-    samples = parts.sample(parts.noise(options.n, options.seed))
+    samples = draw_samples(parts, options)
     if options.out is not None:
         write_separately(options.out, samples)
+        if options.weigh:
+            write_weights(options.out, importance_weights(parts, samples))
         return options.out
-    path = options.picture or folder / f"grid_seed{options.seed}_n{options.n}.png"
+    path = options.picture or folder / f"grid{'_rejection' * options.reject}_seed{options.seed}_n{options.n}.png"
     draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None)
     return path
+
+
+def draw_samples(parts: Parts, options: argparse.Namespace) -> Tensor:
+    """Samples (n, *shape), by rejection if that is asked for.
+
+    Raises:
+        ConfigError: options that do not go together, or a loss whose critic knows no ratio.
+    """
+    if options.weigh and (options.out is None or options.reject):
+        raise ConfigError("--weigh writes weights beside plain samples: give --out DIR, and leave out --reject")
+    if not options.reject:
+        return parts.sample(parts.noise(options.n, options.seed))
+    samples, share = rejection_samples(parts, options.n, options.seed, options.gamma)
+    print(f"accepted {share:.1%} of the samples")
+    return samples
+
+
+def write_weights(folder: Path, weights: Tensor) -> None:
+    """The weights (n,), a line each, in the order of the samples."""
+    write_atomically(folder / "weights.csv", lambda file: np.savetxt(file, weights.cpu().numpy()))
+    print(f"effective sample size {effective_sample_size(weights):.0f} of {len(weights)}")
 
 
 def checkpoint_of(path: Path) -> Path:

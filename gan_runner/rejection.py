@@ -1,0 +1,85 @@
+"""Samples weighed by the density ratio that the critic implies: where it is right, they follow the data's density."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from gan_runner.build import Parts
+from gan_runner.datasets.base import mix
+from gan_runner.errors import ConfigError
+
+BURN_IN = 10_000
+"""Samples whose greatest ratio is the first guess of the greatest of all, as in the paper."""
+
+CHUNK = 1_000
+"""Samples drawn at a time."""
+
+PATIENCE = 1_000_000
+"""Samples drawn before rejection gives up."""
+
+
+def log_ratio(parts: Parts, samples: Tensor) -> Tensor:
+    """log p/q (n,) of samples (n, *shape), as the critic implies it; for some losses up to a constant.
+
+    Raises:
+        ConfigError: the run's loss identifies no ratio.
+    """
+    known = getattr(parts.loss, "identifies", "nothing")
+    if known not in ("ratio", "relative"):
+        raise ConfigError(
+            f"the critic of {type(parts.loss).__name__} identifies a {known}, not the ratio that weighs samples; "
+            "train with a loss such as non_saturating, lsgan or fgan_kl"
+        )
+    return parts.loss.log_ratio(parts.criticise(samples))
+
+
+def acceptance_logit(log_ratio: Tensor, ceiling: Tensor, gamma: float) -> Tensor:
+    """The logit (n,) of the probability to accept (Azadi et al. 2019, arXiv:1810.06758, Eq. 8).
+
+    F(x) = l − l_max − log(1 − exp(l − l_max)) − γ. With γ = 0 the probability is exp(l − l_max), which is rejection
+    sampling; a greater γ accepts fewer and stricter, a smaller one more.
+    """
+    below = (log_ratio - ceiling).clamp(max=-1e-6)
+    return below - torch.log(-below.expm1()) - gamma
+
+
+def rejection_samples(parts: Parts, n: int, seed: int, gamma: float = 0.0) -> tuple[Tensor, float]:
+    """n accepted samples (n, *shape), and the share that was accepted.
+
+    The greatest ratio is that of 10,000 samples, raised whenever a greater one is seen.
+
+    Raises:
+        ConfigError: the loss identifies no ratio, or next to nothing is accepted.
+    """
+    ceiling = log_ratio(parts, parts.sample(parts.noise(BURN_IN, mix(seed, 0)))).max()
+    luck = torch.Generator().manual_seed(seed)
+    accepted: list[Tensor] = []
+    drawn = kept = 0
+    while kept < n:
+        if drawn >= PATIENCE:
+            raise ConfigError(f"only {kept} of {drawn} samples were accepted; choose a smaller --gamma than {gamma:g}")
+        samples = parts.sample(parts.noise(CHUNK, mix(seed, drawn // CHUNK + 1)))
+        ratios = log_ratio(parts, samples)
+        ceiling = torch.maximum(ceiling, ratios.max())
+        chance = acceptance_logit(ratios, ceiling, gamma).sigmoid().cpu()
+        accepted.append(samples[(torch.rand(CHUNK, generator=luck) < chance).to(samples.device)])
+        drawn, kept = drawn + CHUNK, kept + len(accepted[-1])
+    return torch.cat(accepted)[:n], kept / drawn
+
+
+def importance_weights(parts: Parts, samples: Tensor) -> Tensor:
+    """Weights (n,) of samples (n, *shape), in proportion to p/q and of sum one.
+
+    Raises:
+        ConfigError: the loss identifies no ratio.
+    """
+    return log_ratio(parts, samples).double().softmax(0)
+
+
+def effective_sample_size(weights: Tensor) -> float:
+    """1 / Σ w²: how many equal weights are worth as much (Kong 1992)."""
+    size = 1 / weights.square().sum().item()
+    return size if math.isfinite(size) else 0.0

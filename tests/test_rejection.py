@@ -1,0 +1,67 @@
+"""Rejection and reweighting with a critic that is exactly right: samples then follow the data's density."""
+
+import pytest
+import torch
+
+from gan_runner.errors import ConfigError
+from gan_runner.rejection import acceptance_logit, effective_sample_size, importance_weights, rejection_samples
+
+GAUSSIANS = ["dataset=gaussian", "model=gaussian", "model.generator.mean=[-0.5,0.0]", "model.generator.std=1.2"]
+
+
+@pytest.fixture
+def parts(make_parts):
+    """p = N((½, 0), 1), q = N((−½, 0), 1.2²), and a critic whose score is log p/q plus a constant."""
+    parts = make_parts(*GAUSSIANS, "loss=relativistic")
+    p, q = parts.dataset.log_prob, parts.networks["generator"].log_prob
+    parts.criticise = lambda x: (p(x) - q(x) + 3).detach()
+    return parts
+
+
+def test_accepted_samples_follow_the_data(parts):
+    samples, share = rejection_samples(parts, 20_000, seed=0)
+    assert samples.shape == (20_000, 2)
+    torch.testing.assert_close(samples.mean(0), torch.tensor([0.5, 0.0]), atol=0.03, rtol=0)
+    torch.testing.assert_close(samples.std(0), torch.ones(2), atol=0.03, rtol=0)
+    greatest = (parts.dataset.log_prob(samples) - parts.networks["generator"].log_prob(samples)).max().exp()
+    assert share == pytest.approx(1 / greatest.item(), rel=0.1)  # of rejection sampling with that ceiling
+
+
+def test_the_same_seed_accepts_the_same_samples(parts):
+    first, second, other = (rejection_samples(parts, 50, seed)[0] for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_gamma_is_stricter_or_laxer_and_zero_is_rejection_sampling():
+    ratios, ceiling = torch.linspace(-5, -0.1, 20), torch.tensor(0.0)
+    torch.testing.assert_close(acceptance_logit(ratios, ceiling, 0.0).sigmoid(), ratios.exp())
+    assert (acceptance_logit(ratios, ceiling, 1.0) < acceptance_logit(ratios, ceiling, 0.0)).all()
+    assert acceptance_logit(ceiling, ceiling, 0.0).sigmoid() == pytest.approx(1, abs=1e-5)
+
+
+def test_weighted_samples_have_the_moments_of_the_data(parts):
+    samples = parts.sample(parts.noise(50_000, 0))
+    weights = importance_weights(parts, samples)
+    assert weights.sum() == pytest.approx(1)
+    mean = weights @ samples.double()
+    torch.testing.assert_close(mean, torch.tensor([0.5, 0.0], dtype=torch.float64), atol=0.03, rtol=0)
+    variance = weights @ (samples.double() - mean).square()
+    torch.testing.assert_close(variance, torch.ones(2, dtype=torch.float64), atol=0.05, rtol=0)
+
+
+def test_effective_sample_size_counts_equal_weights():
+    assert effective_sample_size(torch.tensor([0.25] * 4)) == pytest.approx(4)
+    assert effective_sample_size(torch.tensor([1.0, 0.0, 0.0])) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "wgan_gp", "relativistic_average"])
+def test_a_critic_that_knows_no_ratio_is_refused(make_parts, loss):
+    with pytest.raises(ConfigError, match="identifies a .*train with a loss such as non_saturating"):
+        rejection_samples(make_parts(*GAUSSIANS, f"loss={loss}"), 4, 0)
+
+
+def test_too_strict_a_gamma_gives_up_in_one_line(parts, monkeypatch):
+    monkeypatch.setattr("gan_runner.rejection.PATIENCE", 3000)
+    with pytest.raises(ConfigError, match="choose a smaller --gamma than 60"):
+        rejection_samples(parts, 10, 0, gamma=60.0)
