@@ -161,6 +161,7 @@ class Run:
             "peak_memory_gb": peak_memory_gb(self.parts.device),
             "wandb_id": self.wandb_id,
             "objective": self.config.objective,
+            "identifies": getattr(self.parts.loss, "identifies", None),
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best,
             **verdict(self.expected, final),

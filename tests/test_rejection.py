@@ -57,7 +57,7 @@ def test_effective_sample_size_counts_equal_weights():
 
 @pytest.mark.parametrize("loss", ["hinge", "wgan_gp", "relativistic_average"])
 def test_a_critic_that_knows_no_ratio_is_refused(make_parts, loss):
-    with pytest.raises(ConfigError, match="identifies a .*train with a loss such as non_saturating"):
+    with pytest.raises(ConfigError, match=r"identifies a .*train with a loss such as non_saturating"):
         rejection_samples(make_parts(*GAUSSIANS, f"loss={loss}"), 4, 0)
 
 

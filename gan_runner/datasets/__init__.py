@@ -9,7 +9,7 @@ from gan_runner.datasets.base import Batches, Data, Dataset
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.folder import ImageFolder
 from gan_runner.datasets.torchvision import TorchvisionImages
-from gan_runner.datasets.toy import Density, GaussianMixture, Grid, Ring, SwissRoll
+from gan_runner.datasets.toy import Density, GaussianMixture, Grid, ParallelLines, Ring, SwissRoll
 
 __all__ = [
     "Batches",
@@ -20,6 +20,7 @@ __all__ = [
     "GaussianMixture",
     "Grid",
     "ImageFolder",
+    "ParallelLines",
     "Ring",
     "SwissRoll",
     "TorchvisionImages",

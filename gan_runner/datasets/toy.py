@@ -1,4 +1,4 @@
-"""Toy data whose density and modes are known."""
+"""Toy data: densities and modes that are known, and a case that has no density."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -77,31 +78,42 @@ class Density:
         noise = torch.randn(centres.shape, generator=generator)
         return (centres + self.std * noise) / self.scale, component
 
-    def load(self, device: torch.device) -> DensityData:
+    def load(self, device: torch.device) -> FreshDraws:
         """Nothing to read: every batch is drawn afresh."""
-        return DensityData(self, device)
+        return FreshDraws(self, device)
 
 
-class DensityData:
-    """Fresh draws from a density."""
+class Source(Protocol):
+    """What can be drawn from without end."""
 
-    def __init__(self, density: Density, device: torch.device):
-        self.density = density
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(dim,)."""
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Points (n, dim) and labels (n,)."""
+
+
+class FreshDraws:
+    """Fresh draws from a density, or whatever else can be drawn from."""
+
+    def __init__(self, source: Source, device: torch.device):
+        self.source = source
         self.device = device
 
     def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
         """All batches from number `start` on."""
         for number in count(start):
-            data, label = self.density.sample(size, rng(seed, number))
+            data, label = self.source.sample(size, rng(seed, number))
             yield {"data": data.to(self.device), "label": label.to(self.device)}
 
     def real(self, n: int) -> Tensor:
         """Draws (n, dim) that are the same every time."""
-        return self.density.sample(n, rng(-1, 0))[0].to(self.device)
+        return self.source.sample(n, rng(-1, 0))[0].to(self.device)
 
     def describe(self) -> str:
         """What it is."""
-        return f"fresh draws in {self.density.shape[0]} dimensions from {type(self.density).__name__}"
+        return f"fresh draws in {self.source.shape[0]} dimensions from {type(self.source).__name__}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,3 +240,32 @@ class GaussianMixture(Density):
         """(k,)."""
         chances = torch.tensor(self.probabilities or [1.0] * len(self.means))
         return chances / chances.sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelLines:
+    """(x, u) with u ~ U(0, 1) and x one of some positions (Arjovsky et al. 2017, arXiv:1701.07875, Example 1).
+
+    The example has the data at 0 and the model at θ.
+
+    Args:
+        positions: where the lines stand, all equally probable.
+    """
+
+    positions: tuple[float, ...] = (0.0,)
+
+    shape = (2,)
+    bounded = False
+
+    def __post_init__(self) -> None:
+        if not self.positions or not all(math.isfinite(x) for x in self.positions):
+            raise ValueError(f"dataset.positions must be finite numbers, at least one, not {list(self.positions)}")
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Points (n, 2) and the lines (n,) on which they lie."""
+        line = torch.randint(len(self.positions), (n,), generator=generator)
+        return torch.stack([torch.tensor(self.positions)[line], torch.rand(n, generator=generator)], 1), line
+
+    def load(self, device: torch.device) -> FreshDraws:
+        """Nothing to read: every batch is drawn afresh."""
+        return FreshDraws(self, device)

@@ -8,6 +8,7 @@ from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transp
 from gan_runner.metrics.figures import best_of, figures
 from gan_runner.metrics.modes import mode_coverage
 from gan_runner.metrics.optimal_transport import optimal_transport
+from gan_runner.metrics.push import push
 from gan_runner.metrics.results import Results
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
@@ -20,6 +21,7 @@ __all__ = [
     "mode_coverage",
     "optimal_transport",
     "order",
+    "push",
     "sign",
     "sliced_wasserstein",
     "transport",

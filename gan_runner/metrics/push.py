@@ -1,0 +1,43 @@
+"""What the players of a game tell each other: the critic's value, and the push that the generator gets from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from gan_runner.build import evaluating
+from gan_runner.metrics.critic import Evaluated
+from gan_runner.metrics.figures import figures
+from gan_runner.metrics.results import Results
+from gan_runner.requirements import requires
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+
+def both_halves(parts: Parts) -> None:
+    """The loss must be a function of scores for either player."""
+    if not (hasattr(parts.loss, "discriminator") and hasattr(parts.loss, "generator")):
+        raise ValueError("it needs a loss with a discriminator's and a generator's half; choose another loss")
+
+
+@figures(critic_value=max, push=max)
+@requires(both_halves)
+def push(results: Results) -> dict[str, float]:
+    """What the critic estimates, and how strongly the generator is pushed.
+
+    `critic_value` is minus the discriminator's loss: a divergence, or a distance, by the loss. `push` is the norm of
+    the generator's gradient; for a generator of a single number, minus its derivative, which is where it would move.
+    """
+    parts, loss = results.parts, results.loss
+    value = -loss.discriminator(Evaluated(results.real_scores, results.fake_scores))
+    network = parts.networks["generator"]
+    parameters = list(network.parameters())
+    turn: Any = parts.game.turn(parts.networks, ("generator",), {"data": results.real})
+    with evaluating(parts.networks):
+        turn.__dict__["noise"] = results.noise
+        gradients = torch.autograd.grad(loss.generator(turn.scores), parameters)
+    flat = nn.utils.parameters_to_vector(gradients)
+    return {"critic_value": value.item(), "push": (-flat[0] if len(flat) == 1 else flat.norm()).item()}

@@ -1,0 +1,31 @@
+"""A generator of one number: where its line stands."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.models.networks import Generator
+
+
+class Line(Generator):
+    """(θ, u) for a latent u: a vertical line that can move (Arjovsky et al. 2017, arXiv:1701.07875, Example 1).
+
+    Args:
+        latent_dim: of u, one.
+        shape: of one sample, (2,).
+        theta: where θ starts.
+    """
+
+    def __init__(self, latent_dim: int, shape: tuple[int, ...], theta: float = 1.0):
+        super().__init__(norm="none", reference_size=1)
+        if latent_dim != 1 or tuple(shape) != (2,):
+            raise ValueError(
+                f"a line takes one latent and makes points in the plane, not {latent_dim} latents and samples of shape "
+                f"{list(shape)}; choose dataset=parallel_lines, or another model"
+            )
+        self.theta = nn.Parameter(torch.tensor(float(theta)))
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Latents (n, 1) → points (n, 2)."""
+        return torch.cat([self.theta.expand(len(u), 1), u], 1)

@@ -1,0 +1,119 @@
+#!/usr/bin/env python
+"""Hold every loss to the truth: run all of `experiment=truth/…`, and print one table.
+
+    python scripts/truth.py             all of them, on all cores: a few minutes on two
+    python scripts/truth.py wgan mmd    some of them
+    python scripts/truth.py --seed 1    another seed
+
+The table is also saved as truth.md in the directory of the runs, as it stands in the README. The exit code is 1 if
+a figure was not accepted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from gan_runner.config import CONF
+
+MEANS = {
+    "ratio": "log p/q",
+    "relative": "log p/q, up to a constant",
+    "order": "the order of p/q",
+    "sign": "the sign of p − q",
+    "potential": "a distance",
+}
+"""What a critic knows, by what its loss identifies."""
+
+
+def main() -> None:
+    """Run, read back, tell."""
+    names = sorted(path.stem for path in (CONF / "experiment" / "truth").glob("*.yaml"))
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("names", nargs="*", help=f"of {', '.join(names)}")
+    arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument(
+        "--out", type=Path, default=Path("outputs/truth") / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    )
+    options = arguments.parse_args()
+    if unknown := set(options.names) - set(names):
+        arguments.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(names)}")
+    chosen = options.names or names
+    started = time.perf_counter()
+    cores = min(os.cpu_count() or 1, len(chosen))
+    with ThreadPoolExecutor(cores) as pool:
+        shares = [chosen[core::cores] for core in range(cores)]
+        list(pool.map(lambda core: sweep(shares[core], options.out / str(core), options.seed), range(cores)))
+    rows = [row for core in range(cores) for row in rows_of(options.out / str(core))]
+    rows.sort(key=lambda row: chosen.index(row["loss"]))
+    tell(rows, options.out, time.perf_counter() - started)
+    sys.exit(0 if len(rows) >= len(chosen) and all(row["passed"] for row in rows) else 1)
+
+
+def sweep(names: list[str], directory: Path, seed: int) -> None:
+    """Run some experiments one after the other in a process of its own, on one core."""
+    experiments = ",".join(f"truth/{name}" for name in names)
+    command = [sys.executable, "-m", "gan_runner", "-m", f"experiment={experiments}", f"seed={seed}"]
+    options = [f"hydra.sweep.dir={directory}", "logger.mode=disabled"]
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "log.txt").open("w") as log:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([*command, *options], stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
+
+
+def rows_of(directory: Path) -> list[dict]:
+    """A row for each figure that was expected, from the summaries of a sweep."""
+    rows = []
+    for path in directory.glob("*/summary.json"):
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        overrides = (path.parent / "overrides.yaml").read_text(encoding="utf-8")
+        name = re.search(r"experiment=truth/(\w+)", overrides)[1]
+        for figure, accepted in summary.get("accepted", {"nothing": "it failed"}).items():
+            measured = summary.get("measured", {}).get(figure)
+            rows.append(
+                {
+                    "loss": name,
+                    "paper": paper_of(name),
+                    "identifies": MEANS.get(summary.get("identifies"), "–"),
+                    "figure": figure,
+                    "measured": "–" if measured is None else f"{measured:.3g}",
+                    "accepted": accepted,
+                    "passed": bool(summary.get("passed")),
+                }
+            )
+    return rows
+
+
+def paper_of(name: str) -> str:
+    """The first reference in the comment of a loss's YAML."""
+    comment = " ".join(line.lstrip("# ") for line in (CONF / "loss" / f"{name}.yaml").read_text().splitlines())
+    found = re.search(r"([A-ZŁ][^(;]*? \d{4}), ((?:arXiv|doi):[\w./()-]+\w|JMLR \d+)", comment)
+    return f"{found[1].split('(')[-1]}, {found[2]}" if found else "–"
+
+
+def tell(rows: list[dict], directory: Path, seconds: float) -> None:
+    """The table, on the terminal and as Markdown."""
+    keys = [key for key in ("loss", "paper", "identifies", "figure", "measured", "accepted", "passed") if rows]
+    shown = Table(*keys, title=f"{len({row['loss'] for row in rows})} losses in {seconds:.0f} s ({directory})")
+    lines = [keys, ["---"] * len(keys)]
+    for row in rows:
+        cells = [{True: "yes", False: "NO"}.get(row[key], row[key]) for key in keys]
+        shown.add_row(*cells)
+        lines.append([f"`{cells[0]}`", *cells[1:]])
+    Console().print(shown)
+    (directory / "truth.md").write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
