@@ -121,7 +121,7 @@ class Config:
     logger: Logger = field(default_factory=Logger)
     suggested: dict[str, float] = field(default_factory=dict)
     objective: str | None = None
-    expected: dict[str, Expectation] = field(default_factory=dict)
+    expected: dict[str, Any] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     game: dict[str, Any] = field(default_factory=dict)
@@ -171,11 +171,24 @@ def resolve(config: DictConfig) -> DictConfig:
     assert isinstance(resolved, DictConfig)
     for part, schema in (("trainer", Trainer), ("logger", Logger)):
         typing.cast(Any, schema)(**resolved[part]).check()
-    for figure, expectation in resolved.expected.items():
-        Expectation(**expectation).check(str(figure))
+    for figure, options in resolved.expected.items():
+        check_expectation(f"expected.{figure}", options)
     for key, node in constructor_calls(resolved):
         check_call(key, node, config)
     return resolved
+
+
+def check_expectation(key: str, options: Any) -> None:
+    """Raise ConfigError for an expectation of a figure that says nothing, or something else."""
+    known = [option.name for option in fields(Expectation)]
+    if not isinstance(options, DictConfig):
+        raise ConfigError(f"{key}={options} is no expectation; set {key}.at_least or {key}.at_most")
+    for name, value in options.items():
+        if name not in known:
+            raise ConfigError(f"there is no option {key}.{name!s}{did_you_mean(str(name), known, f'{key}.')}")
+        conform(f"{key}.{name!s}", value, float | None)
+    if options.get("at_least") is None and options.get("at_most") is None:
+        raise ConfigError(f"{key} accepts anything; set {key}.at_least or {key}.at_most")
 
 
 def explain_value(error: OmegaConfBaseException, config: DictConfig | None = None) -> str:

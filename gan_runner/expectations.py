@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gan_runner.errors import ConfigError
-
 
 @dataclass
 class Expectation:
@@ -22,11 +20,6 @@ class Expectation:
     published: float | None = None
     at_least: float | None = None
     at_most: float | None = None
-
-    def check(self, figure: str) -> None:
-        """Raise ConfigError if it would accept anything."""
-        if self.at_least is None and self.at_most is None:
-            raise ConfigError(f"expected.{figure} accepts anything; set expected.{figure}.at_least or at_most")
 
     def accepts(self, value: float | None) -> bool:
         """Whether a value lies within the bounds; one that was not measured, or is not finite, does not."""

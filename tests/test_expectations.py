@@ -1,0 +1,63 @@
+"""What an experiment expects of its figures."""
+
+import json
+
+import pytest
+
+from gan_runner.expectations import Expectation, verdict
+
+
+def test_bounds_are_inclusive_and_both_hold():
+    both = Expectation(at_least=1.0, at_most=2.0)
+    assert [both.accepts(value) for value in (0.9, 1.0, 1.5, 2.0, 2.1)] == [False, True, True, True, False]
+    assert str(both) == "≥ 1, ≤ 2"
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), float("-inf")])
+def test_what_is_not_measured_is_not_accepted(value):
+    assert not Expectation(at_least=-1e9).accepts(value)
+    assert not Expectation(at_most=1e9).accepts(value)
+
+
+def test_verdict_finds_metrics_and_losses():
+    expected = {"modes": Expectation(published=8.0, at_least=7.0), "critic/adversarial": Expectation(at_most=1.0)}
+    told = verdict(expected, {"metric/modes": 8.0, "critic/adversarial": 2.0})
+    assert told == {
+        "published": {"modes": 8.0, "critic/adversarial": None},
+        "accepted": {"modes": "≥ 7", "critic/adversarial": "≤ 1"},
+        "measured": {"modes": 8.0, "critic/adversarial": 2.0},
+        "passed": False,
+    }
+    assert verdict({}, {"metric/modes": 8.0}) == {}
+
+
+SMOKE = ["experiment=smoke", "trainer.steps=2", "logger.mode=disabled", "hydra.run.dir=run"]
+
+
+@pytest.mark.parametrize(("bound", "passed"), [("at_most:1e9", True), ("at_least:1e9", False)])
+def test_a_run_says_whether_it_came_true(gan_run, tmp_path, bound, passed):
+    code, out, _ = gan_run(*SMOKE, "+expected.sliced_wasserstein={" + bound + "}")
+    assert code == 0
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["passed"] is passed
+    assert summary["measured"]["sliced_wasserstein"] == summary["final"]["metric/sliced_wasserstein"]
+    assert ("NOT passed: sliced_wasserstein" in out) is not passed
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            "+expected.sliced_waserstein={at_most:1}",
+            "is measured by no metric; did you mean sliced_wasserstein?",
+        ),
+        ("+expected.sliced_wasserstein={published:1}", "accepts anything; set expected.sliced_wasserstein.at_least"),
+        ("+expected.sliced_wasserstein={at_mots:1}", "did you mean expected.sliced_wasserstein.at_most?"),
+        ("+expected.sliced_wasserstein={at_most:low}", "expected.sliced_wasserstein.at_most=low: "),
+        ("+expected.sliced_wasserstein=0.5", "expected.sliced_wasserstein=0.5 is no expectation"),
+    ],
+)
+def test_an_expectation_that_cannot_be_met_or_missed_is_refused(gan_run, option, message):
+    code, _, err = gan_run(*SMOKE, option)
+    assert code == 2
+    assert message in err
