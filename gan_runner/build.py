@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,6 +18,10 @@ from gan_runner.datasets import Dataset
 from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.players import Game, Player
 from gan_runner.requirements import check_requirements
+from gan_runner.turn import Batch
+
+Play = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
+"""Players, batches → one training step's report."""
 
 
 @dataclass
@@ -29,6 +33,7 @@ class Parts:
         game: who sees what.
         networks: all networks, by name.
         players: in the order in which they move.
+        play: how they move in a training step; returns what they report.
         device: where everything lives.
     """
 
@@ -36,6 +41,7 @@ class Parts:
     game: Game
     networks: dict[str, nn.Module]
     players: list[Player]
+    play: Play
     device: torch.device
 
     def sampling_networks(self) -> dict[str, nn.Module]:
@@ -149,7 +155,7 @@ def build_parts(config: DictConfig) -> Parts:
     players = [build_player(name, config, game, networks) for name in config.players]
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
-    return Parts(dataset, game, networks, players, device)
+    return Parts(dataset, game, networks, players, build("play", config.play), device)
 
 
 def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn.Module:

@@ -37,7 +37,10 @@ ROOMS = (
     "datasets",
     "metrics",
     "observers",
+    "optimizers",
+    "play",
     "schedules",
+    "step",
 )
 TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvision.datasets.")
 """What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
@@ -123,6 +126,7 @@ class Config:
     dataset: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     game: dict[str, Any] = field(default_factory=dict)
+    play: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     scheduler: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
