@@ -9,6 +9,7 @@ from gan_runner.terms.adversarial import discriminator_loss, generator_loss
 from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
+from gan_runner.terms.value import value
 
 __all__ = [
     "HistoricalAveraging",
@@ -19,4 +20,5 @@ __all__ = [
     "gradient_penalty",
     "r1",
     "r2",
+    "value",
 ]
