@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,12 +60,12 @@ def draw_trajectories(path: Path, trajectories: Mapping[str, Sequence[Sequence[f
         colour = f"C{number}"
         plane = figure.add_subplot(planes[number // columns, number % columns])
         draw_plane(plane, a, 2 * max(start, 1e-3), colour)
-        plane.set_title(name, fontsize=10)
+        plane.set_title(name, fontsize=10, color=colour)
         away = np.linalg.norm(a[:, 1:], axis=1)
-        distances.semilogy(a[:, 0], away, color=colour, linewidth=1.3, label=f"{name}: {away[-1]:.2g} at the end")
+        distances.semilogy(a[:, 0], away, color=colour, linewidth=1.3, label=f"{name} → {away[-1]:.1e}")
     distances.set(xlabel="step", title="distance to the equilibrium")
     distances.grid(alpha=0.3)
-    distances.legend(fontsize=9)
+    distances.legend(loc="lower left", fontsize=9)
     save_figure(path, figure)
 
 
@@ -100,8 +99,8 @@ def read_sweep(directory: Path) -> dict[str, list[list[float]]]:
     folders = sorted((path.parent for path in directory.glob(f"*/{NAME}")), key=lambda p: (len(p.name), p.name))
     typed = {folder: yaml.safe_load((folder / "overrides.yaml").read_text(encoding="utf-8")) for folder in folders}
     common = set.intersection(*map(set, typed.values())) if len(typed) > 1 else set()
-    return {
-        " ".join(re.sub(r"^dynamics=", "", word) for word in words if word not in common) or folder.name: rows
-        for folder, words in typed.items()
-        if (rows := read_trajectory(folder / NAME))
-    }
+    found = {}
+    for folder, words in typed.items():
+        name = " ".join(word.removeprefix("dynamics=").replace("_", " ") for word in words if word not in common)
+        found[name or folder.name] = read_trajectory(folder / NAME)
+    return found

@@ -49,7 +49,7 @@ class Trajectory(Observer):
         self.file.flush()
         if moment.due(self.every):
             path = self.run.directory.samples / f"step_{moment.step:07d}.png"
-            draw_trajectories(path, {self.run.label: self.rows})
+            draw_trajectories(path, {"trajectory": self.rows})
             moment.pictures["samples"] = path
 
     def finish(self, summary: Mapping[str, Any]) -> None:
