@@ -15,6 +15,7 @@ METHODS = {
     "plain": [],
     "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
     "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
+    "played": ["play=extragradient", "optimizer=optimistic_adam"],
     "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
 }
 
