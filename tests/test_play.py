@@ -72,6 +72,7 @@ def test_the_step_ahead_is_taken_back_exactly(make_parts):
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")  # here no optimizer steps
 @pytest.mark.parametrize(("play", "drawn"), [("alternating", 5), ("simultaneous", 5), ("extragradient", 6)])
 def test_critic_moves_as_often_as_configured(make_parts, play, drawn):
     parts = make_parts(*SMALL, "loss=wgan", f"play={play}")

@@ -1,6 +1,5 @@
 """Coming back: a run that was stopped ends as the one that never was."""
 
-import functools
 import json
 import os
 import signal
@@ -9,7 +8,7 @@ import pytest
 import torch
 from test_cli import TINY_RUN
 
-import gan_runner.step
+import gan_runner.train
 
 METHODS = {
     "plain": [],
@@ -49,19 +48,25 @@ def outcome(run):
 @pytest.fixture
 def signal_in_step(monkeypatch):
     """Send this process a signal while it takes its n-th step from now."""
-    train_step = gan_runner.step.train_step
+    build_parts = gan_runner.train.build_parts
 
     def arrange(signum, n):
         left = [n]
 
-        @functools.wraps(train_step)  # which the allow-list knows
-        def stepping(*arguments):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signum)
-            return train_step(*arguments)
+        def building(config):
+            parts = build_parts(config)
+            play = parts.play
 
-        monkeypatch.setattr(gan_runner.step, "train_step", stepping)
+            def stepping(*arguments):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signum)
+                return play(*arguments)
+
+            parts.play = stepping
+            return parts
+
+        monkeypatch.setattr(gan_runner.train, "build_parts", building)
 
     return arrange
 
