@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +20,10 @@ from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.pictures import Surface
 from gan_runner.players import Game, Player
 from gan_runner.requirements import check_requirements
+from gan_runner.turn import Batch
+
+Play = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
+"""Players, batches → one training step's report."""
 
 
 @dataclass
@@ -31,6 +35,7 @@ class Parts:
         game: who sees what.
         networks: all networks, by name.
         players: in the order in which they move.
+        play: how they move in a training step; returns what they report.
         device: where everything lives.
         loss: what the discriminator's scores mean, if the game has a loss.
     """
@@ -39,6 +44,7 @@ class Parts:
     game: Game
     networks: dict[str, nn.Module]
     players: list[Player]
+    play: Play
     device: torch.device
     loss: Any = None
 
@@ -163,7 +169,7 @@ def build_parts(config: DictConfig) -> Parts:
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
     loss = build("loss", config.loss) if config.loss else None
-    return Parts(dataset, game, networks, players, device, loss)
+    return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
 
 
 def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn.Module:

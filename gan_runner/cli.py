@@ -112,10 +112,11 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
 
 
 def label_of(choices: Mapping[str, Any]) -> str:
-    """The chosen parts in words: game, model, loss, regularizers, dataset."""
+    """The chosen parts in words: play and game if unusual, model, loss, regularizers, dataset."""
     named = [choices.get(group) for group in ("model", "loss", "regularizer", "dataset")]
-    if choices.get("game") != "gan":
-        named.insert(0, choices.get("game"))
+    for group, usual in (("game", "gan"), ("play", "alternating")):
+        if choices.get(group) != usual:
+            named.insert(0, choices.get(group))
     words = [" ".join(map(str, name)) if isinstance(name, list) else name for name in named]
     return " ".join(str(word) for word in words if word)
 

@@ -8,6 +8,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,10 @@ ROOMS = (
     "datasets",
     "metrics",
     "observers",
+    "optimizers",
+    "play",
     "schedules",
+    "step",
 )
 TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvision.datasets.")
 """What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
@@ -125,6 +129,7 @@ class Config:
     dataset: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     game: dict[str, Any] = field(default_factory=dict)
+    play: dict[str, Any] = field(default_factory=dict)
     optimizer: dict[str, Any] = field(default_factory=dict)
     scheduler: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
@@ -232,7 +237,7 @@ def source_of(config: DictConfig, key: str) -> str:
 def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
     """Every node with a `_target_`, innermost last, with its key."""
     if isinstance(node, DictConfig):
-        if "_target_" in node:
+        if is_call(node):
             yield key, node
         for name in map(str, node):
             yield from constructor_calls(node[name], f"{key}.{name}".lstrip("."))
@@ -343,14 +348,25 @@ def conform(key: str, value: Any, hint: Any) -> Any:
     return list(fitting) if isinstance(fitting, tuple) else fitting
 
 
+def is_call(node: Any) -> bool:
+    """Whether a node describes something to construct."""
+    return isinstance(node, DictConfig) and "_target_" in node
+
+
 def build(key: str, node: Any, **arguments: Any) -> Any:
-    """Construct what a checked node describes.
+    """Construct what a checked node describes, its parts first.
+
+    A partial is a plain one: Hydra's own checks its target again at every call, which takes a millisecond.
 
     Raises:
         ConfigError: if the part itself refuses its options (a ValueError of its constructor).
     """
+    for name in map(str, node if isinstance(node, DictConfig) else ()):
+        if is_call(node[name]):
+            arguments.setdefault(name, build(f"{key}.{name}", node[name]))
     try:
-        return instantiate(node, _convert_="all", **arguments)
+        built = instantiate(node, _convert_="all", **arguments)
+        return partial(built.func, *built.args, **built.keywords) if isinstance(built, partial) else built
     except InstantiationException as error:
         if isinstance(error.__cause__, ValueError | TypeError):
             raise ConfigError(f"{key}: {error.__cause__}") from error

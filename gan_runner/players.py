@@ -89,11 +89,15 @@ class Player:
         gradients = torch.autograd.grad(total, self.parameters)
         return {name: value.detach() for name, value in terms.items()} | turn.report(), gradients
 
-    def descend(self, gradients: Sequence[Tensor]) -> None:
-        """Assign the gradients, step, constrain."""
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Assign the gradients, step."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         self.optimizer.step()
+
+    def descend(self, gradients: Sequence[Tensor]) -> None:
+        """Step, constrain."""
+        self.step(gradients)
         for constraint in self.constraints.values():
             constraint()
 

@@ -24,7 +24,7 @@ from gan_runner.metrics import best_of
 from gan_runner.observers import Moment, Observer
 from gan_runner.requirements import check_requirements
 from gan_runner.run import Run
-from gan_runner.step import compile_moves, train_step
+from gan_runner.step import compile_moves
 
 log = logging.getLogger("gan_runner")
 
@@ -145,7 +145,7 @@ def loop(run: Run, observers: Sequence[Observer], signals: StopSignals, final: d
     """Step until the end, a signal, or a figure that is not finite; `final` holds the figures last seen."""
     run.started = time.perf_counter()
     while run.step < run.config.trainer.steps:
-        report = train_step(run.parts.players, run.batches)
+        report = run.parts.play(run.parts.players, run.batches)
         run.step += 1
         last = run.step == run.config.trainer.steps
         stopped_by = None if last else signals.received

@@ -21,6 +21,7 @@ from gan_runner.config import CONF, register, resolve
 TINY = {
     "mlp": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
     "maxout": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
+    "point": [],
     "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "gaussian": ["model.discriminator.width=8"],
 }

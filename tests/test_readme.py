@@ -45,7 +45,9 @@ def test_added_loss_works_as_shown(gan_run, tmp_path, monkeypatch):
     assert code == 0, err
 
 
-@pytest.mark.parametrize("group", ["model", "loss", "regularizer", "dataset", "optimizer", "scheduler", "metric"])
+@pytest.mark.parametrize(
+    "group", ["model", "loss", "regularizer", "dataset", "optimizer", "scheduler", "metric", "game", "play", "dynamics"]
+)
 def test_table_names_every_option(group):
     from conftest import names_in
 

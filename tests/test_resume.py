@@ -14,6 +14,7 @@ METHODS = {
     "plain": [],
     "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
     "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
+    "played": ["play=extragradient", "optimizer=optimistic_adam"],
     "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
 }
 
@@ -47,18 +48,25 @@ def outcome(run):
 @pytest.fixture
 def signal_in_step(monkeypatch):
     """Send this process a signal while it takes its n-th step from now."""
-    train_step = gan_runner.train.train_step
+    build_parts = gan_runner.train.build_parts
 
     def arrange(signum, n):
         left = [n]
 
-        def stepping(*arguments):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signum)
-            return train_step(*arguments)
+        def building(config):
+            parts = build_parts(config)
+            play = parts.play
 
-        monkeypatch.setattr(gan_runner.train, "train_step", stepping)
+            def stepping(*arguments):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signum)
+                return play(*arguments)
+
+            parts.play = stepping
+            return parts
+
+        monkeypatch.setattr(gan_runner.train, "build_parts", building)
 
     return arrange
 

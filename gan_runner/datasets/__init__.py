@@ -8,6 +8,7 @@ number alone, so that a resumed run sees the same data as one that was never sto
 from gan_runner.datasets.base import Batches, Data, Dataset
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.folder import ImageFolder
+from gan_runner.datasets.point import PointMass
 from gan_runner.datasets.torchvision import TorchvisionImages
 from gan_runner.datasets.toy import Density, GaussianMixture, Grid, ParallelLines, Ring, SwissRoll
 
@@ -21,6 +22,7 @@ __all__ = [
     "Grid",
     "ImageFolder",
     "ParallelLines",
+    "PointMass",
     "Ring",
     "SwissRoll",
     "TorchvisionImages",

@@ -5,6 +5,7 @@ of them whether less (`min`) or more (`max`) is better; with `requires`, what it
 """
 
 from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
+from gan_runner.metrics.distance import distance
 from gan_runner.metrics.figures import best_of, figures
 from gan_runner.metrics.modes import mode_coverage
 from gan_runner.metrics.optimal_transport import optimal_transport
@@ -15,6 +16,7 @@ from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 __all__ = [
     "Results",
     "best_of",
+    "distance",
     "divergence",
     "figures",
     "log_ratio",

@@ -11,6 +11,7 @@ from gan_runner.observers.evaluation import Evaluation
 from gan_runner.observers.metrics_file import MetricsFile
 from gan_runner.observers.samples import Samples
 from gan_runner.observers.scalars import Scalars
+from gan_runner.observers.trajectory import Trajectory
 from gan_runner.observers.weights_and_biases import WeightsAndBiases
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "Observer",
     "Samples",
     "Scalars",
+    "Trajectory",
     "WeightsAndBiases",
 ]

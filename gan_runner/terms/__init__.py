@@ -10,6 +10,7 @@ from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
 from gan_runner.terms.unrolled import UnrolledGeneratorLoss
+from gan_runner.terms.value import value
 
 __all__ = [
     "HistoricalAveraging",
@@ -21,4 +22,5 @@ __all__ = [
     "gradient_penalty",
     "r1",
     "r2",
+    "value",
 ]

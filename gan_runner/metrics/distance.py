@@ -1,0 +1,16 @@
+"""How far the samples' mean is from the data's."""
+
+from __future__ import annotations
+
+from gan_runner.metrics.figures import figures
+from gan_runner.metrics.results import Results
+
+
+@figures(distance=min)
+def distance(results: Results) -> dict[str, float]:
+    """‖mean of the samples − mean of the data‖₂, in units of the data.
+
+    For a game on points, whose equilibrium is the mean of its data, this is the players' distance to it.
+    """
+    means = [x.flatten(1).double().mean(0) for x in (results.samples, results.real)]
+    return {"distance": (means[0] - means[1]).norm().item()}

@@ -1,0 +1,57 @@
+"""Where the players of a game on points are, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gan_runner.observers.base import Moment, Observer
+from gan_runner.trajectories import NAME, draw_trajectories, line, read_trajectory, write_trajectory
+
+if TYPE_CHECKING:
+    from gan_runner.run import Run
+
+
+@dataclass
+class Trajectory(Observer):
+    """Keeps `trajectory.csv` and draws it into `samples/step_*.png`.
+
+    Every step's point is fetched from the device: for games so small that this does not matter.
+
+    Args:
+        every: steps between two pictures.
+        real: how many samples of the data make the mean that is the equilibrium.
+    """
+
+    every: int
+    real: int = 2000
+
+    def start(self, run: Run) -> None:
+        """Begin where the players stand, or go on behind what was kept up to this step."""
+        self.run = run
+        self.noise = run.parts.noise(1, seed=0)
+        self.equilibrium = run.data.real(self.real).double().mean(0)
+        path = run.directory.path / NAME
+        kept = [row for row in read_trajectory(path) if row[0] <= run.step] if run.step else []
+        self.rows = kept or [self.row(run.step)]
+        write_trajectory(path, self.rows)
+        self.file = path.open("a", encoding="utf-8")
+
+    def row(self, step: int) -> list[float]:
+        """The step, and how far (x, y) is from the equilibrium, by coordinate."""
+        return [step, *(self.run.parts.sample(self.noise)[0].double() - self.equilibrium).tolist()]
+
+    def __call__(self, moment: Moment) -> None:
+        """Keep the point; draw, if it is time."""
+        self.rows.append(self.row(moment.step))
+        self.file.write(line(self.rows[-1]))
+        self.file.flush()
+        if moment.due(self.every):
+            path = self.run.directory.samples / f"step_{moment.step:07d}.png"
+            draw_trajectories(path, {"trajectory": self.rows})
+            moment.pictures["samples"] = path
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Close the file."""
+        self.file.close()
