@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -148,12 +149,20 @@ def explain(error: Exception) -> str:
         if isinstance(cause, OmegaConfBaseException) and not isinstance(error, ConfigError):
             return explain_value(cause)
     if isinstance(error, HydraException):
-        return " ".join(str(error).split())
+        return explain_composition(" ".join(str(error).split()))
     if isinstance(error, DataError):
         return str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]  # a worker's comes with its traceback
     if isinstance(error, BadInput | Stopped | Diverged):
         return " ".join(str(error).split())
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def explain_composition(message: str) -> str:
+    """Hydra's message; in our words where an option that overrides other groups was put inside another part."""
+    if inner := re.match(r"In '(\w+)/(\w+)': Could not override '(\w+)@([\w.]+)\.\w+'", message):
+        group, option, other, key = inner.groups()
+        return f"{group}={option} sets {other} too, so it cannot be {key}; choose another {group} for {key}"
+    return message
 
 
 def options_of(group: str) -> list[str]:

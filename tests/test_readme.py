@@ -33,7 +33,7 @@ def test_tree_names_every_module():
 def test_added_loss_works_as_shown(gan_run, tmp_path, monkeypatch):
     (tmp_path / "my_losses.py").write_text(block("`my_losses.py`", "python"))
     (tmp_path / "my_conf" / "loss").mkdir(parents=True)
-    (tmp_path / "my_conf" / "loss" / "exponential.yaml").write_text(block("`my_conf/loss", "yaml"))
+    (tmp_path / "my_conf" / "loss" / "savage.yaml").write_text(block("`my_conf/loss", "yaml"))
     (tmp_path / "test_my_losses.py").write_text(block("`test_my_losses.py`", "python"))
     check = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_my_losses.py"], cwd=tmp_path

@@ -22,7 +22,7 @@ SHAPES = {"image": ("dataset=digits", (1, 16, 16)), "points": ("dataset=ring8", 
 
 def impossible(model, loss, regularizer, kind):
     """The combinations that a configuration error must meet."""
-    smoothed = regularizer == "label_smoothing" and loss in ("hinge", "wgan", "wgan_gp")
+    smoothed = regularizer == "label_smoothing" and loss not in ("bernoulli", "lsgan", "minimax", "non_saturating")
     return smoothed or (model == "dcgan" and kind == "points") or model == "point"  # of game=bilinear
 
 

@@ -53,11 +53,13 @@ class Bernoulli:
         return above.clamp(min=0).log() - below.clamp(min=0).log()
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
-        """The logit of (α r + β) / (r + 1) at the ratio r: the inverse of `log_ratio`."""
+        """The logit of D = (α r + β) / (r + 1) at the ratio r: the inverse of `log_ratio`."""
         if (self.real_target, self.fake_target) == (1.0, 0.0):
             return log_ratio
-        posterior = log_ratio.sigmoid()
-        return (self.fake_target + (self.real_target - self.fake_target) * posterior).logit()
+        between = self.real_target - self.fake_target
+        sure = self.fake_target + between * log_ratio.sigmoid()  # D
+        doubt = 1 - self.real_target + between * (-log_ratio).sigmoid()  # 1 − D
+        return sure.log() - doubt.log()
 
 
 @dataclass(frozen=True)

@@ -22,20 +22,25 @@ class Decoupled:
     Args:
         critic: what the discriminator descends.
         aim: whose generator objective is descended.
+        max_log_ratio: a fake's score that implies more, or less than minus this, counts as one that implies this: where
+            a critic such as least squares overshoots its targets, the ratio is infinite.
     """
 
     identifies: ClassVar[Identifies] = "ratio"
 
     critic: RatioLoss
     aim: RatioLoss
+    max_log_ratio: float = 10.0
 
     def __post_init__(self) -> None:
         for role, loss in {"critic": self.critic, "aim": self.aim}.items():
-            if not hasattr(loss, "optimal_score"):
+            if loss.identifies != "ratio" or not hasattr(loss, "optimal_score"):
                 raise ValueError(
-                    f"loss.{role} must identify a density ratio, and {type(loss).__name__} identifies a "
-                    f"{loss.identifies}; choose one such as non_saturating or fgan_kl"
+                    f"loss.{role} must identify a density ratio and offer optimal_score, and {type(loss).__name__} "
+                    "does not; choose one such as non_saturating or fgan_kl"
                 )
+        if not self.max_log_ratio > 0:
+            raise ValueError(f"max_log_ratio must be positive, not {self.max_log_ratio}")
 
     def discriminator(self, scores: Scores) -> Tensor:
         """The critic's."""
@@ -43,7 +48,9 @@ class Decoupled:
 
     def generator(self, scores: Scores) -> Tensor:
         """The aim's, at the ratio that the critic implies."""
-        return self.aim.generator(FakeScores(self.aim.optimal_score(self.log_ratio(scores.fake))))
+        fake = scores.fake
+        least, most = (self.optimal_score(fake.new_full((), end)) for end in (-self.max_log_ratio, self.max_log_ratio))
+        return self.aim.generator(FakeScores(self.aim.optimal_score(self.log_ratio(fake.clamp(least, most)))))
 
     def log_ratio(self, score: Tensor) -> Tensor:
         """The critic's."""

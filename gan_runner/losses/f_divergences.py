@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
@@ -24,16 +24,14 @@ Objective = Literal["variational", "non_saturating", "plug_in"]
 
 
 @dataclass(frozen=True)
-class FDivergence:
+class Variational:
     """A divergence by its witness T, the conjugate of it, and f itself.
 
     Args:
         objective: what the generator descends. `variational`: −E_q[f*(T)], the bound (Algorithm 1).
             `non_saturating`: −E_q[T] (Section 3.2). `plug_in`: E_q[f(r)] at the ratio r that the score implies, whose
-            gradient is not that of D_f (Mohamed & Lakshminarayanan 2016, arXiv:1610.03483, Section 3.2).
+            gradient is that of D_f for KL(q‖p) only (Mohamed & Lakshminarayanan 2016, arXiv:1610.03483, Section 3.2).
     """
-
-    identifies: ClassVar[Identifies] = "ratio"
 
     objective: Objective = "variational"
 
@@ -49,14 +47,6 @@ class FDivergence:
         """f*(T), by the score."""
         raise NotImplementedError
 
-    def log_ratio(self, score: Tensor) -> Tensor:
-        """log r such that f′(r) = T: here the score itself."""
-        return score
-
-    def optimal_score(self, log_ratio: Tensor) -> Tensor:
-        """The inverse of `log_ratio`."""
-        return log_ratio
-
     def discriminator(self, scores: Scores) -> Tensor:
         """E_q[f*(T)] − E_p[T]: minus the bound."""
         return self.conjugate(scores.fake).mean() - self.witness(scores.real).mean()
@@ -66,11 +56,26 @@ class FDivergence:
         return OBJECTIVES[self.objective](self, scores.fake).mean()
 
 
-OBJECTIVES: Mapping[Objective, Callable[[FDivergence, Tensor], Tensor]] = {
+OBJECTIVES: Mapping[Objective, Callable[[Any, Tensor], Tensor]] = {
     "variational": lambda divergence, fake: -divergence.conjugate(fake),
     "non_saturating": lambda divergence, fake: -divergence.witness(fake),
     "plug_in": lambda divergence, fake: divergence.f(divergence.log_ratio(fake)),
 }
+
+
+@dataclass(frozen=True)
+class FDivergence(Variational):
+    """One whose f is smooth and strictly convex, so that T = f′(r) tells r."""
+
+    identifies: ClassVar[Identifies] = "ratio"
+
+    def log_ratio(self, score: Tensor) -> Tensor:
+        """log r such that f′(r) = T: here the score itself."""
+        return score
+
+    def optimal_score(self, log_ratio: Tensor) -> Tensor:
+        """The inverse of `log_ratio`."""
+        return log_ratio
 
 
 @dataclass(frozen=True)
@@ -263,7 +268,7 @@ class WeightedJensenShannon(FDivergence):
 class Alpha(FDivergence):
     """The α-divergence: f(u) = (u^α − 1 − α (u − 1)) / (α (α − 1)).
 
-    ½ is four times Hellinger's half, 2 is half of Pearson's, −1 half of Neyman's; the limits are KL(p‖q) at 1 and
+    At ½ it is twice Hellinger's, at 2 half of Pearson's, at −1 half of Neyman's; the limits are KL(p‖q) at 1 and
     KL(q‖p) at 0.
 
     Args:
@@ -291,7 +296,7 @@ class Alpha(FDivergence):
 
 
 @dataclass(frozen=True)
-class TotalVariation(FDivergence):
+class TotalVariation(Variational):
     """Total variation ½ ∫ |p − q|: f(u) = ½ |u − 1|. T = ½ tanh(s) is ±½ at the optimum: which density is larger."""
 
     identifies: ClassVar[Identifies] = "sign"

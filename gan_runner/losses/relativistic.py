@@ -38,8 +38,10 @@ class RelativisticAverage:
     """Every sample is compared with the mean of the other kind (their RaSGAN, Section 4.2).
 
     With means c_p and c_q of the scores, A = E_p[σ(c_q − D)] and B = E_q[σ(D − c_p)], the optimum satisfies
-    p/q = (σ(D − c_p) + A) / (σ(c_q − D) + B): the score grows with the ratio, and only between A / (1 + B) and
-    (1 + A) / B is it finite. So it tells the order of ratios, and their values only with the data at hand.
+    p/q = (σ(D − c_p) + A) / (σ(c_q − D) + B): the score grows with the ratio, and every ratio lies between A / (1 + B)
+    and (1 + A) / B. So it tells the order of ratios, and their values only with the data at hand. An optimum exists
+    only for bounded ratios: huge scores of the few samples whose ratios are extreme move c_p and c_q at little cost,
+    so that without bounds the cost comes down to zero, however nearly p and q agree.
     """
 
     identifies: ClassVar[Identifies] = "order"

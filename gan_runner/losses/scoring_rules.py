@@ -75,7 +75,7 @@ class Spherical(LogitScore):
 
 @dataclass(frozen=True)
 class Misclassification(SymmetricScore):
-    """The misclassification rate: a real costs 1[D ≤ ½].
+    """The misclassification rate: a real costs 1[D < ½]. At D = ½ both classes cost ½ (in Table 1, 1 and 0).
 
     It has no slope, so the gradient is that of the ramp σ(−s / temperature) in its place, passed straight through.
     Any score of the right sign is optimal.
@@ -93,9 +93,9 @@ class Misclassification(SymmetricScore):
             raise ValueError(f"the temperature must be positive, not {self.temperature}")
 
     def cost(self, score: Tensor) -> Tensor:
-        """1[s ≤ 0], with the slope of σ(−s / temperature)."""
+        """1[s < 0], with the slope of σ(−s / temperature)."""
         ramp = (-score / self.temperature).sigmoid()
-        return (score <= 0).to(score) + ramp - ramp.detach()
+        return (1 - score.detach().sign()) / 2 + (ramp - ramp.detach())
 
     def sign(self, score: Tensor) -> Tensor:
         """1 where p > q, −1 where p < q."""

@@ -36,13 +36,30 @@ def slopes(loss, score):
 
 def optimal_scores(loss, p, q):
     """The score (n,) at each point that minimises p · cost of a real + q · cost of a fake (convex)."""
-    low, high = torch.full_like(p, -50.0), torch.full_like(p, 50.0)
+    low, high = (torch.full(p.shape, end, dtype=torch.float64) for end in (-50.0, 50.0))
     for _ in range(100):
         middle = (low + high) / 2
         real, fake = slopes(loss, middle)
         rising = p * real + q * fake > 0
         low, high = torch.where(rising, low, middle), torch.where(rising, middle, high)
     return (low + high) / 2
+
+
+def minimum(cost, start):
+    """Scores near `start` that minimise a convex cost of them all."""
+    score = start.clone().requires_grad_()
+    descent = torch.optim.LBFGS(
+        [score], max_iter=500, tolerance_grad=1e-13, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+
+    def evaluate():
+        descent.zero_grad()
+        value = cost(score)
+        value.backward()
+        return value
+
+    descent.step(evaluate)
+    return score.detach()
 
 
 def fake_slopes(loss, score):

@@ -4,40 +4,169 @@ import dataclasses
 
 import pytest
 import torch
-from pointwise import OnlyFake, Scores
+from gaussians import discriminator_cost
+from pointwise import LOG_P, LOG_Q, OnlyFake, P, Q, Scores, optimal_scores
 
-from gan_runner.losses import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from gan_runner import losses
+from gan_runner.losses import (
+    KL,
+    KLIEP,
+    LSIF,
+    Alpha,
+    Decoupled,
+    Exponential,
+    FakeScores,
+    GANDivergence,
+    Hellinger,
+    Hinge,
+    JensenShannon,
+    LeastSquares,
+    Minimax,
+    Misclassification,
+    Neyman,
+    NonSaturating,
+    Pearson,
+    Relativistic,
+    RelativisticAverage,
+    ReverseKL,
+    Spherical,
+    TotalVariation,
+    Wasserstein,
+    WeightedJensenShannon,
+)
 
-LOSSES = [Minimax(), NonSaturating(0.9, 0.1), Hinge(), LeastSquares(), Wasserstein()]
-every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+RATIO = [
+    Minimax(),
+    NonSaturating(0.9, 0.1),
+    LeastSquares(),
+    LeastSquares(1.0, -1.0, 0.0),
+    Exponential(),
+    Spherical(saturating=True),
+    KL(),
+    ReverseKL(),
+    Pearson(),
+    Neyman(),
+    Hellinger(),
+    GANDivergence(),
+    JensenShannon(),
+    WeightedJensenShannon(pi=0.2),
+    Alpha(alpha=-1.0),
+    Alpha(alpha=0.5),
+    Alpha(alpha=2.0),
+    LSIF(),
+    KL(objective="plug_in"),
+    Pearson(objective="non_saturating"),
+    Decoupled(Minimax(), KL()),
+    Decoupled(LeastSquares(), ReverseKL()),
+]
+RELATIVE = [KLIEP(), Relativistic()]
+SIGN = [Hinge(), Misclassification(temperature=2.0), TotalVariation()]
+LOSSES = [*RATIO, *RELATIVE, RelativisticAverage(), *SIGN, Wasserstein()]
+every_loss = pytest.mark.parametrize("loss", LOSSES, ids=str)
+SEEKS_A_RATIO = [LeastSquares(1.0, -1.0, 0.0), KL(objective="plug_in")]
+every_ratio_loss = pytest.mark.parametrize("loss", RATIO, ids=str)
+READS_REAL = (Relativistic, RelativisticAverage)
+
+
+def test_every_loss_is_here():
+    has_game = {name for name in losses.__all__ if hasattr(getattr(losses, name), "generator")}
+    assert has_game - {type(loss).__name__ for loss in LOSSES} == {"FDivergence", "Loss", "RatioLoss"}
 
 
 @every_loss
-def test_generator_never_asks_for_real_scores(loss):
-    assert loss.generator(OnlyFake(torch.randn(5))).isfinite()
+def test_generator_asks_for_real_scores_only_if_relativistic(loss):
+    if isinstance(loss, READS_REAL):
+        with pytest.raises(AssertionError):
+            loss.generator(OnlyFake(torch.rand(5)))
+    else:
+        assert loss.generator(OnlyFake(torch.rand(5))).isfinite()
 
 
-@every_loss
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if not isinstance(loss, Relativistic)], ids=str)
 def test_losses_are_means_over_each_set(loss):
-    real, fake = torch.randn(6, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
+    real, fake = torch.rand(6, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
     once, twice = Scores(real, fake), Scores(real.repeat(2).flip(0), fake.repeat(3).flip(0))
     torch.testing.assert_close(loss.discriminator(twice), loss.discriminator(once))
     torch.testing.assert_close(loss.generator(twice), loss.generator(once))
 
 
-@every_loss
-def test_both_players_want_the_opposite_of_the_same_fake(loss):
-    scores = torch.linspace(-0.9, 0.9, 7, dtype=torch.float64, requires_grad=True)
-    zeros = torch.zeros(7, dtype=torch.float64)
-    (lowers,) = torch.autograd.grad(loss.discriminator(Scores(zeros, scores.clamp(min=0.2))), scores)
-    (raises,) = torch.autograd.grad(loss.generator(OnlyFake(scores)), scores)
-    assert (lowers[scores > 0.2] > 0).all()
-    assert (raises < 0).all()
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in SEEKS_A_RATIO], ids=str)
+def test_players_want_the_opposite_of_the_same_fake(loss):
+    fake = torch.linspace(0.2, 0.9, 7, dtype=torch.float64, requires_grad=True)
+    scores = Scores(torch.full((7,), 0.1, dtype=torch.float64), fake)
+    (raises,) = torch.autograd.grad(loss.discriminator(scores), fake)
+    (lowers,) = torch.autograd.grad(loss.generator(scores), fake)
+    assert (raises > 0).all()
+    assert (lowers < 0).all()
 
 
 @every_loss
-def test_log_ratio_is_offered_where_the_ratio_is_identified(loss):
-    assert hasattr(loss, "log_ratio") == (loss.identifies == "ratio")
+def test_what_is_offered_is_what_is_identified(loss):
+    assert hasattr(loss, "log_ratio") == (loss.identifies in ("ratio", "relative"))
+    assert hasattr(loss, "optimal_score") == (loss.identifies == "ratio")
+    assert hasattr(loss, "sign") == (loss.identifies == "sign")
+    groups = {"ratio": RATIO, "relative": RELATIVE, "order": [RelativisticAverage()], "sign": SIGN}
+    assert loss in groups.get(loss.identifies, [Wasserstein()])
+
+
+@every_ratio_loss
+def test_optimal_score_and_log_ratio_tell_the_densities_from_the_optimum_and_back(loss):
+    near = (LOG_P - LOG_Q).abs() < 3
+    optimum, log_ratio = optimal_scores(loss, P, Q)[near], (LOG_P - LOG_Q)[near]
+    torch.testing.assert_close(loss.log_ratio(optimum), log_ratio, rtol=0, atol=1e-7)
+    torch.testing.assert_close(loss.optimal_score(log_ratio), optimum, rtol=1e-7, atol=1e-7)
+
+
+@every_ratio_loss
+def test_greater_scores_imply_greater_ratios(loss):
+    assert (loss.optimal_score(torch.linspace(-6, 6, 50, dtype=torch.float64)).diff() > 0).all()
+
+
+FEWEST = {
+    Hinge(0.5): lambda p, q: torch.minimum(p, q).sum(),
+    Misclassification(): lambda p, q: torch.minimum(p, q).sum(),
+    TotalVariation(): lambda p, q: -(p - q).abs().sum() / 2,
+}
+
+
+@pytest.mark.parametrize(("loss", "least"), FEWEST.items(), ids=map(str, FEWEST))
+def test_a_sign_is_all_that_the_optimum_tells(loss, least):
+    """It is as good for densities that differ a tenth as much, whose ratios are others but with the same sign."""
+    p, q = P / P.sum(), Q / Q.sum()
+    optimum = optimal_scores(loss, p, q)
+    assert torch.equal(loss.sign(optimum), (p - q).sign())
+    for difference in (p - q, (p - q) / 10):
+        p_too, q_too = (p + q + difference) / 2, (p + q - difference) / 2
+        torch.testing.assert_close(discriminator_cost(loss, optimum, p_too, q_too), least(p_too, q_too))
+
+
+def squares(loss):
+    """Whether T or f* is the square of a ratio or of its inverse: exp(100) of a score of 50."""
+    return isinstance(loss, Alpha) and loss.alpha in (-1.0, 2.0)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if not squares(loss)], ids=str)
+def test_scores_of_50_cost_and_pull_a_finite_amount_in_single_precision(loss):
+    ends = torch.tensor([-50.0, 50.0])
+    for real, fake in ((ends, ends), (ends, ends.flip(0))):
+        scores = Scores(real.clone().requires_grad_(), fake.clone().requires_grad_())
+        costs = [loss.discriminator(scores), loss.generator(scores)]
+        assert all(cost.isfinite() for cost in costs)
+        for cost in costs:
+            slopes = torch.autograd.grad(cost, scores, materialize_grads=True)
+            assert all(slope.isfinite().all() for slope in slopes)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if squares(loss)], ids=str)
+def test_squared_ratios_overflow_single_precision_above_exp_44_and_not_below(loss):
+    for score, finite in ((44.0, True), (45.0, False)):
+        ends = torch.tensor([-score, score])
+        assert loss.discriminator(Scores(ends, ends)).isfinite() == finite
+
+
+def test_fake_scores_have_no_real_ones():
+    with pytest.raises(AttributeError, match="no scores of real data"):
+        _ = FakeScores(torch.zeros(2)).real
 
 
 @every_loss

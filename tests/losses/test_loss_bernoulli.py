@@ -103,3 +103,16 @@ def test_slopes_at_100_are_bounded_by_one(game):
 def test_targets_that_are_no_probabilities_are_refused(game, real, fake):
     with pytest.raises(ValueError, match="targets are probabilities"):
         game(real, fake)
+
+
+@pytest.mark.parametrize(("real", "fake"), [(1.0, 0.1), (0.9, 0.0)])
+def test_optimal_score_of_smoothed_labels_keeps_its_digits_in_single_precision(real, fake):
+    log_ratio = torch.tensor([-1.0, 0.0, 17.0, 40.0, 80.0]) * (1 if real == 1 else -1)
+    loss = Minimax(real, fake)
+    torch.testing.assert_close(loss.log_ratio(loss.optimal_score(log_ratio)), log_ratio, rtol=1e-4, atol=1e-5)
+
+
+@either
+def test_optimal_score_of_smoothed_labels_at_infinite_ratios_is_that_of_the_targets(game):
+    ends = game(0.9, 0.2).optimal_score(torch.tensor([-math.inf, math.inf]))
+    torch.testing.assert_close(ends.sigmoid(), torch.tensor([0.2, 0.9]))

@@ -14,6 +14,7 @@ def test_optimal_score_is_the_sign_of_the_difference(margin):
     optimum = optimal_scores(Hinge(margin), P, Q)
     torch.testing.assert_close(optimum, margin * (P - Q).sign())
     assert set(optimum.sign().tolist()) == {-1.0, 1.0}
+    assert torch.equal(Hinge(margin).sign(optimum), (P - Q).sign())
 
 
 @pytest.mark.parametrize("margin", [1.0, 0.5])

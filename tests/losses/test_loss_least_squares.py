@@ -60,3 +60,7 @@ def test_scores_of_100_stay_finite():
 def test_targets_in_the_wrong_order_are_refused(real, fake):
     with pytest.raises(ValueError, match="real_target must exceed fake_target"):
         LeastSquares(real, fake)
+
+
+def test_optimal_score_at_infinite_ratios_is_a_target():
+    assert LeastSquares(3.0, 2.0).optimal_score(torch.tensor([-math.inf, math.inf])).tolist() == [2.0, 3.0]

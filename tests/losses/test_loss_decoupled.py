@@ -1,0 +1,114 @@
+"""Decoupled: whatever loss finds the ratio, the generator descends the divergence that it aims at."""
+
+import math
+
+import pytest
+import torch
+from gaussians import P, generator_slopes, jensen_shannon, kl, neyman, pearson, reverse_kl, slopes
+from pointwise import OnlyFake, Scores, fake_slopes
+
+from gan_runner.losses import (
+    KL,
+    KLIEP,
+    LSIF,
+    Alpha,
+    Decoupled,
+    Exponential,
+    Hinge,
+    JensenShannon,
+    LeastSquares,
+    Minimax,
+    Misclassification,
+    Neyman,
+    NonSaturating,
+    Pearson,
+    Relativistic,
+    RelativisticAverage,
+    ReverseKL,
+    Spherical,
+    TotalVariation,
+    Wasserstein,
+)
+
+AIMS = {
+    KL(): kl,
+    ReverseKL(): reverse_kl,
+    Pearson(): pearson,
+    Neyman(): neyman,
+    JensenShannon(): lambda p, q: 2 * jensen_shannon(0.5)(p, q),
+    Minimax(): lambda p, q: 2 * jensen_shannon(0.5)(p, q),
+}
+CRITICS = [
+    Minimax(),
+    NonSaturating(1.0, 0.1),
+    LeastSquares(),
+    LeastSquares(1.0, -1.0),
+    Exponential(),
+    Spherical(),
+    KL(),
+    Pearson(),
+    Alpha(alpha=0.3),
+    LSIF(),
+]
+every_critic = pytest.mark.parametrize("critic", CRITICS, ids=str)
+
+
+@every_critic
+@pytest.mark.parametrize(("aim", "truth"), AIMS.items(), ids=map(str, AIMS))
+def test_generator_descends_the_divergence_of_its_aim_whatever_the_critic(critic, aim, truth):
+    loss = Decoupled(critic, aim, max_log_ratio=25.0)
+    found, expected = generator_slopes(loss, critic.optimal_score), slopes(lambda q: truth(P, q))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
+@every_critic
+def test_discriminator_and_what_it_implies_are_the_critic_s(critic):
+    loss, scores = Decoupled(critic, KL()), Scores(torch.rand(6), torch.rand(4))
+    torch.testing.assert_close(loss.discriminator(scores), critic.discriminator(scores))
+    torch.testing.assert_close(loss.log_ratio(scores.real), critic.log_ratio(scores.real))
+    torch.testing.assert_close(loss.optimal_score(scores.real), critic.optimal_score(scores.real))
+
+
+@every_critic
+def test_aiming_where_the_critic_aims_changes_nothing(critic):
+    score = critic.optimal_score(torch.linspace(-5, 5, 11, dtype=torch.float64))
+    torch.testing.assert_close(Decoupled(critic, critic).generator(OnlyFake(score)), critic.generator(OnlyFake(score)))
+
+
+@every_critic
+@pytest.mark.parametrize("aim", AIMS, ids=str)
+def test_no_score_implies_more_than_the_greatest_ratio(critic, aim):
+    loss = Decoupled(critic, aim, max_log_ratio=4.0)
+    score = torch.tensor([-math.inf, -50.0, -3.0, 0.0, 1.0, 7.0, 50.0, math.inf])
+    ends = aim.optimal_score(torch.tensor([-4.0, 4.0]))
+    cost, costs = loss.generator(OnlyFake(score[:1])), [aim.generator(OnlyFake(end)) for end in ends.split(1)]
+    torch.testing.assert_close(cost, costs[0], rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(loss.generator(OnlyFake(score[-1:])), costs[1], rtol=1e-3, atol=1e-3)
+    slope = fake_slopes(Decoupled(critic, aim), score[1:-1])
+    assert slope.isfinite().all()
+
+
+@pytest.mark.parametrize("role", ["critic", "aim"])
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        Hinge(),
+        Wasserstein(),
+        Misclassification(),
+        TotalVariation(),
+        KLIEP(),
+        Relativistic(),
+        RelativisticAverage(),
+    ],
+    ids=str,
+)
+def test_a_loss_that_tells_no_ratio_is_refused(role, stranger):
+    roles = {"critic": Minimax(), "aim": KL()} | {role: stranger}
+    with pytest.raises(ValueError, match=rf"loss\.{role} must identify a density ratio.*{type(stranger).__name__}"):
+        Decoupled(**roles)
+
+
+@pytest.mark.parametrize("most", [0.0, -1.0, math.nan])
+def test_greatest_ratio_must_exceed_one(most):
+    with pytest.raises(ValueError, match="max_log_ratio must be positive"):
+        Decoupled(Minimax(), KL(), max_log_ratio=most)
