@@ -20,10 +20,15 @@ MODELS = names_in("model")
 SHAPES = {"image": ("dataset=digits", (1, 16, 16)), "points": ("dataset=ring8", (2,))}
 
 
+IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment")
+
+
 def impossible(model, loss, regularizer, kind):
     """The combinations that a configuration error must meet."""
     smoothed = regularizer == "label_smoothing" and loss in ("hinge", "wgan", "wgan_gp")
-    return smoothed or (model == "dcgan" and kind == "points")
+    steered = regularizer == "ada" and loss in ("wgan", "wgan_gp")
+    points = kind == "points" and (model == "dcgan" or regularizer in IMAGES_ONLY)
+    return smoothed or steered or points
 
 
 def batches_of(parts, size=8):
@@ -77,10 +82,12 @@ def test_regularizers_go_together(make_parts, first, second):
 
 METHODS = [
     *(("mlp", loss, None, "points") for loss in LOSSES),
-    *(("mlp", "lsgan", regularizer, "points") for regularizer in REGULARIZERS),
+    *(("mlp", "lsgan", name, "image" if name in IMAGES_ONLY else "points") for name in REGULARIZERS),
     *((model, "wgan_gp", None, "image") for model in MODELS),
     *((model, "non_saturating", None, "image") for model in MODELS),
     ("dcgan", "hinge", "spectral_norm", "image"),
+    ("dcgan", "wgan_gp", "diff_augment", "image"),
+    ("dcgan", "wgan_gp", "orthogonal", "image"),
     ("dcgan", "non_saturating", "virtual_batch_norm", "image"),
     ("dcgan", "non_saturating", "minibatch_discrimination", "image"),
 ]
