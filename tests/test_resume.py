@@ -14,6 +14,7 @@ METHODS = {
     "plain": [],
     "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
     "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
+    "augmented": ["dataset=digits", "regularizer=[ada,instance_noise,lecam]", "regularizer.ada.images=64"],
     "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
 }
 

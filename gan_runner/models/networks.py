@@ -7,7 +7,6 @@ terms can look at the features, and games can put other heads on the same trunk.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -152,7 +151,7 @@ class Discriminator(Network):
             initialise(part)
             reparametrize(part, weight_norm)
         self.shape = tuple(shape)
-        self.augment = nn.Sequential(OrderedDict((name, make(shape=shape)) for name, make in (augment or {}).items()))
+        self.augment = nn.Sequential(*(make(shape=self.shape) for make in (augment or {}).values()))
         self.trunk = self.referred(trunk, shape)
         self.head = head
 
