@@ -88,6 +88,7 @@ METHODS = [
     ("dcgan", "hinge", "spectral_norm", "image"),
     ("dcgan", "wgan_gp", "diff_augment", "image"),
     ("dcgan", "wgan_gp", "orthogonal", "image"),
+    ("dcgan", "non_saturating", "ada,r1", "image"),
     ("dcgan", "non_saturating", "virtual_batch_norm", "image"),
     ("dcgan", "non_saturating", "minibatch_discrimination", "image"),
 ]
@@ -158,6 +159,8 @@ def test_compiled_move_updates_as_eager_does(make_parts, method):
         pytest.param(("mlp", "wgan", "historical_averaging", "points"), marks=pytest.mark.slow),
         pytest.param(("dcgan", "lsgan", "minibatch_discrimination", "image"), marks=pytest.mark.slow),
         pytest.param(("dcgan", "hinge", "spectral_norm", "image"), marks=pytest.mark.slow),
+        pytest.param(("dcgan", "hinge", "orthogonal", "image"), marks=pytest.mark.slow),
+        pytest.param(("dcgan", "non_saturating", "ada,r1", "image"), marks=pytest.mark.slow),
     ],
     ids=lambda m: "-".join(filter(None, m)),
 )
