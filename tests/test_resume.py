@@ -15,6 +15,7 @@ METHODS = {
     "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
     "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
     "played": ["play=extragradient", "optimizer=optimistic_adam"],
+    "augmented": ["dataset=digits", "regularizer=[ada,instance_noise,lecam]", "regularizer.ada.images=64"],
     "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
 }
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from torch import nn
 
 from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
 from gan_runner.models.sizes import at_least_one
 
 
@@ -102,6 +102,7 @@ class DCGANDiscriminator(Discriminator):
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
         feature_layer: between the features and the score, as minibatch discrimination; None for none.
+        augment: what is done to its input while it trains, in this order.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class DCGANDiscriminator(Discriminator):
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
         feature_layer: FeatureLayer | None = None,
+        augment: Augment | None = None,
     ):
         super().__init__(norm, reference_size)
         at_least_one(width=width)
@@ -126,4 +128,4 @@ class DCGANDiscriminator(Discriminator):
             ]
         trunk = nn.Sequential(*layers, nn.Flatten())
         num_features = elements((widths[-1], sides[0], sides[0]))
-        self.assemble(trunk, shape, num_features, feature_layer, weight_norm, init_weights)
+        self.assemble(trunk, shape, num_features, feature_layer, weight_norm, init_weights, augment=augment)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.layers import Maxout, Norm, WeightNorm
-from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
 from gan_runner.models.sizes import at_least_one
 
 
@@ -102,6 +102,7 @@ class MaxoutDiscriminator(Discriminator):
         weight_norm: reparametrisation of the weights (none in the paper).
         reference_size: rows of the reference batch of `norm=virtual`.
         feature_layer: between the features and the score, as minibatch discrimination; None for none.
+        augment: what is done to its input while it trains, in this order.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class MaxoutDiscriminator(Discriminator):
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
         feature_layer: FeatureLayer | None = None,
+        augment: Augment | None = None,
     ):
         super().__init__(norm, reference_size)
         trunk = nn.Sequential(
@@ -129,4 +131,4 @@ class MaxoutDiscriminator(Discriminator):
             nn.Dropout(dropout),
         )
         initialise = partial(uniform_weights, bound=init_bound)
-        self.assemble(trunk, shape, width, feature_layer, weight_norm, initialise)
+        self.assemble(trunk, shape, width, feature_layer, weight_norm, initialise, augment=augment)

@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
 from gan_runner.models.sizes import at_least_one
 
 Activation = Literal["relu", "leaky_relu", "tanh", "softplus"]
@@ -83,6 +83,7 @@ class MLPDiscriminator(Discriminator):
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
         feature_layer: between the features and the score, as minibatch discrimination; None for none.
+        augment: what is done to its input while it trains, in this order.
     """
 
     def __init__(
@@ -95,9 +96,10 @@ class MLPDiscriminator(Discriminator):
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
         feature_layer: FeatureLayer | None = None,
+        augment: Augment | None = None,
     ):
         super().__init__(norm, reference_size)
         trunk = nn.Sequential(
             nn.Flatten(), *hidden_layers(elements(shape), width, depth, activation, self.normalization)
         )
-        self.assemble(trunk, shape, width, feature_layer, weight_norm)
+        self.assemble(trunk, shape, width, feature_layer, weight_norm, augment=augment)

@@ -49,6 +49,9 @@ Initialise = Callable[[nn.Module], None]
 FeatureLayer = Callable[[int], Any]
 """in_features → a layer (n, in_features) → (n, out_features), which knows its `out_features`."""
 
+Augment = dict[str, Callable[..., Any]]
+"""By name: shape=… of one sample → a layer (n, *shape) → (n, *shape), twice differentiable."""
+
 
 def as_built(network: nn.Module) -> None:
     """Leave the weights as their layers made them."""
@@ -116,8 +119,15 @@ class Generator(Network):
 
 
 class Discriminator(Network):
-    """Data (n, *shape) → scores (n,), by way of features (n, num_features)."""
+    """Data (n, *shape) → scores (n,), by way of features (n, num_features).
 
+    Attributes:
+        shape: of one sample.
+        augment: what is done to data and fakes alike before the trunk, while training.
+    """
+
+    shape: tuple[int, ...]
+    augment: nn.Sequential
     trunk: nn.Module
     head: nn.Module
 
@@ -129,6 +139,7 @@ class Discriminator(Network):
         feature_layer: FeatureLayer | None,
         weight_norm: WeightNorm,
         initialise: Initialise = as_built,
+        augment: Augment | None = None,
     ) -> None:
         """Take the trunk; put a head on it: a layer on the features, if given, and one linear score."""
         if feature_layer is None:
@@ -139,12 +150,14 @@ class Discriminator(Network):
         for part in (trunk, head):
             initialise(part)
             reparametrize(part, weight_norm)
+        self.shape = tuple(shape)
+        self.augment = nn.Sequential(*(make(shape=self.shape) for make in (augment or {}).values()))
         self.trunk = self.referred(trunk, shape)
         self.head = head
 
     def features(self, x: Tensor) -> Tensor:
-        """(n, num_features)."""
-        return self.trunk(x)
+        """(n, num_features); of augmented data while training."""
+        return self.trunk(self.augment(x) if self.training else x)
 
     def score(self, features: Tensor, x: Tensor) -> Tensor:
         """(n,), from the features of x: a logit or a critic's value, by the loss."""

@@ -1,6 +1,8 @@
-"""Sizes that make sense."""
+"""Sizes and shapes that make sense."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def at_least_one(**sizes: int) -> None:
@@ -8,3 +10,12 @@ def at_least_one(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} must be at least 1, not {size}")
+
+
+def images_only(part: str, shape: Sequence[int]) -> None:
+    """Raise ValueError if the shape of one sample is not (channels, height, width), which a part needs."""
+    if len(shape) != 3:
+        raise ValueError(
+            f"{part} needs images, and this data has shape {tuple(shape)}; "
+            "choose a dataset of images, or regularizer=[instance_noise], which is for any data"
+        )

@@ -19,7 +19,7 @@ MODELS = {
     "mlp": (MLPGenerator, MLPDiscriminator),
 }
 NORMS = ["none", "batch", "layer", "instance", "virtual"]
-WEIGHT_NORMS = ["none", "spectral"]
+WEIGHT_NORMS = ["none", "spectral", "orthogonal"]
 KNOBS = [
     (model, norm, weight_norm)
     for model, norm, weight_norm in itertools.product(MODELS, NORMS, WEIGHT_NORMS)
@@ -69,7 +69,7 @@ def test_knobs_do_what_they_say(model, norm, weight_norm):
             assert all(isinstance(m, kinds[norm]) for m in normalisations)
             assert bool(normalisations) == (norm != "none")
         weighted = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)]
-        assert all(hasattr(m, "parametrizations") == (weight_norm == "spectral") for m in weighted)
+        assert all(hasattr(m, "parametrizations") == (weight_norm != "none") for m in weighted)
 
 
 @pytest.mark.parametrize("model", ["maxout", "mlp"])
@@ -104,6 +104,40 @@ def test_minibatch_discrimination_sees_whether_samples_are_alike(model):
     torch.testing.assert_close(alike, torch.full((6, 7), 5.0))
     assert closeness(discriminator.features(20 * x))[:, width:].mean() < 5
     assert discriminator(x).shape == (6,)
+
+
+class Scaled(nn.Module):
+    """Multiplies by a factor."""
+
+    def __init__(self, shape, factor):
+        super().__init__()
+        assert shape == SHAPE
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x
+
+
+class Square(nn.Module):
+    """Squares."""
+
+    def __init__(self, shape):
+        super().__init__()
+
+    def forward(self, x):
+        return x.square()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_input_is_augmented_in_order_and_only_while_training(model):
+    augment = {"double": partial(Scaled, factor=2), "square": Square}
+    plain, augmented = (MODELS[model][1](SHAPE, width=4, norm="none", augment=knob) for knob in (None, augment))
+    augmented.load_state_dict(plain.state_dict())
+    for module in (*plain.modules(), *augmented.modules()):
+        module.training = not isinstance(module, nn.Dropout)
+    x = torch.rand(5, *SHAPE)
+    torch.testing.assert_close(augmented(x), plain(4 * x.square()))
+    assert torch.equal(augmented.eval()(x), plain.eval()(x))
 
 
 @pytest.mark.parametrize("model", MODELS)

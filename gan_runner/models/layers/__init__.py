@@ -1,11 +1,17 @@
 """What acts inside a network."""
 
+from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
+from gan_runner.models.layers.diff_augment import DiffAugment
+from gan_runner.models.layers.instance_noise import InstanceNoise
 from gan_runner.models.layers.maxout import Maxout
 from gan_runner.models.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_runner.models.layers.normalization import Norm, WeightNorm, normalization, reparametrize
 from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
 
 __all__ = [
+    "AdaptiveAugmentation",
+    "DiffAugment",
+    "InstanceNoise",
     "Maxout",
     "MinibatchDiscrimination",
     "Norm",

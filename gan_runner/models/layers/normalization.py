@@ -7,11 +7,13 @@ from typing import Literal
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import register_parametrization
 
+from gan_runner.models.layers.orthogonal import Orthogonal
 from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
 
 Norm = Literal["none", "batch", "layer", "instance", "virtual"]
-WeightNorm = Literal["none", "spectral"]
+WeightNorm = Literal["none", "spectral", "orthogonal"]
 
 
 def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int) -> nn.Module:
@@ -32,13 +34,17 @@ def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int)
 
 
 def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
-    """Reparametrise the weight of every linear and convolutional layer in place.
+    """Reparametrise the weight of every linear and convolutional layer in place, as a matrix (out, everything else).
 
-    `spectral` divides it by its largest singular value, as a matrix (out, everything else), found by one
-    power iteration a forward pass (Miyato et al. 2018, arXiv:1802.05957, Algorithm 1; a transposed
-    convolution's weight has its outputs in dimension 1).
+    `spectral` divides it by its largest singular value, found by one power iteration a forward pass (Miyato et
+    al. 2018, arXiv:1802.05957, Algorithm 1). `orthogonal` makes all its singular values one. A transposed
+    convolution's weight has its outputs in dimension 1.
     """
-    if weight_norm == "spectral":
-        for module in network.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-                spectral_norm(module)
+    makers: dict[WeightNorm, Callable[[nn.Module, int], object]] = {
+        "none": lambda module, dim: module,
+        "spectral": lambda module, dim: spectral_norm(module, dim=dim),
+        "orthogonal": lambda module, dim: register_parametrization(module, "weight", Orthogonal(dim)),
+    }
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            makers[weight_norm](module, 1 if isinstance(module, nn.ConvTranspose2d) else 0)

@@ -1,0 +1,101 @@
+"""Differentiable augmentation of images: what is done to data and fakes alike before a discriminator sees them.
+
+Each function takes images (n, c, h, w) in [−1, 1] and draws anew for each of them. All are affine in the
+images, so gradients pass through them, twice if need be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.models.sizes import images_only
+
+Policy = Literal["color", "translation", "cutout"]
+
+
+def uniform(x: Tensor, low: float, high: float) -> Tensor:
+    """U(low, high), one draw an image: (n, 1, 1, 1)."""
+    return low + (high - low) * torch.rand(len(x), 1, 1, 1, device=x.device, dtype=x.dtype)
+
+
+def brightness(x: Tensor) -> Tensor:
+    """Add U(−½, ½)."""
+    return x + uniform(x, -0.5, 0.5)
+
+
+def saturation(x: Tensor) -> Tensor:
+    """Scale what differs from each pixel's grey by U(0, 2)."""
+    grey = x.mean(1, keepdim=True)
+    return grey + uniform(x, 0.0, 2.0) * (x - grey)
+
+
+def contrast(x: Tensor) -> Tensor:
+    """Scale what differs from the image's mean by U(½, 3/2)."""
+    mean = x.mean((1, 2, 3), keepdim=True)
+    return mean + uniform(x, 0.5, 1.5) * (x - mean)
+
+
+def along(positions: Tensor, dim: int) -> Tensor:
+    """(n, side) as (n, 1, side, 1) for dimension 2 of images, or (n, 1, 1, side) for dimension 3."""
+    return positions[:, None, :, None] if dim == 2 else positions[:, None, None, :]
+
+
+def translation(x: Tensor, ratio: float = 1 / 8) -> Tensor:
+    """Move by whole pixels, up to a share of the side in either direction; zeros come in."""
+    for dim in (2, 3):
+        side = x.shape[dim]
+        most = int(side * ratio)
+        by = torch.randint(-most, most + 1, (len(x), 1), device=x.device)
+        source = torch.arange(side, device=x.device) - by
+        inside = (source >= 0) & (source < side)
+        x = x.take_along_dim(along(source.clamp(0, side - 1), dim), dim) * along(inside, dim)
+    return x
+
+
+def cutout(x: Tensor, ratio: float = 1 / 2) -> Tensor:
+    """Put zeros into a square of a share of the side, whose centre lies anywhere in the image."""
+    hidden = torch.ones((), dtype=torch.bool, device=x.device)
+    for dim in (2, 3):
+        side = x.shape[dim]
+        size = int(side * ratio)
+        first = torch.randint(0, side + 1 - size % 2, (len(x), 1), device=x.device) - size // 2
+        position = torch.arange(side, device=x.device)
+        hidden = hidden & along((position >= first) & (position < first + size), dim)
+    return x * ~hidden
+
+
+POLICIES: dict[Policy, tuple[Callable[[Tensor], Tensor], ...]] = {
+    "color": (brightness, saturation, contrast),
+    "translation": (translation,),
+    "cutout": (cutout,),
+}
+
+
+class DiffAugment(nn.Module):
+    """Color, translation and cutout of images: (n, c, h, w) → (n, c, h, w).
+
+    Zhao et al. 2020, arXiv:2006.10738, with the authors' code, where images are in [−1, 1] too: what is cut
+    out or moved in is mid-grey.
+
+    Args:
+        shape: (c, h, w).
+        policy: which of them, in this order.
+
+    Raises:
+        ValueError: the data are not images.
+    """
+
+    def __init__(self, shape: tuple[int, ...], policy: tuple[Policy, ...] = ("color", "translation", "cutout")):
+        super().__init__()
+        images_only("diff_augment", shape)
+        self.steps = [step for name in policy for step in POLICIES[name]]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Augment each image in its own way."""
+        for step in self.steps:
+            x = step(x)
+        return x

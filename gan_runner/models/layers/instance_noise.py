@@ -1,0 +1,32 @@
+"""Noise on what a discriminator sees."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class InstanceNoise(nn.Module):
+    """x + σ ε with ε ~ N(0, I): (n, *shape) → (n, *shape).
+
+    Data and fakes get the same noise, so that their densities overlap wherever they lie (Sønderby et al. 2017,
+    arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862, Section 3). σ is a buffer, so a checkpoint has
+    it; `gan_runner.constraints.NoiseAnnealing` lowers it.
+
+    Args:
+        shape: of one sample; any.
+        std: σ at the start, in the units of the data.
+    """
+
+    sigma: Tensor
+
+    def __init__(self, shape: tuple[int, ...], std: float = 0.1):
+        super().__init__()
+        if std <= 0:
+            raise ValueError(f"the standard deviation of instance noise must be positive, not {std}")
+        self.std = std
+        self.register_buffer("sigma", torch.tensor(float(std)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the noise."""
+        return x + self.sigma * torch.randn_like(x)

@@ -1,0 +1,44 @@
+"""The discriminator does not mind a small change of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.games.gan import GANTurn
+from gan_runner.models.layers.diff_augment import translation
+from gan_runner.models.networks import Discriminator
+from gan_runner.models.sizes import images_only
+from gan_runner.requirements import requires
+
+
+def on_images(networks: Mapping[str, nn.Module]) -> None:
+    """What is shifted and mirrored has rows and columns."""
+    for network in networks.values():
+        if isinstance(network, Discriminator):
+            images_only("it", network.shape)
+
+
+def mirror(x: Tensor) -> Tensor:
+    """Every image (n, c, h, w) mirrored left to right with probability ½."""
+    heads = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
+    return torch.where(heads, x.flip(3), x)
+
+
+def changed(x: Tensor, shift: float, flip: bool) -> Tensor:
+    """T(x): each image moved by up to a share of its side, with zeros coming in, and mirrored if that is wanted."""
+    return translation(mirror(x) if flip else x, shift)
+
+
+@requires(on_images)
+def consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
+    """E_p[(D(x) − D(T(x)))²] on real data (Zhang et al. 2020, arXiv:1910.12027, Algorithm 1)."""
+    return (turn.real_scores - turn.critic(changed(turn.real, shift, flip))).square().mean()
+
+
+@requires(on_images)
+def fake_consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
+    """E_q[(D(x) − D(T(x)))²] on fakes (Zhao et al. 2020, arXiv:2002.04724, Algorithm 1)."""
+    return (turn.fake_scores - turn.critic(changed(turn.fake, shift, flip))).square().mean()
