@@ -64,7 +64,7 @@ BAD_LINES = {
     "optimizer.betas=[0,2]": "Invalid beta parameter",
     "dataset=ring8 model=mlp regularizer=[diff_augment]": "needs images, and this data has shape (2,); choose",
     "dataset=ring8 model=mlp regularizer=[balanced_consistency]": "consistency: it needs images",
-    "loss=wgan_gp regularizer=[ada]": "Wasserstein critic tells nothing; choose loss=non_saturating",
+    "loss=wgan_gp regularizer=[ada]": "Wasserstein's critic tells nothing; choose loss=non_saturating",
     "loss.real_target=2": "targets are probabilities",
     "loss=fgan_alpha loss.alpha=1": "alpha=1 is a limit; choose loss=fgan_kl for 1, loss=fgan_reverse_kl for 0",
     "loss=fgan_alpha loss.alpha=0": "alpha=0 is a limit; choose loss=fgan_kl for 1, loss=fgan_reverse_kl for 0",
