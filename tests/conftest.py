@@ -22,6 +22,7 @@ TINY = {
     "mlp": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
     "maxout": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
     "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
+    "gaussian": ["model.discriminator.width=8"],
 }
 """Overrides that make each model small."""
 
