@@ -8,11 +8,16 @@ density is larger), or a `potential` whose differences bound a distance.
 
 from gan_runner.losses.base import Identifies, Loss, Scores
 from gan_runner.losses.bernoulli import Minimax, NonSaturating
+from gan_runner.losses.energy import BEGAN, EBGAN
 from gan_runner.losses.hinge import Hinge
 from gan_runner.losses.least_squares import LeastSquares
+from gan_runner.losses.moments import MMD
 from gan_runner.losses.wasserstein import Wasserstein
 
 __all__ = [
+    "BEGAN",
+    "EBGAN",
+    "MMD",
     "Hinge",
     "Identifies",
     "LeastSquares",

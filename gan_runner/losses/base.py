@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -21,6 +21,7 @@ class Scores(Protocol):
         """Scores of fakes."""
 
 
+@runtime_checkable
 class Loss(Protocol):
     """A game's value for either player: scalars to descend."""
 

@@ -4,9 +4,21 @@ A metric is a function of the `Results` of a game, which returns named floats. W
 of them whether less (`min`) or more (`max`) is better; with `requires`, what it demands of the parts that play.
 """
 
+from gan_runner.metrics.energy import equilibrium, total_variation
 from gan_runner.metrics.figures import best_of, figures
+from gan_runner.metrics.mmd import mmd, mmd_gap
 from gan_runner.metrics.modes import mode_coverage
 from gan_runner.metrics.results import Results
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
-__all__ = ["Results", "best_of", "figures", "mode_coverage", "sliced_wasserstein"]
+__all__ = [
+    "Results",
+    "best_of",
+    "equilibrium",
+    "figures",
+    "mmd",
+    "mmd_gap",
+    "mode_coverage",
+    "sliced_wasserstein",
+    "total_variation",
+]

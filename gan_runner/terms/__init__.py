@@ -6,17 +6,24 @@ networks it says with `requires`.
 """
 
 from gan_runner.terms.adversarial import discriminator_loss, generator_loss
+from gan_runner.terms.boundary_equilibrium import BoundaryEquilibrium
 from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
+from gan_runner.terms.moments import mmd, reconstruction
+from gan_runner.terms.pulling_away import pulling_away
 
 __all__ = [
+    "BoundaryEquilibrium",
     "HistoricalAveraging",
     "discriminator_loss",
     "dragan",
     "feature_matching",
     "generator_loss",
     "gradient_penalty",
+    "mmd",
+    "pulling_away",
     "r1",
     "r2",
+    "reconstruction",
 ]
