@@ -14,7 +14,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from gan_runner.config import build, constructor_calls, did_you_mean, locate
+from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Dataset
 from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.pictures import Surface
@@ -152,6 +152,7 @@ def build_parts(config: DictConfig) -> Parts:
     dataset = build("dataset", config.dataset)
     torch.manual_seed(config.seed)
     game = build("game", config.game)
+    check_owners(config)
     names = {name: None for player in config.players.values() for name in player.networks}
     for name in names:
         if config.model.get(name) is None:
@@ -170,6 +171,29 @@ def build_parts(config: DictConfig) -> Parts:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
     loss = build("loss", config.loss) if config.loss else None
     return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
+
+
+def check_owners(config: DictConfig) -> None:
+    """Refuse what a regularizer puts on a player or a network that this game does not have.
+
+    Raises:
+        ConfigError: naming what was set, and whom the game has.
+    """
+    for name, player in config.players.items():
+        if not player.networks:
+            parts = ", ".join(map(str, [*player.terms, *player.constraints])) or "options"
+            others = ", ".join(str(other) for other, node in config.players.items() if node.networks)
+            raise ConfigError(
+                f"players.{name} is given {parts}, but this game has no such player ({others}); "
+                "leave that out or choose another game"
+            )
+    networks = [str(name) for name, node in config.model.items() if node is not None and "_target_" in node]
+    for name, node in config.model.items():
+        if node is not None and name not in networks:
+            raise ConfigError(
+                f"model.{name} is given {', '.join(map(str, node))}, but this game has no such network "
+                f"({', '.join(networks)}); leave that out or choose another game"
+            )
 
 
 def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn.Module:
@@ -222,6 +246,7 @@ def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module], ot
     It is told of the networks of the `others` if its constructor asks for them.
     """
     part = build(key, node)
+    check_kinds(key, part)
     name = key.rpartition(".")[2]
     try:
         check_requirements(part, networks)
@@ -232,6 +257,20 @@ def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module], ot
         raise ConfigError(f"{name}: {error}") from error
     device = next(next(iter(networks.values())).parameters()).device
     return part.to(device) if isinstance(part, nn.Module) else part
+
+
+def check_kinds(key: str, part: Any) -> None:
+    """Refuse a loss of another kind than a term is made for, as its signature says.
+
+    Raises:
+        ConfigError: naming the term and the loss.
+    """
+    if not isinstance(part, partial):
+        return
+    hint = type_hints(part.func).get("loss")
+    if inspect.isclass(hint) and "loss" in part.keywords and not isinstance(part.keywords["loss"], hint):
+        given = type(part.keywords["loss"]).__name__
+        raise ConfigError(f"{key} takes a loss of kind {hint.__name__}, not {given}; choose another loss or game")
 
 
 def check_unused(config: DictConfig) -> None:
@@ -248,7 +287,7 @@ def check_unused(config: DictConfig) -> None:
     for name, knobs in config.regularizer.items():
         if not isinstance(knobs, DictConfig):
             raise ConfigError(f"regularizer.{name}={knobs} is no set of options; regularizer=[{name}] chooses it")
-    networks = [name for name, node in config.model.items() if node is not None]
+    networks = [name for name, node in config.model.items() if node is not None and "_target_" in node]
     knobs = [f"regularizer.{name}.{knob!s}" for name, knobs in config.regularizer.items() for knob in knobs]
     for key in [*knobs, *(f"model.{name}" for name in networks)]:
         if not any(key == used or used.startswith(f"{key}.") for used in read | owned):

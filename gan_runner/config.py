@@ -17,7 +17,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic_core import SchemaError
 
 from gan_runner.errors import ConfigError
@@ -42,6 +42,7 @@ ROOMS = (
     "optimizers",
     "play",
     "schedules",
+    "kernels",
     "step",
 )
 TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvision.datasets.")
@@ -201,6 +202,8 @@ def explain_value(error: OmegaConfBaseException, config: DictConfig | None = Non
     key = str(error.full_key or "")
     family, _, name = key.rpartition(".")
     siblings: list[str] = []
+    if isinstance(error, ConfigKeyError | ConfigAttributeError) and family and error.parent_node == {}:
+        return f"there is no option {key}: with these parts there is no {family}"
     if isinstance(error.parent_node, DictConfig) and not is_dataclass(error.object_type):
         siblings = [str(sibling) for sibling in error.parent_node if str(sibling) not in DIRECTIVES]
     elif is_dataclass(error.object_type):

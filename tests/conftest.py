@@ -24,6 +24,7 @@ TINY = {
     "point": [],
     "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "gaussian": ["model.discriminator.width=8"],
+    "line": ["model.discriminator.width=8"],
 }
 """Overrides that make each model small."""
 

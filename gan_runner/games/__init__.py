@@ -1,6 +1,7 @@
 """Who plays, and who sees what."""
 
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
-from gan_runner.games.gan import GAN, GANTurn
+from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
+from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
 
-__all__ = ["GAN", "Bilinear", "BilinearTurn", "GANTurn"]
+__all__ = ["GAN", "Bilinear", "BilinearTurn", "GANTurn", "GenerativeTurn", "MomentMatching", "MomentMatchingCodes"]

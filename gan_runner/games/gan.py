@@ -17,23 +17,12 @@ from gan_runner.models.latents import Latent
 from gan_runner.turn import Batch, Turn, lazy
 
 
-class GANTurn(Turn):
-    """Real data, noise, fakes, features and scores of one move."""
+class GenerativeTurn(Turn):
+    """Real data, noise and fakes of one move."""
 
-    shown = ("real_scores", "fake_scores")
-
-    def __init__(
-        self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent, judge: str
-    ):
+    def __init__(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent):
         super().__init__(networks, owned, batch)
         self.latent = latent
-        self.judge = judge
-
-    def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
-        """The same batch, noise and fakes, as another player or other networks see them."""
-        other = GANTurn(networks, owned, self.batch, self.latent, self.judge)
-        other.__dict__.update(noise=self.noise, fake=self.fake)
-        return other
 
     @lazy
     def real(self) -> Tensor:
@@ -50,6 +39,24 @@ class GANTurn(Turn):
         """Generated data (n, *shape), with a graph only in the generator's own turn."""
         with self.recording("generator"):
             return self.networks["generator"](self.noise)
+
+
+class GANTurn(GenerativeTurn):
+    """Also features and scores, by the judge."""
+
+    shown = ("real_scores", "fake_scores")
+
+    def __init__(
+        self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent, judge: str
+    ):
+        super().__init__(networks, owned, batch, latent)
+        self.judge = judge
+
+    def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
+        """The same batch, noise and fakes, as another player or other networks see them."""
+        other = GANTurn(networks, owned, self.batch, self.latent, self.judge)
+        other.__dict__.update(noise=self.noise, fake=self.fake)
+        return other
 
     def features(self, x: Tensor) -> Tensor:
         """The discriminator's features of `x`: (n, num_features)."""

@@ -15,6 +15,7 @@ from gan_runner.losses.base import FakeScores, Identifies, Loss, RatioLoss, Scor
 from gan_runner.losses.bernoulli import Minimax, NonSaturating
 from gan_runner.losses.decoupled import Decoupled
 from gan_runner.losses.density_ratios import KLIEP, LSIF
+from gan_runner.losses.energy import BEGAN, EBGAN
 from gan_runner.losses.f_divergences import (
     KL,
     Alpha,
@@ -30,14 +31,18 @@ from gan_runner.losses.f_divergences import (
 )
 from gan_runner.losses.hinge import Hinge
 from gan_runner.losses.least_squares import LeastSquares
+from gan_runner.losses.moments import MMD
 from gan_runner.losses.relativistic import Relativistic, RelativisticAverage
 from gan_runner.losses.scoring_rules import Exponential, Misclassification, Spherical
 from gan_runner.losses.wasserstein import Wasserstein
 
 __all__ = [
+    "BEGAN",
+    "EBGAN",
     "KL",
     "KLIEP",
     "LSIF",
+    "MMD",
     "Alpha",
     "Decoupled",
     "Exponential",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -38,6 +38,7 @@ class FakeScores:
         raise AttributeError("there are no scores of real data here")
 
 
+@runtime_checkable
 class Loss(Protocol):
     """A game's value for either player: scalars to descend."""
 

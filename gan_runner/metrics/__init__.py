@@ -6,7 +6,9 @@ of them whether less (`min`) or more (`max`) is better; with `requires`, what it
 
 from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
 from gan_runner.metrics.distance import distance
+from gan_runner.metrics.energy import equilibrium, total_variation
 from gan_runner.metrics.figures import best_of, figures
+from gan_runner.metrics.mmd import mmd, mmd_gap
 from gan_runner.metrics.modes import mode_coverage
 from gan_runner.metrics.optimal_transport import optimal_transport
 from gan_runner.metrics.push import push
@@ -18,13 +20,17 @@ __all__ = [
     "best_of",
     "distance",
     "divergence",
+    "equilibrium",
     "figures",
     "log_ratio",
+    "mmd",
+    "mmd_gap",
     "mode_coverage",
     "optimal_transport",
     "order",
     "push",
     "sign",
     "sliced_wasserstein",
+    "total_variation",
     "transport",
 ]

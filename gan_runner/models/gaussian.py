@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from gan_runner.models.layers import Norm, WeightNorm
 from gan_runner.models.networks import Generator, elements
 
 
@@ -18,12 +19,24 @@ class Gaussian(Generator):
         shape: of one sample.
         mean: where μ starts, an element each; zeros if None.
         std: where every element of σ starts.
+        norm: of hidden layers, of which it has none.
+        weight_norm: of layers, of which it has none.
+        reference_size: of `norm=virtual`.
     """
 
     def __init__(
-        self, latent_dim: int, shape: tuple[int, ...], mean: tuple[float, ...] | None = None, std: float = 1.0
+        self,
+        latent_dim: int,
+        shape: tuple[int, ...],
+        mean: tuple[float, ...] | None = None,
+        std: float = 1.0,
+        norm: Norm = "none",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
     ):
-        super().__init__(norm="none", reference_size=1)
+        super().__init__(norm, reference_size)
+        if (norm, weight_norm) != ("none", "none"):
+            raise ValueError("a Gaussian has no layers to normalise; choose norm=none and weight_norm=none")
         dim = elements(shape)
         if latent_dim != dim:
             raise ValueError(

@@ -7,16 +7,20 @@ networks it says with `requires`.
 
 from gan_runner.terms.adversarial import discriminator_loss, generator_loss
 from gan_runner.terms.augmentation_control import AugmentationControl
+from gan_runner.terms.boundary_equilibrium import BoundaryEquilibrium
 from gan_runner.terms.consistency import consistency, fake_consistency
 from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
 from gan_runner.terms.lecam import LeCam
+from gan_runner.terms.moments import mmd, reconstruction
+from gan_runner.terms.pulling_away import pulling_away
 from gan_runner.terms.unrolled import UnrolledGeneratorLoss
 from gan_runner.terms.value import value
 
 __all__ = [
     "AugmentationControl",
+    "BoundaryEquilibrium",
     "HistoricalAveraging",
     "LeCam",
     "UnrolledGeneratorLoss",
@@ -27,7 +31,10 @@ __all__ = [
     "feature_matching",
     "generator_loss",
     "gradient_penalty",
+    "mmd",
+    "pulling_away",
     "r1",
     "r2",
+    "reconstruction",
     "value",
 ]

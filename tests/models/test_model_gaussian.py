@@ -42,6 +42,7 @@ def test_likelihood_is_greatest_at_the_moments_of_the_data():
         ({"latent_dim": 3}, "set model.latent.dim=2, not 3"),
         ({"mean": (1.0,)}, "mean must have 2 elements"),
         ({"std": 0.0}, "std must be positive"),
+        ({"norm": "virtual"}, "has no layers to normalise"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, complaint):

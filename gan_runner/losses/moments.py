@@ -1,0 +1,52 @@
+"""Moment matching: a distance between samples that needs no trained critic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from gan_runner.kernels import Kernel, biased_mmd2, in_units, median_squared_distance, unbiased_mmd2, witness
+from gan_runner.losses.base import Identifies
+
+
+@dataclass(frozen=True)
+class MMD:
+    """Maximum mean discrepancy (Li et al. 2015, arXiv:1502.02761, Eq. 3; Dziugaite et al. 2015, arXiv:1505.03906).
+
+    It compares data with fakes and not their scores: the critic is the kernel's witness function, a potential.
+
+    Args:
+        kernel: of the points.
+        median: whether distances are measured in units of the median distance between data.
+        unbiased: whether pairs of a point with itself are left out.
+        root: whether the distance is descended and not its square, whose slope is weak near zero (Li et al.,
+            Section 3).
+    """
+
+    identifies: ClassVar[Identifies] = "potential"
+
+    kernel: Kernel
+    median: bool = False
+    unbiased: bool = False
+    root: bool = False
+
+    def __post_init__(self) -> None:
+        if self.root and self.unbiased:
+            raise ValueError("the unbiased estimate may be negative and has no root; choose loss.unbiased=false")
+
+    def distance(self, real: Tensor, fake: Tensor) -> Tensor:
+        """MMD² of data (n, dim) and fakes (m, dim), or its root: a scalar."""
+        estimate = unbiased_mmd2 if self.unbiased else biased_mmd2
+        squared = estimate(self.scaled(real), real, fake)
+        return (squared.clamp(min=0) + 1e-12).sqrt() if self.root else squared
+
+    def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
+        """Where data are denser (> 0) and where fakes are (< 0), as the kernel sees it: (k, dim) → (k,)."""
+        return witness(self.scaled(real), points, real, fake)
+
+    def scaled(self, real: Tensor) -> Callable[[Tensor], Tensor]:
+        """The kernel, in units of these data if it shall be."""
+        return in_units(self.kernel, median_squared_distance(real)) if self.median else self.kernel

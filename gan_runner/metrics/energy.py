@@ -1,0 +1,86 @@
+"""What a judge of energies knows of the densities, held against them; and how balanced its game is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan_runner.losses import BEGAN, EBGAN
+from gan_runner.metrics.figures import figures
+from gan_runner.metrics.results import Results
+from gan_runner.requirements import requires
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+
+class SampleScores(NamedTuple):
+    """Scores (n,) of data and samples, for a loss."""
+
+    real: Tensor
+    fake: Tensor
+
+
+def densities_in_the_plane(parts: Parts) -> None:
+    """The densities of data and samples must be known, in two dimensions."""
+    known = hasattr(parts.dataset, "log_prob") and hasattr(parts.networks.get("generator"), "log_prob")
+    if not known or parts.dataset.shape != (2,):
+        raise ValueError("the densities of data and samples are not known; choose dataset=gaussian model=gaussian")
+
+
+def loss_of_kind(kind: type, name: str) -> Any:
+    """A demand on the loss."""
+
+    def demand(parts: Parts) -> None:
+        if not isinstance(parts.loss, kind):
+            raise ValueError(f"it is about loss={name}, and this run has {type(parts.loss).__name__}; leave it out")
+
+    return demand
+
+
+def plane(results: Results, side: int) -> tuple[Tensor, float]:
+    """A grid (side², 2) that reaches beyond all samples and data, and the area of its cells."""
+    points = torch.cat([results.real, results.samples])
+    low, high = points.amin(0), points.amax(0)
+    margin = (high - low) / 4
+    axes = [torch.linspace(a, b, side) for a, b in zip(low - margin, high + margin, strict=True)]
+    return torch.cartesian_prod(*axes).to(points), float(((high - low + 2 * margin) / (side - 1)).prod())
+
+
+@figures(total_variation_gap=min, sign_error=min)
+@requires(densities_in_the_plane, loss_of_kind(EBGAN, "ebgan"))
+@torch.no_grad()
+def total_variation(results: Results, side: int = 200) -> dict[str, float]:
+    """What the judge makes of the total variation of data and samples, against the truth by quadrature.
+
+    `total_variation_gap` is |1 − cost / m − TV|, the cost being the discriminator's on data and samples;
+    `sign_error` the share of the mass of (p + q) / 2 where the judge mistakes which of p and q is larger.
+
+    Args:
+        results: with both densities known.
+        side: points of the quadrature along each axis.
+    """
+    points, area = plane(results, side)
+    p = results.dataset.log_prob(points).exp()  # type: ignore[attr-defined]
+    q = results.parts.networks["generator"].log_prob(points).exp()  # type: ignore[operator]
+    truth = (p - q).abs().sum() * area / 2
+    estimate = results.loss.total_variation(SampleScores(results.real_scores, results.fake_scores))
+    mistaken = results.loss.sign(results.parts.criticise(points)) != torch.sign(p - q)
+    return {
+        "total_variation_gap": (estimate - truth).abs().item(),
+        "sign_error": ((p + q)[mistaken].sum() * area / 2).item(),
+    }
+
+
+@figures(balance_gap=min, convergence=min)
+@requires(loss_of_kind(BEGAN, "began"))
+def equilibrium(results: Results) -> dict[str, float]:
+    """|E[L(G(z))] / E[L(x)] − γ|, and the measure of convergence M (Berthelot et al. 2017, Eq. 5, Section 3.4.1)."""
+    scores = SampleScores(results.real_scores, results.fake_scores)
+    ratio = scores.fake.mean() / scores.real.mean()
+    return {
+        "balance_gap": (ratio - results.loss.diversity).abs().item(),
+        "convergence": results.loss.convergence(scores).item(),
+    }

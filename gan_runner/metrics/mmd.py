@@ -1,0 +1,85 @@
+"""Do samples and data come from one distribution? The kernel two-sample test, and what it can be held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gan_runner.kernels import RBF, Kernel, in_units, median_squared_distance, squared_distances, unbiased_mmd2
+from gan_runner.metrics.figures import figures
+from gan_runner.metrics.results import Results
+from gan_runner.models.gaussian import Gaussian
+from gan_runner.requirements import requires
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+
+def permuted_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, permutations: int) -> Tensor:
+    """Unbiased MMD² after the points of x and y (n, dim each) were dealt out anew: (1 + permutations,).
+
+    The first is that of x and y themselves. The permutations are the same every time.
+    """
+    n, points = len(x), torch.cat([x, y])
+    gram = kernel(squared_distances(points, points)).fill_diagonal_(0)
+    generator = torch.Generator().manual_seed(0)
+    order = torch.rand(permutations, 2 * n, generator=generator).argsort(1)
+    order = torch.cat([torch.arange(2 * n).unsqueeze(0), order]).to(x.device)
+    first = (order < n).to(gram)  # who is in the first sample: (1 + permutations, 2n)
+    to_first = first @ gram
+    within_first = (to_first * first).sum(1)
+    across = (to_first * (1 - first)).sum(1)
+    within_second = gram.sum() - within_first - 2 * across
+    return (within_first + within_second) / (n * (n - 1)) - 2 * across / n**2
+
+
+@figures(mmd2=min, mmd_p_value=max)
+def mmd(
+    results: Results, kernel: Kernel, median: bool = True, points: int = 500, permutations: int = 200
+) -> dict[str, float]:
+    """Unbiased MMD², and the level at which a permutation test tells samples from data (Gretton et al. 2012).
+
+    The p-value is the share of permutations, the identity among them, whose MMD² is at least that of the samples:
+    where both come from one distribution it is at most α with probability at most α.
+
+    Args:
+        results: whose samples and data are compared, flattened.
+        kernel: of the points.
+        median: whether distances are measured in units of the median distance within samples and data together.
+        points: how many of each are looked at.
+        permutations: beside the identity.
+    """
+    n = min(points, len(results.samples), len(results.real))
+    x, y = results.real[:n].flatten(1).double(), results.samples[:n].flatten(1).double()
+    scaled = in_units(kernel, median_squared_distance(torch.cat([x, y]))) if median else kernel
+    drawn = permuted_mmd2(scaled, x, y, permutations)
+    as_great = drawn >= drawn[0] - 1e-12  # equal but for rounding
+    return {"mmd2": drawn[0].item(), "mmd_p_value": as_great.double().mean().item()}
+
+
+def both_gaussian(parts: Parts) -> None:
+    """Data and samples must be Gaussian."""
+    modes = getattr(parts.dataset, "modes", None)
+    generator = parts.networks.get("generator")
+    if modes is None or len(modes) != 1 or not isinstance(generator, Gaussian):
+        raise ValueError("MMD has a closed form between Gaussians; choose dataset=gaussian model=gaussian")
+
+
+@figures(mmd_gap=min)
+@requires(both_gaussian)
+@torch.no_grad()
+def mmd_gap(results: Results, kernel: RBF) -> dict[str, float]:
+    """How far the unbiased estimate lies from MMD² between the Gaussians of data and generator, in closed form."""
+    mean, std = results.dataset.modes[0].double(), results.dataset.mode_std  # type: ignore[attr-defined]
+    generator = results.parts.networks["generator"]
+    assert isinstance(generator, Gaussian)
+    fake_mean, fake_variance = generator.mean.double().cpu(), (2 * generator.log_std.double().cpu()).exp()
+    variance = torch.full_like(mean, std**2)
+    nowhere = torch.zeros_like(mean)
+    among_real, among_fake = kernel.expected(nowhere, 2 * variance), kernel.expected(nowhere, 2 * fake_variance)
+    truth = among_real + among_fake - 2 * kernel.expected(mean - fake_mean, variance + fake_variance)
+    estimate = unbiased_mmd2(kernel, results.real.double(), results.samples.double())
+    return {"mmd_gap": abs(estimate.item() - truth.item())}

@@ -1,0 +1,68 @@
+"""An autoencoder of whole networks: a discriminator's trunk encodes, a generator decodes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
+
+from gan_runner.models.networks import Discriminator, Generator
+from gan_runner.models.sizes import at_least_one
+
+Error = Literal["squared", "absolute"]
+
+
+class Autoencoder(nn.Module):
+    """Data (n, *shape) → codes (n, latent_dim) → reconstructions (n, *shape); its score is minus the error.
+
+    A judge of energy-based games (Zhao et al. 2017, arXiv:1609.03126, Fig. 1), so it works with every model. Of
+    the encoder it takes all but the last layer of the head; a linear layer to the code comes in its place.
+
+    Args:
+        encoder: a discriminator of the data.
+        decoder: a generator of the data from latents (n, latent_dim).
+        latent_dim: of the code.
+        error: of each sample: the mean over its elements of the squared, or of the absolute, difference.
+    """
+
+    def __init__(self, encoder: Discriminator, decoder: Generator, latent_dim: int, error: Error = "squared"):
+        super().__init__()
+        at_least_one(latent_dim=latent_dim)
+        *layers, score = encoder.head.children()
+        assert isinstance(score, nn.Linear)
+        code = nn.Linear(score.in_features, latent_dim)
+        encoder.head = nn.Sequential(*layers, spectral_norm(code) if is_parametrized(score) else code)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.error = error
+
+    def prepare(self, inputs: Tensor, data: Tensor) -> None:
+        """Data-dependent initialisation of both networks: `inputs` and `data` are (n, *shape)."""
+        self.encoder.prepare(inputs, data)
+        with torch.no_grad():
+            codes = self.features(inputs)
+        self.decoder.prepare(codes, data)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Codes (n, latent_dim)."""
+        return self.encoder.head(self.encoder.features(x))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Data (n, *shape) of codes (n, latent_dim)."""
+        return self.decoder(codes)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """(n, *shape)."""
+        return self.decode(self.features(x))
+
+    def score(self, features: Tensor, x: Tensor) -> Tensor:
+        """Minus the reconstruction error of each sample, from its code: (n,), at most 0."""
+        difference = (self.decode(features) - x).flatten(1)
+        return -(difference.square() if self.error == "squared" else difference.abs()).mean(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores (n,)."""
+        return self.score(self.features(x), x)

@@ -1,0 +1,18 @@
+"""Distances between data and fakes that need no trained critic; and reconstruction."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gan_runner.games.moment_matching import CodesTurn, MomentMatchingTurn
+from gan_runner.losses import MMD
+
+
+def mmd(turn: MomentMatchingTurn, loss: MMD) -> Tensor:
+    """MMD² (or what the loss makes of it) between this turn's features of data and of fakes."""
+    return loss.distance(turn.real_features, turn.fake_features)
+
+
+def reconstruction(turn: CodesTurn) -> Tensor:
+    """Mean reconstruction error of the data."""
+    return turn.errors.mean()

@@ -1,0 +1,21 @@
+"""The generator keeps its samples apart."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from gan_runner.games.gan import GANTurn
+
+
+def pulling_away(turn: GANTurn) -> Tensor:
+    """Mean squared cosine between the features of two fakes (Zhao et al. 2017, arXiv:1609.03126, Eq. 6).
+
+    1 / n(n − 1) Σ_{i ≠ j} (SᵢᵀSⱼ / ‖Sᵢ‖‖Sⱼ‖)² over the judge's features S (n, num_features); n ≥ 2.
+    """
+    features = normalize(turn.fake_features, dim=1)
+    n = len(features)
+    cosines = features @ features.T
+    others = 1 - torch.eye(n, device=features.device, dtype=features.dtype)
+    return (cosines.square() * others).sum() / (n * (n - 1))

@@ -1,0 +1,74 @@
+"""Moment matching: who is taught by what."""
+
+import pytest
+import torch
+from conftest import TINY
+
+from gan_runner.kernels import biased_mmd2
+from gan_runner.losses import MMD
+from gan_runner.terms import mmd, reconstruction
+
+PARTS = ["model=mlp", *TINY["mlp"]]
+
+
+@pytest.fixture
+def alone(make_parts):
+    return make_parts("loss=mmd", "dataset=ring8", "model=mlp", "model.generator.width=8", "model.latent.dim=4")
+
+
+@pytest.fixture
+def codes(make_parts):
+    return make_parts("loss=mmd", "game=moment_matching_codes", *PARTS, "model.code_generator.width=8")
+
+
+def turn_of(parts, *owned):
+    return parts.game.turn(parts.networks, owned, {"data": torch.rand(6, *parts.dataset.shape) * 2 - 1})
+
+
+def test_generator_plays_alone_on_the_data_as_they_are(alone):
+    assert list(alone.networks) == ["generator"]
+    assert [player.name for player in alone.players] == ["generator"]
+    assert alone.surface() is None
+    turn = turn_of(alone, "generator")
+    loss = MMD(alone.loss.kernel)
+    torch.testing.assert_close(mmd(turn, loss), biased_mmd2(loss.kernel, turn.real, turn.fake))
+
+
+def test_images_are_flattened(make_parts):
+    parts = make_parts("loss=mmd", "model=mlp", "model.generator.width=8")
+    turn = turn_of(parts, "generator")
+    assert turn.real_features.shape == turn.fake_features.shape == (6, 256)
+
+
+def test_autoencoder_learns_from_the_data_alone(codes):
+    turn = turn_of(codes, "autoencoder")
+    torch.testing.assert_close(reconstruction(turn), -codes.networks["autoencoder"](turn.real).mean())
+    slopes = torch.autograd.grad(reconstruction(turn), turn.parameters)
+    assert all(slope.isfinite().all() for slope in slopes)
+    assert "fake_features" not in vars(turn)
+
+
+def test_generator_of_codes_learns_from_codes_and_leaves_the_autoencoder_alone(codes):
+    turn = turn_of(codes, "code_generator")
+    value = mmd(turn, codes.loss)
+    assert not turn.real_features.requires_grad
+    assert turn.fake_features.shape == turn.real_features.shape == (6, 4)
+    assert {"fake", "errors"}.isdisjoint(vars(turn))
+    assert any(slope.any() for slope in torch.autograd.grad(value, turn.parameters))
+
+
+def test_samples_are_decoded_codes(codes):
+    noise = codes.noise(5, 0)
+    assert noise.shape == (5, 10)
+    generated = codes.networks["code_generator"](noise)
+    torch.testing.assert_close(codes.sample(noise), codes.networks["autoencoder"].decoder(generated).detach())
+
+
+def test_samples_come_from_averaged_codes_where_there_are_any(make_parts):
+    parts = make_parts("loss=mmd", "game=moment_matching_codes", "regularizer=[ema]", *PARTS)
+    noise = parts.noise(4, seed=0)
+    before = parts.sample(noise)
+    with torch.no_grad():
+        for parameter in parts.networks["code_generator"].parameters():
+            parameter.add_(1)
+    assert torch.equal(parts.sample(noise), before)

@@ -1,0 +1,72 @@
+"""What a judge of energies says, where the right answer is known."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.distributions import Normal
+
+from gan_runner.datasets import Digits, GaussianMixture
+from gan_runner.losses import BEGAN, EBGAN, Hinge
+from gan_runner.metrics import best_of, equilibrium, total_variation
+from gan_runner.models.gaussian import Gaussian
+from gan_runner.requirements import check_requirements
+
+
+def game(judge, loss, n=20_000):
+    """Results of a game of N((0.5, 0), I) against N((−0.5, 0), I) with this judge: points → scores."""
+    torch.manual_seed(0)
+    dataset, generator = GaussianMixture(means=((0.5, 0.0),), std=1.0), Gaussian(2, (2,), (-0.5, 0.0))
+    parts = SimpleNamespace(dataset=dataset, networks={"generator": generator}, loss=loss, criticise=judge)
+    real, samples = dataset.sample(n)[0], generator(torch.randn(n, 2)).detach()
+    return SimpleNamespace(
+        parts=parts,
+        dataset=dataset,
+        loss=loss,
+        real=real,
+        samples=samples,
+        real_scores=judge(real),
+        fake_scores=judge(samples),
+    )
+
+
+def test_best_judge_knows_total_variation_and_sign():
+    figures = total_variation(game(lambda x: -0.5 * (x[:, 0] < 0).float(), EBGAN(0.5)))
+    assert figures["total_variation_gap"] < 0.02  # a binomial's error of 20,000 draws
+    assert figures["sign_error"] < 0.01
+
+
+def test_ignorant_judge_is_off_by_the_whole_total_variation():
+    truth = 2 * Normal(0, 1).cdf(torch.tensor(0.5)).item() - 1  # 2 Φ(½ |μ − ν|) − 1
+    figures = total_variation(game(lambda x: torch.zeros(len(x)), EBGAN()))
+    assert figures["total_variation_gap"] == pytest.approx(truth, abs=1e-3)
+    assert figures["sign_error"] == pytest.approx(0.5, abs=1e-2)  # it is right where p > q: half of the mass
+
+
+def test_judge_that_mistakes_everything():
+    figures = total_variation(game(lambda x: -(x[:, 0] > 0).float(), EBGAN()))
+    assert figures["sign_error"] == pytest.approx(1, abs=1e-2)
+
+
+def test_balance_and_convergence_of_constant_energies():
+    figures = equilibrium(game(lambda x: -torch.full((len(x),), 2.0), BEGAN(0.4), n=10))
+    assert figures["balance_gap"] == pytest.approx(0.6)
+    assert figures["convergence"] == pytest.approx(2 + (2 - 0.8))
+
+
+def test_what_cannot_be_measured_is_refused():
+    parts = game(lambda x: x[:, 0], EBGAN(), n=5).parts
+    check_requirements(total_variation, parts)
+    with pytest.raises(ValueError, match="about loss=began, and this run has EBGAN"):
+        check_requirements(equilibrium, parts)
+    parts.loss = Hinge()
+    with pytest.raises(ValueError, match="about loss=ebgan, and this run has Hinge"):
+        check_requirements(total_variation, parts)
+    parts.dataset = Digits()
+    with pytest.raises(ValueError, match="choose dataset=gaussian model=gaussian"):
+        check_requirements(total_variation, parts)
+
+
+def test_which_is_better():
+    assert best_of(total_variation) == {"total_variation_gap": min, "sign_error": min}
+    assert best_of(equilibrium) == {"balance_gap": min, "convergence": min}

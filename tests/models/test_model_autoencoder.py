@@ -1,0 +1,84 @@
+"""An autoencoder made of every model's networks."""
+
+from functools import partial
+
+import pytest
+import torch
+from test_model_networks import MODELS, SHAPE
+from torch import nn
+
+from gan_runner.models.autoencoder import Autoencoder
+from gan_runner.models.layers import MinibatchDiscrimination
+
+every_model = pytest.mark.parametrize("model", MODELS)
+
+
+def make(model, error="squared", code=5, shape=SHAPE, **knobs):
+    torch.manual_seed(0)
+    generator, discriminator = MODELS[model]
+    width = {"width": 4} | {name: value for name, value in knobs.items() if name != "feature_layer"}
+    layer = {"feature_layer": knobs["feature_layer"]} if "feature_layer" in knobs else {}
+    return Autoencoder(discriminator(shape, **width, **layer), generator(code, shape, True, **width), code, error)
+
+
+@every_model
+@pytest.mark.parametrize("error", ["squared", "absolute"])
+def test_score_is_minus_the_mean_error_of_each_sample(model, error):
+    judge = make(model, error).eval()
+    x = torch.rand(6, *SHAPE)
+    assert judge.features(x).shape == (6, 5)
+    assert judge.reconstruct(x).shape == x.shape
+    difference = (judge.reconstruct(x) - x).flatten(1)
+    errors = {"squared": difference.square(), "absolute": difference.abs()}[error].mean(1)
+    torch.testing.assert_close(judge(x), -errors)
+    torch.testing.assert_close(judge.score(judge.features(x), x), judge(x))
+
+
+@every_model
+def test_every_parameter_takes_part(model):
+    judge = make(model)
+    slopes = torch.autograd.grad(judge(torch.rand(6, *SHAPE)).sum(), list(judge.parameters()))
+    assert all(slope.isfinite().all() for slope in slopes)
+
+
+def test_it_learns_to_reconstruct():
+    data = torch.rand(32, *SHAPE).round() * 2 - 1
+    judge = make("mlp", code=16, width=64)
+    optimizer = torch.optim.Adam(judge.parameters(), 3e-3)
+    before = judge(data).mean().item()
+    for _ in range(150):
+        optimizer.zero_grad()
+        (-judge(data).mean()).backward()
+        optimizer.step()
+    assert judge(data).mean().item() > 0.2 * before  # both are negative
+
+
+@every_model
+def test_virtual_batch_norm_gets_its_references(model):
+    judge = make(model, norm="virtual", reference_size=4)
+    data = torch.rand(8, *SHAPE)
+    judge.prepare(data, data)
+    torch.testing.assert_close(judge.encoder.trunk.reference, data[:4])
+    assert judge.decoder.body.reference.abs().sum() > 0
+
+
+@every_model
+def test_spectral_norm_reaches_the_code(model):
+    assert all(
+        hasattr(layer, "parametrizations")
+        for layer in make(model, weight_norm="spectral").encoder.modules()
+        if isinstance(layer, nn.Linear | nn.Conv2d)
+    )
+
+
+@every_model
+def test_minibatch_discrimination_stands_before_the_code(model):
+    judge = make(model, feature_layer=partial(MinibatchDiscrimination, kernels=7), norm="none").eval()
+    x = torch.rand(6, *SHAPE)
+    together, alone = judge.features(x), torch.cat([judge.features(one) for one in x.split(1)])
+    assert not torch.allclose(together, alone)
+
+
+def test_code_has_a_size():
+    with pytest.raises(ValueError, match="latent_dim must be at least 1"):
+        make("mlp", code=0)
