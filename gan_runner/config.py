@@ -14,8 +14,7 @@ from typing import Any
 
 import pydantic
 from hydra.core.config_store import ConfigStore
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic_core import SchemaError
@@ -357,20 +356,30 @@ def is_call(node: Any) -> bool:
 
 
 def build(key: str, node: Any, **arguments: Any) -> Any:
-    """Construct what a checked node describes, its parts first.
+    """Construct what a checked node describes, its parts first; with `_partial_`, what is still to be called.
 
-    A partial is a plain one: Hydra's own checks its target again at every call, which takes a millisecond.
+    Hydra's own `instantiate` would check a target again at every call of a partial, which takes a millisecond, and
+    would turn finished parts back into configuration.
+
+    Args:
+        key: of the node, for messages.
+        node: with a `_target_`.
+        arguments: beside the node's options.
 
     Raises:
-        ConfigError: if the part itself refuses its options (a ValueError of its constructor).
+        ConfigError: if the part itself refuses its options (a ValueError or TypeError of its constructor).
     """
-    for name in map(str, node if isinstance(node, DictConfig) else ()):
-        if is_call(node[name]):
-            arguments.setdefault(name, build(f"{key}.{name}", node[name]))
+    target = get_object(node["_target_"])
+    options = {str(name): construct(f"{key}.{name!s}", node[name]) for name in node if name not in DIRECTIVES}
+    options |= arguments
     try:
-        built = instantiate(node, _convert_="all", **arguments)
-        return partial(built.func, *built.args, **built.keywords) if isinstance(built, partial) else built
-    except InstantiationException as error:
-        if isinstance(error.__cause__, ValueError | TypeError):
-            raise ConfigError(f"{key}: {error.__cause__}") from error
-        raise
+        return partial(target, **options) if node.get("_partial_") else target(**options)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def construct(key: str, value: Any) -> Any:
+    """A plain value of a node as it is, with whatever is a constructor call inside it built."""
+    if isinstance(value, DictConfig):
+        return build(key, value) if is_call(value) else {n: construct(f"{key}.{n!s}", value[n]) for n in value}
+    return [construct(f"{key}[{i}]", item) for i, item in enumerate(value)] if isinstance(value, ListConfig) else value

@@ -25,7 +25,7 @@ IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment")
 JUDGED_BY = {  # regularizers of the discriminator's player or network
     *("gradient_penalty", "dragan", "r1", "r2", "historical_averaging", "minibatch_discrimination", "lecam"),
     *("spectral_norm", "orthogonal", "virtual_batch_norm", "weight_clipping", "unrolled", "instance_noise"),
-    *("feature_matching", "pulling_away", *IMAGES_ONLY),
+    *IMAGES_ONLY,
 }
 UNJUDGED = ("mmd", "mmd_rq")
 WITH_TARGETS = [loss for loss in LOSSES if "real_target" in (CONF / "loss" / f"{loss}.yaml").read_text()]

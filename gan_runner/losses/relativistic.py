@@ -35,7 +35,7 @@ class Relativistic:
 
 @dataclass(frozen=True)
 class RelativisticAverage:
-    """Every sample is compared with the mean of the other kind (their RaSGAN, Section 4.2).
+    """Every sample is compared with the mean of the other kind (their RaSGAN, Section 4.3).
 
     With means c_p and c_q of the scores, A = E_p[σ(c_q − D)] and B = E_q[σ(D − c_p)], the optimum satisfies
     p/q = (σ(D − c_p) + A) / (σ(c_q − D) + B): the score grows with the ratio, and every ratio lies between A / (1 + B)

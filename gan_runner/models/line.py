@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_runner.models.layers import Norm, WeightNorm
 from gan_runner.models.networks import Generator
 
 
@@ -15,10 +16,23 @@ class Line(Generator):
         latent_dim: of u, one.
         shape: of one sample, (2,).
         theta: where θ starts.
+        norm: of hidden layers, of which it has none.
+        weight_norm: of layers, of which it has none.
+        reference_size: of `norm=virtual`.
     """
 
-    def __init__(self, latent_dim: int, shape: tuple[int, ...], theta: float = 1.0):
-        super().__init__(norm="none", reference_size=1)
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: tuple[int, ...],
+        theta: float = 1.0,
+        norm: Norm = "none",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+    ):
+        super().__init__(norm, reference_size)
+        if (norm, weight_norm) != ("none", "none"):
+            raise ValueError("a line has no layers to normalise; choose norm=none and weight_norm=none")
         if latent_dim != 1 or tuple(shape) != (2,):
             raise ValueError(
                 f"a line takes one latent and makes points in the plane, not {latent_dim} latents and samples of shape "
