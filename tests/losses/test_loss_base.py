@@ -6,9 +6,9 @@ import pytest
 import torch
 from pointwise import OnlyFake, Scores
 
-from gan_runner.losses import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from gan_runner.losses import BEGAN, EBGAN, Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 
-LOSSES = [Minimax(), NonSaturating(0.9, 0.1), Hinge(), LeastSquares(), Wasserstein()]
+LOSSES = [Minimax(), NonSaturating(0.9, 0.1), Hinge(), LeastSquares(), Wasserstein(), EBGAN(), BEGAN()]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 
 
