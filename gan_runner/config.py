@@ -343,9 +343,11 @@ def conform(key: str, value: Any, hint: Any) -> Any:
         fitting = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(plain)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "is_instance_of":  # a type that only an object can have
+            raise ConfigError(f"{key}={plain} must be a part, that is, have a _target_") from None
         where = ".".join([key, *(str(part) for part in first["loc"] if isinstance(part, int))])
         raise ConfigError(f"{where}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
-    except (pydantic.PydanticSchemaGenerationError, SchemaError):  # a type that only an object can have
+    except (pydantic.PydanticSchemaGenerationError, SchemaError):  # likewise
         raise ConfigError(f"{key}={plain} must be a part, that is, have a _target_") from None
     return list(fitting) if isinstance(fitting, tuple) else fitting
 

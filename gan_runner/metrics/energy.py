@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from gan_runner.losses import BEGAN, EBGAN
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
-from gan_runner.requirements import requires
+from gan_runner.requirements import Requirement, requires
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
@@ -30,12 +30,12 @@ def densities_in_the_plane(parts: Parts) -> None:
         raise ValueError("the densities of data and samples are not known; choose dataset=gaussian model=gaussian")
 
 
-def loss_of_kind(kind: type, name: str) -> Any:
-    """A demand on the loss."""
+def loss_of_kind(kind: type) -> Requirement:
+    """The demand that the game's loss is of this kind."""
 
     def demand(parts: Parts) -> None:
         if not isinstance(parts.loss, kind):
-            raise ValueError(f"it is about loss={name}, and this run has {type(parts.loss).__name__}; leave it out")
+            raise ValueError(f"it is about {kind.__name__}, and this loss is {type(parts.loss).__name__}; leave it out")
 
     return demand
 
@@ -50,7 +50,7 @@ def plane(results: Results, side: int) -> tuple[Tensor, float]:
 
 
 @figures(total_variation_gap=min, sign_error=min)
-@requires(densities_in_the_plane, loss_of_kind(EBGAN, "ebgan"))
+@requires(densities_in_the_plane, loss_of_kind(EBGAN))
 @torch.no_grad()
 def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     """What the judge makes of the total variation of data and samples, against the truth by quadrature.
@@ -75,7 +75,7 @@ def total_variation(results: Results, side: int = 200) -> dict[str, float]:
 
 
 @figures(balance_gap=min, convergence=min)
-@requires(loss_of_kind(BEGAN, "began"))
+@requires(loss_of_kind(BEGAN))
 def equilibrium(results: Results) -> dict[str, float]:
     """|E[L(G(z))] / E[L(x)] − γ|, and the measure of convergence M (Berthelot et al. 2017, Eq. 5, Section 3.4.1)."""
     scores = SampleScores(results.real_scores, results.fake_scores)

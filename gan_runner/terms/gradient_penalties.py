@@ -23,10 +23,11 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
     """
     for name, network in networks.items():
         if any(isinstance(module, _BatchNorm) for module in network.modules()):
+            whole = hasattr(network, "norm")  # or made of networks that have one each
+            option = f"model.{name}.norm" if whole else "model.discriminator.norm or model.generator.norm"
             raise ValueError(
                 "a gradient penalty needs each score to depend on its own sample alone, and "
-                f"model.{name}.norm=batch mixes the batch; "
-                f"choose model.{name}.norm=none, layer, instance or virtual"
+                f"{option}=batch mixes the batch; choose {option}=none, layer, instance or virtual"
             )
 
 

@@ -9,6 +9,8 @@ from pointwise import LOG_P, LOG_Q, OnlyFake, P, Q, Scores, optimal_scores
 
 from gan_runner import losses
 from gan_runner.losses import (
+    BEGAN,
+    EBGAN,
     KL,
     KLIEP,
     LSIF,
@@ -60,8 +62,9 @@ RATIO = [
     Decoupled(LeastSquares(), ReverseKL()),
 ]
 RELATIVE = [KLIEP(), Relativistic()]
-SIGN = [Hinge(), Misclassification(temperature=2.0), TotalVariation()]
-LOSSES = [*RATIO, *RELATIVE, RelativisticAverage(), *SIGN, Wasserstein()]
+SIGN = [Hinge(), Misclassification(temperature=2.0), TotalVariation(), EBGAN()]
+POTENTIAL = [Wasserstein(), BEGAN()]
+LOSSES = [*RATIO, *RELATIVE, RelativisticAverage(), *SIGN, *POTENTIAL]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=str)
 SEEKS_A_RATIO = [LeastSquares(1.0, -1.0, 0.0), KL(objective="plug_in")]
 every_ratio_loss = pytest.mark.parametrize("loss", RATIO, ids=str)
@@ -106,7 +109,7 @@ def test_what_is_offered_is_what_is_identified(loss):
     assert hasattr(loss, "optimal_score") == (loss.identifies == "ratio")
     assert hasattr(loss, "sign") == (loss.identifies == "sign")
     groups = {"ratio": RATIO, "relative": RELATIVE, "order": [RelativisticAverage()], "sign": SIGN}
-    assert loss in groups.get(loss.identifies, [Wasserstein()])
+    assert loss in groups.get(loss.identifies, POTENTIAL)
 
 
 @every_ratio_loss

@@ -57,10 +57,10 @@ def test_balance_and_convergence_of_constant_energies():
 def test_what_cannot_be_measured_is_refused():
     parts = game(lambda x: x[:, 0], EBGAN(), n=5).parts
     check_requirements(total_variation, parts)
-    with pytest.raises(ValueError, match="about loss=began, and this run has EBGAN"):
+    with pytest.raises(ValueError, match="about BEGAN, and this loss is EBGAN"):
         check_requirements(equilibrium, parts)
     parts.loss = Hinge()
-    with pytest.raises(ValueError, match="about loss=ebgan, and this run has Hinge"):
+    with pytest.raises(ValueError, match="about EBGAN, and this loss is Hinge"):
         check_requirements(total_variation, parts)
     parts.dataset = Digits()
     with pytest.raises(ValueError, match="choose dataset=gaussian model=gaussian"):

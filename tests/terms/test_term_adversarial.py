@@ -4,10 +4,10 @@ import pytest
 import torch
 from tiny_game import normal, smooth_network, turn_of
 
-from gan_runner.losses import Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
+from gan_runner.losses import BEGAN, EBGAN, Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
 from gan_runner.terms import discriminator_loss, generator_loss
 
-LOSSES = [Minimax(), NonSaturating(), Hinge(), LeastSquares(), Wasserstein()]
+LOSSES = [Minimax(), NonSaturating(), Hinge(), LeastSquares(), Wasserstein(), EBGAN(), BEGAN()]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 
 
