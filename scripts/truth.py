@@ -29,7 +29,7 @@ from gan_runner.config import CONF
 
 MEANS = {
     "ratio": "log p/q",
-    "relative": "log p/q, up to a constant",
+    "relative": "log p/q + constant",
     "order": "the order of p/q",
     "sign": "the sign of p − q",
     "potential": "a distance",
@@ -103,14 +103,14 @@ def paper_of(name: str) -> str:
 
 
 def tell(rows: list[dict], directory: Path, seconds: float) -> None:
-    """The table, on the terminal and as Markdown."""
-    keys = [key for key in ("loss", "paper", "identifies", "figure", "measured", "accepted", "passed") if rows]
-    shown = Table(*keys, title=f"{len({row['loss'] for row in rows})} losses in {seconds:.0f} s ({directory})")
-    lines = [keys, ["---"] * len(keys)]
+    """The table, on the terminal and, with the papers, as Markdown."""
+    title = f"{len({row['loss'] for row in rows})} losses in {seconds:.0f} s ({directory})"
+    shown = Table("loss", "its critic knows", "figure", "measured", "accepted", "", title=title)
+    lines = [["loss", "paper", "its critic knows", "figure", "measured", "accepted"], ["---"] * 6]
     for row in rows:
-        cells = [{True: "yes", False: "NO"}.get(row[key], row[key]) for key in keys]
-        shown.add_row(*cells)
-        lines.append([f"`{cells[0]}`", *cells[1:]])
+        figures = [row["figure"], row["measured"], row["accepted"]]
+        shown.add_row(row["loss"], row["identifies"], *figures, "passed" if row["passed"] else "NOT passed")
+        lines.append([f"`{row['loss']}`", row["paper"], row["identifies"], f"`{figures[0]}`", *figures[1:]])
     Console().print(shown)
     (directory / "truth.md").write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
 
