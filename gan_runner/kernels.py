@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from scipy.special import roots_genlaguerre
 from torch import Tensor
 
 
@@ -78,6 +79,18 @@ class RationalQuadratic:
     def __call__(self, squared: Tensor) -> Tensor:
         """k(x, y) where ‖x − y‖² is `squared`."""
         return torch.stack([(1 + squared / (2 * alpha)).pow(-alpha) for alpha in self.alphas]).sum(0)
+
+    def expected(self, mean: Tensor, variance: Tensor, nodes: int = 100) -> Tensor:
+        """E k(x, y), a scalar, where x − y ~ N(mean, diag variance), both (dim,).
+
+        The integral over the mixture of Gaussians, by Gauss–Laguerre quadrature on so many nodes.
+        """
+        terms = []
+        for alpha in self.alphas:
+            precisions, weights = roots_genlaguerre(nodes, alpha - 1)
+            for precision, weight in zip(precisions / alpha, weights / math.gamma(alpha)):
+                terms.append(weight * RBF((precision**-0.5,)).expected(mean, variance))
+        return torch.stack(terms).sum()
 
 
 def in_units(kernel: Kernel, squared_unit: Tensor) -> Callable[[Tensor], Tensor]:

@@ -161,3 +161,9 @@ def test_scales_must_be_positive(values):
         RBF(values)
     with pytest.raises(ValueError, match="alphas must be positive"):
         RationalQuadratic(values)
+
+
+def test_quadratures_of_the_rational_quadratic_agree():
+    kernel, mean, variance = RationalQuadratic((0.2, 1.0, 5.0)), torch.tensor([0.7, -0.2]), torch.tensor([1.3, 2.0])
+    mean, variance = mean.double(), variance.double()
+    assert kernel.expected(mean, variance).item() == pytest.approx(expected(kernel, mean, variance), rel=1e-4)
