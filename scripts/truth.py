@@ -106,11 +106,13 @@ def tell(rows: list[dict], directory: Path, seconds: float) -> None:
     """The table, on the terminal and, with the papers, as Markdown."""
     title = f"{len({row['loss'] for row in rows})} losses in {seconds:.0f} s ({directory})"
     shown = Table("loss", "its critic knows", "figure", "measured", "accepted", "", title=title)
-    lines = [["loss", "paper", "its critic knows", "figure", "measured", "accepted"], ["---"] * 6]
+    lines = {}
     for row in rows:
         figures = [row["figure"], row["measured"], row["accepted"]]
         shown.add_row(row["loss"], row["identifies"], *figures, "passed" if row["passed"] else "NOT passed")
-        lines.append([f"`{row['loss']}`", row["paper"], row["identifies"], f"`{figures[0]}`", *figures[1:]])
+        line = lines.setdefault(row["loss"], [f"`{row['loss']}`", row["paper"], row["identifies"], ""])
+        line[3] += f"{', ' if line[3] else ''}{figures[0]} {figures[1]} ({figures[2]})"
+    lines = [["loss", "paper", "its critic knows", "measured (accepted)"], ["---"] * 4, *lines.values()]
     Console().print(shown)
     (directory / "truth.md").write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
 
