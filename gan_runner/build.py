@@ -77,7 +77,7 @@ class Parts:
         if not hasattr(self.game, "criticise"):
             return None
         if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
-            return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)))
+            return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)
         return Surface("the critic's score", self.criticise)
 
     def noise(self, n: int, seed: int) -> Tensor:
@@ -169,7 +169,8 @@ def build_parts(config: DictConfig) -> Parts:
     players = [build_player(str(name), config, game, networks) for name in moving]
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
-    loss = build("loss", config.loss) if config.loss else None
+    used = any("loss" in term for player in config.players.values() for term in player.terms.values())
+    loss = build("loss", config.loss) if used else None
     return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
 
 

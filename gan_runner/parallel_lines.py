@@ -74,8 +74,9 @@ def draw_divergence(axes: Any, name: str, computed: Curve) -> None:
     """One divergence: the analytic value as a line, broken where it jumps, and the computed ones as points."""
     thetas = [theta for theta, _ in computed]
     reach = max((abs(theta) for theta in thetas), default=1.0)
-    top = 1.15 * max([value for _, value in computed] + [math.log(2), ANALYTIC[name](reach) % math.inf or 0.0])
-    infinite = math.isinf(ANALYTIC[name](reach))
+    end = ANALYTIC[name](reach)
+    infinite = math.isinf(end)
+    top = 1.15 * max([value for _, value in computed] + [math.log(2) if infinite else end])
     for side in (-1, 1):
         ends = [1e-9, reach]
         heights = [min(ANALYTIC[name](end), top) for end in ends]

@@ -24,10 +24,12 @@ class Surface:
     Attributes:
         title: what it is.
         values: points (n, dim) → (n,).
+        centred: whether its zero means something, and so is drawn white.
     """
 
     title: str
     values: Callable[[Tensor], Tensor]
+    centred: bool = False
 
 
 def draw(path: Path, samples: Tensor, density: Any = None, surface: Surface | None = None) -> None:
@@ -112,9 +114,11 @@ def draw_plane(axes: Any, samples: Tensor, density: Any, surface: Surface | None
     axes[0].set_title("samples over the true density" if density is not None else "samples")
     if len(axes) > 1 and surface is not None:
         values = surface.values(points).cpu()
-        finite = values[values.isfinite()]
-        heights = values.clamp(finite.min(), finite.max()).view(200, 200).T
-        drawn = axes[1].contourf(axis, axis, heights, levels=30, cmap="RdBu")
+        finite = values[values.isfinite()] if values.isfinite().any() else torch.zeros(1)
+        heights = values.nan_to_num(0.0).clamp(finite.min(), finite.max()).view(200, 200).T
+        limit = heights.abs().max().item() if surface.centred else None
+        limits = {"vmin": -limit, "vmax": limit} if limit else {}
+        drawn = axes[1].contourf(axis, axis, heights, levels=30, cmap="RdBu", **limits)
         axes[1].figure.colorbar(drawn, ax=axes[1], shrink=0.8)
         axes[1].set_title(f"samples over {surface.title}")
     for panel in axes:

@@ -17,12 +17,18 @@ BURN_IN = 10_000
 CHUNK = 1_000
 """Samples drawn at a time."""
 
+LIMIT = 20.0
+"""Log ratios are cut to ±this: where a loss implies infinite ones, such as least squares beyond its targets."""
+
 PATIENCE = 1_000_000
 """Samples drawn before rejection gives up."""
 
 
 def log_ratio(parts: Parts, samples: Tensor) -> Tensor:
     """log p/q (n,) of samples (n, *shape), as the critic implies it; for some losses up to a constant.
+
+    It is the ratio that the critic was trained to know: to the generator itself, not to a moving average of it, and of
+    what it sees in training, augmentation included.
 
     Raises:
         ConfigError: the run's loss identifies no ratio.
@@ -33,7 +39,7 @@ def log_ratio(parts: Parts, samples: Tensor) -> Tensor:
             f"the critic of {type(parts.loss).__name__} identifies a {known}, not the ratio that weighs samples; "
             "train with a loss such as non_saturating, lsgan or fgan_kl"
         )
-    return parts.loss.log_ratio(parts.criticise(samples))
+    return parts.loss.log_ratio(parts.criticise(samples)).clamp(-LIMIT, LIMIT)
 
 
 def acceptance_logit(log_ratio: Tensor, ceiling: Tensor, gamma: float) -> Tensor:

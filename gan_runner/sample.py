@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
     arguments.add_argument("--picture", type=Path, metavar="PNG", help="where the picture goes (the run's samples/)")
     arguments.add_argument("--reject", action="store_true", help="keep samples by the density ratio of the critic")
-    arguments.add_argument("--gamma", type=float, default=0.0, help="with --reject: more accepts fewer (default 0)")
+    arguments.add_argument("--gamma", type=float, help="with --reject: more accepts fewer (default 0)")
     arguments.add_argument("--weigh", action="store_true", help="with --out: importance weights too, in weights.csv")
     form = arguments.add_mutually_exclusive_group()
     form.add_argument("--grid", action="store_true", help="one picture of all (the default)")
@@ -94,9 +94,11 @@ def draw_samples(parts: Parts, options: argparse.Namespace) -> Tensor:
     """
     if options.weigh and (options.out is None or options.reject):
         raise ConfigError("--weigh writes weights beside plain samples: give --out DIR, and leave out --reject")
+    if options.gamma is not None and not options.reject:
+        raise ConfigError("--gamma is how strict --reject is; add --reject")
     if not options.reject:
         return parts.sample(parts.noise(options.n, options.seed))
-    samples, share = rejection_samples(parts, options.n, options.seed, options.gamma)
+    samples, share = rejection_samples(parts, options.n, options.seed, options.gamma or 0.0)
     print(f"accepted {share:.1%} of the samples")
     return samples
 

@@ -175,7 +175,7 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
         except ValueError as error:
             raise ConfigError(f"metric={name}: {error}") from error
     known = [figure for metric in metrics.values() for figure in best_of(metric)]
-    if known and config.objective not in known:
+    if known and config.objective is not None and config.objective not in known:
         raise ConfigError(
             f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
         )

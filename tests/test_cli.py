@@ -36,7 +36,7 @@ BAD_LINES = {
     "+foo=1": "there is no option foo",
     "foo": "missing EQUAL",
     "regularizer=[gradient_penaltyy]": "there is no regularizer=gradient_penaltyy; did you mean gradient_penalty?",
-    "loss=hinge regularizer=[label_smoothing]": "choose loss=bernoulli | lsgan | minimax | non_saturating",
+    "loss=hinge regularizer=[label_smoothing]": "choose loss=bernoulli | feature_matching | gan_gp | lsgan",
     "loss=wgan_gp model.discriminator.norm=batch": "choose model.discriminator.norm=none, layer, instance or virtual",
     "regularizer=[r1] +regularizer.r1.wieght=3": "did you mean regularizer.r1.weight?",
     "regularizer=[r1] regularizer.r1.weight=abc": "regularizer.r1.weight: Value 'abc'",
@@ -259,9 +259,9 @@ def test_what_has_diverged_is_not_saved(gan_run, tmp_path):
 def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request):
     root = request.getfixturevalue("data_root") if "mnist" in experiment else tmp_path
     small = ["trainer.steps=2", "observer.evaluation.samples=16", "trainer.batch_size=4", "logger.mode=disabled"]
-    code, _, err = gan_run(
-        f"experiment={experiment}", *small, *([f"dataset.root={root}"] if "mnist" in experiment else [])
-    )
+    alone = ["hydra.mode=RUN"] if experiment.startswith("toy/") else []  # their sweeps have tests of their own
+    where = [f"dataset.root={root}"] if "mnist" in experiment else []
+    code, _, err = gan_run(f"experiment={experiment}", *small, *alone, *where)
     assert code == 0, err
 
 

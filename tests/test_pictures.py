@@ -41,6 +41,7 @@ def test_points_of_any_dimension_are_drawn(tmp_path, density, panels):
 
 def test_every_regularizer_is_drawn_on_points(make_parts, tmp_path):
     options = ["dataset=ring8", "model=mlp", "model.discriminator.width=8", "regularizer=[minibatch_discrimination]"]
+    options.append("regularizer.minibatch_discrimination.kernels=4")
     parts = make_parts(*options)
     draw(tmp_path / "a.png", parts.sample(parts.noise(9, 0)), parts.dataset, parts.surface())
     assert (tmp_path / "a.png").stat().st_size > 1000

@@ -5,6 +5,7 @@ import torch
 
 from gan_runner.errors import ConfigError
 from gan_runner.rejection import acceptance_logit, effective_sample_size, importance_weights, rejection_samples
+from gan_runner.sample import main as gan_sample
 
 GAUSSIANS = ["dataset=gaussian", "model=gaussian", "model.generator.mean=[-0.5,0.0]", "model.generator.std=1.2"]
 
@@ -65,3 +66,21 @@ def test_too_strict_a_gamma_gives_up_in_one_line(parts, monkeypatch):
     monkeypatch.setattr("gan_runner.rejection.PATIENCE", 3000)
     with pytest.raises(ConfigError, match="choose a smaller --gamma than 60"):
         rejection_samples(parts, 10, 0, gamma=60.0)
+
+
+def test_infinite_ratios_are_cut(make_parts):
+    """Least squares implies an infinite ratio of every score beyond its targets."""
+    parts = make_parts(*GAUSSIANS, "loss=lsgan")
+    parts.criticise = lambda x: x[:, 0]
+    weights = importance_weights(parts, parts.sample(parts.noise(500, 0)))
+    assert weights.isfinite().all()
+    assert weights.sum() == pytest.approx(1)
+    samples, _ = rejection_samples(parts, 100, 0)
+    assert (samples[:, 0] > 0.99).all()  # those of the greatest ratio
+
+
+def test_strictness_without_rejection_is_refused(gan_run, capfd):
+    gan_run("experiment=smoke", "trainer.steps=2", "logger.mode=disabled", "hydra.run.dir=run")
+    with pytest.raises(SystemExit):
+        gan_sample(["run", "--gamma", "1"])
+    assert "add --reject" in capfd.readouterr().err

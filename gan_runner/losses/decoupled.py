@@ -48,9 +48,15 @@ class Decoupled:
 
     def generator(self, scores: Scores) -> Tensor:
         """The aim's, at the ratio that the critic implies."""
-        fake = scores.fake
-        least, most = (self.optimal_score(fake.new_full((), end)) for end in (-self.max_log_ratio, self.max_log_ratio))
-        return self.aim.generator(FakeScores(self.aim.optimal_score(self.log_ratio(fake.clamp(least, most)))))
+        return self.aim.generator(FakeScores(self.aim.optimal_score(self.bounded_log_ratio(scores.fake))))
+
+    def bounded_log_ratio(self, score: Tensor) -> Tensor:
+        """The critic's log ratio, cut at max_log_ratio; below −max_log_ratio it goes on with slope one.
+
+        So fakes that the critic is sure of are still pulled, even by a critic whose log ratio is infinite there.
+        """
+        least, most = (self.optimal_score(score.new_full((), end)) for end in (-self.max_log_ratio, self.max_log_ratio))
+        return self.log_ratio(score.clamp(least, most)) + (score - least).clamp(max=0)
 
     def log_ratio(self, score: Tensor) -> Tensor:
         """The critic's."""

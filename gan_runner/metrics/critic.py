@@ -15,17 +15,24 @@ from gan_runner.losses.density_ratios import log_mean_exp
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.optimal_transport import matched
 from gan_runner.metrics.results import Results
+from gan_runner.models.latents import Normal
 from gan_runner.requirements import Requirement, requires
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
 
 
+def a_critic(parts: Parts) -> None:
+    """Somebody must judge."""
+    if parts.loss is None or not hasattr(parts.game, "criticise"):
+        raise ValueError("it looks at a critic's scores, and in this game nobody judges; leave it out")
+
+
 def known_densities(parts: Parts) -> None:
     """Both densities must be known."""
     if not hasattr(parts.dataset, "log_prob"):
         raise ValueError("this dataset has no known density; choose dataset=gaussian or another mixture")
-    if not hasattr(parts.networks["generator"], "log_prob"):
+    if not hasattr(parts.networks.get("generator"), "log_prob") or not isinstance(parts.game.latent, Normal):
         raise ValueError("this generator has no known density; choose model=gaussian")
 
 
@@ -42,6 +49,10 @@ def critic_that_identifies(*kinds: Identifies) -> Requirement:
 
 def an_f_divergence(parts: Parts) -> None:
     """The discriminator must estimate an f-divergence."""
+    if parts.dataset.shape != (2,):
+        raise ValueError(
+            f"it integrates over the plane, and this data has shape {list(parts.dataset.shape)}; leave it out"
+        )
     if not hasattr(parts.loss, "f"):
         raise ValueError("it needs a loss that bounds an f-divergence; choose loss=fgan_kl, lsif or another of them")
 
@@ -67,7 +78,7 @@ OFFSETS: Mapping[Identifies, Callable[[Tensor], Tensor | float]] = {
 
 
 @figures(log_ratio_error=min)
-@requires(known_densities, critic_that_identifies("ratio", "relative"))
+@requires(a_critic, known_densities, critic_that_identifies("ratio", "relative"))
 def log_ratio(results: Results, limit: float = 4.0) -> dict[str, float]:
     """Mean |log r̂ − log p/q| in nats over the mixture of p and q, where r̂ is the ratio that the critic implies.
 
@@ -81,7 +92,7 @@ def log_ratio(results: Results, limit: float = 4.0) -> dict[str, float]:
 
 
 @figures(sign_error=min)
-@requires(known_densities, critic_that_identifies("sign"))
+@requires(a_critic, known_densities, critic_that_identifies("sign"))
 def sign(results: Results) -> dict[str, float]:
     """The share of the mixture of p and q where the critic errs about which density is larger."""
     loss: Any = results.loss
@@ -90,7 +101,7 @@ def sign(results: Results) -> dict[str, float]:
 
 
 @figures(order_error=min)
-@requires(known_densities)
+@requires(a_critic, known_densities)
 def order(results: Results) -> dict[str, float]:
     """1 − Spearman's rank correlation between scores and true log ratios, over the mixture of p and q."""
     ranks = torch.stack([values.argsort().argsort().double() for values in judged(results)])
@@ -106,7 +117,7 @@ class Evaluated:
 
 
 @figures(divergence_gap=min)
-@requires(known_densities, an_f_divergence)
+@requires(a_critic, known_densities, an_f_divergence)
 def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[str, float]:
     """|bound − D_f(p‖q)| / |D_f(p‖q)|: how far the critic's bound is from the divergence, as a share of it.
 
@@ -125,7 +136,7 @@ def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[s
 
 
 @figures(transport_gap=min)
-@requires(critic_that_identifies("potential"))
+@requires(a_critic, critic_that_identifies("potential"))
 def transport(results: Results, n: int = 2000) -> dict[str, float]:
     """1 − (E_p[D] − E_q[D]) / (K W₁), over n of the data and n samples: what the critic misses of their exact W₁.
 

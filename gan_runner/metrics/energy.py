@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gan_runner.losses import BEGAN, EBGAN
+from gan_runner.metrics.critic import Evaluated
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement, requires
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
-
-
-class SampleScores(NamedTuple):
-    """Scores (n,) of data and samples, for a loss."""
-
-    real: Tensor
-    fake: Tensor
 
 
 def densities_in_the_plane(parts: Parts) -> None:
@@ -49,14 +43,13 @@ def plane(results: Results, side: int) -> tuple[Tensor, float]:
     return torch.cartesian_prod(*axes).to(points), float(((high - low + 2 * margin) / (side - 1)).prod())
 
 
-@figures(total_variation_gap=min, sign_error=min)
+@figures(total_variation_gap=min)
 @requires(densities_in_the_plane, loss_of_kind(EBGAN))
 @torch.no_grad()
 def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     """What the judge makes of the total variation of data and samples, against the truth by quadrature.
 
-    `total_variation_gap` is |1 − cost / m − TV|, the cost being the discriminator's on data and samples;
-    `sign_error` the share of the mass of (p + q) / 2 where the judge mistakes which of p and q is larger.
+    It is |1 − cost / m − TV|, the cost being the discriminator's on data and samples.
 
     Args:
         results: with both densities known.
@@ -66,19 +59,15 @@ def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     p = results.dataset.log_prob(points).exp()  # type: ignore[attr-defined]
     q = results.parts.networks["generator"].log_prob(points).exp()  # type: ignore[operator]
     truth = (p - q).abs().sum() * area / 2
-    estimate = results.loss.total_variation(SampleScores(results.real_scores, results.fake_scores))
-    mistaken = results.loss.sign(results.parts.criticise(points)) != torch.sign(p - q)
-    return {
-        "total_variation_gap": (estimate - truth).abs().item(),
-        "sign_error": ((p + q)[mistaken].sum() * area / 2).item(),
-    }
+    estimate = results.loss.total_variation(Evaluated(results.real_scores, results.fake_scores))
+    return {"total_variation_gap": (estimate - truth).abs().item()}
 
 
 @figures(balance_gap=min, convergence=min)
 @requires(loss_of_kind(BEGAN))
 def equilibrium(results: Results) -> dict[str, float]:
     """|E[L(G(z))] / E[L(x)] − γ|, and the measure of convergence M (Berthelot et al. 2017, Eq. 5, Section 3.4.1)."""
-    scores = SampleScores(results.real_scores, results.fake_scores)
+    scores = Evaluated(results.real_scores, results.fake_scores)
     ratio = scores.fake.mean() / scores.real.mean()
     return {
         "balance_gap": (ratio - results.loss.diversity).abs().item(),

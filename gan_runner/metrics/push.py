@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_runner.build import evaluating
-from gan_runner.metrics.critic import Evaluated
+from gan_runner.metrics.critic import Evaluated, a_critic
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import requires
@@ -24,7 +24,7 @@ def both_halves(parts: Parts) -> None:
 
 
 @figures(critic_value=max, push=max)
-@requires(both_halves)
+@requires(a_critic, both_halves)
 def push(results: Results) -> dict[str, float]:
     """What the critic estimates, and how strongly the generator is pushed.
 

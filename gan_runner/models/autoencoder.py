@@ -6,9 +6,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
-from torch.nn.utils.parametrize import is_parametrized
 
+from gan_runner.models.layers import reparametrize
 from gan_runner.models.networks import Discriminator, Generator
 from gan_runner.models.sizes import at_least_one
 
@@ -33,8 +32,14 @@ class Autoencoder(nn.Module):
         at_least_one(latent_dim=latent_dim)
         *layers, score = encoder.head.children()
         assert isinstance(score, nn.Linear)
+        if len(encoder.augment):
+            raise ValueError(
+                "it would be judged by how well it undoes instance_noise, diff_augment or ada, not by its data; "
+                "leave these out, or choose a loss without an autoencoder"
+            )
         code = nn.Linear(score.in_features, latent_dim)
-        encoder.head = nn.Sequential(*layers, spectral_norm(code) if is_parametrized(score) else code)
+        reparametrize(code, encoder.weight_norm)
+        encoder.head = nn.Sequential(*layers, code)
         self.encoder = encoder
         self.decoder = decoder
         self.error = error

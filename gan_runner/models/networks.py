@@ -151,6 +151,7 @@ class Discriminator(Network):
             initialise(part)
             reparametrize(part, weight_norm)
         self.shape = tuple(shape)
+        self.weight_norm: WeightNorm = weight_norm
         self.augment = nn.Sequential(*(make(shape=self.shape) for make in (augment or {}).values()))
         self.trunk = self.referred(trunk, shape)
         self.head = head

@@ -17,8 +17,9 @@ from gan_runner.requirements import requires
 def on_images(networks: Mapping[str, nn.Module]) -> None:
     """What is shifted and mirrored has rows and columns."""
     for network in networks.values():
-        if isinstance(network, Discriminator):
-            images_only("it", network.shape)
+        for module in network.modules():
+            if isinstance(module, Discriminator):
+                images_only("consistency", module.shape)
 
 
 def mirror(x: Tensor) -> Tensor:

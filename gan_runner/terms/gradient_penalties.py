@@ -33,7 +33,7 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
 
 def squared_gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """‖∇ₓ critic(xᵢ)‖₂² for each sample: x is (n, *shape), the result (n,), differentiable in the weights."""
-    x = x.detach().requires_grad_()
+    x = x if x.requires_grad else x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return gradient.flatten(1).square().sum(1)
 
@@ -51,7 +51,7 @@ def one_number_a_sample(x: Tensor) -> Tensor:
 @requires(per_sample_scores)
 def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
     """E[(‖∇D(x̂)‖₂ − target)²] on lines from real to fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3)."""
-    real, fake = turn.real, turn.fake.detach()
+    real, fake = turn.real, turn.fake
     between = real + one_number_a_sample(real) * (fake - real)
     return (gradient_norms(turn.critic, between) - target).square().mean()
 

@@ -39,6 +39,9 @@ class UnrolledGeneratorLoss(nn.Module):
         lr: learning rate of the simulated updates.
         betas: Adam's β₁ and β₂; None for gradient descent.
         eps: Adam's ε.
+
+    Raises:
+        ValueError: there is nothing to simulate.
     """
 
     moves: Tensor
@@ -61,6 +64,11 @@ class UnrolledGeneratorLoss(nn.Module):
             raise ValueError(f"steps must be at least 0, not {steps}")
         self.loss = loss
         self.terms = {name: term for name, term in terms.items() if not remembers(term)}
+        if steps and not self.terms:
+            raise ValueError(
+                f"all terms of the discriminator ({', '.join(terms)}) remember something, and so cannot be simulated; "
+                "leave out regularizer=unrolled, or choose another loss"
+            )
         self.weights = weights
         self.judge = judge
         self.steps = steps

@@ -79,12 +79,10 @@ def test_aiming_where_the_critic_aims_changes_nothing(critic):
 @pytest.mark.parametrize("aim", AIMS, ids=str)
 def test_no_score_implies_more_than_the_greatest_ratio(critic, aim):
     loss = Decoupled(critic, aim, max_log_ratio=4.0)
-    score = torch.tensor([-math.inf, -50.0, -3.0, 0.0, 1.0, 7.0, 50.0, math.inf])
-    ends = aim.optimal_score(torch.tensor([-4.0, 4.0]))
-    cost, costs = loss.generator(OnlyFake(score[:1])), [aim.generator(OnlyFake(end)) for end in ends.split(1)]
-    torch.testing.assert_close(cost, costs[0], rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(loss.generator(OnlyFake(score[-1:])), costs[1], rtol=1e-3, atol=1e-3)
-    slope = fake_slopes(Decoupled(critic, aim), score[1:-1])
+    score = torch.tensor([-50.0, -3.0, 0.0, 1.0, 7.0, 50.0, math.inf])
+    most = aim.generator(OnlyFake(aim.optimal_score(torch.tensor([4.0]))))
+    torch.testing.assert_close(loss.generator(OnlyFake(score[-1:])), most, rtol=1e-3, atol=1e-3)
+    slope = fake_slopes(Decoupled(critic, aim), score[:-1])
     assert slope.isfinite().all()
 
 
@@ -112,3 +110,18 @@ def test_a_loss_that_tells_no_ratio_is_refused(role, stranger):
 def test_greatest_ratio_must_exceed_one(most):
     with pytest.raises(ValueError, match="max_log_ratio must be positive"):
         Decoupled(Minimax(), KL(), max_log_ratio=most)
+
+
+@pytest.mark.parametrize("score", [-30.0, -11.0, 0.0, 5.0])
+def test_pull_of_a_sure_classifier_does_not_die(score):
+    """With the same logistic loss on both sides, it is the loss itself, however sure the critic is."""
+    fake = torch.tensor([score], dtype=torch.float64, requires_grad=True)
+    both, alone = Decoupled(NonSaturating(), NonSaturating()), NonSaturating()
+    slopes = [torch.autograd.grad(loss.generator(OnlyFake(fake)), fake)[0] for loss in (both, alone)]
+    torch.testing.assert_close(*slopes)
+
+
+def test_fakes_beyond_the_targets_of_least_squares_are_still_pulled():
+    fake = torch.tensor([-0.2, -0.01], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(Decoupled(LeastSquares(), ReverseKL()).generator(OnlyFake(fake)), fake)
+    assert (slope < 0).all()

@@ -78,7 +78,8 @@ def test_order_is_all_that_is_asked(results):
 def test_bound_of_an_optimal_critic_is_the_divergence(results):
     for loss in (KL(), TotalVariation(), LSIF()):
         sharpened = 50 if isinstance(loss, TotalVariation) else 1
-        critic = lambda r, x, o=loss.optimal_score, s=sharpened: o(s * r)  # noqa: E731
+        score = getattr(loss, "optimal_score", lambda r: r)
+        critic = lambda r, x, o=score, s=sharpened: o(s * r)  # noqa: E731
         assert divergence(results(loss, critic, 200_000))["divergence_gap"] < 0.02
 
 

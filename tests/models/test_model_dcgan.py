@@ -10,7 +10,11 @@ SIDES = [8, 16, 32, 64, 128, 28, 20, 24]
 
 
 def leaves(network):
-    return [module for module in network.modules() if not list(module.children())]
+    return [module for module in network.modules() if not list(module.children()) and not is_empty(module)]
+
+
+def is_empty(module):
+    return isinstance(module, nn.Sequential) and not len(module)
 
 
 def kinds(network):

@@ -92,7 +92,7 @@ def test_flat_critic_gives_finite_slopes(penalty):
 
 @every_penalty
 def test_penalties_leave_the_fakes_alone(penalty):
-    turn = turn_of(smooth_network(3), normal(4, 3), normal(4, 3), owned=("discriminator", "generator"))
+    turn = turn_of(smooth_network(3), normal(4, 3), normal(4, 3))
     generator = list(turn.networks["generator"].parameters())
     (slope,) = torch.autograd.grad(penalty(turn), generator, allow_unused=True)
     assert slope is None

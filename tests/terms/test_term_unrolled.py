@@ -4,11 +4,12 @@ import pytest
 import torch
 from conftest import TINY
 
+from gan_runner.errors import ConfigError
 from gan_runner.games import GAN
 from gan_runner.losses import Minimax, NonSaturating
 from gan_runner.models.latents import Normal
 from gan_runner.models.mlp import MLPDiscriminator, MLPGenerator
-from gan_runner.terms import UnrolledGeneratorLoss, discriminator_loss, generator_loss, r1
+from gan_runner.terms import UnrolledGeneratorLoss, discriminator_loss, generator_loss, gradient_penalty, r1, r2
 from gan_runner.terms.unrolled import adam
 
 
@@ -36,11 +37,18 @@ def game():
     return networks, turn
 
 
-def unrolled(networks, loss, **knobs):
-    terms = {"adversarial": lambda turn: discriminator_loss(turn, loss), "r1": r1}
+def unrolled(networks, loss, penalty=r1, **knobs):
+    terms = {"adversarial": lambda turn: discriminator_loss(turn, loss), "penalty": penalty}
     generator = {"generator": networks["generator"]}
     others = {"discriminator": networks["discriminator"]}
-    return UnrolledGeneratorLoss(generator, others, loss, terms, {"adversarial": 1.0, "r1": 0.1}, **knobs)
+    return UnrolledGeneratorLoss(generator, others, loss, terms, {"adversarial": 1.0, "penalty": 0.1}, **knobs)
+
+
+def fixed_gradient_penalty(turn):
+    """On the same points of the lines every time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return gradient_penalty(turn)
 
 
 @pytest.mark.usefixtures("_float64")
@@ -55,11 +63,12 @@ def test_no_steps_are_the_plain_game():
 
 
 @pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("penalty", [r1, r2, fixed_gradient_penalty], ids=["r1", "r2", "gradient_penalty"])
 @pytest.mark.parametrize("betas", [None, (0.5, 0.999)], ids=["gradient descent", "adam"])
 @pytest.mark.parametrize("steps", [1, 3])
-def test_gradient_flows_through_the_updates_as_finite_differences_say(steps, betas):
+def test_gradient_flows_through_the_updates_as_finite_differences_say(steps, betas, penalty):
     networks, turn = game()
-    term = unrolled(networks, Minimax(), steps=steps, lr=0.05, betas=betas)
+    term = unrolled(networks, Minimax(), penalty, steps=steps, lr=0.05, betas=betas)
     term(turn())  # Adam has seen a gradient
     memory = {name: value.clone() for name, value in term.state_dict().items()}
 
@@ -120,3 +129,8 @@ def test_the_discriminator_itself_is_not_moved_and_not_kept_twice(make_parts):
     kept = generator.memory().state_dict()
     assert not [name for name in kept if "network" in name]
     assert kept["terms.adversarial.moves"] == 1
+
+
+def test_a_game_of_terms_that_remember_cannot_be_simulated(make_parts):
+    with pytest.raises(ConfigError, match="cannot be simulated; leave out regularizer=unrolled"):
+        make_parts("dataset=ring8", "model=mlp", *TINY["mlp"], "loss=began", "regularizer=[unrolled]")

@@ -48,7 +48,7 @@ def translation(x: Tensor, ratio: float = 1 / 8) -> Tensor:
     """Move by whole pixels, up to a share of the side in either direction; zeros come in."""
     for dim in (2, 3):
         side = x.shape[dim]
-        most = int(side * ratio)
+        most = int(side * ratio + 0.5)
         by = torch.randint(-most, most + 1, (len(x), 1), device=x.device)
         source = torch.arange(side, device=x.device) - by
         inside = (source >= 0) & (source < side)
@@ -61,7 +61,7 @@ def cutout(x: Tensor, ratio: float = 1 / 2) -> Tensor:
     hidden = torch.ones((), dtype=torch.bool, device=x.device)
     for dim in (2, 3):
         side = x.shape[dim]
-        size = int(side * ratio)
+        size = int(side * ratio + 0.5)
         first = torch.randint(0, side + 1 - size % 2, (len(x), 1), device=x.device) - size // 2
         position = torch.arange(side, device=x.device)
         hidden = hidden & along((position >= first) & (position < first + size), dim)
