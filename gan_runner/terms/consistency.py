@@ -19,7 +19,7 @@ def on_images(networks: Mapping[str, nn.Module]) -> None:
     for network in networks.values():
         for module in network.modules():
             if isinstance(module, Discriminator):
-                images_only("consistency", module.shape)
+                images_only("it", module.shape)
 
 
 def mirror(x: Tensor) -> Tensor:
