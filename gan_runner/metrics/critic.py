@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +13,7 @@ from gan_runner.losses import Identifies
 from gan_runner.losses.density_ratios import log_mean_exp
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.optimal_transport import matched
-from gan_runner.metrics.results import Results
+from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.models.latents import Normal
 from gan_runner.requirements import Requirement, requires
 
@@ -106,14 +105,6 @@ def order(results: Results) -> dict[str, float]:
     """1 − Spearman's rank correlation between scores and true log ratios, over the mixture of p and q."""
     ranks = torch.stack([values.argsort().argsort().double() for values in judged(results)])
     return {"order_error": 1 - torch.corrcoef(ranks)[0, 1].item()}
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """Scores of data and fakes, for a loss."""
-
-    real: Tensor
-    fake: Tensor
 
 
 @figures(divergence_gap=min)

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from gan_runner.losses import BEGAN, EBGAN
-from gan_runner.metrics.critic import Evaluated
 from gan_runner.metrics.figures import figures
-from gan_runner.metrics.results import Results
+from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.requirements import Requirement, requires
 
 if TYPE_CHECKING:

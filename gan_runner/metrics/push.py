@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from gan_runner.build import evaluating
-from gan_runner.metrics.critic import Evaluated, a_critic
+from gan_runner.metrics.critic import a_critic
 from gan_runner.metrics.figures import figures
-from gan_runner.metrics.results import Results
+from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -10,6 +11,14 @@ from gan_runner.turn import lazy
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Scores of data and fakes, for a loss."""
+
+    real: Tensor
+    fake: Tensor
 
 
 class Results:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Generator, elements
+from gan_runner.models.networks import LayerlessGenerator, elements
 
 
-class Gaussian(Generator):
+class Gaussian(LayerlessGenerator):
     """x = μ + σ ⊙ z with learnable μ and log σ: for z ~ N(0, I), x ~ N(μ, diag σ²).
 
     Args:
@@ -34,9 +34,7 @@ class Gaussian(Generator):
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
     ):
-        super().__init__(norm, reference_size)
-        if (norm, weight_norm) != ("none", "none"):
-            raise ValueError("a Gaussian has no layers to normalise; choose norm=none and weight_norm=none")
+        super().__init__(norm, weight_norm, reference_size)
         dim = elements(shape)
         if latent_dim != dim:
             raise ValueError(

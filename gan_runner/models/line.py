@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Generator
+from gan_runner.models.networks import LayerlessGenerator
 
 
-class Line(Generator):
+class Line(LayerlessGenerator):
     """(θ, u) for a latent u: a vertical line that can move (Arjovsky et al. 2017, arXiv:1701.07875, Example 1).
 
     Args:
@@ -30,9 +30,7 @@ class Line(Generator):
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
     ):
-        super().__init__(norm, reference_size)
-        if (norm, weight_norm) != ("none", "none"):
-            raise ValueError("a line has no layers to normalise; choose norm=none and weight_norm=none")
+        super().__init__(norm, weight_norm, reference_size)
         if latent_dim != 1 or tuple(shape) != (2,):
             raise ValueError(
                 f"a line takes one latent and makes points in the plane, not {latent_dim} latents and samples of shape "

@@ -118,6 +118,20 @@ class Generator(Network):
         return self.body(z)
 
 
+class LayerlessGenerator(Generator):
+    """A generator without layers: it takes their knobs, which losses set, and refuses all but none.
+
+    Raises:
+        ValueError: there is something to normalise or to reparametrise.
+    """
+
+    def __init__(self, norm: Norm, weight_norm: WeightNorm, reference_size: int):
+        super().__init__(norm, reference_size)
+        if (norm, weight_norm) != ("none", "none"):
+            kind = type(self).__name__
+            raise ValueError(f"a {kind} has no layers to normalise; choose norm=none and weight_norm=none")
+
+
 class Discriminator(Network):
     """Data (n, *shape) → scores (n,), by way of features (n, num_features).
 
