@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -87,5 +85,4 @@ def importance_weights(parts: Parts, samples: Tensor) -> Tensor:
 
 def effective_sample_size(weights: Tensor) -> float:
     """1 / Σ w²: how many equal weights are worth as much (Kong 1992)."""
-    size = 1 / weights.square().sum().item()
-    return size if math.isfinite(size) else 0.0
+    return 1 / weights.square().sum().item()

@@ -11,6 +11,7 @@ discriminator's: see `Decoupled`.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -24,7 +25,7 @@ Objective = Literal["variational", "non_saturating", "plug_in"]
 
 
 @dataclass(frozen=True)
-class Variational:
+class Variational(ABC):
     """A divergence by its witness T, the conjugate of it, and f itself.
 
     Args:
@@ -35,17 +36,17 @@ class Variational:
 
     objective: Objective = "variational"
 
+    @abstractmethod
     def f(self, log_ratio: Tensor) -> Tensor:
         """f(r), by the logarithm of r."""
-        raise NotImplementedError
 
+    @abstractmethod
     def witness(self, score: Tensor) -> Tensor:
         """T = g(s)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def conjugate(self, score: Tensor) -> Tensor:
         """f*(T), by the score."""
-        raise NotImplementedError
 
     def discriminator(self, scores: Scores) -> Tensor:
         """E_q[f*(T)] − E_p[T]: minus the bound."""

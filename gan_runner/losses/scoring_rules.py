@@ -8,6 +8,7 @@ zero-sum game.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from gan_runner.losses.base import Identifies, Scores
 
 
 @dataclass(frozen=True)
-class SymmetricScore:
+class SymmetricScore(ABC):
     """A rule that treats both classes alike: a fake of score s costs what a real of score −s costs.
 
     Args:
@@ -29,9 +30,9 @@ class SymmetricScore:
 
     saturating: bool = False
 
+    @abstractmethod
     def cost(self, score: Tensor) -> Tensor:
         """What a real of this score costs: (n,)."""
-        raise NotImplementedError
 
     def discriminator(self, scores: Scores) -> Tensor:
         """E_p[cost(s)] + E_q[cost(−s)]."""
