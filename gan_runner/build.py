@@ -19,6 +19,7 @@ from gan_runner.datasets import Dataset
 from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.pictures import Surface
 from gan_runner.players import Game, Player
+from gan_runner.precision import HALF
 from gan_runner.requirements import check_requirements
 from gan_runner.step import Play
 from gan_runner.turn import Batch
@@ -243,6 +244,7 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
         },
         updates=player.updates,
         fresh_batches=player.fresh_batches,
+        half=HALF.get(config.trainer.precision),
     )
 
 

@@ -79,8 +79,12 @@ class Trainer:
             if getattr(self, name) < 0:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} is negative; choose 0 for never")
         choose("trainer.compile", self.compile, ("auto", False, True, "iteration"))
-        if self.precision != "fp32":
-            raise ConfigError(f"trainer.precision={self.precision} is not known; choose fp32")
+        choose("trainer.precision", self.precision, ("fp32", "tf32", "bf16", "fp16"))
+        if self.precision == "fp16" and self.compile == "iteration":
+            raise ConfigError(
+                "trainer.precision=fp16 may leave out a step, which trainer.compile=iteration cannot; "
+                "choose trainer.compile=true or trainer.precision=bf16"
+            )
 
 
 @dataclass

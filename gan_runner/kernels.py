@@ -16,6 +16,8 @@ import torch
 from scipy.special import roots_genlaguerre
 from torch import Tensor
 
+from gan_runner.precision import full_precision
+
 
 @runtime_checkable
 class Kernel(Protocol):
@@ -102,7 +104,8 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """‖xᵢ − yⱼ‖²: (n, dim) and (m, dim) → (n, m). Origins far away cost digits, so the mean of y is taken off."""
     origin = y.mean(0, keepdim=True).detach()
     x, y = x - origin, y - origin
-    return (x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.T).clamp(min=0)
+    with full_precision(x):
+        return (x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.T).clamp(min=0)
 
 
 def median_squared_distance(x: Tensor) -> Tensor:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from gan_runner.turn import Batch, Turn
+from gan_runner.turn import AS_IT_IS, Batch, Turn
 
 Term = Callable[[Any], Tensor]
 """A turn of its game → a scalar."""
@@ -50,6 +51,7 @@ class Player:
         constraints: applied after each update.
         updates: how often it moves a training step.
         fresh_batches: whether each of its moves draws new data; otherwise it sees what was drawn last.
+        half: what the layers of networks multiply in, if not in the precision of their weights.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Player:
         constraints: Mapping[str, nn.Module],
         updates: int = 1,
         fresh_batches: bool = True,
+        half: torch.dtype | None = None,
     ):
         self.name = name
         self.game = game
@@ -77,17 +80,25 @@ class Player:
         self.constraints = constraints
         self.updates = updates
         self.fresh_batches = fresh_batches
+        self.half = half
         self.parameters = [p for name in owned for p in networks[name].parameters()]
+        self.device = self.parameters[0].device.type
+        self.scaler = torch.amp.GradScaler(self.device, enabled=half is torch.float16)
 
     def gradients(self, batch: Batch) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         """One move, as a pure function: a turn → its named terms (and what it happened to see) → gradients.
 
         This is what is compiled whole. Nothing is fetched from the device.
         """
-        turn = self.game.turn(self.networks, self.owned, batch)
-        terms = {name: term(turn) for name, term in self.terms.items()}
-        gradients = torch.autograd.grad(self.total(terms), self.parameters)
+        with self.lowered():
+            turn = self.game.turn(self.networks, self.owned, batch)
+            terms = {name: term(turn) for name, term in self.terms.items()}
+        gradients = torch.autograd.grad(self.scaler.scale(self.total(terms)), self.parameters)
         return {name: value.detach() for name, value in terms.items()} | turn.report(), gradients
+
+    def lowered(self) -> AbstractContextManager[Any]:
+        """The layers of networks multiply in half precision, if that is wanted."""
+        return AS_IT_IS if self.half is None else torch.autocast(self.device, self.half)
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the terms, a scalar; what has weight one is not multiplied."""
@@ -98,7 +109,9 @@ class Player:
         """Assign the gradients, step."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = laid_out_as(parameter, gradient)
-        self.optimizer.step()
+        self.scaler.unscale_(self.optimizer)
+        self.scaler.step(self.optimizer)  # in fp16 alone there is a scaler that does anything, and may leave out a step
+        self.scaler.update()
 
     def descend(self, gradients: Sequence[Tensor]) -> None:
         """Step, constrain."""
@@ -124,6 +137,7 @@ class Player:
         return {
             "optimizer": optimizer,
             "scheduler": self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "memory": self.memory().state_dict(),
         }
 
@@ -131,6 +145,8 @@ class Player:
         """Go on from there."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        if state["scaler"] and self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
         self.memory().load_state_dict(state["memory"])
 
 

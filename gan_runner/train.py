@@ -23,6 +23,7 @@ from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.files import RunDirectory, environment
 from gan_runner.metrics import best_of
 from gan_runner.observers import Moment, Observer
+from gan_runner.precision import prepare_device
 from gan_runner.requirements import check_requirements
 from gan_runner.run import Run
 
@@ -89,6 +90,7 @@ def train(job: Job) -> float | None:
     config = resolve(job.config)
     check_unused(job.config)
     parts = build_parts(config)
+    prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
     observers = {name: build(f"observer.{name}", node) for name, node in config.observer.items()}
     run = Run(

@@ -115,7 +115,7 @@ class Generator(Network):
 
     def forward(self, z: Tensor) -> Tensor:
         """Generate (n, *shape)."""
-        return self.body(z)
+        return self.body(z).to(z.dtype)
 
 
 class LayerlessGenerator(Generator):
@@ -172,11 +172,11 @@ class Discriminator(Network):
 
     def features(self, x: Tensor) -> Tensor:
         """(n, num_features); of augmented data while training."""
-        return self.trunk(self.augment(x) if self.training else x)
+        return self.trunk(self.augment(x) if self.training else x).to(x.dtype)
 
     def score(self, features: Tensor, x: Tensor) -> Tensor:
         """(n,), from the features of x: a logit or a critic's value, by the loss."""
-        return self.head(features).squeeze(1)
+        return self.head(features).squeeze(1).to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (n,)."""

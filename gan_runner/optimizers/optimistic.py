@@ -118,7 +118,7 @@ class OptimisticAdam(Optimistic):
     def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
         """Also both means, and how many gradients they hold."""
         zeros = torch.zeros_like(parameter)
-        count = torch.zeros((), device=parameter.device)
+        count = torch.zeros((), device=parameter.device, dtype=torch.float64)  # 1 − 0.999 loses digits
         return {"mean": zeros, "square": zeros.clone(), "step": count, **super().new_state(parameter)}
 
     def direction(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:

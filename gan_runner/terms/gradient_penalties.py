@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_runner.games.gan import GANTurn
+from gan_runner.precision import full_precision
 from gan_runner.requirements import requires
 
 
@@ -34,7 +35,8 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
 def squared_gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """‖∇ₓ critic(xᵢ)‖₂² for each sample: x is (n, *shape), the result (n,), differentiable in the weights."""
     x = x if x.requires_grad else x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    with full_precision(x):
+        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return gradient.flatten(1).square().sum(1)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from gan_runner.games.gan import GANTurn
+from gan_runner.precision import full_precision
 
 
 def pulling_away(turn: GANTurn) -> Tensor:
@@ -16,6 +17,7 @@ def pulling_away(turn: GANTurn) -> Tensor:
     """
     features = normalize(turn.fake_features, dim=1)
     n = len(features)
-    cosines = features @ features.T
+    with full_precision(features):
+        cosines = features @ features.T
     others = 1 - torch.eye(n, device=features.device, dtype=features.dtype)
     return (cosines.square() * others).sum() / (n * (n - 1))

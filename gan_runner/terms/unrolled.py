@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses import Loss
+from gan_runner.precision import full_precision
 
 Weights = dict[str, Tensor]
 """Parameters of a network, by name."""
@@ -82,6 +83,11 @@ class UnrolledGeneratorLoss(nn.Module):
 
     def forward(self, turn: GANTurn) -> Tensor:
         """The generator's loss against the discriminator that k updates would make of the present one."""
+        with full_precision(self.moves):
+            return self.look_ahead(turn)
+
+    def look_ahead(self, turn: GANTurn) -> Tensor:
+        """The same, in the precision of the weights."""
         weights: Weights = dict(turn.networks[self.judge].named_parameters())
         state: State = (self.moves, list(self.first), list(self.second))
         for step in range(self.steps):

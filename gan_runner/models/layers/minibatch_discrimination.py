@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.sizes import at_least_one
+from gan_runner.precision import full_precision
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -34,6 +35,8 @@ class MinibatchDiscrimination(nn.Module):
 
     def closeness(self, features: Tensor) -> Tensor:
         """o(x): (n, kernels)."""
-        projected = (features @ self.projection).unflatten(1, (-1, self.kernel_dim))  # (n, B, C)
+        with full_precision(features):
+            flat = features.to(self.projection.dtype) @ self.projection
+        projected = flat.unflatten(1, (-1, self.kernel_dim))  # (n, B, C)
         distances = (projected.unsqueeze(0) - projected.unsqueeze(1)).abs().sum(3)  # (n, n, B)
         return (-distances).exp().sum(1) - 1

@@ -30,6 +30,7 @@ class VirtualBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise, scale and shift."""
+        x = x.to(self.weight.dtype)
         inner = list(range(2, x.dim()))  # spatial dimensions, if there are any
         mean = x.mean(inner, keepdim=True) if inner else x  # of each sample: (r + n, c, 1, …)
         variance = x.var(inner, correction=0, keepdim=True) if inner else torch.zeros_like(x)
