@@ -61,16 +61,9 @@ def compile_moves(play: Play, players: Sequence[Player], wrap: Wrap = always, **
         wrap: what becomes of the compiled and the eager function.
         options: of `torch.compile`: backend, mode.
     """
-    prepare_dynamo(len(players))
     for player in players:
-        move = torch.compile(player.gradients, fullgraph=True, **options)
-        player.gradients = wrap(move, player.gradients)  # type: ignore[method-assign]
-
-    def compiled_play(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-        torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs put out may be overwritten
-        return play(players, batches)
-
-    return compiled_play
+        player.gradients = wrap(whole(player.gradients, **options), player.gradients)  # type: ignore[method-assign]
+    return steady(play)
 
 
 def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:
@@ -88,7 +81,6 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
     Returns:
         A play of the same players.
     """
-    prepare_dynamo(len(players))
     drawn = draws(play, players)
     for player in players:
         for parameter in player.parameters:
@@ -101,14 +93,13 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
     def iteration(batches: Sequence[Batch]) -> dict[str, Tensor]:
         return play(players, iter(batches))
 
-    whole = wrap(torch.compile(iteration, fullgraph=True, **options), iteration)
+    graph = wrap(whole(iteration, **options), iteration)
 
-    def compiled_play(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-        torch.compiler.cudagraph_mark_step_begin()
-        step = whole if all(player.optimizer.state for player in players) else iteration
-        return step([next(batches) for _ in range(drawn)])
+    def step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+        moved_before = all(player.optimizer.state for player in players)
+        return (graph if moved_before else iteration)([next(batches) for _ in range(drawn)])
 
-    return compiled_play
+    return steady(step)
 
 
 class InPlace:
@@ -125,6 +116,8 @@ class InPlace:
         """Write the gradients, step."""
         with torch.no_grad():
             torch._foreach_copy_([p.grad for p in self.player.parameters if p.grad is not None], list(gradients))
+            for group in self.player.optimizer.param_groups:
+                group["lr"].clamp_(min=1e-300)  # torch's Adam for graphs divides by it
             self.update(self.player.optimizer)
 
 
@@ -164,7 +157,27 @@ def draws(play: Play, players: Sequence[Player]) -> int:
     return next(drawn)
 
 
-def prepare_dynamo(players: int) -> None:
-    """Trace double backward; count recompilations, which are counted a code object, for each player."""
+def whole(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """The function as one graph, autograd inside it included, sharing nothing with other functions of the same code."""
     torch._dynamo.config.trace_autograd_ops = True
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * players)
+    return torch.compile(function, fullgraph=True, isolate_recompiles=True, **options)  # type: ignore[call-overload]
+
+
+def steady(play: Play, warm_up: int = 4) -> Play:
+    """The play of compiled parts, which after some steps leaves out the checks that Dynamo makes at every call.
+
+    They ask whether anything that was built into a graph has changed, and cost up to half of a small step. Whatever
+    changes from step to step does so in the first steps, and is then an input of the graph.
+    """
+    done = 0
+    torch.compiler.set_stance("default")
+
+    def steady_play(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+        nonlocal done
+        if done == warm_up:
+            torch.compiler.set_stance("default", skip_guard_eval_unsafe=True)
+        done += 1
+        torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs put out may be overwritten
+        return play(players, batches)
+
+    return steady_play

@@ -84,6 +84,7 @@ class Player:
         self.parameters = [p for name in owned for p in networks[name].parameters()]
         self.device = self.parameters[0].device.type
         self.scaler = torch.amp.GradScaler(self.device, enabled=half is torch.float16)
+        self.loss_scale = self.read_loss_scale()
 
     def gradients(self, batch: Batch) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
         """One move, as a pure function: a turn → its named terms (and what it happened to see) → gradients.
@@ -93,12 +94,16 @@ class Player:
         with self.lowered():
             turn = self.game.turn(self.networks, self.owned, batch)
             terms = {name: term(turn) for name, term in self.terms.items()}
-        gradients = torch.autograd.grad(self.scaler.scale(self.total(terms)), self.parameters)
+        gradients = torch.autograd.grad(self.total(terms), self.parameters, self.loss_scale)
         return {name: value.detach() for name, value in terms.items()} | turn.report(), gradients
 
     def lowered(self) -> AbstractContextManager[Any]:
         """The layers of networks multiply in half precision, if that is wanted."""
         return AS_IT_IS if self.half is None else torch.autocast(self.device, self.half)
+
+    def read_loss_scale(self) -> Tensor | None:
+        """What the loss is multiplied by in fp16, a scalar on the device, so that small gradients are not lost."""
+        return self.scaler.scale(torch.ones((), device=self.device)) if self.scaler.is_enabled() else None
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the terms, a scalar; what has weight one is not multiplied."""
@@ -110,8 +115,9 @@ class Player:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = laid_out_as(parameter, gradient)
         self.scaler.unscale_(self.optimizer)
-        self.scaler.step(self.optimizer)  # in fp16 alone there is a scaler that does anything, and may leave out a step
+        self.scaler.step(self.optimizer)  # a scaler does more than that in fp16 alone, where it may leave out a step
         self.scaler.update()
+        self.loss_scale = self.read_loss_scale()
 
     def descend(self, gradients: Sequence[Tensor]) -> None:
         """Step, constrain."""
@@ -147,6 +153,7 @@ class Player:
         self.scheduler.load_state_dict(state["scheduler"])
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
+            self.loss_scale = self.read_loss_scale()
         self.memory().load_state_dict(state["memory"])
 
 

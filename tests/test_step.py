@@ -163,8 +163,8 @@ METHODS = [method for method in METHODS if not impossible(*method[:4])]
 SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow
 
 
-def three_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer=SGD):
-    """Parameters and buffers after three steps in float64: eager, each move compiled, or the whole iteration."""
+def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer=SGD, steps=6):
+    """Parameters and buffers after some steps in float64: eager, each move compiled, or the whole iteration."""
     torch.compiler.reset()
     options = [*overrides(*method), *moves(method[1], 2), *optimizer]
     parts = make_parts(*options)
@@ -178,7 +178,7 @@ def three_steps(make_parts, method, compiled=None, backend="aot_eager", optimize
         parts.play = compile_iteration(parts.play, parts.players, backend=backend)
     batches = batches64(parts)
     torch.manual_seed(1)
-    reports = [parts.step(batches) for _ in range(3)]
+    reports = [parts.step(batches) for _ in range(steps)]
     state = dict(nn.ModuleDict(parts.networks).state_dict())
     for player in parts.players:
         state |= {f"{player.name} {name}": value for name, value in player.memory().state_dict().items()}
@@ -207,23 +207,32 @@ def _float64():
 
 
 def assert_compiled_equals_eager(make_parts, method, compiled, **options):
-    eager, eager_reports = three_steps(make_parts, method, **options)
-    state, reports = three_steps(make_parts, method, compiled, **options)
+    eager, eager_reports = some_steps(make_parts, method, **options)
+    state, reports = some_steps(make_parts, method, compiled, **options)
     for name, value in eager.items():
         assert torch.allclose(state[name], value, rtol=1e-7, atol=1e-9), name
     for name, value in eager_reports[-1].items():
         torch.testing.assert_close(reports[-1][name], value, rtol=1e-6, atol=1e-8)
 
 
-def traced_often(method):
-    """The method, marked slow if it takes long to trace, or is traced as another one is."""
-    slow = method[2] in ("ada", "ada,r1", "unrolled") or (method[1].startswith("fgan_") and method[1] != "fgan_kl")
-    return pytest.param(method, marks=[pytest.mark.slow] if slow else [])
+def both_ways(number, method):
+    """The method compiled by moves and as an iteration: by default one of them in turn, the rest is slow."""
+    tedious = method[2] in ("ada", "ada,r1", "unrolled") or (method[1].startswith("fgan_") and method[1] != "fgan_kl")
+    for turn, compiled in enumerate(["moves", "iteration"]):
+        slow = tedious or number % 2 != turn
+        yield pytest.param(
+            method, compiled, marks=[pytest.mark.slow] if slow else [], id=f"{compiled}-{name_of(method)}"
+        )
+
+
+def name_of(method):
+    return "-".join(filter(None, method))
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize("method", [*map(traced_often, METHODS)], ids=lambda m: "-".join(filter(None, m)))
-@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+@pytest.mark.parametrize(
+    ("method", "compiled"), [case for number, method in enumerate(METHODS) for case in both_ways(number, method)]
+)
 def test_compiled_step_updates_as_eager_does(make_parts, method, compiled):
     assert_compiled_equals_eager(make_parts, method, compiled)
 
@@ -247,7 +256,7 @@ def test_compiled_iteration_descends_by_every_optimizer(make_parts, optimizer):
         pytest.param(("dcgan", "hinge", "orthogonal", "image"), marks=pytest.mark.slow),
         pytest.param(("dcgan", "non_saturating", "ada,r1", "image"), marks=pytest.mark.slow),
     ],
-    ids=lambda m: "-".join(filter(None, m)),
+    ids=name_of,
 )
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
 def test_inductor_updates_as_eager_does(make_parts, method, compiled):
@@ -262,7 +271,7 @@ def step_on_meta(parts):
         parts.play(parts.players, itertools.repeat(batch))
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda m: "-".join(filter(None, m)))
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
 def test_step_needs_no_number_from_the_device(make_parts, method):
     step_on_meta(make_parts(*overrides(*method), "trainer.device=meta"))
 

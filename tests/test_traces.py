@@ -11,18 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_step import METHODS, _float64, three_steps  # noqa: F401  (a fixture)
+from test_step import METHODS, _float64, name_of, some_steps  # noqa: F401  (a fixture)
 
 TRACES = Path(__file__).parent / "traces.json"
 
 
-def name_of(method):
-    return "-".join(filter(None, method))
-
-
 def trace(make_parts, method):
     """What the players reported at each step, and of all that is kept the sum and the sum of squares."""
-    state, reports = three_steps(make_parts, method)
+    state, reports = some_steps(make_parts, method, steps=3)
     kept = [value.double() for value in state.values() if isinstance(value, torch.Tensor)]
     return {
         "reports": [{name: value.mean().item() for name, value in report.items()} for report in reports],
