@@ -37,7 +37,7 @@ from gan_runner.config import CONF, register, resolve
 BATCHES = 16  # different ones, over and over
 
 
-class Unable(Exception):
+class Unable(Exception):  # noqa: N818  (it reads as what it says)
     """A contestant cannot play: it is not installed, or has no such game."""
 
 
@@ -278,7 +278,7 @@ class Example(Contestant):
         self.printed = ((loss_real + loss_fake).item(), loss_g.item(), score_real, score_fake, score_after)
 
 
-class Closed(Exception):
+class Closed(Exception):  # noqa: N818
     """No more batches: ends a trainer that would go on for ever."""
 
 
