@@ -63,8 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), metavar="NAME",
         help=f"{', '.join(CONTESTANTS)}; the first is the reference",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=0.3, help="that the reference takes in a round")
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--seconds", type=float, default=0.2, help="that the reference takes in a round")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
@@ -227,9 +227,11 @@ def tell(rows: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
     reference, *others = options.contestants
     header = ["game", f"{reference}, iterations/s", *others]
     lines = [[row["title"], f"{row['iterations_per_s']:.3g}", *(cell(row, n) for n in others)] for row in rows.values()]
-    shown = Table(*header, title=f"speed relative to {reference}: median and range of {options.rounds} rounds")
-    for line in lines:
-        shown.add_row(*line)
+    shown = Table("game", "contestant", f"speed of {reference}'s", title=f"median and range of {options.rounds} rounds")
+    for row in rows.values():
+        shown.add_section()
+        for place, name in enumerate(n for n in others if n in row["speed"]):
+            shown.add_row("" if place else row["title"], name, cell(row, name))
     console.print(shown)
     text = [f"| {' | '.join(line)} |\n" for line in (header, ["---"] * len(header), *lines)]
     (options.out / "table.md").write_text("".join(text), encoding="utf-8")

@@ -10,7 +10,6 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from gan_runner import step as stepping
+from gan_runner import compilation
 from gan_runner.build import build_parts
 from gan_runner.config import CONF, register, resolve
 
@@ -151,39 +150,34 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+compilation.or_eager = compilation.always  # what cannot be compiled is an error here, and not slower in silence
+
+
 class Runner(Contestant):
-    """This package."""
+    """This package, eager."""
+
+    what: compilation.Compile = False
 
     def build(self) -> None:
         parts = self.setting.parts
-        self.compile()
-        self.step = getattr(parts, "step", partial(parts.play, parts.players))
+        parts.play = compilation.compiled(self.what, parts.play, parts.players, parts.device)
         self.stream = ({"data": batch} for batch in self.real)
 
-    def compile(self) -> None:
-        """Eager."""
-
     def iterate(self) -> None:
-        self.step(self.stream)
+        self.setting.parts.step(self.stream)
 
 
 class Moves(Runner):
     """Each player's move in one graph."""
 
-    def compile(self) -> None:
-        stepping.compile_moves(self.setting.parts.players)
+    what = True
 
 
 class Iteration(Runner):
     """The whole training step in one graph."""
 
+    what = "iteration"
     plain = False
-
-    def compile(self) -> None:
-        if not hasattr(stepping, "compile_iteration"):
-            raise Unable("this version has no compile_iteration")
-        parts = self.setting.parts
-        parts.play = stepping.compile_iteration(parts.play, parts.players)
 
 
 def penalised(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float) -> Tensor:
