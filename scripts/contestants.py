@@ -94,13 +94,15 @@ class Setting:
     def noise(self) -> Tensor:
         return torch.randn(self.size, self.dim, device=self.device)
 
-    def sizes(self) -> list[int]:
-        """Numbers that are trained, by the discriminator and the generator."""
-        return [sum(p.numel() for p in network.parameters()) for network in (self.discriminator, self.generator)]
+    def trained(self) -> Tensor:
+        """A copy of all numbers that are trained."""
+        networks = (self.discriminator, self.generator)
+        return torch.cat([p.detach().flatten() for network in networks for p in network.parameters()]).clone()
 
     def updates(self) -> dict[int, int]:
         """Updates in an iteration, by how many numbers are updated."""
-        return dict(zip(self.sizes(), (self.critic_updates, 1)))
+        networks = {self.discriminator: self.critic_updates, self.generator: 1}
+        return {sum(p.numel() for p in network.parameters()): updates for network, updates in networks.items()}
 
 
 class Contestant:
