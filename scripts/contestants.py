@@ -220,14 +220,22 @@ class Bare(Contestant):
     def descend(self, network: nn.Module, loss: Tensor) -> None:
         parameters = list(network.parameters())
         for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters)):
-            parameter.grad = gradient
+            parameter.grad = self.laid_out(gradient)
         self.optimizers[network].step()
+
+    def laid_out(self, gradient: Tensor) -> Tensor:
+        """As it is."""
+        return gradient
 
 
 class BareFused(Bare):
     """The same, with `fused=True`."""
 
     options = {"fused": True}  # noqa: RUF012
+
+    def laid_out(self, gradient: Tensor) -> Tensor:
+        """In the order of the parameter: torch's fused kernels for the CPU take it for granted."""
+        return gradient.contiguous()
 
 
 class Example(Contestant):
