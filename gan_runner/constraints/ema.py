@@ -39,10 +39,7 @@ class EMA(nn.Module):
         decay = ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)
         self.updates += 1
         sources = nn.ModuleDict(self.sources)
-        weights: list[Tensor] = list(sources.parameters())
-        averages: list[Tensor] = list(self.averages.parameters())
-        differences = list(torch._foreach_sub(weights, averages))
-        torch._foreach_mul_(differences, 1 - decay)
-        torch._foreach_add_(averages, differences)
+        for average, present in zip(self.averages.parameters(), sources.parameters(), strict=True):
+            average.lerp_(present, 1 - decay)
         for kept, present in zip(self.averages.buffers(), sources.buffers(), strict=True):
             kept.copy_(present)

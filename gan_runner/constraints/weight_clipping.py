@@ -26,5 +26,5 @@ class WeightClipping(nn.Module):
     @torch.no_grad()
     def forward(self) -> None:
         """Clip in place."""
-        torch._foreach_clamp_min_(self.clipped, -self.bound)
-        torch._foreach_clamp_max_(self.clipped, self.bound)
+        for parameter in self.clipped:
+            parameter.clamp_(-self.bound, self.bound)
