@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Dataset
 from gan_runner.errors import CheckpointError, ConfigError
+from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Surface
 from gan_runner.players import Game, Player
 from gan_runner.requirements import check_requirements
@@ -221,7 +222,8 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
     owned = {network: networks[network] for network in player.networks}
     others = {network: built for network, built in networks.items() if network not in owned}
     parameters = [p for network in owned.values() for p in network.parameters()]
-    optimizer = build("optimizer", OmegaConf.merge(config.optimizer, player.optimizer), params=parameters)
+    make = partial(build, "optimizer", OmegaConf.merge(config.optimizer, player.optimizer), params=parameters)
+    optimizer = make() if config.trainer.compile else eager(make)
     schedule = OmegaConf.merge(config.scheduler, player.scheduler)
     return Player(
         name=name,

@@ -15,9 +15,9 @@ import psutil
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
-from torchvision.transforms.v2 import functional as transforms
 
 from gan_runner.datasets.base import Data, Order, rng
 from gan_runner.errors import DataError
@@ -163,12 +163,31 @@ class ArraySource(Source):
 
 def fit(image: Image.Image | Tensor, size: int, channels: int) -> Tensor:
     """A PIL image or tensor (…, c, h, w) as uint8 (…, channels, size, size): resized, cropped, converted."""
-    pixels = transforms.pil_to_tensor(plain(image)) if isinstance(image, Image.Image) else image
+    pixels = pixels_of(plain(image)) if isinstance(image, Image.Image) else image
     if pixels.shape[-3] > channels:
         pixels = grey(pixels)
     if pixels.shape[-2:] != (size, size):
-        pixels = transforms.center_crop(transforms.resize(pixels, [size], antialias=True), [size, size])
+        pixels = resized(pixels, size)
     return pixels.expand(*pixels.shape[:-3], channels, size, size).contiguous()
+
+
+def pixels_of(image: Image.Image) -> Tensor:
+    """A grey or colour PIL image as uint8 (c, h, w)."""
+    return torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1)
+
+
+def resized(pixels: Tensor, size: int) -> Tensor:
+    """uint8 (…, c, h, w) with the shorter side brought to `size`, cropped in the centre: (…, c, size, size).
+
+    These are torchvision's `resize` and `center_crop` to the bit; importing torchvision takes longer than torch.
+    """
+    *outer, height, width = pixels.shape
+    short = min(height, width)
+    tall, wide = size * height // short, size * width // short
+    stack = pixels.reshape(-1, outer[-1], height, width)
+    stack = interpolate(stack, (tall, wide), mode="bilinear", antialias=True)
+    top, left = round((tall - size) / 2), round((wide - size) / 2)
+    return stack[..., top : top + size, left : left + size].reshape(*outer, size, size)
 
 
 def grey(image: Tensor) -> Tensor:
