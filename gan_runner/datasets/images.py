@@ -5,7 +5,8 @@ Both are normalised to [−1, 1] and flipped on the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from gan_runner.turn import Batch
 Resident = Literal["auto"] | bool
 SHARE_OF_FREE_MEMORY = 0.5
 CHUNK = 256  # images decoded at a time when all are brought to the device
+READ_AHEAD = 4  # batches that each worker has ready
 Item = tuple[Tensor, Tensor]  # an image (c, h, w) uint8 and its label
 
 
@@ -115,7 +117,7 @@ class Source(TorchDataset[Item]):
         """Images (k, c, h, w) and labels (k, …) in order, decoded by some processes."""
         if len(self) < 1_000:
             workers = 0  # starting processes would take longer
-        yield from DataLoader(self, CHUNK, num_workers=workers, generator=torch.Generator())
+        yield from DataLoader(self, CHUNK, num_workers=workers, generator=torch.Generator(), worker_init_fn=undisturbed)
 
     def all(self, workers: int) -> Item:
         """Every image (n, c, h, w) and label (n, …).
@@ -270,15 +272,14 @@ class StreamedImages:
             self.source,
             batch_sampler=BatchOrder(len(self.source), start, size, seed),
             num_workers=self.workers,
+            prefetch_factor=READ_AHEAD if self.workers else None,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # or it would draw from the run's own random numbers
+            worker_init_fn=undisturbed,
         )
-        for number, (images, labels) in enumerate(loader, start):
-            images = images.to(self.device, non_blocking=True)
-            yield {
-                "data": normalised(images, self.flip, seed, number),
-                "label": labels.to(self.device, non_blocking=True),
-            }
+        batches = copied_ahead(loader, self.device) if self.device.type == "cuda" else loader
+        for number, (images, labels) in enumerate(batches, start):
+            yield {"data": normalised(images, self.flip, seed, number), "label": labels}
 
     def real(self, n: int) -> Tensor:
         """The first n images of a fixed permutation."""
@@ -293,6 +294,35 @@ class StreamedImages:
             f"{len(self.source):,} images {self.source.channels}×{side}×{side} of {self.source.name}, "
             f"streamed by {self.workers} workers"
         )
+
+
+def undisturbed(worker: int) -> None:
+    """Let the run alone decide when a worker ends: Ctrl-C, and a scheduler's SIGTERM, reach all of its processes.
+
+    A worker that died of them would take the run along before it has saved. A second SIGTERM takes its usual effect.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+
+
+def copied_ahead(batches: Iterable[Item], device: torch.device) -> Iterator[Item]:
+    """Pinned batches on a GPU: each is copied by a CUDA stream of its own while the one before is in use."""
+    copying = torch.cuda.Stream(device)
+
+    def copy(batch: Item) -> Item:
+        with torch.cuda.stream(copying):
+            images, labels = (part.to(device, non_blocking=True) for part in batch)
+        return images, labels
+
+    copies = map(copy, batches)
+    coming = next(copies)
+    while True:
+        using = torch.cuda.current_stream(device)
+        using.wait_stream(copying)
+        for part in coming:
+            part.record_stream(using)  # or its memory might be given away as soon as Python lets go of it
+        ready, coming = coming, next(copies)
+        yield ready
 
 
 class BatchOrder:
