@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,10 +21,8 @@ from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Surface
 from gan_runner.players import Game, Player
 from gan_runner.requirements import check_requirements
+from gan_runner.step import Play
 from gan_runner.turn import Batch
-
-Play = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
-"""Players, batches → one training step's report."""
 
 
 @dataclass
@@ -48,6 +46,13 @@ class Parts:
     play: Play
     device: torch.device
     loss: Any = None
+
+    def step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
+        """One training step: the players play, and their learning rates go on; what they report, on the device."""
+        report = self.play(self.players, batches)
+        for player in self.players:
+            player.scheduler.step()
+        return report
 
     def sampling_networks(self) -> dict[str, nn.Module]:
         """The networks that samples are drawn from: averaged ones where a player keeps averages."""
@@ -222,8 +227,7 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
     owned = {network: networks[network] for network in player.networks}
     others = {network: built for network, built in networks.items() if network not in owned}
     parameters = [p for network in owned.values() for p in network.parameters()]
-    make = partial(build, "optimizer", OmegaConf.merge(config.optimizer, player.optimizer), params=parameters)
-    optimizer = make() if config.trainer.compile else eager(make)
+    optimizer = build_optimizer(OmegaConf.merge(config.optimizer, player.optimizer), parameters, config.trusted)
     schedule = OmegaConf.merge(config.scheduler, player.scheduler)
     return Player(
         name=name,
@@ -241,6 +245,18 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
         updates=player.updates,
         fresh_batches=player.fresh_batches,
     )
+
+
+HAVE_FUSED_OPTIMIZERS = ("cpu", "cuda", "xpu")
+
+
+def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str]) -> torch.optim.Optimizer:
+    """An optimizer; one kernel updates all parameters, where torch has one and nobody chose otherwise."""
+    asked = inspect.signature(locate(node._target_, trusted)).parameters
+    chosen = any(name in node for name in ("fused", "foreach", "differentiable"))
+    if "fused" in asked and not chosen and parameters[0].device.type in HAVE_FUSED_OPTIMIZERS:
+        node = OmegaConf.merge(node, {"fused": True})
+    return eager(partial(build, "optimizer", node, params=parameters))
 
 
 def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]) -> Any:

@@ -61,7 +61,7 @@ class Trainer:
     steps: int = 2500
     batch_size: int = 64
     device: str = "auto"
-    compile: bool = False
+    compile: Any = "auto"
     precision: str = "fp32"
     log_every: int = 50
     sample_every: int = 500
@@ -76,6 +76,7 @@ class Trainer:
         for name in ("log_every", "sample_every", "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} is negative; choose 0 for never")
+        choose("trainer.compile", self.compile, ("auto", False, True, "iteration"))
         if self.precision != "fp32":
             raise ConfigError(f"trainer.precision={self.precision} is not known; choose fp32")
 

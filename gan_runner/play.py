@@ -71,6 +71,5 @@ def descend(
     report: dict[str, Tensor] = {}
     for player, (seen, gradients) in zip(players, moves):
         player.descend(gradients)
-        player.scheduler.step()
         report |= {f"{player.name}/{name}": value for name, value in seen.items()}
     return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -45,7 +46,7 @@ class Player:
         terms: what it descends, by name.
         weights: of the terms, in their sum.
         optimizer: of its parameters.
-        scheduler: of the optimizer's learning rate, stepped once a training step.
+        scheduler: of the optimizer's learning rate, stepped once a training step (`gan_runner.build.Parts.step`).
         constraints: applied after each update.
         updates: how often it moves a training step.
         fresh_batches: whether each of its moves draws new data; otherwise it sees what was drawn last.
@@ -85,14 +86,18 @@ class Player:
         """
         turn = self.game.turn(self.networks, self.owned, batch)
         terms = {name: term(turn) for name, term in self.terms.items()}
-        total = torch.stack([self.weights[name] * value for name, value in terms.items()]).sum()
-        gradients = torch.autograd.grad(total, self.parameters)
+        gradients = torch.autograd.grad(self.total(terms), self.parameters)
         return {name: value.detach() for name, value in terms.items()} | turn.report(), gradients
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum of the terms, a scalar; what has weight one is not multiplied."""
+        weighted = [value if self.weights[name] == 1 else self.weights[name] * value for name, value in terms.items()]
+        return functools.reduce(torch.add, weighted)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Assign the gradients, step."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = laid_out_as(parameter, gradient)
         self.optimizer.step()
 
     def descend(self, gradients: Sequence[Tensor]) -> None:
@@ -113,8 +118,11 @@ class Player:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything of the player but its networks."""
+        optimizer = self.optimizer.state_dict()
+        for group in optimizer["param_groups"]:
+            group["lr"] = float(group["lr"])  # in a compiled iteration it is a tensor
         return {
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": optimizer,
             "scheduler": self.scheduler.state_dict(),
             "memory": self.memory().state_dict(),
         }
@@ -124,3 +132,13 @@ class Player:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
         self.memory().load_state_dict(state["memory"])
+
+
+def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient with the strides of its parameter, as `backward` leaves it and `autograd.grad` may not.
+
+    torch's fused optimizers read both as flat memory, and update wrongly, without a word, where the strides differ.
+    """
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter, memory_format=torch.preserve_format).copy_(gradient)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from gan_runner.players import Player
 from gan_runner.turn import Batch
+
+Play = Callable[[Sequence[Any], Iterator[Batch]], dict[str, Tensor]]
+"""Players, batches → one training step's report."""
 
 
 def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
@@ -20,17 +23,5 @@ def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str,
             batch = next(batches) if player.fresh_batches else batch
             seen, gradients = player.gradients(batch)
             player.descend(gradients)
-        player.scheduler.step()
         report |= {f"{player.name}/{name}": value for name, value in seen.items()}
     return report
-
-
-def compile_moves(players: Sequence[Player], backend: str = "inductor") -> None:
-    """Compile each player's pure move whole: forward, losses, penalties, double backward, in one graph.
-
-    Without `fullgraph` a break inside a double backward runs and silently never updates; with it, it is an error.
-    """
-    torch._dynamo.config.trace_autograd_ops = True
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, 8 * len(players))
-    for player in players:
-        player.gradients = torch.compile(player.gradients, fullgraph=True, backend=backend)  # type: ignore[method-assign]

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.build import Parts, build_parts, check_unused
 from gan_runner.checkpoints import load_checkpoint
+from gan_runner.compilation import compiled
 from gan_runner.config import build, did_you_mean, resolve
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.files import RunDirectory, environment
@@ -24,7 +25,6 @@ from gan_runner.metrics import best_of
 from gan_runner.observers import Moment, Observer
 from gan_runner.requirements import check_requirements
 from gan_runner.run import Run
-from gan_runner.step import compile_moves
 
 log = logging.getLogger("gan_runner")
 
@@ -111,8 +111,7 @@ def train(job: Job) -> float | None:
     if run.step >= config.trainer.steps:
         print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
         return objective(run)
-    if config.trainer.compile:
-        compile_moves(parts.players)
+    parts.play = compiled(config.trainer.compile, parts.play, parts.players, parts.device)
     run.describe(list(job.overrides))
     with LogFile(run.directory):
         return carry_out(run, list(observers.values()))
@@ -145,7 +144,7 @@ def loop(run: Run, observers: Sequence[Observer], signals: StopSignals, final: d
     """Step until the end, a signal, or a figure that is not finite; `final` holds the figures last seen."""
     run.started = time.perf_counter()
     while run.step < run.config.trainer.steps:
-        report = run.parts.play(run.parts.players, run.batches)
+        report = run.parts.step(run.batches)
         run.step += 1
         last = run.step == run.config.trainer.steps
         stopped_by = None if last else signals.received

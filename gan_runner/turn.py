@@ -7,6 +7,7 @@ adds a property to a turn instead of an argument to every loss.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic, TypeVar, overload
 
 import torch
@@ -16,6 +17,8 @@ Batch = Mapping[str, Tensor]
 """What a dataset yields: `data` (n, *shape), and where it has them `label` (n,) or (n, attributes)."""
 
 Value = TypeVar("Value")
+
+AS_IT_IS = nullcontext()
 
 
 class lazy(Generic[Value]):  # noqa: N801  (it reads as a decorator)
@@ -52,7 +55,7 @@ class Turn:
     """
 
     shown: tuple[str, ...] = ()
-    """Names of the quantities whose batch mean is logged if a term asked for them."""
+    """Names of the quantities that are logged, as means over the batch, if a term asked for them."""
 
     def __init__(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch):
         self.networks = networks
@@ -60,9 +63,10 @@ class Turn:
         self.batch = batch
         self.notes: dict[str, Tensor] = {}
 
-    def recording(self, *names: str) -> torch.set_grad_enabled:
+    def recording(self, *names: str) -> AbstractContextManager[Any]:
         """Record gradients only if the player owns one of the named networks."""
-        return torch.set_grad_enabled(any(name in self.owned for name in names))
+        wanted = any(name in self.owned for name in names)
+        return AS_IT_IS if wanted == torch.is_grad_enabled() else torch.set_grad_enabled(wanted)
 
     @lazy
     def parameters(self) -> list[Tensor]:
@@ -70,10 +74,10 @@ class Turn:
         return [p for name in self.owned for p in self.networks[name].parameters()]
 
     def note(self, name: str, value: Tensor) -> None:
-        """Log a scalar beside the terms."""
+        """Log a value, or its mean, beside the terms."""
         self.notes[name] = value.detach()
 
     def report(self) -> dict[str, Tensor]:
-        """What was noted, and batch means of the quantities in `shown` that this turn happened to compute."""
-        computed = {name: getattr(self, name).detach().mean() for name in self.shown if name in self.__dict__}
+        """What was noted, and the quantities in `shown` that this turn happened to compute: not yet their means."""
+        computed = {name: getattr(self, name).detach() for name in self.shown if name in self.__dict__}
         return computed | self.notes

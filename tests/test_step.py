@@ -10,10 +10,11 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from gan_runner.compilation import compile_iteration, compile_moves
 from gan_runner.config import CONF
 from gan_runner.datasets import Batches
 from gan_runner.errors import ConfigError
-from gan_runner.step import compile_moves, train_step
+from gan_runner.step import train_step
 
 LOSSES = names_in("loss")
 REGULARIZERS = names_in("regularizer")
@@ -78,7 +79,7 @@ def two_steps(make_parts, *options, loss):
     batches = batches_of(parts)
     for _ in range(2):
         report = train_step(parts.players, batches)
-    assert all(value.isfinite() for value in report.values()), report
+    assert all(value.isfinite().all() for value in report.values()), report
     after = [p for player in parts.players for p in player.parameters]
     assert all(p.isfinite().all() for p in after)
     moved = [not torch.equal(a, b) for a, b in zip(before, after)]
@@ -135,7 +136,7 @@ PAIRS = [*itertools.combinations(REGULARIZERS, 2)]
 def test_regularizers_go_together(make_parts, first, second):
     parts = prepared(make_parts(f"regularizer=[{first},{second}]", *TINY["dcgan"]))
     report = train_step(parts.players, batches_of(parts))
-    assert all(value.isfinite() for value in report.values())
+    assert all(value.isfinite().all() for value in report.values())
 
 
 METHODS = [
@@ -159,20 +160,25 @@ METHODS = [
 METHODS = [method for method in METHODS if not impossible(*method[:4])]
 
 
-def three_steps(make_parts, method, backend):
-    """Parameters and buffers after three steps in float64 with SGD, whose rounding noise does not grow."""
+SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow
+
+
+def three_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer=SGD):
+    """Parameters and buffers after three steps in float64: eager, each move compiled, or the whole iteration."""
     torch.compiler.reset()
-    options = [*overrides(*method), *moves(method[1], 2), "optimizer=sgd", "optimizer.lr=0.01"]
+    options = [*overrides(*method), *moves(method[1], 2), *optimizer]
     parts = make_parts(*options)
     nn.ModuleDict(parts.networks).double()
     for player in parts.players:
         player.memory().double()
     parts.game.prepare(parts.networks, next(batches64(parts))["data"])
-    if backend is not None:
-        compile_moves(parts.players, backend)
+    if compiled == "moves":
+        parts.play = compile_moves(parts.play, parts.players, backend=backend)
+    if compiled == "iteration":
+        parts.play = compile_iteration(parts.play, parts.players, backend=backend)
     batches = batches64(parts)
     torch.manual_seed(1)
-    reports = [parts.play(parts.players, batches) for _ in range(3)]
+    reports = [parts.step(batches) for _ in range(3)]
     state = dict(nn.ModuleDict(parts.networks).state_dict())
     for player in parts.players:
         state |= {f"{player.name} {name}": value for name, value in player.memory().state_dict().items()}
@@ -200,14 +206,13 @@ def _float64():
     torch.set_default_dtype(torch.float32)
 
 
-def assert_equal_moves(make_parts, method, backend):
-    eager, eager_reports = three_steps(make_parts, method, None)
-    compiled, compiled_reports = three_steps(make_parts, method, backend)
+def assert_compiled_equals_eager(make_parts, method, compiled, **options):
+    eager, eager_reports = three_steps(make_parts, method, **options)
+    state, reports = three_steps(make_parts, method, compiled, **options)
     for name, value in eager.items():
-        if isinstance(value, torch.Tensor):
-            assert torch.allclose(compiled[name], value, rtol=1e-7, atol=1e-9), name
+        assert torch.allclose(state[name], value, rtol=1e-7, atol=1e-9), name
     for name, value in eager_reports[-1].items():
-        torch.testing.assert_close(compiled_reports[-1][name], value, rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(reports[-1][name], value, rtol=1e-6, atol=1e-8)
 
 
 def traced_often(method):
@@ -217,9 +222,18 @@ def traced_often(method):
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize("method", map(traced_often, METHODS), ids=lambda m: "-".join(filter(None, m)))
-def test_compiled_move_updates_as_eager_does(make_parts, method):
-    assert_equal_moves(make_parts, method, "aot_eager")
+@pytest.mark.parametrize("method", [*map(traced_often, METHODS)], ids=lambda m: "-".join(filter(None, m)))
+@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+def test_compiled_step_updates_as_eager_does(make_parts, method, compiled):
+    assert_compiled_equals_eager(make_parts, method, compiled)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("optimizer", names_in("optimizer"))
+def test_compiled_iteration_descends_by_every_optimizer(make_parts, optimizer):
+    method = ("mlp", "non_saturating", "ema", "points", "scheduler=cosine")
+    options = (f"optimizer={optimizer}", "optimizer.lr=1e-3", "trainer.steps=4")
+    assert_compiled_equals_eager(make_parts, method, "iteration", optimizer=options)
 
 
 @pytest.mark.usefixtures("_float64")
@@ -235,9 +249,10 @@ def test_compiled_move_updates_as_eager_does(make_parts, method):
     ],
     ids=lambda m: "-".join(filter(None, m)),
 )
-def test_inductor_updates_as_eager_does(make_parts, method):
+@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+def test_inductor_updates_as_eager_does(make_parts, method, compiled):
     with torch._inductor.config.patch(fallback_random=True):  # otherwise it draws other random numbers
-        assert_equal_moves(make_parts, method, "inductor")
+        assert_compiled_equals_eager(make_parts, method, compiled, backend="inductor")
 
 
 def step_on_meta(parts):

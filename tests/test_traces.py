@@ -22,10 +22,10 @@ def name_of(method):
 
 def trace(make_parts, method):
     """What the players reported at each step, and of all that is kept the sum and the sum of squares."""
-    state, reports = three_steps(make_parts, method, None)
+    state, reports = three_steps(make_parts, method)
     kept = [value.double() for value in state.values() if isinstance(value, torch.Tensor)]
     return {
-        "reports": [{name: value.item() for name, value in report.items()} for report in reports],
+        "reports": [{name: value.mean().item() for name, value in report.items()} for report in reports],
         "sum": sum(value.sum().item() for value in kept),
         "squares": sum(value.square().sum().item() for value in kept),
     }

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA(nn.Module):
@@ -21,6 +21,8 @@ class EMA(nn.Module):
             (1 + t) / (10 + t), so that the average forgets the initialisation.
     """
 
+    updates: Tensor
+
     def __init__(self, networks: Mapping[str, nn.Module], decay: float = 0.999):
         super().__init__()
         if not 0 <= decay < 1:
@@ -29,22 +31,18 @@ class EMA(nn.Module):
         self.sources = dict(networks)
         self.averages = nn.ModuleDict({name: copy.deepcopy(network) for name, network in networks.items()})
         self.averages.requires_grad_(False).eval()
-        self.updates = 0
+        self.register_buffer("updates", torch.zeros(()))
 
     @torch.no_grad()
     def forward(self) -> None:
         """Move the averages towards the present weights."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        decay = ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)
         self.updates += 1
         sources = nn.ModuleDict(self.sources)
-        torch._foreach_lerp_(list(self.averages.parameters()), list(sources.parameters()), 1 - decay)
+        weights: list[Tensor] = list(sources.parameters())
+        averages: list[Tensor] = list(self.averages.parameters())
+        differences = list(torch._foreach_sub(weights, averages))
+        torch._foreach_mul_(differences, 1 - decay)
+        torch._foreach_add_(averages, differences)
         for kept, present in zip(self.averages.buffers(), sources.buffers(), strict=True):
             kept.copy_(present)
-
-    def get_extra_state(self) -> dict[str, int]:
-        """How many updates were averaged."""
-        return {"updates": self.updates}
-
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        """Go on counting from there."""
-        self.updates = state["updates"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from gan_runner.models.layers import InstanceNoise
 
@@ -18,6 +19,8 @@ class NoiseAnnealing(nn.Module):
         updates: of the player in each of them, so that T = steps · updates.
     """
 
+    updates: Tensor
+
     def __init__(self, networks: Mapping[str, nn.Module], steps: int, updates: int = 1):
         super().__init__()
         modules = [module for network in networks.values() for module in network.modules()]
@@ -27,19 +30,12 @@ class NoiseAnnealing(nn.Module):
         if steps < 1:
             raise ValueError(f"instance noise fades over at least 1 step, not {steps}")
         self.total = steps * updates
-        self.updates = 0
+        self.register_buffer("updates", torch.zeros(()))
 
+    @torch.no_grad()
     def forward(self) -> None:
         """Lower σ by one update's share."""
         self.updates += 1
-        left = max(0.0, 1 - self.updates / self.total)
+        left = (1 - self.updates / self.total).clamp(min=0)
         for layer in self.layers:
-            layer.sigma.fill_(left * layer.std)
-
-    def get_extra_state(self) -> dict[str, int]:
-        """How many updates there were."""
-        return {"updates": self.updates}
-
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        """Go on counting from there."""
-        self.updates = state["updates"]
+            layer.sigma.copy_(left * layer.std)

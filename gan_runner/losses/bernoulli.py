@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch.nn.functional import softplus
 
 from gan_runner.losses.base import Identifies, Scores
 
@@ -32,12 +31,18 @@ class Bernoulli:
                 f"not {self.fake_target} and {self.real_target}"
             )
 
+    @property
+    def labels_are_hard(self) -> bool:
+        """Whether nothing is smoothed."""
+        return (self.real_target, self.fake_target) == (1.0, 0.0)
+
     def discriminator(self, scores: Scores) -> Tensor:
         """−E_p[log D] − E_q[log(1 − D)], D = σ(score), with the targets as soft labels."""
         real, fake = scores.real, scores.fake
-        return binary_cross_entropy_with_logits(
-            real, torch.full_like(real, self.real_target)
-        ) + binary_cross_entropy_with_logits(fake, torch.full_like(fake, self.fake_target))
+        hard = softplus(-real).mean() + softplus(fake).mean()
+        if self.labels_are_hard:
+            return hard
+        return hard + (1 - self.real_target) * real.mean() - self.fake_target * fake.mean()
 
     def log_ratio(self, score: Tensor) -> Tensor:
         """The logarithm of p/q = (D − β) / (α − D), where D = σ(score): the score itself for hard labels.
@@ -45,7 +50,7 @@ class Bernoulli:
         Infinite where D lies outside the targets. 1 − D is computed as σ(−score), which keeps its digits
         where D is nearly one.
         """
-        if (self.real_target, self.fake_target) == (1.0, 0.0):
+        if self.labels_are_hard:
             return score
         sure, doubt = score.sigmoid(), (-score).sigmoid()  # D and 1 − D
         above = (1 - self.fake_target) * sure - self.fake_target * doubt  # D − β
@@ -54,7 +59,7 @@ class Bernoulli:
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """The logit of D = (α r + β) / (r + 1) at the ratio r: the inverse of `log_ratio`."""
-        if (self.real_target, self.fake_target) == (1.0, 0.0):
+        if self.labels_are_hard:
             return log_ratio
         between = self.real_target - self.fake_target
         sure = self.fake_target + between * log_ratio.sigmoid()  # D

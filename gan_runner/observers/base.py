@@ -19,7 +19,7 @@ class Moment:
 
     Attributes:
         step: steps done, this one included.
-        report: what the players reported, still on the device.
+        report: what the players reported, still on the device; of what has many numbers the mean is meant.
         last: whether the run is done after this step.
         stopping: whether it must stop here, unfinished.
         scalars: figures to be written, by key.

@@ -38,7 +38,7 @@ class Scalars(Observer):
         for player in self.run.parts.players:
             gradients = [p.grad for p in player.parameters if p.grad is not None]
             values[f"{player.name}/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
-        fetched = torch.stack([value.double() for value in values.values()]).tolist()
+        fetched = torch.stack([value.double().mean() for value in values.values()]).tolist()
         moment.scalars.update(zip(values, fetched))
         moment.diverged += [name for name, value in zip(values, fetched) if not math.isfinite(value)]
         for player in self.run.parts.players:

@@ -1,4 +1,4 @@
-"""Torch's optimizers without its compiler, which takes two seconds to import and of which an eager run has no use."""
+"""Torch's optimizers without its compiler, which takes two seconds to import and which an optimizer has no use for."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MARKED = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, 
 
 
 def eager(make: Callable[[], Optimizer]) -> Optimizer:
-    """The optimizer that `make` constructs, to the bit; if it is torch's, it loads no compiler when it steps either.
+    """The optimizer that `make` constructs; if it is one of torch's, it loads no compiler when it steps either.
 
-    Torch wraps each `step` so that the compiler, were it at work, would break its graph there. What is lost by going
-    around that is `differentiable`; hooks and the profiler's name are kept.
+    Torch wraps each `step` so that a compiler, were it at work, would break its graph there. Here that layer is left
+    out: the update is the same to the bit, hooks are called, and the profiler sees the step under its name.
     """
     for method in MARKED:
         function = inspect.unwrap(method)
-        function.__dynamo_disable = function  # type: ignore[attr-defined]
+        function.__dynamo_disable = function
     optimizer = make()
     kind = type(optimizer)
     if kind.__module__.startswith("torch.optim.") and not optimizer.defaults.get("differentiable"):

@@ -31,6 +31,10 @@ class Optimistic(torch.optim.Optimizer):
             raise ValueError(f"lr={lr} is negative")
         super().__init__(params, {"lr": lr, "optimism": optimism, **options})
 
+    def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        """What is remembered of a parameter, before its first step: the direction of the last."""
+        return {"direction": torch.zeros_like(parameter)}
+
     def direction(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
         """Where to step, of the shape of the gradient: a new tensor; what it remembers is in `state`."""
         raise TypeError(f"{type(self).__name__} does not say where to step")
@@ -47,10 +51,11 @@ class Optimistic(torch.optim.Optimizer):
                 if parameter.grad is None:
                     continue
                 state = self.state[parameter]
+                if not state:
+                    state.update(self.new_state(parameter))
                 direction = self.direction(parameter.grad, state, group)
-                before = state.get("direction", torch.zeros_like(direction))
-                state["direction"] = direction
-                parameter.sub_(group["lr"] * (direction + group["optimism"] * (direction - before)))
+                parameter.sub_(group["lr"] * (direction + group["optimism"] * (direction - state["direction"])))
+                state["direction"].copy_(direction)
         return loss
 
 
@@ -79,7 +84,7 @@ class GradientDescent(Optimistic):
 
     def direction(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
         """Momentum · the direction before + the gradient."""
-        return gradient + group["momentum"] * state.get("direction", 0.0)
+        return gradient + group["momentum"] * state["direction"]
 
 
 class OptimisticAdam(Optimistic):
@@ -110,10 +115,14 @@ class OptimisticAdam(Optimistic):
             raise ValueError(f"betas={list(betas)} must lie in [0, 1)")
         super().__init__(params, lr, optimism, betas=tuple(betas), eps=eps)
 
+    def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        """Also both means, and how many gradients they hold."""
+        zeros = torch.zeros_like(parameter)
+        count = torch.zeros((), device=parameter.device)
+        return {"mean": zeros, "square": zeros.clone(), "step": count, **super().new_state(parameter)}
+
     def direction(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
         """m̂/(√v̂ + eps), the means corrected for their start at zero."""
-        if not state:
-            state.update(step=0, mean=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
         state["step"] += 1
         beta1, beta2 = group["betas"]
         mean = state["mean"].lerp_(gradient, 1 - beta1) / (1 - beta1 ** state["step"])
