@@ -57,6 +57,7 @@ def test_the_default_run_imports_neither_a_compiler_nor_what_only_others_need(im
     assert modules.isdisjoint(unused)
 
 
+@pytest.mark.slow
 def test_streaming_a_folder_imports_no_torchvision(imported, tmp_path):
     (tmp_path / "photos").mkdir()
     Image.fromarray(torch.arange(192, dtype=torch.uint8).view(8, 8, 3).numpy()).save(tmp_path / "photos" / "a.png")

@@ -1,6 +1,7 @@
 """Images: conversion, normalisation and mirroring; in memory or streamed, the batches are the same."""
 
 import io
+import os
 import resource
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from gan_runner.datasets.images import (
     grey,
     normalised,
     resized,
+    undisturbed,
 )
 from gan_runner.errors import DataError
 
@@ -460,17 +462,21 @@ def test_a_batch_is_handed_out_after_its_copy_and_with_the_next_on_its_way(monke
     assert log == ["wait"] + ["keep 1"] * 2 + ["copy 2"] * 2
 
 
-def test_a_worker_outlives_the_signals_that_stop_a_run_but_not_a_second_sigterm():
-    script = (
-        "import os, signal; from gan_runner.datasets.images import undisturbed; undisturbed(0)\n"
-        "for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM): os.kill(os.getpid(), number)\n"
-        "print('alive', flush=True); os.kill(os.getpid(), signal.SIGTERM); print('dead')"
-    )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (answer.stdout, answer.returncode) == ("alive\n", -signal.SIGTERM)
+@pytest.mark.parametrize(
+    ("signals", "ending"),
+    [([signal.SIGINT, signal.SIGINT, signal.SIGTERM], 7), ([signal.SIGTERM] * 2, -signal.SIGTERM)],
+)
+def test_a_worker_outlives_the_signals_that_stop_a_run_but_not_a_second_sigterm(signals, ending):
+    worker = os.fork()
+    if worker == 0:
+        undisturbed(0)
+        for signum in signals:
+            os.kill(os.getpid(), signum)
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == ending
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_signal_to_all_processes_of_a_streaming_run_saves_it(tmp_path, signum):
     for number in range(8):
         Image.fromarray(noise(8, 8)).save(tmp_path / f"{number}.png")
