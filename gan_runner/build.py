@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Dataset
 from gan_runner.errors import CheckpointError, ConfigError
+from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Surface
 from gan_runner.players import Game, Player
 from gan_runner.precision import HALF
@@ -257,7 +258,7 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
     chosen = any(name in node for name in ("fused", "foreach", "differentiable"))
     if "fused" in asked and not chosen and parameters[0].device.type in HAVE_FUSED_OPTIMIZERS:
         node = OmegaConf.merge(node, {"fused": True})
-    return build("optimizer", node, params=parameters)
+    return eager(partial(build, "optimizer", node, params=parameters))
 
 
 def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]) -> Any:

@@ -12,12 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pydantic
 from hydra.core.config_store import ConfigStore
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
-from pydantic_core import SchemaError
 
 from gan_runner.errors import ConfigError
 from gan_runner.expectations import Expectation
@@ -343,6 +341,9 @@ def conform(key: str, value: Any, hint: Any) -> Any:
     Raises:
         ConfigError: if it cannot be one.
     """
+    import pydantic  # here, so that --help and typos in groups need not wait for it
+    from pydantic_core import SchemaError
+
     plain = OmegaConf.to_container(value) if isinstance(value, DictConfig | ListConfig) else value
     try:
         fitting = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(plain)

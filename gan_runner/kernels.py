@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from scipy.special import roots_genlaguerre
 from torch import Tensor
 
 from gan_runner.precision import full_precision
@@ -87,6 +86,8 @@ class RationalQuadratic:
 
         The integral over the mixture of Gaussians, by Gauss–Laguerre quadrature on so many nodes.
         """
+        from scipy.special import roots_genlaguerre  # SciPy takes long to import, and few runs need it
+
         terms = []
         for alpha in self.alphas:
             precisions, weights = roots_genlaguerre(nodes, alpha - 1)

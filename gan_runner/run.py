@@ -157,6 +157,7 @@ class Run:
             "images_seen": self.images_seen,
             "elapsed_s": self.elapsed_s,
             "steps_per_second": steps_here / seconds_here,
+            "data_wait_share": self.batches.waited_s / seconds_here,
             "parameters": {p.name: sum(w.numel() for w in p.parameters) for p in self.parts.players},
             "peak_memory_gb": peak_memory_gb(self.parts.device),
             "wandb_id": self.wandb_id,

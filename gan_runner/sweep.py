@@ -9,15 +9,16 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
-from rich.console import Console
-from rich.table import Table
 
 from gan_runner.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 class SweepTable(Callback):
@@ -102,6 +103,8 @@ def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def report(directory: Path, runs: list[dict[str, Any]]) -> None:
     """Save `sweep.json` and `sweep.md`; print the table, and what became of the runs that did not complete."""
+    from rich.console import Console  # here, and below, so that --help need not wait for it
+
     rows = over_seeds(runs)
     write_json(directory / "sweep.json", rows)
     write_text(directory / "sweep.md", markdown(rows))
@@ -135,6 +138,8 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 
 def table(rows: list[dict[str, Any]], title: str) -> Table:
     """A line a figure, so that it fits a narrow terminal; of the configurations what tells them apart."""
+    from rich.table import Table
+
     common = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
     shown = Table("", "completed", "figure", "mean ± sd", title=title, title_justify="left")
     for row in rows:

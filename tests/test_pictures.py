@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.utils import make_grid
 
 from gan_runner.datasets import GaussianMixture, Ring
 from gan_runner.pictures import Surface, draw, image_grid
@@ -45,3 +46,11 @@ def test_every_regularizer_is_drawn_on_points(make_parts, tmp_path):
     parts = make_parts(*options)
     draw(tmp_path / "a.png", parts.sample(parts.noise(9, 0)), parts.dataset, parts.surface())
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 9])
+@pytest.mark.parametrize("columns", [1, 3, 10])
+def test_the_grid_is_torchvisions(n, columns):
+    tiles = torch.randint(0, 256, (n, 3, 70, 64), dtype=torch.uint8)
+    grid = image_grid(tiles / 127.5 - 1, columns)
+    assert np.array_equal(grid, make_grid(tiles, columns, padding=2, pad_value=255).permute(1, 2, 0).numpy())

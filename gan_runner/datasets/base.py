@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import perf_counter
 from typing import Protocol
 
 import torch
@@ -41,6 +42,8 @@ class Dataset(Protocol):
 class Batches:
     """An endless iterator over the batches of some data, which knows how many it has given out.
 
+    It also knows for how long it was waited for: `waited_s`, seconds.
+
     Args:
         data: where they come from.
         size: samples a batch.
@@ -51,6 +54,7 @@ class Batches:
     def __init__(self, data: Data, size: int, seed: int, drawn: int = 0):
         self.size = size
         self.drawn = drawn
+        self.waited_s = 0.0
         self.stream = data.stream(drawn, size, seed)
 
     def __iter__(self) -> Batches:
@@ -58,7 +62,10 @@ class Batches:
 
     def __next__(self) -> Batch:
         self.drawn += 1
-        return next(self.stream)
+        began = perf_counter()
+        batch = next(self.stream)
+        self.waited_s += perf_counter() - began
+        return batch
 
 
 def mix(seed: int, number: int) -> int:

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from gan_runner.datasets.images import ImageDataset, Source
 from gan_runner.errors import DataError
 
-EXTENSIONS = (*IMG_EXTENSIONS, ".gif")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ Both are normalised to [−1, 1] and flipped on the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal
@@ -15,9 +16,9 @@ import psutil
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
-from torchvision.transforms.v2 import functional as transforms
 
 from gan_runner.datasets.base import Data, Order, rng
 from gan_runner.errors import DataError
@@ -26,6 +27,7 @@ from gan_runner.turn import Batch
 Resident = Literal["auto"] | bool
 SHARE_OF_FREE_MEMORY = 0.5
 CHUNK = 256  # images decoded at a time when all are brought to the device
+READ_AHEAD = 4  # batches that each worker has ready
 Item = tuple[Tensor, Tensor]  # an image (c, h, w) uint8 and its label
 
 
@@ -115,7 +117,7 @@ class Source(TorchDataset[Item]):
         """Images (k, c, h, w) and labels (k, …) in order, decoded by some processes."""
         if len(self) < 1_000:
             workers = 0  # starting processes would take longer
-        yield from DataLoader(self, CHUNK, num_workers=workers, generator=torch.Generator())
+        yield from DataLoader(self, CHUNK, num_workers=workers, generator=torch.Generator(), worker_init_fn=undisturbed)
 
     def all(self, workers: int) -> Item:
         """Every image (n, c, h, w) and label (n, …).
@@ -163,12 +165,31 @@ class ArraySource(Source):
 
 def fit(image: Image.Image | Tensor, size: int, channels: int) -> Tensor:
     """A PIL image or tensor (…, c, h, w) as uint8 (…, channels, size, size): resized, cropped, converted."""
-    pixels = transforms.pil_to_tensor(plain(image)) if isinstance(image, Image.Image) else image
+    pixels = pixels_of(plain(image)) if isinstance(image, Image.Image) else image
     if pixels.shape[-3] > channels:
         pixels = grey(pixels)
     if pixels.shape[-2:] != (size, size):
-        pixels = transforms.center_crop(transforms.resize(pixels, [size], antialias=True), [size, size])
+        pixels = resized(pixels, size)
     return pixels.expand(*pixels.shape[:-3], channels, size, size).contiguous()
+
+
+def pixels_of(image: Image.Image) -> Tensor:
+    """A grey or colour PIL image as uint8 (c, h, w)."""
+    return torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1)
+
+
+def resized(pixels: Tensor, size: int) -> Tensor:
+    """uint8 (…, c, h, w) with the shorter side brought to `size`, cropped in the centre: (…, c, size, size).
+
+    These are torchvision's `resize` and `center_crop` to the bit; importing torchvision takes longer than torch.
+    """
+    *outer, height, width = pixels.shape
+    short = min(height, width)
+    tall, wide = size * height // short, size * width // short
+    stack = pixels.reshape(-1, outer[-1], height, width)
+    stack = interpolate(stack, (tall, wide), mode="bilinear", antialias=True)
+    top, left = round((tall - size) / 2), round((wide - size) / 2)
+    return stack[..., top : top + size, left : left + size].reshape(*outer, size, size)
 
 
 def grey(image: Tensor) -> Tensor:
@@ -251,15 +272,14 @@ class StreamedImages:
             self.source,
             batch_sampler=BatchOrder(len(self.source), start, size, seed),
             num_workers=self.workers,
+            prefetch_factor=READ_AHEAD if self.workers else None,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # or it would draw from the run's own random numbers
+            worker_init_fn=undisturbed,
         )
-        for number, (images, labels) in enumerate(loader, start):
-            images = images.to(self.device, non_blocking=True)
-            yield {
-                "data": normalised(images, self.flip, seed, number),
-                "label": labels.to(self.device, non_blocking=True),
-            }
+        batches = copied_ahead(loader, self.device) if self.device.type == "cuda" else loader
+        for number, (images, labels) in enumerate(batches, start):
+            yield {"data": normalised(images, self.flip, seed, number), "label": labels}
 
     def real(self, n: int) -> Tensor:
         """The first n images of a fixed permutation."""
@@ -274,6 +294,35 @@ class StreamedImages:
             f"{len(self.source):,} images {self.source.channels}×{side}×{side} of {self.source.name}, "
             f"streamed by {self.workers} workers"
         )
+
+
+def undisturbed(worker: int) -> None:
+    """Let the run alone decide when a worker ends: Ctrl-C, and a scheduler's SIGTERM, reach all of its processes.
+
+    A worker that died of them would take the run along before it has saved. A second SIGTERM takes its usual effect.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+
+
+def copied_ahead(batches: Iterable[Item], device: torch.device) -> Iterator[Item]:
+    """Pinned batches on a GPU: each is copied by a CUDA stream of its own while the one before is in use."""
+    copying = torch.cuda.Stream(device)
+
+    def copy(batch: Item) -> Item:
+        with torch.cuda.stream(copying):
+            images, labels = (part.to(device, non_blocking=True) for part in batch)
+        return images, labels
+
+    copies = map(copy, batches)
+    coming = next(copies)
+    while True:
+        using = torch.cuda.current_stream(device)
+        using.wait_stream(copying)
+        for part in coming:
+            part.record_stream(using)  # or its memory might be given away as soon as Python lets go of it
+        ready, coming = coming, next(copies)
+        yield ready
 
 
 class BatchOrder:

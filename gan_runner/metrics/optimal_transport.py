@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from gan_runner.metrics.figures import figures
@@ -12,6 +11,8 @@ from gan_runner.metrics.results import Results
 
 def matched(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Two sets (n, dim) of equally many points, in the order in which optimal transport by W₁ pairs them."""
+    from scipy.optimize import linear_sum_assignment  # SciPy takes long to import, and few runs need it
+
     rows, columns = linear_sum_assignment(torch.cdist(x.double(), y.double()).cpu().numpy())
     return x[torch.as_tensor(rows, device=x.device)], y[torch.as_tensor(columns, device=y.device)]
 

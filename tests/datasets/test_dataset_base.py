@@ -1,12 +1,15 @@
 """The order in which data is read: each sample once an epoch, each batch a function of seed and number."""
 
 import itertools
+import json
+import time
 
 import pytest
 import torch
 
 from gan_runner.datasets import Batches
 from gan_runner.datasets.base import Order, mix, rng
+from gan_runner.datasets.images import normalised
 
 
 def indices(length, size, batches, seed=0, start=0):
@@ -102,3 +105,44 @@ def test_batches_count_what_they_gave_out_and_go_on_from_there():
     resumed = Batches(Numbers(), size=3, seed=0, drawn=batches.drawn)
     assert torch.equal(next(resumed)["data"], next(batches)["data"])
     assert iter(resumed) is resumed
+
+
+class Slow:
+    """Data whose batches take a hundredth of a second each."""
+
+    def stream(self, start, size, seed):
+        while True:
+            time.sleep(0.01)
+            yield {}
+
+
+def test_batches_know_how_long_they_were_waited_for():
+    batches = Batches(Slow(), size=1, seed=0)
+    began = time.perf_counter()
+    list(itertools.islice(batches, 20))
+    waited = time.perf_counter() - began
+    assert 0.2 <= batches.waited_s <= waited
+    time.sleep(0.05)
+    assert batches.waited_s <= waited
+
+
+@pytest.mark.parametrize(("slow", "low", "high"), [(False, 0, 0.2), (True, 0.6, 1)])
+def test_summary_tells_the_share_of_waiting(gan_run, tmp_path, monkeypatch, slow, low, high):
+    if slow:
+        monkeypatch.setattr("gan_runner.datasets.images.normalised", slowly(normalised))
+    line = ["dataset.image_size=8", "model.generator.width=4", "model.discriminator.width=4", "trainer.steps=20"]
+    line += ["trainer.batch_size=8", "trainer.checkpoint_every=0"]
+    line += ["trainer.sample_every=0", "metric=[]", "objective=null", "logger.mode=disabled", "hydra.run.dir=run"]
+    code, _, err = gan_run(*line)
+    assert code == 0, err
+    assert low <= json.loads((tmp_path / "run" / "summary.json").read_text())["data_wait_share"] <= high
+
+
+def slowly(function):
+    """The function, a tenth of a second later."""
+
+    def later(*arguments):
+        time.sleep(0.1)
+        return function(*arguments)
+
+    return later

@@ -1,11 +1,15 @@
 """The digits that ship with scikit-learn."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
 from gan_runner.config import build, resolve
 from gan_runner.datasets import Digits
+from gan_runner.datasets.digits import read_table
 
 CPU = torch.device("cpu")
 
@@ -25,6 +29,12 @@ def test_at_their_own_size_they_are_scikit_learns_stretched_to_the_whole_range()
     assert torch.allclose(data.images.double(), original * 255 / 16, atol=0.5)
     everything = data.real(1797)
     assert (everything.min(), everything.max()) == (-1, 1)
+
+
+def test_where_scikit_learn_has_moved_its_file_its_own_loader_is_asked(monkeypatch):
+    usual = read_table()
+    monkeypatch.setattr(Path, "is_file", lambda path: False)
+    assert np.array_equal(read_table(), usual)
 
 
 def test_in_colour_all_channels_are_alike():

@@ -1,8 +1,12 @@
 """Images: conversion, normalisation and mirroring; in memory or streamed, the batches are the same."""
 
 import io
+import os
 import resource
-from contextlib import contextmanager
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,6 +16,7 @@ import psutil
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2 import functional
 
 import gan_runner.datasets.images as images_module
 from gan_runner.datasets.images import (
@@ -20,9 +25,12 @@ from gan_runner.datasets.images import (
     ResidentImages,
     Source,
     StreamedImages,
+    copied_ahead,
     fit,
     grey,
     normalised,
+    resized,
+    undisturbed,
 )
 from gan_runner.errors import DataError
 
@@ -139,6 +147,14 @@ def test_resizing_is_pillows_antialiased_bilinear(height, width):
     wanted = picture.resize((width, height), Image.Resampling.BILINEAR).crop((left, top, left + 16, top + 16))
     difference = fit(picture, 16, 3).int() - tensor(np.asarray(wanted)).int()
     assert difference.abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", [7, 16, 33, 64])
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (40, 61), (101, 30), (7, 5), (8, 64)])
+def test_resizing_is_torchvisions_to_the_bit(height, width, size):
+    for pixels in (tensor(noise(height, width)), torch.stack([tensor(noise(height, width, 1))] * 3)):
+        wanted = functional.center_crop(functional.resize(pixels, [size], antialias=True), [size, size])
+        assert torch.equal(resized(pixels, size), wanted)
 
 
 @pytest.mark.parametrize("size", [1, 3, 16, 50])
@@ -403,6 +419,85 @@ def test_many_images_are_decoded_by_processes_without_many_open_files(monkeypatc
         images, labels = Source("pictures", items, 4, 1).all(workers=2)
     assert torch.equal(labels, torch.arange(1200))
     assert torch.equal(images[:, 0, 0, 0].long(), torch.arange(1200) % 256)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_batches_on_a_gpu_are_those_on_the_cpu():
+    data = [numbered(40, flip=True, resident=False).load(torch.device(name)) for name in ("cpu", "cuda")]
+    for left, right in islice(zip(*(stream.stream(0, 6, 7) for stream in data)), 9):
+        assert right["data"].is_cuda
+        assert same(left, {key: value.cpu() for key, value in right.items()})
+
+
+def test_a_batch_is_handed_out_after_its_copy_and_with_the_next_on_its_way(monkeypatch):
+    log = []
+
+    class Part:
+        def __init__(self, number):
+            self.number = number
+
+        def to(self, device, non_blocking):
+            assert non_blocking
+            log.append(f"copy {self.number}")
+            return self
+
+        def record_stream(self, stream):
+            log.append(f"keep {self.number}")
+
+    class Stream:
+        def __init__(self, device):
+            pass
+
+        def wait_stream(self, stream):
+            log.append("wait")
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
+    batches = copied_ahead(((Part(n), Part(n)) for n in range(9)), torch.device("cuda"))
+    assert [part.number for part in next(batches)] == [0, 0]
+    assert log == ["copy 0"] * 2 + ["wait"] + ["keep 0"] * 2 + ["copy 1"] * 2
+    log.clear()
+    assert [part.number for part in next(batches)] == [1, 1]
+    assert log == ["wait"] + ["keep 1"] * 2 + ["copy 2"] * 2
+
+
+@pytest.mark.parametrize(
+    ("signals", "ending"),
+    [([signal.SIGINT, signal.SIGINT, signal.SIGTERM], 7), ([signal.SIGTERM] * 2, -signal.SIGTERM)],
+)
+def test_a_worker_outlives_the_signals_that_stop_a_run_but_not_a_second_sigterm(signals, ending):
+    worker = os.fork()
+    if worker == 0:
+        undisturbed(0)
+        for signum in signals:
+            os.kill(os.getpid(), signum)
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == ending
+
+
+@pytest.mark.parametrize("signum", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+def test_a_signal_to_all_processes_of_a_streaming_run_saves_it(tmp_path, signum):
+    for number in range(8):
+        Image.fromarray(noise(8, 8)).save(tmp_path / f"{number}.png")
+    script = (
+        "import os, sys; from itertools import count; import gan_runner.build as b; from gan_runner.cli import main\n"
+        "step, n = b.Parts.step, count(1)\n"
+        "def stepping(self, batches):\n"
+        "    report = step(self, batches)\n"
+        f"    if next(n) == 3: os.killpg(0, {int(signum)})\n"
+        "    return report\n"
+        "b.Parts.step = stepping; main()"
+    )
+    line = ["dataset=image_folder", "dataset.root=.", "dataset.image_size=8", "dataset.resident=false", "metric=[]"]
+    line += ["model.generator.width=4", "model.discriminator.width=4", "trainer.batch_size=4", "objective=null"]
+    line += ["trainer.sample_every=0", "hydra.run.dir=run", "logger.mode=disabled"]
+    answer = subprocess.run(
+        [sys.executable, "-c", script, *line], cwd=tmp_path, capture_output=True, text=True, start_new_session=True
+    )
+    assert answer.returncode == 128 + signum, answer.stderr
+    assert answer.stderr == f"gan-run: stopped by {signum.name} and saved; resume=RUN_DIR goes on\n"
+    assert (tmp_path / "run" / "checkpoints" / "last.pt").exists()
 
 
 # Words
