@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_runner.sharding import average
 from gan_runner.turn import Batch, Turn
 
 Term = Callable[[Any], Tensor]
@@ -90,8 +91,8 @@ class Player:
         return {name: value.detach() for name, value in terms.items()} | turn.report(), gradients
 
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """Assign the gradients, step."""
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+        """Assign the gradients, step; where processes share a batch, by the mean of theirs."""
+        for parameter, gradient in zip(self.parameters, average(gradients), strict=True):
             parameter.grad = gradient
         self.optimizer.step()
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.sizes import at_least_one
+from gan_runner.sharding import gather
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -35,5 +36,5 @@ class MinibatchDiscrimination(nn.Module):
     def closeness(self, features: Tensor) -> Tensor:
         """o(x): (n, kernels)."""
         projected = (features @ self.projection).unflatten(1, (-1, self.kernel_dim))  # (n, B, C)
-        distances = (projected.unsqueeze(0) - projected.unsqueeze(1)).abs().sum(3)  # (n, n, B)
+        distances = (gather(projected).unsqueeze(0) - projected.unsqueeze(1)).abs().sum(3)  # (n, whole batch, B)
         return (-distances).exp().sum(1) - 1
