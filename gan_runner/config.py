@@ -19,6 +19,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic_core import SchemaError
 
+from gan_runner import distributed
 from gan_runner.errors import ConfigError
 from gan_runner.expectations import Expectation
 
@@ -78,6 +79,13 @@ class Trainer:
         for name in ("log_every", "sample_every", "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} is negative; choose 0 for never")
+        processes = distributed.present.size
+        if self.batch_size % processes:
+            nearest = (self.batch_size // processes + 1) * processes
+            raise ConfigError(
+                f"trainer.batch_size={self.batch_size} is shared out among {processes} processes, "
+                f"and cannot be divided by {processes}; choose {nearest}"
+            )
         if self.precision != "fp32":
             raise ConfigError(f"trainer.precision={self.precision} is not known; choose fp32")
 

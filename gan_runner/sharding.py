@@ -57,7 +57,7 @@ def rows(size: int, count: int, index: int) -> slice:
 
 
 def share(x: Tensor, dim: int = 0) -> Tensor:
-    """This process's rows, which may lie in any dimension, of something drawn for the whole batch."""
+    """Of something drawn for the whole batch, the rows of this process; they may lie in any dimension."""
     n = x.shape[dim] // present.count
     return x if present.count == 1 else x.narrow(dim, present.index * n, n)
 

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from gan_runner.turn import Batch
 
-
 ALL = slice(None)
 """Every row of a batch."""
 

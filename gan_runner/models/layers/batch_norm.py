@@ -18,8 +18,9 @@ class _Shared(_BatchNorm):
     running_mean: Tensor
     running_var: Tensor
     num_batches_tracked: Tensor
+    momentum: float
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch calls it so)
+    def forward(self, input: Tensor) -> Tensor:
         """Normalise, scale and shift."""
         if present.count == 1 or not self.training:
             return super().forward(input)

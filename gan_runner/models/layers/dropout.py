@@ -9,7 +9,7 @@ from gan_runner.sharding import present, share, whole
 
 
 class Dropout(nn.Dropout):
-    """torch's; where processes share a batch, each takes its own rows of the mask of the whole: any shape → the same."""
+    """torch's; where processes share a batch, each takes its rows of the mask of the whole: (n, …) → (n, …)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Zeros with probability p while training, and everything else divided by 1 − p."""
