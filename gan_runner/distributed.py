@@ -179,7 +179,7 @@ class Group(Alone):
         try:
             action()
         except RuntimeError as error:
-            raise ProcessLost(error) from error
+            raise ProcessLost from error
 
     def cause(self, line: str, code: int) -> tuple[str, int]:
         """What another process said before it was lost, and its exit code; else these."""

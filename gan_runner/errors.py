@@ -28,11 +28,8 @@ class Diverged(Exception):  # noqa: N818
 class ProcessLost(Exception):  # noqa: N818
     """Another process of this run does not answer: it failed, was killed, or hangs."""
 
-    def __init__(self, reason: object):
-        super().__init__(
-            f"another process of this run has ended or hangs ({' '.join(str(reason).split())[:120]}); "
-            "the last checkpoint is whole, and resume=RUN_DIR goes on"
-        )
+    def __init__(self) -> None:
+        super().__init__("another process of this run has ended, or does not answer; resume=RUN_DIR goes on")
 
 
 class Stopped(Exception):  # noqa: N818

@@ -96,7 +96,7 @@ def summed(x: Tensor) -> Tensor:
     try:
         torch.distributed.all_reduce(result)
     except RuntimeError as error:
-        raise ProcessLost(error) from error
+        raise ProcessLost from error
     return result
 
 

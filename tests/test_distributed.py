@@ -1,20 +1,34 @@
-"""Several processes compute what one would: every method's step, and whole runs under torchrun."""
+"""Several processes compute what one would: every method's step, and whole runs under torchrun.
 
+Two processes take half of each batch; what they come to is compared with one process that takes the whole.
+"""
+
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from functools import partial
-from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 import torch.multiprocessing
+from PIL import Image
+from test_cli import TINY_RUN
 from test_step import METHODS, moves, overrides, three_steps
 
 from gan_runner import sharding
 from gan_runner.build import build_parts
 from gan_runner.config import resolve
+from gan_runner.datasets import Batches
+from gan_runner.datasets.digits import Digits
+from gan_runner.datasets.toy import Ring
 
-RANKS = 2
+PROCESSES = 2
+
+# Steps
 
 
 def options_of(method):
@@ -22,67 +36,356 @@ def options_of(method):
     return (*overrides(*method), *moves(method[1], 2), "optimizer=sgd", "optimizer.lr=0.01")
 
 
-def sharing(parts, rank):
-    """The parts, which now play with their rows of each batch alone."""
+def shared(build, index, *options):
+    """Parts that play with this process's rows of each batch."""
+    parts = build(*options)
     play = parts.play
 
-    def shared(players, batches):
-        with sharding.sharded(RANKS, rank):
+    def playing(players, batches):
+        with sharding.sharded(PROCESSES, index):
             return play(players, ({name: sharding.share(x) for name, x in batch.items()} for batch in batches))
 
-    parts.play = shared
+    parts.play = playing
     return parts
 
 
-def build_shared(configs, rank, *options):
-    """What `make_parts` is elsewhere."""
-    return sharing(build_parts(configs[options]), rank)
+def no_gather(patch):
+    """Each process sees its own samples alone."""
+    for place in ("games.gan", "terms.moments", "terms.feature_matching", "models.layers.minibatch_discrimination"):
+        patch.setattr(f"gan_runner.{place}.gather", lambda x: x)
 
 
-def without_gather():
-    import gan_runner.models.layers.minibatch_discrimination as layer
-
-    return layer, "gather", lambda x: x
-
-
-FAULTS = {"gather": without_gather}
+def no_average(patch):
+    """Each process descends its own gradients."""
+    patch.setattr("gan_runner.players.average", lambda gradients: gradients)
 
 
-def work(rank, meeting, configs, methods, folder):
-    """One process: every method in turn, and what it came to."""
+def no_total(patch):
+    """Each process normalises by its own statistics."""
+    patch.setattr("gan_runner.models.layers.batch_norm.total", lambda x: PROCESSES * x)
+
+
+def no_share(patch):
+    """Every process draws the same noise for its rows."""
+    patch.setattr("gan_runner.games.gan.whole", lambda n: n)
+    patch.setattr("gan_runner.games.gan.share", lambda x: x)
+
+
+def one_way_gather(patch):
+    """What others make of this process's rows does not come back in its gradients."""
+    summed = sharding.summed
+    patch.setattr(sharding, "summed", lambda x: summed(x.detach()) + x - x.detach())
+
+
+PLANTED = [
+    (no_gather, ("mlp", "lsgan", "minibatch_discrimination", "points")),
+    (no_gather, ("mlp", "lsgan", "feature_matching", "points")),
+    (no_gather, ("mlp", "relativistic_average", None, "points")),
+    (no_gather, ("mlp", "mmd", None, "points")),
+    (one_way_gather, ("mlp", "lsgan", "minibatch_discrimination", "points")),
+    (no_average, ("mlp", "lsgan", None, "points")),
+    (no_total, ("dcgan", "non_saturating", None, "image")),
+    (no_share, ("mlp", "lsgan", None, "points")),
+]
+COMPILED = [
+    ("mlp", "non_saturating", None, "points"),
+    ("mlp", "wgan_gp", None, "points"),
+    ("mlp", "lsgan", "minibatch_discrimination", "points"),
+    ("dcgan", "non_saturating", None, "image"),
+]
+JOBS = [
+    *((method, None, None) for method in METHODS),
+    *((method, None, fault) for fault, method in PLANTED),
+    *((method, "aot_eager", None) for method in COMPILED[1:2]),
+]
+SLOW_JOBS = [(method, "aot_eager", None) for method in COMPILED]
+
+
+def work(index, folder, configs, jobs):
+    """One process: every job in turn, and what it came to."""
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=RANKS)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meeting", rank=index, world_size=PROCESSES
+    )
     torch.set_default_dtype(torch.float64)
-    for number, method in enumerate(methods):
+    ends = []
+    for method, backend, fault in jobs:
         torch.manual_seed(0)
-        state, reports = three_steps(partial(build_shared, configs, rank), method, None)
-        torch.save((state, reports), folder / f"{number}.{rank}.pt")
-    dist.destroy_process_group()
+        with pytest.MonkeyPatch.context() as patch:
+            (fault or id)(patch)
+            ends.append(three_steps(partial(shared, lambda *o: build_parts(configs[o]), index), method, backend)[0])
+    torch.save(ends, folder / f"{index}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def run_jobs(folder, configs, jobs):
+    """What each process came to in each job."""
+    torch.multiprocessing.spawn(work, (folder, configs, jobs), nprocs=PROCESSES)
+    return [torch.load(folder / f"{index}.pt", weights_only=False) for index in range(PROCESSES)]
 
 
 @pytest.fixture(scope="module")
-def two_processes(hydra_config, tmp_path_factory):
-    """Where two processes left what each method came to."""
-    folder = tmp_path_factory.mktemp("ranks")
-    configs = {options_of(method): resolve(hydra_config(*options_of(method))) for method in METHODS}
-    arguments = (folder / "meeting", configs, METHODS, folder)
-    torch.multiprocessing.spawn(work, arguments, nprocs=RANKS)
-    return folder
+def configs(hydra_config):
+    """Every method's configuration, composed once."""
+    return {options: resolve(hydra_config(*options)) for options in map(options_of, METHODS)}
 
 
-@pytest.mark.parametrize(("number", "method"), [*enumerate(METHODS)])
-def test_two_processes_step_as_one(two_processes, make_parts, number, method):
-    torch.set_default_dtype(torch.float64)
-    try:
-        alone, _ = three_steps(make_parts, method, None)
-    finally:
-        torch.set_default_dtype(torch.float32)
-    for rank in range(RANKS):
-        shared, _ = torch.load(two_processes / f"{number}.{rank}.pt", weights_only=False)
-        worst = max((shared[k] - v).abs().max().item() for k, v in alone.items() if isinstance(v, torch.Tensor))
-        print("WORST", worst, method)
-        for name, value in alone.items():
-            if isinstance(value, torch.Tensor):
-                torch.testing.assert_close(shared[name], value, rtol=1e-9, atol=1e-11, msg=lambda m: f"{name}: {m}")
-            else:
-                assert shared[name] == value
+@pytest.fixture(scope="module")
+def two_processes(configs, tmp_path_factory):
+    """What each of two processes came to in each job."""
+    return run_jobs(tmp_path_factory.mktemp("two"), configs, JOBS)
+
+
+@pytest.fixture
+def one_process(configs):
+    """What a single process comes to with a method."""
+
+    def alone(method):
+        torch.set_default_dtype(torch.float64)
+        try:
+            return three_steps(lambda *options: build_parts(configs[options]), method, None)[0]
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+    return alone
+
+
+def differences(end, other):
+    """By name, the largest difference of parameters, buffers and memories, in units of their size where it is > 1."""
+    tensors = {name: value for name, value in other.items() if isinstance(value, torch.Tensor)}
+    assert end.keys() == other.keys()
+    assert all(end[name] == value for name, value in other.items() if name not in tensors)
+    return {name: ((end[name] - x).abs() / x.abs().clamp(min=1)).max().item() for name, x in tensors.items()}
+
+
+TOLERANCE = 1e-12  # of float64 with 53 bits, 1e-16
+
+
+@pytest.mark.parametrize("number", range(len(METHODS)), ids=lambda n: "-".join(filter(None, METHODS[n])))
+def test_two_processes_step_as_one(two_processes, one_process, number):
+    alone = one_process(METHODS[number])
+    for ends in two_processes:
+        assert max(differences(ends[number], alone).values()) <= TOLERANCE
+
+
+@pytest.mark.parametrize("number", range(len(PLANTED)), ids=lambda n: f"{PLANTED[n][0].__name__}-{PLANTED[n][1][:3]}")
+def test_planted_faults_are_seen(two_processes, one_process, number):
+    alone = one_process(PLANTED[number][1])
+    ends = two_processes[0][len(METHODS) + number]
+    assert max(differences(ends, alone).values()) > 1e3 * TOLERANCE
+
+
+def test_two_compiled_processes_step_as_one(two_processes, one_process):
+    for ends in two_processes:
+        assert max(differences(ends[-1], one_process(JOBS[-1][0])).values()) <= TOLERANCE
+
+
+@pytest.mark.slow
+def test_more_compiled_methods_step_as_one(configs, one_process, tmp_path):
+    for ends in run_jobs(tmp_path, configs, SLOW_JOBS):
+        for (method, *_), end in zip(SLOW_JOBS, ends):
+            assert max(differences(end, one_process(method)).values()) <= TOLERANCE
+
+
+# Data
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("size", [6, 60])
+def test_rows_of_all_processes_make_the_batch(resident, size):
+    data = Digits(flip=True, resident=resident, workers=0).load(torch.device("cpu"))
+    whole = Batches(data, size, seed=3, drawn=5)
+    parts = [Batches(data, size, 3, 5, sharding.rows(size, 3, index)) for index in range(3)]
+    for _ in range(3):
+        batch = next(whole)
+        shares = [next(part) for part in parts]
+        assert {len(share["data"]) for share in shares} == {size // 3}
+        assert all(torch.equal(torch.cat([share[key] for share in shares]), batch[key]) for key in batch)
+
+
+def test_rows_of_fresh_draws_make_the_batch():
+    data = Ring().load(torch.device("cpu"))
+    (left, right, whole) = (next(Batches(data, 10, 0, 0, rows)) for rows in (slice(0, 5), slice(5, 10), slice(None)))
+    assert torch.equal(torch.cat([left["data"], right["data"]]), whole["data"])
+
+
+# Whole runs
+
+SECONDS_TO_END = 25
+"""So long, at most, the others go on when a process is killed, torchrun's own 30 s notwithstanding."""
+
+
+def torchrun(*line, cwd, module="gan_runner", processes=PROCESSES):
+    """The command, started; each process keeps its own output."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "-m", module, *line]
+    return subprocess.Popen(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ended(process, seconds=120):
+    """Exit code, and what was said, of torchrun's own words nothing."""
+    out, err = process.communicate(timeout=seconds)
+    return process.returncode, out, [line for line in err.splitlines() if line.startswith("gan-run: ")], err
+
+
+def figures(run):
+    """What was logged, without the clock."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    clock = ("steps_per_second", "elapsed_s")
+    return [{key: value for key, value in line.items() if key not in clock} for line in lines]
+
+
+def assert_same_figures(run, other):
+    """To the error of float32."""
+    assert [line.keys() for line in figures(run)] == [line.keys() for line in figures(other)]
+    for ours, theirs in zip(figures(run), figures(other)):
+        assert ours == pytest.approx(theirs, rel=1e-4, abs=1e-5)
+
+
+def summary(run):
+    """What it came to."""
+    return json.loads((run / "summary.json").read_text())
+
+
+def test_a_run_of_two_processes_is_that_of_one_and_goes_on_as_one(gan_run, tmp_path):
+    line = [*TINY_RUN, "trainer.checkpoint_every=4"]
+    assert gan_run(*line, "trainer.steps=8", "hydra.run.dir=one", "scheduler=constant")[0] == 0
+    code, out, _, err = ended(torchrun(*line, "scheduler=constant", cwd=tmp_path))
+    assert code == 0, err
+    assert out.count("completed at step 4 of 4") == 1
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert summary(run)["status"] == "completed"
+    assert summary(run)["images_seen"] == 4 * 64
+    assert json.loads((run / "environment.json").read_text())["processes"] == PROCESSES
+    assert figures(run)[-1]["step"] == 4
+    code, _, err = gan_run(f"resume={run}", "trainer.steps=8")
+    assert code == 0, err
+    assert_same_figures(run, tmp_path / "one")
+    states = [torch.load(path / "checkpoints" / "last.pt", weights_only=True) for path in (run, tmp_path / "one")]
+    assert torch.equal(states[0]["random"]["torch"], states[1]["random"]["torch"])
+    for name, value in states[1]["parts"]["networks"].items():
+        torch.testing.assert_close(states[0]["parts"]["networks"][name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_what_cannot_be_is_said_once_and_leaves_nothing(tmp_path):
+    code, _, said, err = ended(torchrun("experiment=smoke", "trainer.batch_size=63", cwd=tmp_path))
+    assert code == 1  # torchrun's own; its report has each process's
+    assert "(exitcode: 2)" in err
+    assert said == [
+        "gan-run: trainer.batch_size=63 is shared out among 2 processes, and cannot be divided by 2; choose 64"
+    ]
+    assert not list(tmp_path.glob("outputs/*"))
+
+
+LONG = [*TINY_RUN, "trainer.steps=100000", "trainer.evaluate_every=0", "trainer.sample_every=0", "hydra.run.dir=run"]
+
+
+def started(folder, *line):
+    """A long run that has saved a checkpoint, and the ids of its processes."""
+    process = torchrun(*LONG, "trainer.log_every=20", "trainer.checkpoint_every=20", *line, cwd=folder)
+    checkpoint = folder / "run" / "checkpoints" / "last.pt"
+    for _ in range(600):
+        if checkpoint.exists() or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    assert checkpoint.exists(), process.communicate()
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
+    return process, [int(word) for word in listed.stdout.split()][:PROCESSES]
+
+
+def test_a_stop_signal_stops_all_and_saves(tmp_path):
+    process, _ = started(tmp_path)
+    process.send_signal(signal.SIGTERM)
+    code, _, said, err = ended(process)
+    assert code == 1, err
+    assert said == ["gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on"]
+    assert summary(tmp_path / "run")["status"] == "interrupted"
+    step = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["step"]
+    assert step == summary(tmp_path / "run")["step"]
+
+
+@pytest.mark.parametrize("victim", [pytest.param(0, marks=pytest.mark.slow), 1])
+def test_a_process_that_is_killed_ends_the_others(tmp_path, victim):
+    process, children = started(tmp_path)
+    begun = time.monotonic()
+    os.kill(sorted(children)[victim], signal.SIGKILL)
+    code, _, said, err = ended(process)
+    assert time.monotonic() - begun < SECONDS_TO_END
+    assert code == 1
+    assert "(exitcode: -9)" in err
+    assert said == ["gan-run: another process of this run has ended, or does not answer; resume=RUN_DIR goes on"]
+    assert torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["step"] >= 20
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_stops_all(tmp_path):
+    process, children = started(tmp_path)
+    os.kill(max(children), signal.SIGTERM)
+    _, _, said, err = ended(process)
+    assert "143" in err
+    assert said == ["gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on"]
+    assert summary(tmp_path / "run")["status"] == "interrupted"
+
+
+@pytest.mark.slow
+def test_divergence_ends_all(tmp_path):
+    line = [*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "hydra.run.dir=run"]
+    _, _, said, err = ended(torchrun(*line, "trainer.log_every=1", cwd=tmp_path))
+    assert "(exitcode: 3)" in err
+    assert len(said) == 1
+    assert summary(tmp_path / "run")["status"] == "diverged"
+
+
+@pytest.mark.slow
+def test_a_sweep_is_refused(tmp_path):
+    _, _, said, err = ended(torchrun("-m", "experiment=smoke", "seed=0,1", cwd=tmp_path))
+    assert "(exitcode: 2)" in err
+    assert said == ["gan-run: torchrun's processes share one run, and a sweep is many; sweep without torchrun"]
+    assert not list(tmp_path.iterdir())
+
+
+STREAMED = ["dataset=image_folder", "dataset.root=photos", "dataset.image_size=8", "dataset.resident=false"]
+
+
+def photos(folder):
+    """Some images in a folder."""
+    (folder / "photos").mkdir()
+    for number in range(40):
+        pixels = np.full((8, 8, 3), 6 * number, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / f"{number:02}.png")
+
+
+@pytest.mark.slow
+def test_streamed_images_and_every_coupling_at_once(gan_run, tmp_path):
+    photos(tmp_path)
+    parts = ["model=dcgan", "regularizer=[minibatch_discrimination,ada,lecam,ema]", "trainer.batch_size=8"]
+    line = [*TINY_RUN, *STREAMED, *parts, "dataset.flip=true", "model.generator.width=4", "model.discriminator.width=4"]
+    code, _, err = gan_run(*line, "hydra.run.dir=one")
+    assert code == 0, err
+    code, _, _, err = ended(torchrun(*line, "hydra.run.dir=run", cwd=tmp_path))
+    assert code == 0, err
+    assert_same_figures(tmp_path / "run", tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_a_stop_signal_saves_though_it_reaches_the_readers_of_images_too(tmp_path):
+    photos(tmp_path)
+    process, _ = started(tmp_path, *STREAMED, "trainer.batch_size=8")
+    process.send_signal(signal.SIGTERM)
+    _, _, said, err = ended(process)
+    assert said == ["gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on"], err
+    assert summary(tmp_path / "run")["status"] == "interrupted"
+
+
+@pytest.mark.slow
+def test_a_broken_file_that_one_process_reads_is_what_all_end_of(tmp_path):
+    photos(tmp_path)
+    process, _ = started(tmp_path, *STREAMED, "trainer.batch_size=2", "dataset.workers=0")
+    (tmp_path / "photos" / "07.png").write_bytes(b"no image")
+    _, _, said, err = ended(process)
+    assert "(exitcode: 2)" in err
+    assert len(said) == 1
+    assert "07.png cannot be read as an image" in said[0]
+    assert summary(tmp_path / "run")["status"] == "failed"
