@@ -375,8 +375,9 @@ def photos(folder):
 @pytest.mark.slow
 def test_streamed_images_and_every_coupling_at_once(gan_run, tmp_path):
     photos(tmp_path)
-    parts = ["model=dcgan", "regularizer=[minibatch_discrimination,ada,lecam,ema]", "trainer.batch_size=8"]
-    line = [*TINY_RUN, *STREAMED, *parts, "dataset.flip=true", "model.generator.width=4", "model.discriminator.width=4"]
+    parts = ["regularizer=[minibatch_discrimination,ada,lecam,ema]", "trainer.batch_size=8"]
+    small = ["model.generator.width=4", "model.discriminator.width=4", *TINY_RUN[3:]]  # DCGAN
+    line = [*STREAMED, *parts, *small, "dataset.flip=true"]
     code, _, err = gan_run(*line, "hydra.run.dir=one")
     assert code == 0, err
     code, _, _, err = ended(torchrun(*line, "hydra.run.dir=run", cwd=tmp_path))

@@ -5,6 +5,7 @@ Both are normalised to [−1, 1] and flipped on the device.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -239,6 +240,14 @@ class ResidentImages:
         return f"{n:,} images {channels}×{height}×{width} of {self.name}, in {place}"
 
 
+def leave_group(worker: int) -> None:
+    """Let a signal to the whole process group (Ctrl-C, torchrun's SIGTERM) pass by, so that the run can stop in order.
+
+    Readers end with the process that they read for.
+    """
+    os.setpgrp()
+
+
 class StreamedImages:
     """Images decoded on the way, by worker processes that read ahead."""
 
@@ -256,6 +265,7 @@ class StreamedImages:
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # or it would draw from the run's own random numbers
+            worker_init_fn=leave_group,
         )
         for number, (images, labels) in enumerate(loader, start):
             data = normalised(images.to(self.device, non_blocking=True))
