@@ -14,6 +14,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from gan_runner import distributed
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Dataset
 from gan_runner.errors import CheckpointError, ConfigError
@@ -133,11 +134,12 @@ class evaluating:  # noqa: N801  (a context, read as a verb)
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is the first GPU if there is one.
+    """`auto` is the first GPU if there is one; of several processes, each has one of its own.
 
     Raises:
         ConfigError: if the device is not there.
     """
+    name = distributed.present.device(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -18,12 +18,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_runner import distributed
 from gan_runner.config import CONF, did_you_mean, explain_value, register
-from gan_runner.errors import BadInput, ConfigError, DataError, Diverged, Stopped
+from gan_runner.errors import BadInput, ConfigError, DataError, Diverged, ProcessLost, Stopped
 from gan_runner.files import RunDirectory, write_json
 from gan_runner.sweep import SweepTable
 
@@ -36,6 +38,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions to us, who say them in one line
     register()
     try:
+        distributed.join()
         if resumed := resumed_directory(sys.argv[1:]):
             run_job(lambda: resumed_job(resumed, sys.argv[1:]), resumed, multirun=False)
         else:
@@ -47,6 +50,24 @@ def main() -> None:
         sys.exit(complain(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        distributed.leave()
+
+
+class Together(Callback):
+    """Several processes of one run share its directory; a sweep is many runs, which they refuse."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Write where the leader writes: the clocks of the others may say something else."""
+        if distributed.present.size > 1:
+            with read_write(config):
+                config.hydra.run.dir = distributed.present.leaders("directory", config.hydra.run.dir)
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Refuse."""
+        if distributed.present.size > 1:
+            refusal = "torchrun's processes share one run, and a sweep is many; sweep without torchrun"
+            sys.exit(complain(ConfigError(refusal)))
 
 
 def run_composed(config: DictConfig) -> float | None:
@@ -124,10 +145,13 @@ def label_of(choices: Mapping[str, Any]) -> str:
 
 def complain(error: Exception) -> int:
     """Say an error in one line on standard error, and return the exit code it stands for."""
-    code = exit_code(error)
-    if code == 1:
-        traceback.print_exception(error)
-    print(f"gan-run: {explain(error)}", file=sys.stderr)
+    line, code = explain(error), exit_code(error)
+    if isinstance(error, ProcessLost):
+        line, code = distributed.present.cause(line, code)
+    if distributed.present.may_say(line, code):
+        if code == 1 and not isinstance(error, ProcessLost):
+            traceback.print_exception(error)
+        print(f"gan-run: {line}", file=sys.stderr, flush=True)
     return code
 
 
@@ -152,7 +176,7 @@ def explain(error: Exception) -> str:
         return explain_composition(" ".join(str(error).split()))
     if isinstance(error, DataError):
         return str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]  # a worker's comes with its traceback
-    if isinstance(error, BadInput | Stopped | Diverged):
+    if isinstance(error, BadInput | Stopped | Diverged | ProcessLost):
         return " ".join(str(error).split())
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 

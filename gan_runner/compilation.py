@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.players import Player
+from gan_runner.sharding import average
 from gan_runner.step import Play
 from gan_runner.turn import Batch
 
@@ -113,9 +114,11 @@ class InPlace:
         self.update = inspect.unwrap(type(player.optimizer).step)
 
     def __call__(self, gradients: Sequence[Tensor]) -> None:
-        """Write the gradients, step."""
+        """Write the gradients, or where processes share a batch the mean of theirs; step."""
         with torch.no_grad():
-            torch._foreach_copy_([p.grad for p in self.player.parameters if p.grad is not None], list(gradients))
+            torch._foreach_copy_(
+                [p.grad for p in self.player.parameters if p.grad is not None], list(average(gradients))
+            )
             for group in self.player.optimizer.param_groups:
                 group["lr"].clamp_(min=1e-300)  # torch's Adam for graphs divides by it
             self.update(self.player.optimizer)

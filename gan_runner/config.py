@@ -17,6 +17,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from gan_runner import distributed
 from gan_runner.errors import ConfigError
 from gan_runner.expectations import Expectation
 
@@ -82,6 +83,13 @@ class Trainer:
             raise ConfigError(
                 "trainer.precision=fp16 may leave out a step, which trainer.compile=iteration cannot; "
                 "choose trainer.compile=true or trainer.precision=bf16"
+            )
+        processes = distributed.present.size
+        if self.batch_size % processes:
+            nearest = (self.batch_size // processes + 1) * processes
+            raise ConfigError(
+                f"trainer.batch_size={self.batch_size} is shared out among {processes} processes, "
+                f"and cannot be divided by {processes}; choose {nearest}"
             )
 
 

@@ -25,6 +25,13 @@ class Diverged(Exception):  # noqa: N818
     """A loss or a gradient is no longer finite."""
 
 
+class ProcessLost(Exception):  # noqa: N818
+    """Another process of this run does not answer: it failed, was killed, or hangs."""
+
+    def __init__(self) -> None:
+        super().__init__("another process of this run has ended, or does not answer; resume=RUN_DIR goes on")
+
+
 class Stopped(Exception):  # noqa: N818
     """A signal asked the run to stop; it was saved."""
 

@@ -9,9 +9,12 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from gan_runner import distributed
 
 if TYPE_CHECKING:
     import torch
@@ -68,7 +71,7 @@ class RunDirectory:
         """Take back a directory that was made for a run which never began, and the day's if it was the only one."""
         day = [self.path.parent] if self.path.parent.parent.name == "outputs" else []
         for folder in (self.path, *day):
-            if folder.is_dir() and not any(folder.iterdir()):
+            with suppress(OSError):  # it holds something, or another process was faster
                 folder.rmdir()
 
     def truncate_metrics(self, step: int) -> None:
@@ -99,6 +102,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
         "threads": torch.get_num_threads(),
+        "processes": distributed.present.size,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_runner.sharding import average
 from gan_runner.turn import AS_IT_IS, Batch, Turn
 
 Term = Callable[[Any], Tensor]
@@ -111,8 +112,8 @@ class Player:
         return functools.reduce(torch.add, weighted)
 
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """Assign the gradients, step."""
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+        """Assign the gradients, step; where processes share a batch, by the mean of theirs."""
+        for parameter, gradient in zip(self.parameters, average(gradients), strict=True):
             parameter.grad = laid_out_as(parameter, gradient)
         self.scaler.unscale_(self.optimizer)
         self.scaler.step(self.optimizer)  # a scaler does more than that in fp16 alone, where it may leave out a step

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from gan_runner import distributed
 from gan_runner.build import Parts
 from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.datasets import Batches, Data
@@ -63,8 +64,9 @@ class Run:
         self.batches = self.batches_from(0)
 
     def batches_from(self, drawn: int) -> Batches:
-        """The data in this run's order."""
-        return Batches(self.data, self.config.trainer.batch_size, self.config.seed, drawn)
+        """The data in this run's order; of each batch, this process's rows."""
+        size = self.config.trainer.batch_size
+        return Batches(self.data, size, self.config.seed, drawn, distributed.present.rows(size))
 
     @property
     def expected(self) -> dict[str, Expectation]:
@@ -132,7 +134,6 @@ class Run:
         self.started = time.perf_counter()
         self.batches = self.batches_from(state["drawn"])
         set_random_state(state["random"], self.parts.device)
-        self.directory.truncate_metrics(self.step)
 
     def diverged_networks(self) -> list[str]:
         """Names of the networks that hold a weight that is not finite; this waits for the device."""
@@ -140,7 +141,7 @@ class Run:
         return [name for name, n in networks if not all(bool(p.isfinite().all()) for p in n.parameters())]
 
     def summarise(self, status: str, final: Mapping[str, float], steps_here: int, error: str = "") -> dict[str, Any]:
-        """Write `summary.json`.
+        """What the run came to, as `summary.json` has it, which the leader writes.
 
         Args:
             status: completed, interrupted, diverged or failed.
@@ -168,7 +169,8 @@ class Run:
             **verdict(self.expected, final),
             **({"error": error} if error else {}),
         }
-        write_json(self.directory.summary, summary)
+        if distributed.present.leads:
+            write_json(self.directory.summary, summary)
         return summary
 
     def describe(self, overrides: list[str]) -> None:

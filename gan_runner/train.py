@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_runner import distributed
 from gan_runner.build import Parts, build_parts, check_unused
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
@@ -108,12 +109,15 @@ def train(job: Job) -> float | None:
     parts.game.prepare(parts.networks, run.data.real(config.trainer.batch_size))
     if run.directory.last.exists():
         run.load(run.directory.last, with_other_options=job.resumed)
-    else:
-        run.directory.truncate_metrics(0)
     if run.step >= config.trainer.steps:
-        print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
+        if distributed.present.leads:
+            print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
         return objective(run)
+    distributed.present.check_alike(run.step, [p for player in parts.players for p in player.parameters])
     parts.play = compiled(config.trainer.compile, parts.play, parts.players, parts.device)
+    if not distributed.present.leads:
+        return carry_out(run, [observer for observer in observers.values() if observer.everywhere])
+    run.directory.truncate_metrics(run.step)
     run.describe(list(job.overrides))
     with LogFile(run.directory):
         return carry_out(run, list(observers.values()))
@@ -146,10 +150,11 @@ def loop(run: Run, observers: Sequence[Observer], signals: StopSignals, final: d
     """Step until the end, a signal, or a figure that is not finite; `final` holds the figures last seen."""
     run.started = time.perf_counter()
     while run.step < run.config.trainer.steps:
-        report = run.parts.step(run.batches)
+        with distributed.present.sharded():
+            report = run.parts.step(run.batches)
         run.step += 1
         last = run.step == run.config.trainer.steps
-        stopped_by = None if last else signals.received
+        stopped_by = None if last else distributed.present.largest(signals.received or 0) or None
         moment = Moment(run.step, report, last=last, stopping=stopped_by is not None)
         for observer in observers:
             observer(moment)

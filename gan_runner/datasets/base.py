@@ -11,12 +11,18 @@ from torch import Tensor
 
 from gan_runner.turn import Batch
 
+ALL = slice(None)
+"""Every row of a batch."""
+
 
 class Data(Protocol):
     """Data at hand: it can be drawn from."""
 
-    def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
-        """Batches from number `start` on, without end, on the device: `data` (size, *shape), `label`."""
+    def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
+        """Batches from number `start` on, without end, on the device: `data` (size, *shape), `label`.
+
+        Of each, only these rows: with others they are the same batch.
+        """
 
     def real(self, n: int) -> Tensor:
         """A fixed choice of n samples (n, *shape), on the device, to compare generated ones with."""
@@ -49,13 +55,14 @@ class Batches:
         size: samples a batch.
         seed: fixes the order.
         drawn: how many batches were given out before, in a run that goes on.
+        rows: which of each batch are given out.
     """
 
-    def __init__(self, data: Data, size: int, seed: int, drawn: int = 0):
+    def __init__(self, data: Data, size: int, seed: int, drawn: int = 0, rows: slice = ALL):
         self.size = size
         self.drawn = drawn
         self.waited_s = 0.0
-        self.stream = data.stream(drawn, size, seed)
+        self.stream = data.stream(drawn, size, seed, rows)
 
     def __iter__(self) -> Batches:
         return self

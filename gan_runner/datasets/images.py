@@ -20,7 +20,7 @@ from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from gan_runner.datasets.base import Data, Order, rng
+from gan_runner.datasets.base import ALL, Data, Order, rng
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -219,13 +219,15 @@ def free_memory(device: torch.device) -> int:
     return psutil.virtual_memory().available
 
 
-def normalised(images: Tensor, flip: bool, seed: int, number: int) -> Tensor:
-    """uint8 (n, c, h, w) as float32 in [−1, 1], half of them mirrored if asked for."""
-    data = images.float().div_(127.5).sub_(1)
-    if flip:
-        mirror = torch.rand(len(data), 1, 1, 1, generator=rng(seed, number)).to(data.device) < 0.5
-        data = torch.where(mirror, data.flip(3), data)
-    return data
+def normalised(images: Tensor) -> Tensor:
+    """uint8 (n, c, h, w) as float32 in [−1, 1]."""
+    return images.float().div_(127.5).sub_(1)
+
+
+def mirrored(data: Tensor, size: int, seed: int, number: int, rows: slice = ALL) -> Tensor:
+    """Rows (n, c, h, w) of batch `number`, of the given size, each mirrored with probability ½."""
+    heads = torch.rand(size, 1, 1, 1, generator=rng(seed, number))[rows] < 0.5
+    return torch.where(heads.to(data.device), data.flip(3), data)
 
 
 class ResidentImages:
@@ -237,18 +239,19 @@ class ResidentImages:
         self.labels = labels
         self.flip = flip
 
-    def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
+    def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches from number `start` on."""
         order = Order(len(self.images), seed)
         for number in count(start):
-            indices = order.indices(number, size).to(self.images.device, non_blocking=True)
-            data = normalised(self.images[indices], self.flip, seed, number)
+            indices = order.indices(number, size)[rows].to(self.images.device, non_blocking=True)
+            data = normalised(self.images[indices])
+            data = mirrored(data, size, seed, number, rows) if self.flip else data
             yield {"data": data, "label": self.labels[indices]}
 
     def real(self, n: int) -> Tensor:
         """The first n images of a fixed permutation."""
         chosen = Order(len(self.images), seed=0).indices(0, min(n, len(self.images)))
-        return normalised(self.images[chosen.to(self.images.device)], False, 0, 0)
+        return normalised(self.images[chosen.to(self.images.device)])
 
     def describe(self) -> str:
         """Count, shape and place."""
@@ -266,11 +269,11 @@ class StreamedImages:
         self.flip = flip
         self.workers = workers
 
-    def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
+    def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches from number `start` on."""
         loader = DataLoader(
             self.source,
-            batch_sampler=BatchOrder(len(self.source), start, size, seed),
+            batch_sampler=BatchOrder(len(self.source), start, size, seed, rows),
             num_workers=self.workers,
             prefetch_factor=READ_AHEAD if self.workers else None,
             pin_memory=self.device.type == "cuda",
@@ -279,13 +282,15 @@ class StreamedImages:
         )
         batches = copied_ahead(loader, self.device) if self.device.type == "cuda" else loader
         for number, (images, labels) in enumerate(batches, start):
-            yield {"data": normalised(images, self.flip, seed, number), "label": labels}
+            data = normalised(images)
+            data = mirrored(data, size, seed, number, rows) if self.flip else data
+            yield {"data": data, "label": labels}
 
     def real(self, n: int) -> Tensor:
         """The first n images of a fixed permutation."""
         chosen = Order(len(self.source), seed=0).indices(0, min(n, len(self.source)))
         images = torch.stack([self.source[i][0] for i in chosen.tolist()])
-        return normalised(images.to(self.device), False, 0, 0)
+        return normalised(images.to(self.device))
 
     def describe(self) -> str:
         """Count, shape and place."""
@@ -326,13 +331,14 @@ def copied_ahead(batches: Iterable[Item], device: torch.device) -> Iterator[Item
 
 
 class BatchOrder:
-    """The order of all batches from number `start` on, for a DataLoader."""
+    """The order of all batches from number `start` on, or of some of their rows, for a DataLoader."""
 
-    def __init__(self, length: int, start: int, size: int, seed: int):
+    def __init__(self, length: int, start: int, size: int, seed: int, rows: slice = ALL):
         self.order = Order(length, seed)
         self.start = start
         self.size = size
+        self.rows = rows
 
     def __iter__(self) -> Iterator[list[int]]:
         for number in count(self.start):
-            yield self.order.indices(number, self.size).tolist()
+            yield self.order.indices(number, self.size)[self.rows].tolist()

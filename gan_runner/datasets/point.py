@@ -10,6 +10,7 @@ from itertools import repeat
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.base import ALL
 from gan_runner.turn import Batch
 
 
@@ -48,9 +49,9 @@ class PointMassData:
     def __init__(self, point: Tensor):
         self.point = point
 
-    def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
+    def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches are alike."""
-        return repeat({"data": self.real(size)})
+        return repeat({"data": self.real(size)[rows]})
 
     def real(self, n: int) -> Tensor:
         """(n, dim)."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from gan_runner.datasets.base import rng
+from gan_runner.datasets.base import ALL, rng
 from gan_runner.turn import Batch
 
 
@@ -101,11 +101,11 @@ class FreshDraws:
         self.source = source
         self.device = device
 
-    def stream(self, start: int, size: int, seed: int) -> Iterator[Batch]:
+    def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches from number `start` on."""
         for number in count(start):
             data, label = self.source.sample(size, rng(seed, number))
-            yield {"data": data.to(self.device), "label": label.to(self.device)}
+            yield {"data": data[rows].to(self.device), "label": label[rows].to(self.device)}
 
     def real(self, n: int) -> Tensor:
         """Draws (n, dim) that are the same every time."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_runner.losses import Scores
 from gan_runner.models.latents import Latent
+from gan_runner.sharding import gather, share, whole
 from gan_runner.turn import Batch, Turn, lazy
 
 
@@ -32,7 +33,7 @@ class GenerativeTurn(Turn):
     @lazy
     def noise(self) -> Tensor:
         """Latent draws (n, latent_dim), on the device of the data."""
-        return self.latent(len(self.real), self.real.device)
+        return share(self.latent(whole(len(self.real)), self.real.device))
 
     @lazy
     def fake(self) -> Tensor:
@@ -101,20 +102,20 @@ class GANTurn(GenerativeTurn):
 
 
 class TurnScores:
-    """The scores of a turn, each computed when a loss reads it."""
+    """The scores of a turn, those of the whole batch, each computed when a loss reads it."""
 
     def __init__(self, turn: GANTurn):
         self.turn = turn
 
-    @property
+    @lazy
     def real(self) -> Tensor:
         """Scores (n,) of the data."""
-        return self.turn.real_scores
+        return gather(self.turn.real_scores)
 
-    @property
+    @lazy
     def fake(self) -> Tensor:
         """Scores (n,) of the fakes."""
-        return self.turn.fake_scores
+        return gather(self.turn.fake_scores)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Maxout, Norm, WeightNorm
+from gan_runner.models.layers import Dropout, Maxout, Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
 from gan_runner.models.sizes import at_least_one
 
@@ -122,13 +122,13 @@ class MaxoutDiscriminator(Discriminator):
         super().__init__(norm, reference_size)
         trunk = nn.Sequential(
             nn.Flatten(),
-            nn.Dropout(input_dropout),
+            Dropout(input_dropout),
             Maxout(elements(shape), width, pieces),
             self.normalization(width),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             Maxout(width, width, pieces),
             self.normalization(width),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         initialise = partial(uniform_weights, bound=init_bound)
         self.assemble(trunk, shape, width, feature_layer, weight_norm, initialise, augment=augment)

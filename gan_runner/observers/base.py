@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -41,7 +41,13 @@ class Moment:
 
 
 class Observer:
-    """Looks at a run. All methods may be left out."""
+    """Looks at a run. All methods may be left out.
+
+    Attributes:
+        everywhere: whether it looks in all processes of a run, for it needs them all; otherwise in the leader alone.
+    """
+
+    everywhere: ClassVar[bool] = False
 
     def start(self, run: Run) -> None:
         """The run is about to take its next step."""

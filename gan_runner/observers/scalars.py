@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gan_runner import distributed
 from gan_runner.observers.base import Moment, Observer
 
 if TYPE_CHECKING:
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Scalars(Observer):
-    """Fetches what the players reported.
+    """Fetches what the players reported, of several processes the mean.
 
     Args:
         every: steps between two fetches; what is not finite is noticed then.
     """
+
+    everywhere = True
 
     every: int
 
@@ -38,7 +41,8 @@ class Scalars(Observer):
         for player in self.run.parts.players:
             gradients = [p.grad for p in player.parameters if p.grad is not None]
             values[f"{player.name}/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
-        fetched = torch.stack([value.double().mean() for value in values.values()]).tolist()
+        means = torch.stack([value.double().mean() for value in values.values()])
+        fetched = distributed.present.mean(means).tolist()
         moment.scalars.update(zip(values, fetched))
         moment.diverged += [name for name, value in zip(values, fetched) if not math.isfinite(value)]
         for player in self.run.parts.players:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses import Loss
 from gan_runner.models.layers import AdaptiveAugmentation
+from gan_runner.sharding import whole
 
 
 def evidence(loss: Loss) -> Callable[[Tensor], Tensor]:
@@ -74,11 +75,11 @@ class AugmentationControl(nn.Module):
     @torch.no_grad()
     def forward(self, turn: GANTurn) -> Tensor:
         """r_t of this batch, a scalar without a gradient."""
-        r = self.evidence(turn.real_scores).sign().mean()
+        r = self.evidence(turn.scores.real).sign().mean()
         self.moves += 1
         self.total += r
         due = self.moves == self.interval
-        change = self.interval * len(turn.real) / self.images * (self.total / self.interval - self.target).sign()
+        change = self.interval * whole(len(turn.real)) / self.images * (self.total / self.interval - self.target).sign()
         for layer in self.layers:
             layer.p.copy_(torch.where(due, layer.p + change, layer.p).clamp(0, 1))
         self.moves.mul_(~due)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gan_runner.games.gan import GANTurn
+from gan_runner.sharding import gather
 
 
 def feature_matching(turn: GANTurn) -> Tensor:
@@ -13,4 +14,4 @@ def feature_matching(turn: GANTurn) -> Tensor:
     The paper writes the squared norm, a sum over features; like the authors' code this is the mean over them,
     so that its weight does not depend on the width of the layer.
     """
-    return (turn.real_features.mean(0) - turn.fake_features.mean(0)).square().mean()
+    return (gather(turn.real_features).mean(0) - gather(turn.fake_features).mean(0)).square().mean()

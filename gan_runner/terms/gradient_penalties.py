@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gan_runner.games.gan import GANTurn
 from gan_runner.precision import full_precision
 from gan_runner.requirements import requires
+from gan_runner.sharding import gather, share, whole
 
 
 def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
@@ -47,7 +48,7 @@ def gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def one_number_a_sample(x: Tensor) -> Tensor:
     """U(0, 1), one draw a sample, broadcastable over x (n, *shape)."""
-    return torch.rand(len(x), *[1] * (x.dim() - 1), device=x.device, dtype=x.dtype)
+    return share(torch.rand(whole(len(x)), *[1] * (x.dim() - 1), device=x.device, dtype=x.dtype))
 
 
 @requires(per_sample_scores)
@@ -66,7 +67,8 @@ def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
     batch, so that it perturbs to one side, and the penalised point lies at a random place on the way there.
     """
     real = turn.real
-    perturbed = real + scale * real.std(correction=0) * torch.rand_like(real)
+    share_of_std = share(torch.rand(whole(len(real)), *real.shape[1:], device=real.device, dtype=real.dtype))
+    perturbed = real + scale * gather(real).std(correction=0) * share_of_std
     between = real + one_number_a_sample(real) * (perturbed - real)
     return (gradient_norms(turn.critic, between) - target).square().mean()
 

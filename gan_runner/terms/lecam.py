@@ -36,9 +36,10 @@ class LeCam(nn.Module):
 
     def forward(self, turn: GANTurn) -> Tensor:
         """The sum of both mean squares, a scalar; the present scores are first taken into the averages."""
+        scores = turn.scores
         with torch.no_grad():
             self.moves += 1
             share = (1 - self.decay) / (1 - self.decay**self.moves)
-            self.real += share * (turn.real_scores.mean() - self.real)
-            self.fake += share * (turn.fake_scores.mean() - self.fake)
-        return (turn.real_scores - self.fake).square().mean() + (turn.fake_scores - self.real).square().mean()
+            self.real += share * (scores.real.mean() - self.real)
+            self.fake += share * (scores.fake.mean() - self.fake)
+        return (scores.real - self.fake).square().mean() + (scores.fake - self.real).square().mean()

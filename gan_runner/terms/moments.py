@@ -6,11 +6,12 @@ from torch import Tensor
 
 from gan_runner.games.moment_matching import CodesTurn, MomentMatchingTurn
 from gan_runner.losses import MMD
+from gan_runner.sharding import gather
 
 
 def mmd(turn: MomentMatchingTurn, loss: MMD) -> Tensor:
     """MMD² (or what the loss makes of it) between this turn's features of data and of fakes."""
-    return loss.distance(turn.real_features, turn.fake_features)
+    return loss.distance(gather(turn.real_features), gather(turn.fake_features))
 
 
 def reconstruction(turn: CodesTurn) -> Tensor:

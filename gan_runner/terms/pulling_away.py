@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from gan_runner.games.gan import GANTurn
 from gan_runner.precision import full_precision
+from gan_runner.sharding import gather
 
 
 def pulling_away(turn: GANTurn) -> Tensor:
@@ -15,7 +16,7 @@ def pulling_away(turn: GANTurn) -> Tensor:
 
     1 / n(n − 1) Σ_{i ≠ j} (SᵢᵀSⱼ / ‖Sᵢ‖‖Sⱼ‖)² over the judge's features S (n, num_features); n ≥ 2.
     """
-    features = normalize(turn.fake_features, dim=1)
+    features = normalize(gather(turn.fake_features), dim=1)
     n = len(features)
     with full_precision(features):
         cosines = features @ features.T

@@ -14,6 +14,7 @@ from torch.func import functional_call
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses import Loss
 from gan_runner.precision import full_precision
+from gan_runner.sharding import average
 
 Weights = dict[str, Tensor]
 """Parameters of a network, by name."""
@@ -93,7 +94,7 @@ class UnrolledGeneratorLoss(nn.Module):
         for step in range(self.steps):
             seen = self.seen_with(turn, weights, (self.judge,))
             total = torch.stack([self.weights[name] * term(seen) for name, term in self.terms.items()]).sum()
-            gradients = torch.autograd.grad(total, list(weights.values()), create_graph=True)
+            gradients = average(torch.autograd.grad(total, list(weights.values()), create_graph=True))
             changes, state = self.update(gradients, state)
             weights = {name: weight - change for (name, weight), change in zip(weights.items(), changes, strict=True)}
             if step == 0:

@@ -93,9 +93,9 @@ def test_neighbouring_streams_are_uncorrelated():
 class Numbers:
     """Data whose batch is its number, and which counts the streams that were opened."""
 
-    def stream(self, start, size, seed):
+    def stream(self, start, size, seed, rows):
         for number in itertools.count(start):
-            yield {"data": torch.full((size,), number)}
+            yield {"data": torch.full((size,), number)[rows]}
 
 
 def test_batches_count_what_they_gave_out_and_go_on_from_there():

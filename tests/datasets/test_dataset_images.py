@@ -28,6 +28,7 @@ from gan_runner.datasets.images import (
     copied_ahead,
     fit,
     grey,
+    mirrored,
     normalised,
     resized,
     undisturbed,
@@ -82,7 +83,7 @@ def same(left, right):
 
 def test_bytes_fill_minus_one_to_one():
     values = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
-    data = normalised(values, flip=False, seed=0, number=0).flatten()
+    data = normalised(values).flatten()
     assert data.dtype == torch.float32
     assert (data[0], data[255]) == (-1, 1)
     assert torch.allclose(data.double(), torch.arange(256).double() / 127.5 - 1, atol=1.2e-7, rtol=0)
@@ -92,7 +93,7 @@ def test_bytes_fill_minus_one_to_one():
 def test_normalising_leaves_the_bytes_alone():
     values = torch.randint(0, 256, (3, 1, 4, 4), dtype=torch.uint8)
     kept = values.clone()
-    normalised(values, flip=True, seed=0, number=0)
+    mirrored(normalised(values), 3, seed=0, number=0)
     assert torch.equal(values, kept)
 
 
@@ -292,17 +293,17 @@ def test_arrays_are_understood_in_every_layout(layout, channels):
 
 def test_half_of_the_images_are_mirrored_and_the_others_are_themselves():
     pictures = torch.randint(0, 256, (4000, 1, 3, 4), dtype=torch.uint8)
-    straight = normalised(pictures, flip=False, seed=1, number=2)
-    data = normalised(pictures, flip=True, seed=1, number=2)
+    straight = normalised(pictures)
+    data = mirrored(straight, 4000, seed=1, number=2)
     kept = (data == straight).flatten(1).all(1)
-    mirrored = (data == straight.flip(3)).flatten(1).all(1)
-    assert (kept ^ mirrored).all()
-    assert abs(mirrored.sum() - 2000) < 5 * 1000**0.5
+    turned = (data == straight.flip(3)).flatten(1).all(1)
+    assert (kept ^ turned).all()
+    assert abs(turned.sum() - 2000) < 5 * 1000**0.5
 
 
 def test_mirroring_is_a_function_of_the_seed_and_the_number():
     pictures = torch.randint(0, 256, (64, 1, 3, 4), dtype=torch.uint8)
-    data = [normalised(pictures, True, seed, number) for seed, number in ((0, 0), (0, 0), (0, 1), (1, 0))]
+    data = [mirrored(normalised(pictures), 64, seed, number) for seed, number in ((0, 0), (0, 0), (0, 1), (1, 0))]
     assert torch.equal(data[0], data[1])
     assert not torch.equal(data[0], data[2])
     assert not torch.equal(data[0], data[3])

@@ -1,7 +1,9 @@
 """What acts inside a network."""
 
 from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
+from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
 from gan_runner.models.layers.diff_augment import DiffAugment
+from gan_runner.models.layers.dropout import Dropout
 from gan_runner.models.layers.instance_noise import InstanceNoise
 from gan_runner.models.layers.maxout import Maxout
 from gan_runner.models.layers.minibatch_discrimination import MinibatchDiscrimination
@@ -10,7 +12,10 @@ from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
 
 __all__ = [
     "AdaptiveAugmentation",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "DiffAugment",
+    "Dropout",
     "InstanceNoise",
     "Maxout",
     "MinibatchDiscrimination",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_runner.sharding import share, whole
+
 
 class InstanceNoise(nn.Module):
     """x + σ ε with ε ~ N(0, I): (n, *shape) → (n, *shape).
@@ -29,4 +31,4 @@ class InstanceNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
-        return x + self.sigma * torch.randn_like(x)
+        return x + self.sigma * share(torch.randn(whole(len(x)), *x.shape[1:], device=x.device, dtype=x.dtype))

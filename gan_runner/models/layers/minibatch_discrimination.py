@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gan_runner.models.sizes import at_least_one
 from gan_runner.precision import full_precision
+from gan_runner.sharding import gather
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -38,5 +39,5 @@ class MinibatchDiscrimination(nn.Module):
         with full_precision(features):
             flat = features.to(self.projection.dtype) @ self.projection
         projected = flat.unflatten(1, (-1, self.kernel_dim))  # (n, B, C)
-        distances = (projected.unsqueeze(0) - projected.unsqueeze(1)).abs().sum(3)  # (n, n, B)
+        distances = (gather(projected).unsqueeze(0) - projected.unsqueeze(1)).abs().sum(3)  # (n, whole batch, B)
         return (-distances).exp().sum(1) - 1

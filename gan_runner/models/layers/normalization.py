@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import register_parametrization
 
+from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
 from gan_runner.models.layers.orthogonal import Orthogonal
 from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
 
@@ -25,7 +26,7 @@ def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int)
         raise ValueError("norm=instance needs images: on vectors it would erase them; choose norm=layer or batch")
     makers: dict[Norm, Callable[[], nn.Module]] = {
         "none": nn.Identity,
-        "batch": lambda: nn.BatchNorm2d(channels) if spatial else nn.BatchNorm1d(channels),
+        "batch": lambda: BatchNorm2d(channels) if spatial else BatchNorm1d(channels),
         "layer": lambda: nn.GroupNorm(1, channels),
         "instance": lambda: nn.InstanceNorm2d(channels, affine=True),
         "virtual": lambda: VirtualBatchNorm(channels, reference_size),
