@@ -57,7 +57,7 @@ class Stack:
         state = tensors_of(whole)
         traced = {player.name: Traced(player.gradients, list(state.values()), dict(batch)) for player in whole.players}
         constraints = {
-            player.name: {name: Traced(part, list(state.values())) for name, part in player.constraints.items()}
+            player.name: {name: Traced(silent(part), list(state.values())) for name, part in player.constraints.items()}
             for player in whole.players
         }
         seeds = [tensors_of(part) for part in parts]
@@ -90,8 +90,8 @@ class Stack:
             drawn = self.draw(traced.draws)
             with torch.no_grad():
                 if move is None:
-                    scratch = [tensor.clone() for tensor in self.state]
-                    move = compile_move(make_fx(vmap(traced.graph))(scratch, drawn, *arguments))
+                    state, numbers = ([tensor.clone() for tensor in some] for some in (self.state, drawn))
+                    move = compile_move(make_fx(vmap(traced.graph))(state, numbers, *arguments))
                 return move(self.state, drawn, *arguments)
 
         return call
@@ -119,8 +119,8 @@ class Stack:
                 stacked = torch.stack([state[key] for state in states]) if same else value.clone()
                 whole.optimizer.state[parameter][key] = stacked
         whole.scheduler.load_state_dict(seeds[0].scheduler.state_dict())
-        for group, own in zip(whole.optimizer.param_groups, seeds[0].optimizer.param_groups):
-            group["lr"] = own["lr"]
+        for group, first in zip(whole.optimizer.param_groups, seeds[0].optimizer.param_groups):
+            group["lr"] = first["lr"]
 
     def share(self) -> None:
         """Give the players of every seed its gradients, what its optimizer remembers, and its learning rate."""
@@ -164,7 +164,8 @@ class Traced:
         def replayed(state: list[Tensor], drawn: list[Tensor], *arguments: Any) -> Any:
             return Replay(traced, dict(zip(random, drawn))).run(state, *arguments)
 
-        self.graph = make_fx(functionalize(replayed, remove="mutations"))(state, drawn, *arguments)
+        with torch.no_grad():  # derivatives are taken already
+            self.graph = make_fx(functionalize(replayed, remove="mutations"))(state, drawn, *arguments)
 
 
 class Replay(Interpreter):
@@ -179,6 +180,16 @@ class Replay(Interpreter):
         return self.values[n] if n in self.values else super().run_node(n)
 
 
+def silent(constraint: Callable[[], None]) -> Callable[[], list[Tensor]]:
+    """The constraint, as something that returns tensors: none."""
+
+    def call() -> list[Tensor]:
+        constraint()
+        return []
+
+    return call
+
+
 def draws_numbers(node: Node) -> bool:
     """Whether a node draws random numbers."""
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
@@ -190,13 +201,14 @@ def draw_of(node: Node) -> Callable[[], Tensor]:
     Raises:
         ConfigError: they depend on more than a shape.
     """
-    shape, like = node.meta["tensor_meta"], [argument for argument in node.args if isinstance(argument, Node)]
     target: Any = node.target
-    if not like:
+    others = [argument for argument in node.args if isinstance(argument, Node)]
+    if not others:
         return lambda: target(*node.args, **node.kwargs)
-    if like == [node.args[0]] and "_like" in str(target):
-        example = torch.empty(shape.shape, dtype=shape.dtype, device=node.meta["val"].device)
-        return lambda: target(example, *node.args[1:], **node.kwargs)
+    if others == [node.args[0]] and (target._schema.is_mutable or "_like" in str(target)):  # of its shape
+        made = node.meta["val"]
+        shape, options = tuple(made.shape), {"dtype": made.dtype, "device": made.device}
+        return lambda: target(torch.empty(shape, **options), *node.args[1:], **node.kwargs)
     raise ConfigError(f"{target} draws by what was computed, which several seeds at a time cannot; leave out seeds")
 
 
@@ -223,7 +235,7 @@ def check_elementwise(optimizer: torch.optim.Optimizer) -> None:
     options = {name: value for name, value in optimizer.defaults.items() if name in asked}
     values, gradients = torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(0))
     together = nn.Parameter(values.clone())
-    apart = [nn.Parameter(value.clone()) for value in values]
+    apart: list[Tensor] = [nn.Parameter(value.clone()) for value in values]
     for parameter, gradient in zip((together, *apart), (gradients, *gradients)):
         one = kind([parameter], **options)
         for _ in range(2):

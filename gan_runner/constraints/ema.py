@@ -39,7 +39,7 @@ class EMA(nn.Module):
         decay = ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)
         self.updates += 1
         sources = nn.ModuleDict(self.sources)
-        for average, present in zip(self.averages.parameters(), sources.parameters(), strict=True):
-            average.lerp_(present, 1 - decay)
+        for average, parameter in zip(self.averages.parameters(), sources.parameters(), strict=True):
+            average.lerp_(parameter, 1 - decay)
         for kept, present in zip(self.averages.buffers(), sources.buffers(), strict=True):
             kept.copy_(present)
