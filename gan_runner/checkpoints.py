@@ -46,7 +46,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def random_state(device: torch.device) -> dict[str, Any]:
     """The states of the random number generators that a step may draw from."""
     version, words, gauss = random.getstate()
-    state: dict[str, Any] = {"torch": torch.get_rng_state(), "python": [version, list(words), gauss]}
+    return {"python": [version, list(words), gauss], **torch_state(device)}
+
+
+def torch_state(device: torch.device) -> dict[str, Any]:
+    """The states of torch's."""
+    state: dict[str, Any] = {"torch": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
     return state
@@ -54,8 +59,13 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
     """Go on drawing from there."""
-    torch.set_rng_state(state["torch"])
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
+    set_torch_state(state, device)
+
+
+def set_torch_state(state: dict[str, Any], device: torch.device) -> None:
+    """Go on drawing from there by torch's."""
+    torch.set_rng_state(state["torch"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -86,12 +86,17 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     from gan_runner.train import train  # here, so that --help and typos need not wait for torch
 
     try:
-        return train(job())
+        chosen = job()
+        if chosen.config.get("seeds") is None:
+            return train(chosen)
+        from gan_runner.together import train_together  # its tracing takes a second to import
+
+        return train_together(chosen)
     except Exception as error:
         code = complain(error)
         if not multirun or isinstance(error, Stopped):  # a signal means the whole sweep
             sys.exit(code)
-        if not directory.summary.exists():
+        if not any(directory.path.glob("**/summary.json")):
             OmegaConf.save(HydraConfig.get().overrides.task, directory.overrides)
             write_json(directory.summary, {"status": "failed", "exit_code": code, "error": explain(error)})
         return math.nan

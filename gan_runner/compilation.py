@@ -42,13 +42,25 @@ def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch
         players: who move.
         device: where; on a GPU what is compiled is captured as CUDA graphs.
     """
-    if what == "auto":
-        what = device.type == "cuda"
-    if what is False:
+    if not wanted(what, device):
         return play
-    options: dict[str, Any] = {"mode": "reduce-overhead"} if device.type == "cuda" else {}
     compile_it = compile_iteration if what == "iteration" else compile_moves
-    return compile_it(play, players, wrap=or_eager, **options)
+    return compile_it(play, players, wrap=or_eager, **options_for(device))
+
+
+def compiled_graph(what: Compile, graph: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """A function of tensors, compiled as the configuration says, or as it is after one line."""
+    return or_eager(whole(graph, **options_for(device)), graph) if wanted(what, device) else graph
+
+
+def wanted(what: Compile, device: torch.device) -> bool:
+    """Whether anything is to be compiled."""
+    return device.type == "cuda" if what == "auto" else bool(what)
+
+
+def options_for(device: torch.device) -> dict[str, Any]:
+    """Of `torch.compile`: on a GPU, CUDA graphs."""
+    return {"mode": "reduce-overhead"} if device.type == "cuda" else {}
 
 
 def compile_moves(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:

@@ -130,6 +130,7 @@ class Config:
     """The whole. Groups fill the parts that are constructor calls."""
 
     seed: int = 0
+    seeds: Any = None
     resume: str | None = None
     trusted: list[str] = field(default_factory=list)
     trainer: Trainer = field(default_factory=Trainer)

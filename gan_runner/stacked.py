@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from torch.fx import GraphModule, Interpreter, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from gan_runner.build import Parts
-from gan_runner.checkpoints import random_state, set_random_state
+from gan_runner.checkpoints import random_state, set_random_state, set_torch_state, torch_state
 from gan_runner.errors import ConfigError
 from gan_runner.turn import Batch
 
@@ -101,11 +102,18 @@ class Stack:
         if not draws:
             return []
         drawn = []
-        for seed, state in enumerate(self.randomness):
-            set_random_state(state, self.whole.device)
+        for state in self.randomness:
+            set_torch_state(state, self.whole.device)
             drawn.append([draw() for draw in draws])
-            self.randomness[seed] = random_state(self.whole.device)
+            state.update(torch_state(self.whole.device))
         return [torch.stack(numbers) for numbers in zip(*drawn)]
+
+    @contextmanager
+    def randomness_of(self, seed: int) -> Iterator[None]:
+        """Inside, random numbers are those of a seed's own run."""
+        set_random_state(self.randomness[seed], self.whole.device)
+        yield
+        self.randomness[seed] = random_state(self.whole.device)
 
     def stack_optimizers(self, name: str) -> None:
         """What the seeds' optimizers of a player remember, of runs that go on, as the state of the one."""

@@ -55,13 +55,18 @@ class SweepTable(Callback):
 def read_runs(directory: Path) -> list[dict[str, Any]]:
     """Overrides and summary of every run of a sweep, in order."""
     runs = []
-    for path in sorted(directory.glob("*/overrides.yaml"), key=lambda path: (len(path.parent.name), path.parent.name)):
+    for path in sorted(directory.glob("**/overrides.yaml"), key=in_order):
         summary = {"status": "failed", "error": "it left no summary, as if it had been killed"}
         if (path.parent / "summary.json").exists():
             summary = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
         overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
-        runs.append({"run": path.parent.name, "overrides": overrides, "summary": summary})
+        runs.append({"run": str(path.parent.relative_to(directory)), "overrides": overrides, "summary": summary})
     return runs
+
+
+def in_order(path: Path) -> list[tuple[int, str]]:
+    """Sorts 2 before 10, and 2/1 between them."""
+    return [(len(part), part) for part in path.parts]
 
 
 def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

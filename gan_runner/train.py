@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from gan_runner import distributed
 from gan_runner.build import Parts, build_parts, check_unused
@@ -88,12 +89,27 @@ def train(job: Job) -> float | None:
         Diverged: a figure was not finite; what was good is saved.
         Stopped: a signal came; everything is saved.
     """
+    run, observers = ready(job)
+    if is_complete(run):
+        return objective(run)
+    distributed.present.check_alike(run.step, [p for player in run.parts.players for p in player.parameters])
+    run.parts.play = compiled(run.config.trainer.compile, run.parts.play, run.parts.players, run.parts.device)
+    if not distributed.present.leads:
+        return carry_out(Course(run, [observer for observer in observers.values() if observer.everywhere]))
+    run.directory.truncate_metrics(run.step)
+    run.describe(list(job.overrides))
+    with LogFile(run.directory):
+        return carry_out(Course(run, list(observers.values())))
+
+
+def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
+    """A run, initialised or loaded, and what is to look at it, by name."""
     config = resolve(job.config)
     check_unused(job.config)
     parts = build_parts(config)
     prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
-    observers = {name: build(f"observer.{name}", node) for name, node in config.observer.items()}
+    observers = {str(name): build(f"observer.{name}", node) for name, node in config.observer.items()}
     run = Run(
         config=config,
         source=OmegaConf.to_yaml(job.config),
@@ -109,63 +125,88 @@ def train(job: Job) -> float | None:
     parts.game.prepare(parts.networks, run.data.real(config.trainer.batch_size))
     if run.directory.last.exists():
         run.load(run.directory.last, with_other_options=job.resumed)
-    if run.step >= config.trainer.steps:
-        if distributed.present.leads:
-            print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
-        return objective(run)
-    distributed.present.check_alike(run.step, [p for player in parts.players for p in player.parameters])
-    parts.play = compiled(config.trainer.compile, parts.play, parts.players, parts.device)
-    if not distributed.present.leads:
-        return carry_out(run, [observer for observer in observers.values() if observer.everywhere])
-    run.directory.truncate_metrics(run.step)
-    run.describe(list(job.overrides))
-    with LogFile(run.directory):
-        return carry_out(run, list(observers.values()))
+    return run, observers
 
 
-def carry_out(run: Run, observers: Sequence[Observer]) -> float | None:
-    """Run the loop with its observers, and see to it that however it ends, that is written down."""
-    status, error, final, first = "failed", "", dict[str, float](), run.step
-    started: list[Observer] = []
-    try:
-        for observer in observers:
-            observer.start(run)
-            started.append(observer)
-        with StopSignals() as signals:
-            loop(run, observers, signals, final)
-        status = "completed"
-    except Exception as exception:
-        status = {Stopped: "interrupted", Diverged: "diverged"}.get(type(exception), "failed")
-        error = f"{type(exception).__name__}: {exception}"
-        log.debug(traceback.format_exc())
-        raise
-    finally:
-        summary = run.summarise(status, final, run.step - first, error)
-        for observer in started:
-            observer.finish(summary)
-    return objective(run)
+def is_complete(run: Run) -> bool:
+    """Whether there is nothing left to do, which is then said."""
+    done = run.step >= run.config.trainer.steps
+    if done and distributed.present.leads:
+        print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
+    return done
 
 
-def loop(run: Run, observers: Sequence[Observer], signals: StopSignals, final: dict[str, float]) -> None:
-    """Step until the end, a signal, or a figure that is not finite; `final` holds the figures last seen."""
-    run.started = time.perf_counter()
-    while run.step < run.config.trainer.steps:
-        with distributed.present.sharded():
-            report = run.parts.step(run.batches)
-        run.step += 1
-        last = run.step == run.config.trainer.steps
-        stopped_by = None if last else distributed.present.largest(signals.received or 0) or None
-        moment = Moment(run.step, report, last=last, stopping=stopped_by is not None)
-        for observer in observers:
+class Course:
+    """A run with its observers: started, looked at after its steps, and ended, which is written down.
+
+    Args:
+        run: about to take its next step.
+        observers: in the order in which they look.
+    """
+
+    def __init__(self, run: Run, observers: Sequence[Observer]):
+        self.run = run
+        self.observers = observers
+        self.started: list[Observer] = []
+        self.first = run.step
+        self.final: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Before the first step."""
+        for observer in self.observers:
+            observer.start(self.run)
+            self.started.append(observer)
+        self.run.started = time.perf_counter()
+
+    def see(self, report: Mapping[str, Tensor], last: bool, stopped_by: int | None) -> None:
+        """A step is done.
+
+        Raises:
+            Diverged: a figure is not finite.
+            Stopped: a signal came.
+        """
+        moment = Moment(self.run.step, report, last=last, stopping=stopped_by is not None)
+        for observer in self.observers:
             observer(moment)
-        final.update(moment.scalars)
+        self.final.update(moment.scalars)
         if moment.diverged:
             raise Diverged(
-                f"step {run.step}: {', '.join(moment.diverged)} is not finite; the checkpoints hold what was before. "
-                "Try a smaller optimizer.lr, or a gradient penalty"
+                f"step {self.run.step}: {', '.join(moment.diverged)} is not finite; the checkpoints hold what was "
+                "before. Try a smaller optimizer.lr, or a gradient penalty"
             )
         if stopped_by is not None:
             raise Stopped(stopped_by)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """However it ended."""
+        status, reason = "completed", ""
+        if error is not None:
+            status = {Stopped: "interrupted", Diverged: "diverged"}.get(type(error), "failed")
+            reason = f"{type(error).__name__}: {error}"
+            log.debug("".join(traceback.format_exception(error)))
+        summary = self.run.summarise(status, self.final, self.run.step - self.first, reason)
+        for observer in self.started:
+            observer.finish(summary)
+
+
+def carry_out(course: Course) -> float | None:
+    """Step until the end, a signal, or a figure that is not finite."""
+    run = course.run
+    try:
+        course.start()
+        with StopSignals() as signals:
+            while run.step < run.config.trainer.steps:
+                with distributed.present.sharded():
+                    report = run.parts.step(run.batches)
+                run.step += 1
+                last = run.step == run.config.trainer.steps
+                stopped_by = None if last else distributed.present.largest(signals.received or 0) or None
+                course.see(report, last, stopped_by)
+    except BaseException as error:
+        course.end(error)
+        raise
+    course.end()
+    return objective(run)
 
 
 def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., dict[str, float]]]:
@@ -207,7 +248,7 @@ WHERE_AND_HOW = (
 def fingerprint(config: DictConfig) -> str:
     """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    for key in ("seed", "resume", "logger", "observer", "trusted", "expected"):
+    for key in ("seed", "seeds", "resume", "logger", "observer", "trusted", "expected"):
         plain.pop(key)
     for part in (plain["trainer"], plain["dataset"], plain["dataset"].get("images", {})):
         for key in WHERE_AND_HOW:

@@ -92,7 +92,7 @@ class WeightsAndBiases(Observer):
             job_type="train",
             dir=self.run.directory.path,
             config={**OmegaConf.to_container(self.run.config, resolve=True), "label": self.run.label},  # type: ignore[dict-item]
-            reinit="finish_previous",
+            reinit="create_new",
             settings=wandb.Settings(
                 init_timeout=SECONDS_TO_START,
                 finish_timeout=SECONDS_TO_FINISH if self.artifacts == "none" else SECONDS_TO_UPLOAD,

@@ -1,0 +1,158 @@
+"""Several seeds of one configuration, trained side by side in one process: `seeds=8`."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from gan_runner import distributed
+from gan_runner.build import build_parts
+from gan_runner.checkpoints import random_state
+from gan_runner.compilation import compiled_graph, steady
+from gan_runner.config import resolve
+from gan_runner.errors import ConfigError, Diverged, Stopped
+from gan_runner.files import RunDirectory
+from gan_runner.run import Run
+from gan_runner.stacked import Stack
+from gan_runner.sweep import read_runs, report
+from gan_runner.train import Course, Job, LogFile, StopSignals, is_complete, objective, ready
+
+
+def train_together(job: Job) -> float | None:
+    """Train one run a seed, each in a directory of its own, as `gan_runner.train.train` would one after the other.
+
+    A seed that diverges ends, and the others go on. At the end there is the table of a sweep.
+
+    Returns:
+        The mean of the objective's best values over the seeds that completed, or None.
+
+    Raises:
+        ConfigError: the game cannot be trained so.
+        Diverged: a seed did; the others are complete.
+        Stopped: a signal came; everything is saved.
+    """
+    jobs = jobs_of(job)
+    runs, observers, randomness = [], [], []
+    for one in jobs:
+        run, looking = ready(one)
+        runs.append(run)
+        observers.append(looking)
+        randomness.append(random_state(run.parts.device))
+    if len({run.step for run in runs}) > 1:
+        raise ConfigError(f"{job.directory.path} holds seeds at different steps; resume each by resume=DIRECTORY")
+    if len([run for run in runs if is_complete(run)]) == len(runs):
+        return mean_objective(runs)
+    stack = stacked(jobs[0].config, runs, randomness)
+    for number, run in enumerate(runs):
+        run.directory.truncate_metrics(run.step)
+        run.describe(list(jobs[number].overrides))
+    for others in observers[1:]:  # the first seed speaks for all
+        others.pop("console", None)
+    courses = [Course(run, list(looking.values())) for run, looking in zip(runs, observers)]
+    with ExitStack() as logs:
+        for run in runs:
+            logs.enter_context(LogFile(run.directory))
+        failure = carry_out_together(stack, courses)
+    report(job.directory.path, read_runs(job.directory.path))
+    if failure is not None:
+        raise failure
+    return mean_objective(runs)
+
+
+def jobs_of(job: Job) -> list[Job]:
+    """A job a seed.
+
+    Raises:
+        ConfigError: the seeds are no seeds, or something else is asked for that only a run alone can do.
+    """
+    seeds = seeds_of(job.config)
+    if distributed.present.size > 1:
+        raise ConfigError("seeds trains several runs in one process, and torchrun one run in several; choose one")
+    if job.config.trainer.compile == "iteration":
+        raise ConfigError("trainer.compile=iteration is for one seed; with seeds choose trainer.compile=true")
+    if job.config.trainer.precision == "fp16":
+        raise ConfigError("trainer.precision=fp16 scales the loss of each run by itself; with seeds choose bf16")
+    typed = [override for override in job.overrides if not override.startswith(("seed=", "seeds="))]
+    jobs = []
+    for number, seed in enumerate(seeds):
+        config = copy.deepcopy(job.config)
+        config.seed, config.seeds = seed, None
+        directory = RunDirectory(job.directory.path / str(number))
+        overrides = [*typed, f"seed={seed}"]
+        jobs.append(replace(job, config=config, directory=directory, overrides=overrides, multirun=True))
+    return jobs
+
+
+def seeds_of(config: DictConfig) -> list[int]:
+    """So many from `seed` on, or those that are listed.
+
+    Raises:
+        ConfigError: they are neither.
+    """
+    seeds: Any = config.seeds
+    if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds > 0:
+        return list(range(config.seed, config.seed + seeds))
+    listed = list(seeds) if isinstance(seeds, ListConfig) else []
+    if not listed or not all(type(seed) is int for seed in listed) or len(set(listed)) < len(listed):
+        raise ConfigError(f"seeds={seeds} must be a number of seeds, as 8, or different ones, as [0,1,2]")
+    return listed
+
+
+def stacked(config: DictConfig, runs: Sequence[Run], randomness: Sequence[dict[str, Any]]) -> Stack:
+    """The runs as one, compiled as the configuration says."""
+    whole = build_parts(resolve(config))
+    make = partial(compiled_graph, runs[0].config.trainer.compile, device=whole.device)
+    example = next(runs[0].batches_from(0))
+    stack = Stack([run.parts for run in runs], whole, randomness, example, make)
+    whole.play = steady(whole.play)
+    return stack
+
+
+def carry_out_together(stack: Stack, courses: Sequence[Course]) -> Exception | None:
+    """Step all until the end or a signal; what ended the first of those that did not complete."""
+    runs = [course.run for course in courses]
+    steps = runs[0].config.trainer.steps
+    every = {getattr(observer, "every", 0) for course in courses for observer in course.observers} - {0}
+    going = dict(enumerate(courses))
+    failure: Exception | None = None
+    try:
+        for course in courses:
+            course.start()
+        with StopSignals() as signals:
+            while going and runs[0].step < steps:
+                reports = stack.step([run.batches for run in runs])
+                for run in runs:
+                    run.step += 1
+                step = runs[0].step
+                last = step == steps
+                stopped_by = None if last else signals.received
+                if not last and stopped_by is None and all(step % often for often in every):
+                    continue
+                stack.share()
+                for seed, course in list(going.items()):
+                    try:
+                        with stack.randomness_of(seed):
+                            course.see({name: value[seed] for name, value in reports.items()}, last, stopped_by)
+                    except (Diverged, Stopped) as error:
+                        going.pop(seed).end(error)
+                        failure = failure or error
+    except BaseException as error:
+        for course in going.values():
+            course.end(error)
+        raise
+    for course in going.values():
+        course.end()
+    return failure
+
+
+def mean_objective(runs: Sequence[Run]) -> float | None:
+    """The mean of the objective's best values, of the runs that have one."""
+    values = [value for value in map(objective, runs) if value is not None]
+    return statistics.fmean(values) if values else None
