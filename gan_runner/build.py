@@ -256,7 +256,13 @@ HAVE_FUSED_OPTIMIZERS = ("cpu", "cuda", "xpu")
 
 def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str]) -> torch.optim.Optimizer:
     """An optimizer; one kernel updates all parameters, where torch has one and nobody chose otherwise."""
-    asked = inspect.signature(locate(node._target_, trusted)).parameters
+    kind = locate(node._target_, trusted)
+    asked = inspect.signature(kind).parameters
+    closure = inspect.signature(getattr(kind, "step", kind)).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        raise ConfigError(
+            f"{kind.__name__} asks for the loss at other weights, which a game does not have; choose another optimizer"
+        )
     chosen = any(name in node for name in ("fused", "foreach", "differentiable"))
     if "fused" in asked and not chosen and parameters[0].device.type in HAVE_FUSED_OPTIMIZERS:
         node = OmegaConf.merge(node, {"fused": True})

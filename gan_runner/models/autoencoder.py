@@ -53,7 +53,7 @@ class Autoencoder(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Codes (n, latent_dim)."""
-        return self.encoder.head(self.encoder.features(x))
+        return self.encoder.head(self.encoder.features(x)).to(x.dtype)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Data (n, *shape) of codes (n, latent_dim)."""
