@@ -260,9 +260,7 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
     asked = inspect.signature(kind).parameters
     closure = inspect.signature(getattr(kind, "step", kind)).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
-        raise ConfigError(
-            f"{kind.__name__} asks for the loss at other weights, which a game does not have; choose another optimizer"
-        )
+        raise ConfigError(f"{kind.__name__} evaluates a loss by itself, and a game has none; choose another optimizer")
     chosen = any(name in node for name in ("fused", "foreach", "differentiable"))
     if "fused" in asked and not chosen and parameters[0].device.type in HAVE_FUSED_OPTIMIZERS:
         node = OmegaConf.merge(node, {"fused": True})

@@ -12,7 +12,7 @@ import torch
 from gan_runner.errors import CheckpointError
 from gan_runner.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,13 +123,16 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
     """The configuration that the run was saved with, with the options of this command line."""
     from gan_runner.train import Job, saved_config
 
-    saved, label = saved_config(directory)
+    seeds = seeds_in(directory)
+    saved, label = saved_config(seeds[0] if seeds else directory)
+    if seeds:
+        saved.seeds = [saved_config(seed)[0].seed for seed in seeds]
     saved.trusted = []  # never what a checkpoint says
     OmegaConf.set_struct(saved, True)
     overrides = [o for o in OverridesParser.create().parse_overrides(list(arguments)) if o.key_or_group != "resume"]
     for override in overrides:
         key = override.key_or_group
-        if (CONF / key).is_dir() or override.is_delete():
+        if (CONF / key).is_dir() or override.is_delete() or key == "seeds":
             raise ConfigError(
                 f"{override.input_line} would change the parts of the run to resume; "
                 "leave it out, or start a new run without resume"
@@ -136,6 +140,12 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
         added = override.is_add() or override.is_force_add()
         OmegaConf.update(saved, key, override.value(), merge=True, force_add=added)
     return Job(saved, directory, label, [str(override.input_line) for override in overrides], resumed=True)
+
+
+def seeds_in(directory: RunDirectory) -> list[RunDirectory]:
+    """The directories of several seeds that were trained together in this one: 0, 1, 2, …"""
+    numbered = (RunDirectory(directory.path / str(number)) for number in count())
+    return list(takewhile(lambda seed: seed.last.exists(), numbered))
 
 
 def label_of(choices: Mapping[str, Any]) -> str:

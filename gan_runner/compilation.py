@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -28,12 +29,35 @@ Wrap = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any]]
 """A compiled function, the same uncompiled → what is called."""
 
 
-def always(compiled: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
+def always(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
     """The compiled function, come what may."""
-    return compiled
+    return graph
 
 
-def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch.device) -> Play:
+COMPILER = ("torch._dynamo.", "torch._inductor.")
+"""Where its errors come from; it is not imported before it is needed."""
+
+
+def or_eager(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
+    """The compiled function, until it turns out that it cannot be compiled; then one line, and the eager one."""
+    chosen = graph
+
+    def call(*arguments: Any) -> Any:
+        nonlocal chosen
+        try:
+            return chosen(*arguments)
+        except Exception as error:
+            if not type(error).__module__.startswith(COMPILER):
+                raise
+            log.warning("not compiled, so it is slower: %s", next(filter(None, map(str.strip, str(error).split("\n")))))
+            log.debug("torch.compile", exc_info=error)
+            chosen = eager
+        return chosen(*arguments)
+
+    return call
+
+
+def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch.device, wrap: Wrap = or_eager) -> Play:
     """The play, compiled as the configuration says; what cannot be compiled goes on as it is, after one line.
 
     Args:
@@ -41,16 +65,17 @@ def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch
         play: how the players move.
         players: who move.
         device: where; on a GPU what is compiled is captured as CUDA graphs.
+        wrap: what becomes of the compiled and the eager function.
     """
     if not wanted(what, device):
         return play
     compile_it = compile_iteration if what == "iteration" else compile_moves
-    return compile_it(play, players, wrap=or_eager, **options_for(device))
+    return compile_it(play, players, wrap=wrap, **options_for(device))
 
 
 def compiled_graph(what: Compile, graph: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
     """A function of tensors, compiled as the configuration says, or as it is after one line."""
-    return or_eager(whole(graph, **options_for(device)), graph) if wanted(what, device) else graph
+    return or_eager(whole_graph(graph, **options_for(device)), graph) if wanted(what, device) else graph
 
 
 def wanted(what: Compile, device: torch.device) -> bool:
@@ -75,8 +100,8 @@ def compile_moves(play: Play, players: Sequence[Player], wrap: Wrap = always, **
         options: of `torch.compile`: backend, mode.
     """
     for player in players:
-        player.gradients = wrap(whole(player.gradients, **options), player.gradients)  # type: ignore[method-assign]
-    return steady(play)
+        player.gradients = wrap(whole_graph(player.gradients, **options), player.gradients)  # type: ignore[method-assign]
+    return marking_steps(play)
 
 
 def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:
@@ -96,23 +121,37 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
     """
     drawn = draws(play, players)
     for player in players:
-        for parameter in player.parameters:
-            parameter.grad = torch.zeros_like(parameter)
-        for group in player.optimizer.param_groups:
-            group["lr"] = torch.tensor(group["lr"], dtype=torch.float64, device=parameter.device)
-            group.update({name: False for name in ("fused",) if name in group})  # a compiler fuses them itself
+        prepare_for_graph(player)
         player.step = InPlace(player)  # type: ignore[method-assign]
 
     def iteration(batches: Sequence[Batch]) -> dict[str, Tensor]:
         return play(players, iter(batches))
 
-    graph = wrap(whole(iteration, **options), iteration)
+    graph = wrap(whole_graph(iteration, **options), iteration)
+    begun = all(player.optimizer.state for player in players)  # in a run that goes on
 
-    def step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-        moved_before = all(player.optimizer.state for player in players)
-        return (graph if moved_before else iteration)([next(batches) for _ in range(drawn)])
+    def step(_: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+        nonlocal begun
+        chosen, begun = graph if begun else iteration, True
+        return chosen([next(batches) for _ in range(drawn)])
 
-    return steady(step)
+    return marking_steps(step)
+
+
+def prepare_for_graph(player: Player) -> None:
+    """Make what a graph reads a tensor that stays where it is: gradients, learning rates, on a GPU Adam's count."""
+    device = player.parameters[0].device
+    for parameter in player.parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    for group in player.optimizer.param_groups:
+        group["lr"] = torch.tensor(group["lr"], dtype=torch.float64, device=device)
+        if "fused" in group:
+            group["fused"] = False  # a compiler fuses by itself
+        if "capturable" in group:
+            group["capturable"] = device.type == "cuda"
+    for state in player.optimizer.state.values():
+        if "step" in state and device.type == "cuda":
+            state["step"] = state["step"].to(device)
 
 
 class InPlace:
@@ -124,33 +163,16 @@ class InPlace:
     def __init__(self, player: Player):
         self.player = player
         self.update = inspect.unwrap(type(player.optimizer).step)
+        player.optimizer._opt_called = True  # type: ignore[attr-defined]  # or its scheduler would warn that it never is
 
     def __call__(self, gradients: Sequence[Tensor]) -> None:
         """Write the gradients, or where processes share a batch the mean of theirs; step."""
         with torch.no_grad():
-            torch._foreach_copy_(
-                [p.grad for p in self.player.parameters if p.grad is not None], list(average(gradients))
-            )
+            kept = [parameter.grad for parameter in self.player.parameters]
+            torch._foreach_copy_(kept, list(average(gradients)))  # type: ignore[arg-type]
             for group in self.player.optimizer.param_groups:
-                group["lr"].clamp_(min=1e-300)  # torch's Adam for graphs divides by it
+                group["lr"].clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32
             self.update(self.player.optimizer)
-
-
-def or_eager(compiled: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
-    """The compiled function, until it turns out that it cannot be compiled; then one line, and the eager one."""
-    chosen = compiled
-
-    def call(*arguments: Any) -> Any:
-        nonlocal chosen
-        try:
-            return chosen(*arguments)
-        except torch._dynamo.exc.TorchDynamoException as error:
-            log.warning("not compiled, so it is slower: %s", next(filter(None, map(str.strip, str(error).split("\n")))))
-            log.debug("torch.compile", exc_info=error)
-            chosen = eager
-        return chosen(*arguments)
-
-    return call
 
 
 def draws(play: Play, players: Sequence[Player]) -> int:
@@ -172,27 +194,43 @@ def draws(play: Play, players: Sequence[Player]) -> int:
     return next(drawn)
 
 
-def whole(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+def whole_graph(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """The function as one graph, autograd inside it included, sharing nothing with other functions of the same code."""
     torch._dynamo.config.trace_autograd_ops = True
-    return torch.compile(function, fullgraph=True, isolate_recompiles=True, **options)  # type: ignore[call-overload]
+    graph = torch.compile(function, fullgraph=True, isolate_recompiles=True, **options)  # type: ignore[call-overload]
+    return steady(graph)
 
 
-def steady(play: Play, warm_up: int = 4) -> Play:
-    """The play of compiled parts, which after some steps leaves out the checks that Dynamo makes at every call.
+def steady(graph: Callable[..., Any], warm_up: int = 8) -> Callable[..., Any]:
+    """The compiled function, which after some calls leaves out the checks that Dynamo makes at every one.
 
     They ask whether anything that was built into a graph has changed, and cost up to half of a small step. Whatever
-    changes from step to step does so in the first steps, and is then an input of the graph.
+    changes from call to call does so in the first ones, and is then an input of the graph. If it still changes later,
+    Dynamo notices that no graph fits, and from then on everything is checked again.
     """
-    done = 0
-    torch.compiler.set_stance("default")
+    calls = 0
 
-    def steady_play(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-        nonlocal done
-        if done == warm_up:
-            torch.compiler.set_stance("default", skip_guard_eval_unsafe=True)
-        done += 1
-        torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs put out may be overwritten
+    def call(*arguments: Any) -> Any:
+        nonlocal calls, warm_up
+        calls += 1
+        if calls > warm_up:
+            try:
+                with torch.compiler.set_stance("default", skip_guard_eval_unsafe=True):
+                    return graph(*arguments)
+            except RuntimeError as error:
+                if "skip_guard_eval_unsafe" not in str(error):
+                    raise
+                calls, warm_up = 0, sys.maxsize
+        return graph(*arguments)
+
+    return call
+
+
+def marking_steps(play: Play) -> Play:
+    """The play, which tells CUDA graphs that what the last step put out may be overwritten."""
+
+    def step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+        torch.compiler.cudagraph_mark_step_begin()
         return play(players, batches)
 
-    return steady_play
+    return step

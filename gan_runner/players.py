@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from gan_runner.sharding import average
 from gan_runner.turn import AS_IT_IS, Batch, Turn
 
+WAYS_TO_STEP = ("fused", "foreach", "capturable")
+"""What torch's optimizers are told of how to step, and not where to."""
+
 Term = Callable[[Any], Tensor]
 """A turn of its game → a scalar."""
 
@@ -83,8 +86,8 @@ class Player:
         self.fresh_batches = fresh_batches
         self.half = half
         self.parameters = [p for name in owned for p in networks[name].parameters()]
-        self.device = self.parameters[0].device.type
-        self.scaler = torch.amp.GradScaler(self.device, enabled=half is torch.float16)
+        self.device = self.parameters[0].device
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=half is torch.float16)
         self.loss_scale = self.read_loss_scale()
 
     def gradients(self, batch: Batch) -> tuple[dict[str, Tensor], tuple[Tensor, ...]]:
@@ -100,7 +103,7 @@ class Player:
 
     def lowered(self) -> AbstractContextManager[Any]:
         """The layers of networks multiply in half precision, if that is wanted."""
-        return AS_IT_IS if self.half is None else torch.autocast(self.device, self.half)
+        return AS_IT_IS if self.half is None else torch.autocast(self.device.type, self.half)
 
     def read_loss_scale(self) -> Tensor | None:
         """What the loss is multiplied by in fp16, a scalar on the device, so that small gradients are not lost."""
@@ -150,7 +153,10 @@ class Player:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
+        ways = [{way: group[way] for way in WAYS_TO_STEP if way in group} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, own in zip(self.optimizer.param_groups, ways):
+            group.update(own)  # the saved run may have been compiled, or on another device
         self.scheduler.load_state_dict(state["scheduler"])
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])

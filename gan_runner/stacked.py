@@ -23,7 +23,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from gan_runner.build import Parts
 from gan_runner.checkpoints import random_state, set_random_state, set_torch_state, torch_state
 from gan_runner.errors import ConfigError
+from gan_runner.players import Player
 from gan_runner.turn import Batch
+
+COUNT = "step"
+"""Under this key optimizers count their steps, the one thing that is no tensor of a parameter's shape."""
 
 
 class Stack:
@@ -68,7 +72,7 @@ class Stack:
                 seed[name].data = own
         self.state = list(state.values())
         for player in whole.players:
-            self.stack_optimizers(player.name)
+            self.stack_optimizers(player, [p for part in parts for p in part.players if p.name == player.name])
             player.gradients = self.vectorised(traced[player.name], compile_move)  # type: ignore[method-assign]
             player.constraints = {
                 name: self.vectorised(constraint, compile_move)  # type: ignore[misc]
@@ -115,29 +119,25 @@ class Stack:
         yield
         self.randomness[seed] = random_state(self.whole.device)
 
-    def stack_optimizers(self, name: str) -> None:
+    def stack_optimizers(self, whole: Player, seeds: Sequence[Player]) -> None:
         """What the seeds' optimizers of a player remember, of runs that go on, as the state of the one."""
-        whole, *seeds = (
-            player for parts in (self.whole, *self.parts) for player in parts.players if player.name == name
-        )
         for parameter, *own in zip(whole.parameters, *(seed.parameters for seed in seeds)):
             states = [seed.optimizer.state.get(p, {}) for seed, p in zip(seeds, own)]
-            for key, value in states[0].items():
-                same = value.shape == own[0].shape
-                stacked = torch.stack([state[key] for state in states]) if same else value.clone()
-                whole.optimizer.state[parameter][key] = stacked
+            for key in states[0]:
+                stacked = torch.stack([state[key] for state in states])
+                whole.optimizer.state[parameter][key] = stacked[0] if key == COUNT else stacked
         whole.scheduler.load_state_dict(seeds[0].scheduler.state_dict())
         for group, first in zip(whole.optimizer.param_groups, seeds[0].optimizer.param_groups):
             group["lr"] = first["lr"]
 
-    def share(self) -> None:
+    def hand_out(self) -> None:
         """Give the players of every seed its gradients, what its optimizer remembers, and its learning rate."""
         for seed, parts in enumerate(self.parts):
             for whole, player in zip(self.whole.players, parts.players):
                 for stacked, own in zip(whole.parameters, player.parameters):
                     own.grad = None if stacked.grad is None else stacked.grad[seed]
                     player.optimizer.state[own] = {
-                        key: value[seed] if value.shape == stacked.shape else value.clone()
+                        key: value.clone() if key == COUNT else value[seed]
                         for key, value in whole.optimizer.state[stacked].items()
                     }
                 player.scheduler.load_state_dict(whole.scheduler.state_dict())

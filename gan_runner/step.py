@@ -11,7 +11,11 @@ from gan_runner.players import Player
 from gan_runner.turn import Batch
 
 Play = Callable[[Sequence[Any], Iterator[Batch]], dict[str, Tensor]]
-"""Players, batches → one training step's report."""
+"""Players, batches → one training step's report.
+
+Of a player it uses what is public: name, updates, fresh_batches, parameters, gradients, step and descend. It draws as
+many batches at every step.
+"""
 
 
 def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import statistics
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, ListConfig
 from gan_runner import distributed
 from gan_runner.build import build_parts
 from gan_runner.checkpoints import random_state
-from gan_runner.compilation import compiled_graph, steady
+from gan_runner.compilation import compiled_graph
 from gan_runner.config import resolve
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.files import RunDirectory
@@ -56,10 +55,7 @@ def train_together(job: Job) -> float | None:
     for others in observers[1:]:  # the first seed speaks for all
         others.pop("console", None)
     courses = [Course(run, list(looking.values())) for run, looking in zip(runs, observers)]
-    with ExitStack() as logs:
-        for run in runs:
-            logs.enter_context(LogFile(run.directory))
-        failure = carry_out_together(stack, courses)
+    failure = carry_out_together(stack, courses)
     report(job.directory.path, read_runs(job.directory.path))
     if failure is not None:
         raise failure
@@ -110,9 +106,7 @@ def stacked(config: DictConfig, runs: Sequence[Run], randomness: Sequence[dict[s
     whole = build_parts(resolve(config))
     make = partial(compiled_graph, runs[0].config.trainer.compile, device=whole.device)
     example = next(runs[0].batches_from(0))
-    stack = Stack([run.parts for run in runs], whole, randomness, example, make)
-    whole.play = steady(whole.play)
-    return stack
+    return Stack([run.parts for run in runs], whole, randomness, example, make)
 
 
 def carry_out_together(stack: Stack, courses: Sequence[Course]) -> Exception | None:
@@ -124,7 +118,8 @@ def carry_out_together(stack: Stack, courses: Sequence[Course]) -> Exception | N
     failure: Exception | None = None
     try:
         for course in courses:
-            course.start()
+            with LogFile(course.run.directory):
+                course.start()
         with StopSignals() as signals:
             while going and runs[0].step < steps:
                 reports = stack.step([run.batches for run in runs])
@@ -135,21 +130,27 @@ def carry_out_together(stack: Stack, courses: Sequence[Course]) -> Exception | N
                 stopped_by = None if last else signals.received
                 if not last and stopped_by is None and all(step % often for often in every):
                     continue
-                stack.share()
+                stack.hand_out()
                 for seed, course in list(going.items()):
                     try:
-                        with stack.randomness_of(seed):
+                        with stack.randomness_of(seed), LogFile(course.run.directory):
                             course.see({name: value[seed] for name, value in reports.items()}, last, stopped_by)
                     except (Diverged, Stopped) as error:
-                        going.pop(seed).end(error)
-                        failure = failure or error
+                        end(going.pop(seed), error)
+                        failure = error if failure is None or isinstance(error, Stopped) else failure
     except BaseException as error:
         for course in going.values():
-            course.end(error)
+            end(course, error)
         raise
     for course in going.values():
-        course.end()
+        end(course)
     return failure
+
+
+def end(course: Course, error: BaseException | None = None) -> None:
+    """End a seed; what it has to say of it stands in its own log."""
+    with LogFile(course.run.directory):
+        course.end(error)
 
 
 def mean_objective(runs: Sequence[Run]) -> float | None:

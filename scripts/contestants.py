@@ -152,9 +152,6 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-compilation.or_eager = compilation.always  # what cannot be compiled is an error here, and not slower in silence
-
-
 class Runner(Contestant):
     """This package, eager."""
 
@@ -162,7 +159,7 @@ class Runner(Contestant):
 
     def build(self) -> None:
         parts = self.setting.parts
-        parts.play = compilation.compiled(self.what, parts.play, parts.players, parts.device)
+        parts.play = compilation.compiled(self.what, parts.play, parts.players, parts.device, wrap=compilation.always)
         self.stream = ({"data": batch} for batch in self.real)
 
     def iterate(self) -> None:

@@ -35,6 +35,13 @@ def _same_conditions():
     torch.manual_seed(0)
 
 
+@pytest.fixture
+def _float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
 @pytest.fixture(scope="session")
 def hydra_config():
     """Compose `conf/` with overrides."""

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing
+from methods import METHODS, moves, overrides, some_steps
 from PIL import Image
 from test_cli import TINY_RUN
-from test_step import METHODS, moves, overrides, three_steps
 
 from gan_runner import sharding
 from gan_runner.build import build_parts
@@ -32,7 +32,7 @@ PROCESSES = 2
 
 
 def options_of(method):
-    """What `three_steps` types for a method."""
+    """What `some_steps` types for a method."""
     return (*overrides(*method), *moves(method[1], 2), "optimizer=sgd", "optimizer.lr=0.01")
 
 
@@ -99,20 +99,19 @@ PLAIN = [m for m in METHODS if m[0] == "mlp" and m[2] is None and m[3] == "point
 
 
 def work(index, folder, configs, jobs):
-    """One process: every job (method, backend, fault) in turn, and what it came to."""
+    """One process: every job (method, how it is compiled, fault) in turn, and what it came to."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=index, world_size=PROCESSES
     )
     torch.set_default_dtype(torch.float64)
     ends = []
-    for method, backend, fault in jobs:
+    for method, compiled, fault in jobs:
         torch.manual_seed(0)
         with pytest.MonkeyPatch.context() as patch:
             (fault or id)(patch)
-            ends.append(
-                three_steps(functools.partial(shared, lambda *o: build_parts(configs[o]), index), method, backend)[0]
-            )
+            make_parts = functools.partial(shared, lambda *options: build_parts(configs[options]), index)
+            ends.append(some_steps(make_parts, method, compiled, steps=3)[0])
     torch.save(ends, folder / f"{index}.pt")
     torch.distributed.destroy_process_group()
 
@@ -148,7 +147,7 @@ def one_process(configs):
     def alone(method):
         torch.set_default_dtype(torch.float64)
         try:
-            return three_steps(lambda *options: build_parts(configs[options]), method, None)[0]
+            return some_steps(lambda *options: build_parts(configs[options]), method, steps=3)[0]
         finally:
             torch.set_default_dtype(torch.float32)
 
@@ -169,7 +168,7 @@ TOLERANCE = 1e-12  # of float64 with 53 bits, 1e-16
 JOBS = tuple((method, None, None) for method in METHODS if method not in PLAIN)
 PLAIN_JOBS = tuple((method, None, None) for method in PLAIN)
 PLANTED_JOBS = tuple((method, None, fault) for fault, method in PLANTED)
-COMPILED_JOBS = tuple((method, "aot_eager", None) for method in COMPILED)
+COMPILED_JOBS = tuple((method, compiled, None) for method in COMPILED for compiled in ("moves", "iteration"))
 QUICK_JOBS = JOBS + PLANTED_JOBS
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from test_step import METHODS, batches_of, name_of, overrides, prepared
+from methods import METHODS, batches_of, name_of, overrides, prepared
 from torch import nn
 
 from gan_runner.compilation import compile_moves

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_step import METHODS, SGD, _float64, moves, name_of, overrides  # noqa: F401  (a fixture)
+from methods import METHODS, SGD, moves, name_of, overrides
 from torch import nn
 
 from gan_runner.build import build_parts
@@ -45,7 +45,7 @@ def together(make_parts, options, steps, **more):
     stack = Stack(parts, ready(make_parts, options, 0)[0], randomness, example, **more)
     for _ in range(steps):
         reports = stack.step(batches)
-    stack.share()
+    stack.hand_out()
     return stack, reports
 
 

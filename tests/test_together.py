@@ -39,6 +39,23 @@ def test_a_seed_goes_on_alone(gan_run, tmp_path):
     assert (summary["seed"], summary["step"]) == (7, 8)
 
 
+def test_all_seeds_go_on_together(gan_run, tmp_path):
+    assert gan_run(*SMALL, "seeds=2", "scheduler=constant", "hydra.run.dir=both")[0] == 0
+    assert gan_run("resume=both", "trainer.steps=12")[0] == 0
+    assert gan_run(*SMALL, "seed=1", "scheduler=constant", "trainer.steps=12", "hydra.run.dir=own")[0] == 0
+    for found, expected in zip(lines(tmp_path / "both/1/metrics.jsonl"), lines(tmp_path / "own/metrics.jsonl")):
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    code, _, err = gan_run("resume=both/1", "seeds=3")
+    assert (code, "would change the parts of the run" in err) == (2, True)
+
+
+def test_seeds_with_parameters_that_are_single_numbers_go_on(gan_run):
+    line = ["dataset=parallel_lines", "model=line", "metric=[]", "objective=null", "logger.mode=disabled", "seeds=2"]
+    small = [*line, "model.discriminator.width=8", "trainer.evaluate_every=0", "trainer.sample_every=0"]
+    assert gan_run(*small, "trainer.steps=3", "scheduler=constant", "hydra.run.dir=both")[0] == 0
+    assert gan_run("resume=both", "trainer.steps=6")[0] == 0
+
+
 def test_typed_again_a_complete_one_says_so(gan_run):
     assert gan_run(*SMALL, "seeds=2", "hydra.run.dir=both")[0] == 0
     code, out, _ = gan_run(*SMALL, "seeds=2", "hydra.run.dir=both")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_step import METHODS, _float64, name_of, some_steps  # noqa: F401  (a fixture)
+from methods import METHODS, name_of, some_steps
 
 TRACES = Path(__file__).parent / "traces.json"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from typing import Protocol
 
 import torch
@@ -94,6 +94,9 @@ class Source(Protocol):
         """Points (n, dim) and labels (n,)."""
 
 
+AT_ONCE = 64  # batches: drawing many takes hardly longer than drawing one
+
+
 class FreshDraws:
     """Fresh draws from a density, or whatever else can be drawn from."""
 
@@ -103,9 +106,11 @@ class FreshDraws:
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches from number `start` on."""
-        for number in count(start):
-            data, label = self.source.sample(size, rng(seed, number))
-            yield {"data": data[rows].to(self.device), "label": label[rows].to(self.device)}
+        for chunk in count(start // AT_ONCE):
+            drawn = self.source.sample(AT_ONCE * size, rng(seed, chunk))
+            batches = zip(*(part.to(self.device).split(size) for part in drawn))
+            for data, label in islice(batches, max(0, start - chunk * AT_ONCE), None):
+                yield {"data": data[rows], "label": label[rows]}
 
     def real(self, n: int) -> Tensor:
         """Draws (n, dim) that are the same every time."""

@@ -13,6 +13,7 @@ from gan_runner import distributed
 from gan_runner.observers.base import Moment, Observer
 
 if TYPE_CHECKING:
+    from gan_runner.players import Player
     from gan_runner.run import Run
 
 
@@ -46,9 +47,19 @@ class Scalars(Observer):
         moment.scalars.update(zip(values, fetched))
         moment.diverged += [name for name, value in zip(values, fetched) if not math.isfinite(value)]
         for player in self.run.parts.players:
+            if player.loss_scale is not None:
+                self.forgive(moment, player, float(player.loss_scale))
             moment.scalars[f"{player.name}/learning_rate"] = float(player.optimizer.param_groups[0]["lr"])
         now = time.perf_counter()
         moment.scalars["images_seen"] = self.run.images_seen
         moment.scalars["steps_per_second"] = (moment.step - self.step) / (now - self.clock)
         moment.scalars["elapsed_s"] = self.run.elapsed_s
         self.clock, self.step = now, moment.step
+
+    def forgive(self, moment: Moment, player: Player, scale: float) -> None:
+        """In fp16 a gradient may overflow: the step was left out and the scale halved, as long as there is any."""
+        moment.scalars[f"{player.name}/loss_scale"] = scale
+        norm = f"{player.name}/gradient_norm"
+        if norm in moment.diverged and scale >= 1:
+            moment.diverged.remove(norm)
+            del moment.scalars[norm]

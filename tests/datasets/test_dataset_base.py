@@ -110,7 +110,7 @@ def test_batches_count_what_they_gave_out_and_go_on_from_there():
 class Slow:
     """Data whose batches take a hundredth of a second each."""
 
-    def stream(self, start, size, seed):
+    def stream(self, start, size, seed, rows):
         while True:
             time.sleep(0.01)
             yield {}

@@ -1,0 +1,125 @@
+"""Every method that there is, small, for the tests that hold for all of them. What is new is found by its name."""
+
+import torch
+from conftest import TINY, names_in
+from torch import nn
+
+from gan_runner.compilation import compile_iteration, compile_moves
+from gan_runner.config import CONF
+
+LOSSES = names_in("loss")
+REGULARIZERS = names_in("regularizer")
+MODELS = names_in("model")
+SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
+
+
+IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment")
+JUDGED_BY = {  # regularizers of the discriminator's player or network
+    *("gradient_penalty", "dragan", "r1", "r2", "historical_averaging", "minibatch_discrimination", "lecam"),
+    *("spectral_norm", "orthogonal", "virtual_batch_norm", "weight_clipping", "unrolled", "instance_noise"),
+    *IMAGES_ONLY,
+}
+UNJUDGED = ("mmd", "mmd_rq")
+WITH_TARGETS = [loss for loss in LOSSES if "real_target" in (CONF / "loss" / f"{loss}.yaml").read_text()]
+WITHOUT_NEUTRAL_SCORE = ("wgan", "wgan_gp", "kliep", "relativistic", "relativistic_average", "began")
+
+
+def impossible(model, loss, regularizer, kind):
+    """The combinations that a configuration error must meet."""
+    smoothed = regularizer == "label_smoothing" and loss not in WITH_TARGETS
+    steered = regularizer == "ada" and loss in WITHOUT_NEUTRAL_SCORE
+    unjudged = loss in UNJUDGED and regularizer in JUDGED_BY
+    unnormed = model in ("gaussian", "line") and regularizer == "virtual_batch_norm"
+    undone = loss in ("ebgan", "began") and regularizer in ("ada", "diff_augment", "instance_noise")
+    shapeless = kind == "points" and (model == "dcgan" or regularizer in IMAGES_ONLY)
+    pointless = kind == "image" and model in ("gaussian", "line")
+    return (
+        smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or model == "point"
+    )  # of bilinear
+
+
+def batches_of(parts, size=8):
+    """Endless random batches of the shape of the data."""
+    generator = torch.Generator().manual_seed(0)
+    while True:
+        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+
+
+def prepared(parts):
+    """The parts, initialised from data that is random."""
+    parts.game.prepare(parts.networks, next(batches_of(parts))["data"])
+    return parts
+
+
+def moves(loss, updates):
+    """How often the discriminator moves a step, where there is one."""
+    return [] if loss in UNJUDGED else [f"players.discriminator.updates={updates}"]
+
+
+def overrides(model, loss, regularizer, kind, *more):
+    """What a user would type, made small."""
+    listed = f"[{regularizer}]" if regularizer else "[]"
+    small = [option for option in TINY[model] if "discriminator" not in option or loss not in UNJUDGED]
+    return [
+        f"model={model}",
+        f"loss={loss}",
+        f"regularizer={listed}",
+        {**SHAPES, "origin": "dataset=point_mass"}[kind],
+        *small,
+        *more,
+    ]
+
+
+METHODS = [
+    *(("mlp", loss, None, "points") for loss in LOSSES),
+    *(("mlp", "wgan_gp", "historical_averaging", "points", f"play={play}") for play in names_in("play")),
+    ("point", "minimax", "historical_averaging", "origin", "game=bilinear"),
+    *(("mlp", "lsgan", name, "image" if name in IMAGES_ONLY else "points") for name in REGULARIZERS),
+    *((model, "wgan_gp", None, "image") for model in ("mlp", "maxout", "dcgan")),
+    *((model, "non_saturating", None, "image") for model in ("mlp", "maxout", "dcgan")),
+    ("dcgan", "hinge", "spectral_norm", "image"),
+    ("dcgan", "wgan_gp", "diff_augment", "image"),
+    ("dcgan", "wgan_gp", "orthogonal", "image"),
+    ("dcgan", "non_saturating", "ada,r1", "image"),
+    ("dcgan", "non_saturating", "virtual_batch_norm", "image"),
+    ("dcgan", "non_saturating", "minibatch_discrimination", "image"),
+    ("dcgan", "began", None, "image"),
+    ("dcgan", "ebgan", "pulling_away", "image"),
+    ("gaussian", "ebgan", "minibatch_discrimination", "points"),
+    ("mlp", "mmd", None, "image", "game=moment_matching_codes"),
+]
+METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
+
+
+SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow
+
+
+def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer=SGD, steps=12, dtype=torch.float64):
+    """Parameters and buffers after some steps: eager, each move compiled, or the whole iteration."""
+    torch.compiler.reset()
+    options = [*overrides(*method), *moves(method[1], 2), *optimizer]
+    parts = make_parts(*options)
+    nn.ModuleDict(parts.networks).to(dtype)
+    for player in parts.players:
+        player.memory().to(dtype)
+    parts.game.prepare(parts.networks, next(batches_in(dtype, parts))["data"])
+    if compiled == "moves":
+        parts.play = compile_moves(parts.play, parts.players, backend=backend)
+    if compiled == "iteration":
+        parts.play = compile_iteration(parts.play, parts.players, backend=backend)
+    batches = batches_in(dtype, parts)
+    torch.manual_seed(1)
+    reports = [parts.step(batches) for _ in range(steps)]
+    state = dict(nn.ModuleDict(parts.networks).state_dict())
+    for player in parts.players:
+        state |= {f"{player.name} {name}": value for name, value in player.memory().state_dict().items()}
+    return state, reports
+
+
+def batches_in(dtype, parts):
+    for batch in batches_of(parts):
+        yield {name: value.to(dtype) for name, value in batch.items()}
+
+
+def name_of(method):
+    return "-".join(filter(None, method))
