@@ -88,7 +88,10 @@ def main(arguments: list[str] | None = None) -> None:
         for name in options.games:
             check(name, options)
     else:
-        tell({name: measure(name, options) for name in options.games}, options)
+        rows: dict[str, dict[str, Any]] = {}
+        for name in options.games:
+            rows[name] = measure(name, options)
+            tell(rows, options)
 
 
 def enter(game: str, names: list[str], device: str, *overrides: str) -> tuple[dict[str, Contestant], dict[str, str]]:
@@ -219,7 +222,7 @@ def cell(row: dict[str, Any], name: str) -> str:
 
 
 def tell(rows: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
-    """The table, the numbers, the picture."""
+    """The table, the numbers, the picture; after every game those so far."""
     reference, *others = options.contestants
     header = ["game", f"{reference}, iterations/s", *others]
     lines = [[row["title"], f"{row['iterations_per_s']:.3g}", *(cell(row, n) for n in others)] for row in rows.values()]
