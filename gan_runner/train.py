@@ -239,7 +239,7 @@ def objective(run: Run) -> float | None:
 
 
 WHERE_AND_HOW = (
-    *("device", "compile", "log_every", "sample_every", "evaluate_every", "checkpoint_every"),
+    *("device", "compile", "channels_last", "log_every", "sample_every", "evaluate_every", "checkpoint_every"),
     *("root", "download", "workers", "resident"),
 )
 """Options of trainer and dataset that say where and how a run is made, and not what is trained."""

@@ -12,6 +12,7 @@ from methods import (
     METHODS,
     MODELS,
     REGULARIZERS,
+    SGD,
     SHAPES,
     batches_of,
     impossible,
@@ -19,6 +20,7 @@ from methods import (
     name_of,
     overrides,
     prepared,
+    some_steps,
 )
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -240,3 +242,22 @@ def test_a_player_moves_only_what_it_owns(make_parts):
     for name, value in nn.ModuleDict(parts.networks).state_dict().items():
         assert torch.equal(value, before[name]) == name.startswith("discriminator")
     assert all(p.grad is None for p in discriminator.parameters)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("loss", ["non_saturating", "wgan_gp"])
+def test_channels_last_is_another_layout_of_the_same_step(make_parts, loss):
+    ends = []
+    for channels_last in ("true", "false"):
+        options = [*SGD, f"trainer.channels_last={channels_last}"]
+        state, _ = some_steps(make_parts, ("dcgan", loss, None, "image", *options), optimizer=(), steps=3)
+        ends.append(state)
+    for name, value in ends[1].items():
+        assert torch.allclose(ends[0][name], value, rtol=1e-9, atol=1e-11), name
+
+
+def test_channels_last_is_how_weights_lie(make_parts):
+    parts = make_parts("trainer.channels_last=true", *TINY["dcgan"])
+    weights = [p for player in parts.players for p in player.parameters if p.dim() == 4 and min(p.shape[:2]) > 1]
+    assert weights
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)
