@@ -167,7 +167,7 @@ def build_parts(config: DictConfig) -> Parts:
         if config.model.get(name) is None:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
     facts = {"shape": dataset.shape, "bounded": dataset.bounded}
-    layout = memory_format(config.trainer.channels_last, device)
+    layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
     networks = {name: build_network(name, config, facts).to(device).to(memory_format=layout) for name in names}
     for name, network in networks.items():
         if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
@@ -182,12 +182,6 @@ def build_parts(config: DictConfig) -> Parts:
     used = any("loss" in term for player in config.players.values() for term in player.terms.values())
     loss = build("loss", config.loss) if used else None
     return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
-
-
-def memory_format(channels_last: bool | str, device: torch.device) -> torch.memory_format:
-    """How the weights of convolutions lie in memory, which what they compute follows."""
-    wanted = device.type == "cuda" if channels_last == "auto" else channels_last
-    return torch.channels_last if wanted else torch.preserve_format
 
 
 def check_owners(config: DictConfig) -> None:

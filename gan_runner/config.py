@@ -64,7 +64,7 @@ class Trainer:
     device: str = "auto"
     compile: Any = "auto"
     precision: str = "fp32"
-    channels_last: Any = "auto"
+    channels_last: bool = True
     log_every: int = 50
     sample_every: int = 500
     evaluate_every: int = 500
@@ -79,7 +79,6 @@ class Trainer:
             if getattr(self, name) < 0:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} is negative; choose 0 for never")
         choose("trainer.compile", self.compile, ("auto", False, True, "iteration"))
-        choose("trainer.channels_last", self.channels_last, ("auto", False, True))
         choose("trainer.precision", self.precision, ("fp32", "tf32", "bf16", "fp16"))
         if self.precision == "fp16" and self.compile == "iteration":
             raise ConfigError(

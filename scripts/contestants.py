@@ -109,9 +109,12 @@ class Contestant:
     """Trains some iterations at a time."""
 
     plain = True  # whether it calls `step` of its optimizers, so that updates can be counted
+    layout = torch.contiguous_format  # of weights; the runner's own is channels_last
 
     def __init__(self, setting: Setting):
         self.setting = setting
+        for network in (setting.generator, setting.discriminator):
+            network.to(memory_format=self.layout)
         self.real = itertools.cycle(setting.batches)
         self.build()
 
@@ -155,6 +158,7 @@ def synchronize(device: torch.device) -> None:
 class Runner(Contestant):
     """This package, eager."""
 
+    layout = torch.channels_last
     what: compilation.Compile = False
 
     def build(self) -> None:
@@ -226,13 +230,14 @@ class Bare(Contestant):
 
 
 class BareFused(Bare):
-    """The same, with `fused=True`."""
+    """The same with what the runner chooses: fused optimizers, channels_last."""
 
+    layout = torch.channels_last
     options = {"fused": True}  # noqa: RUF012
 
     def laid_out(self, gradient: Tensor) -> Tensor:
         """In the order of the parameter: torch's fused kernels for the CPU take it for granted."""
-        return gradient.contiguous()
+        return gradient.contiguous(memory_format=self.layout if gradient.dim() == 4 else torch.contiguous_format)
 
 
 class Example(Contestant):
