@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,10 @@ class Alone:
 
     def sharded(self) -> AbstractContextManager[None]:
         """Inside, the rows of a batch are shared out."""
+        return nullcontext()
+
+    def leader_first(self) -> AbstractContextManager[None]:
+        """Inside, the leader is done before the others begin, as with a download that all of them need."""
         return nullcontext()
 
     def leaders(self, key: str, value: str) -> str:
@@ -129,6 +133,19 @@ class Group(Alone):
         from gan_runner.sharding import sharded
 
         return sharded(self.size, self.rank)
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """Inside, the leader is done before the others begin, as with a download that all of them need.
+
+        Raises:
+            ProcessLost: the leader failed.
+        """
+        if not self.leads:
+            self.largest(0)
+        yield
+        if self.leads:
+            self.largest(0)
 
     def leaders(self, key: str, value: str) -> str:
         """What the leader has under this key, for which this process has `value`."""

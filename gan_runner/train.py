@@ -110,12 +110,14 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
     prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
     observers = {str(name): build(f"observer.{name}", node) for name, node in config.observer.items()}
+    with distributed.present.leader_first():
+        data = parts.dataset.load(parts.device)
     run = Run(
         config=config,
         source=OmegaConf.to_yaml(job.config),
         directory=job.directory,
         parts=parts,
-        data=parts.dataset.load(parts.device),
+        data=data,
         metrics=metrics,
         label=job.label,
         group=f"{job.label} {fingerprint(config)}",
