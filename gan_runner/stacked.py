@@ -36,7 +36,7 @@ class Stack:
     The tensors of the parts become views of the stacked ones, so whoever looks at one of the parts sees it trained.
 
     Args:
-        parts: of every seed, ready to train.
+        parts: of every seed, ready to train, without channels_last: what is traced depends on the layout.
         whole: built from the same configuration; its tensors are replaced.
         randomness: the states of each seed's random number generators.
         batch: an example of what a player sees.

@@ -80,6 +80,7 @@ def jobs_of(job: Job) -> list[Job]:
     for number, seed in enumerate(seeds):
         config = copy.deepcopy(job.config)
         config.seed, config.seeds = seed, None
+        config.trainer.channels_last = False  # a traced move depends on the layout, and stacking makes another
         directory = RunDirectory(job.directory.path / str(number))
         overrides = [*typed, f"seed={seed}"]
         jobs.append(replace(job, config=config, directory=directory, overrides=overrides, multirun=True))

@@ -72,7 +72,7 @@ def main() -> None:
 def parts_of(typed: list[str], seed: int) -> tuple[Parts, Batches]:
     """What plays, ready, and its batches."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = resolve(compose("config", [*typed, f"seed={seed}"]))
+        config = resolve(compose("config", [*typed, "trainer.channels_last=false", f"seed={seed}"]))
     parts = build_parts(config)
     data = parts.dataset.load(parts.device)
     parts.game.prepare(parts.networks, data.real(config.trainer.batch_size))

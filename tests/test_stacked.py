@@ -22,7 +22,7 @@ def double(batches):
 
 def ready(make_parts, options, seed):
     """Parts of one seed in float64, its batches, and the state of its random numbers."""
-    parts = make_parts(*options, f"seed={seed}")
+    parts = make_parts(*options, "trainer.channels_last=false", f"seed={seed}")
     nn.ModuleDict(parts.networks).double()
     for player in parts.players:
         player.memory().double()
