@@ -46,7 +46,8 @@ def train_together(job: Job) -> float | None:
         randomness.append(random_state(run.parts.device))
     if len({run.step for run in runs}) > 1:
         raise ConfigError(f"{job.directory.path} holds seeds at different steps; resume each by resume=DIRECTORY")
-    if len([run for run in runs if is_complete(run)]) == len(runs):
+    complete = [is_complete(run) for run in runs]
+    if all(complete):
         return mean_objective(runs)
     stack = stacked(jobs[0].config, runs, randomness)
     for number, run in enumerate(runs):
