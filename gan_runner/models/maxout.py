@@ -12,16 +12,17 @@ from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Gen
 from gan_runner.models.sizes import at_least_one
 
 
-class Scale(nn.Module):
-    """Multiplies by a constant."""
+class Affine(nn.Module):
+    """x ↦ factor · x + offset, with constants."""
 
-    def __init__(self, factor: float):
+    def __init__(self, factor: float, offset: float = 0.0):
         super().__init__()
         self.factor = factor
+        self.offset = offset
 
     def forward(self, x: Tensor) -> Tensor:
-        """The product."""
-        return self.factor * x
+        """The same shape."""
+        return self.factor * x + self.offset
 
 
 def uniform_weights(network: nn.Module, bound: float) -> None:
@@ -71,7 +72,7 @@ class ReLUSigmoidGenerator(Generator):
             self.normalization(width),
             nn.ReLU(),
             nn.Linear(width, elements(shape)),
-            Scale(0.5 if bounded else 1.0),
+            Affine(0.5 if bounded else 1.0),
             nn.Unflatten(1, shape),
         )
         self.assemble(body, latent_dim, bounded, weight_norm, partial(uniform_weights, bound=init_bound))
@@ -91,8 +92,11 @@ class ReLUSigmoidGenerator(Generator):
 class MaxoutDiscriminator(Discriminator):
     """Two maxout layers of 240 units × 5 pieces with dropout, then one score (in the paper, of a sigmoid).
 
+    Bounded data is brought to [0, 1], where the paper's has it: dropout and the small initial weights take 0 for black.
+
     Args:
         shape: of one sample.
+        bounded: whether data lies in [−1, 1].
         width: maxout units in either layer.
         pieces: linear pieces a unit.
         input_dropout: share of the inputs dropped (the paper keeps .8).
@@ -108,6 +112,7 @@ class MaxoutDiscriminator(Discriminator):
     def __init__(
         self,
         shape: tuple[int, ...],
+        bounded: bool,
         width: int = 240,
         pieces: int = 5,
         input_dropout: float = 0.2,
@@ -122,6 +127,7 @@ class MaxoutDiscriminator(Discriminator):
         super().__init__(norm, reference_size)
         trunk = nn.Sequential(
             nn.Flatten(),
+            Affine(0.5, 0.5) if bounded else nn.Identity(),
             Dropout(input_dropout),
             Maxout(elements(shape), width, pieces),
             self.normalization(width),

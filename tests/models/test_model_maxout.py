@@ -19,7 +19,7 @@ def linear_layers(network):
 def test_shapes(shape, bounded):
     generator, discriminator = (
         ReLUSigmoidGenerator(4, shape, bounded, width=6),
-        MaxoutDiscriminator(shape, width=6),
+        MaxoutDiscriminator(shape, bounded, width=6),
     )
     x = generator(torch.randn(5, 4))
     assert x.shape == (5, *shape)
@@ -30,7 +30,7 @@ def test_shapes(shape, bounded):
 def test_sizes_of_the_paper():
     with torch.device("meta"):
         generator = ReLUSigmoidGenerator(100, (1, 28, 28), True)
-        discriminator = MaxoutDiscriminator((1, 28, 28))
+        discriminator = MaxoutDiscriminator((1, 28, 28), True)
     assert [m.weight.shape for m in linear_layers(generator)] == [(1200, 100), (1200, 1200), (784, 1200)]
     assert [m.weight.shape for m in linear_layers(discriminator)] == [
         (240 * 5, 784),
@@ -44,9 +44,9 @@ def test_sizes_of_the_paper():
     ("make", "bound"),
     [
         (lambda: ReLUSigmoidGenerator(50, (1, 14, 14), True, width=100), 0.05),
-        (lambda: MaxoutDiscriminator((1, 14, 14), width=100), 0.005),
+        (lambda: MaxoutDiscriminator((1, 14, 14), True, width=100), 0.005),
         (lambda: ReLUSigmoidGenerator(50, (1, 14, 14), True, width=100, init_bound=0.2), 0.2),
-        (lambda: MaxoutDiscriminator((1, 14, 14), width=100, init_bound=0.2), 0.2),
+        (lambda: MaxoutDiscriminator((1, 14, 14), True, width=100, init_bound=0.2), 0.2),
     ],
 )
 def test_initial_weights_are_uniform_within_their_bound(make, bound):
