@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from gan_runner.errors import ConfigError
 from gan_runner.players import Player
 from gan_runner.sharding import average
 from gan_runner.step import Play
@@ -66,9 +67,14 @@ def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch
         players: who move.
         device: where; on a GPU what is compiled is captured as CUDA graphs.
         wrap: what becomes of the compiled and the eager function.
+
+    Raises:
+        ConfigError: a schedule moves more than learning rates, which a graph of an iteration would not notice.
     """
     if not wanted(what, device):
         return play
+    if what == "iteration" and not all(getattr(player.scheduler, "fixed_within_graph", True) for player in players):
+        raise ConfigError("trainer.compile=iteration would keep the momentum as it is; choose trainer.compile=true")
     compile_it = compile_iteration if what == "iteration" else compile_moves
     return compile_it(play, players, wrap=wrap, **options_for(device))
 

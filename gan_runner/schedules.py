@@ -46,13 +46,20 @@ class LambdaLRAndMomentum(LambdaLR):
         lr_lambda: the step → a factor of the learning rate.
         momentum: the step → the momentum.
 
+    Attributes:
+        fixed_within_graph: a graph of a whole iteration would keep the momentum that it was compiled with.
+
     Raises:
         ValueError: the optimizer has no momentum.
     """
 
+    fixed_within_graph = False
+
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float], momentum: Callable[[int], float]):
         if "momentum" not in optimizer.defaults:
-            raise ValueError(f"{type(optimizer).__name__} has no momentum to schedule; choose optimizer=sgd or another scheduler")
+            raise ValueError(
+                f"{type(optimizer).__name__} has no momentum to schedule; choose optimizer=sgd or another scheduler"
+            )
         self.momentum = momentum
         super().__init__(optimizer, lr_lambda)
 

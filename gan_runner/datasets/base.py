@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from time import perf_counter
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -13,6 +13,9 @@ from gan_runner.turn import Batch
 
 ALL = slice(None)
 """Every row of a batch."""
+
+Split = Literal["train", "validation", "test"]
+"""What is trained on; what choices are made by; what figures are measured on."""
 
 
 class Data(Protocol):
@@ -37,8 +40,12 @@ class Dataset(Protocol):
     shape: tuple[int, ...]
     bounded: bool
 
-    def load(self, device: torch.device) -> Data:
-        """Read the files.
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits that it has."""
+
+    def load(self, device: torch.device, split: Split = "train") -> Data:
+        """Read the files of one of its splits.
 
         Raises:
             DataError: if they are missing or broken, saying where they were looked for and what to do.

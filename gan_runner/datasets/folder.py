@@ -21,18 +21,36 @@ class ImageFolder(ImageDataset):
 
     Args:
         root: the folder. Files are found at any depth; a file's class is the first folder on the way to it.
+        test_root: another, of the same classes, for testing.
     """
 
     root: str
+    test_root: str | None = None
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there is a folder for testing."""
+        return self.test_root is not None
 
     def source(self) -> Source:
-        """List the files, sorted."""
-        folder = Path(self.root).expanduser().absolute()
+        """The files for training."""
+        return self.listed("root", self.root)
+
+    def test_source(self) -> Source:
+        """The files for testing."""
+        assert self.test_root is not None
+        return self.listed("test_root", self.test_root)
+
+    def listed(self, option: str, root: str) -> Source:
+        """List the files below a folder, sorted."""
+        folder = Path(root).expanduser().absolute()
         if not folder.is_dir():
-            raise DataError(f"there is no folder {folder}; set dataset.root to the folder of your images")
+            raise DataError(f"there is no folder {folder}; set dataset.{option} to the folder of your images")
         files = sorted(image_files(folder))
         if not files:
-            raise DataError(f"{folder} holds no images; set dataset.root to a folder of {', '.join(EXTENSIONS)} files")
+            raise DataError(
+                f"{folder} holds no images; set dataset.{option} to a folder of {', '.join(EXTENSIONS)} files"
+            )
         return Source(str(folder), Files(folder, files), self.image_size, self.channels, files)
 
 

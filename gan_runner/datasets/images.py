@@ -17,10 +17,10 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn.functional import interpolate
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 from torch.utils.data import Dataset as TorchDataset
 
-from gan_runner.datasets.base import ALL, Data, Order, rng
+from gan_runner.datasets.base import ALL, Data, Order, Split, rng
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -41,6 +41,7 @@ class ImageDataset:
         flip: mirror each image from left to right with probability ½, anew each time it is seen.
         resident: hold all images on the device; `auto` does where they take less than half of what is free.
         workers: processes that decode files.
+        held_out: so many images, drawn at random and the same every time, are not trained on: the validation split.
     """
 
     image_size: int = 32
@@ -48,6 +49,7 @@ class ImageDataset:
     flip: bool = False
     resident: Resident = "auto"
     workers: int = 2
+    held_out: int = 0
 
     bounded = True
 
@@ -56,19 +58,54 @@ class ImageDataset:
             raise ValueError(f"dataset.image_size must be positive, not {self.image_size}")
         if self.workers < 0:
             raise ValueError(f"dataset.workers must be 0 or more, not {self.workers}")
+        if self.held_out < 0:
+            raise ValueError(f"dataset.held_out must be 0 or more images, not {self.held_out}")
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(channels, side, side)."""
         return (self.channels, self.image_size, self.image_size)
 
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """Validation where images are held out; test where the set has one."""
+        return ("train", *(("validation",) if self.held_out else ()), *(("test",) if self.has_test else ()))
+
+    @property
+    def has_test(self) -> bool:
+        """Whether there are images for testing, apart from those for training."""
+        return False
+
     def source(self) -> Source:
-        """Open the files, decode none."""
+        """Open the files for training and validation, decode none."""
         raise TypeError(f"{type(self).__name__} does not say where its images come from")
 
-    def load(self, device: torch.device) -> Data:
-        """Bring the images to the device, or get ready to stream them."""
+    def test_source(self) -> Source:
+        """Open the files for testing, decode none."""
+        raise TypeError(f"{type(self).__name__} has no images for testing")
+
+    def of(self, split: Split) -> Source:
+        """The images of a split.
+
+        Raises:
+            DataError: nothing would be left to train on.
+        """
+        if split == "test":
+            return self.test_source()
         source = self.source()
+        if not self.held_out:
+            return source
+        if self.held_out >= len(source):
+            raise DataError(
+                f"dataset.held_out={self.held_out} leaves none of the {len(source)} images of {source.name} to train "
+                "on; hold out fewer"
+            )
+        chosen = torch.randperm(len(source), generator=rng(-1, len(source)))
+        return source.only(chosen[: self.held_out] if split == "validation" else chosen[self.held_out :])
+
+    def load(self, device: torch.device, split: Split = "train") -> Data:
+        """Bring the images to the device, or get ready to stream them."""
+        source = self.of(split)
         if len(source) == 0:
             raise DataError(f"{source.name} holds no images")
         resident = self.resident
@@ -113,6 +150,12 @@ class Source(TorchDataset[Item]):
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"{place} cannot be read as an image ({reason}); mend or remove it") from error
 
+    def only(self, indices: Tensor) -> Source:
+        """Some of the images, in the order of their indices (k,)."""
+        chosen = indices.sort().values.tolist()
+        files = None if self.files is None else [self.files[index] for index in chosen]
+        return Source(self.name, Subset(self.items, chosen), self.size, self.channels, files)
+
     def chunks(self, workers: int) -> Iterator[Item]:
         """Images (k, c, h, w) and labels (k, …) in order, decoded by some processes."""
         if len(self) < 1_000:
@@ -156,6 +199,11 @@ class ArraySource(Source):
 
     def __getitem__(self, index: int) -> Item:
         return fit(self.items[index], self.size, self.channels), self.labels[index]
+
+    def only(self, indices: Tensor) -> ArraySource:
+        """Some of the images, in the order of their indices (k,)."""
+        chosen = indices.sort().values
+        return ArraySource(self.name, self.items[chosen], self.labels[chosen], self.size, self.channels)
 
     def chunks(self, workers: int) -> Iterator[Item]:
         """The same, in this process."""
@@ -253,6 +301,11 @@ class ResidentImages:
         chosen = Order(len(self.images), seed=0).indices(0, min(n, len(self.images)))
         return normalised(self.images[chosen.to(self.images.device)])
 
+    def every(self, size: int = CHUNK) -> Iterator[Batch]:
+        """All images once, in order, so many at a time."""
+        for images, labels in zip(self.images.split(size), self.labels.split(size)):
+            yield {"data": normalised(images), "label": labels}
+
     def describe(self) -> str:
         """Count, shape and place."""
         n, channels, height, width = self.images.shape
@@ -291,6 +344,18 @@ class StreamedImages:
         chosen = Order(len(self.source), seed=0).indices(0, min(n, len(self.source)))
         images = torch.stack([self.source[i][0] for i in chosen.tolist()])
         return normalised(images.to(self.device))
+
+    def every(self, size: int = CHUNK) -> Iterator[Batch]:
+        """All images once, in order, so many at a time."""
+        loader = DataLoader(
+            self.source,
+            size,
+            num_workers=self.workers,
+            generator=torch.Generator(),  # or it would draw from the run's own random numbers
+            worker_init_fn=undisturbed,
+        )
+        for images, labels in loader:
+            yield {"data": normalised(images.to(self.device)), "label": labels.to(self.device)}
 
     def describe(self) -> str:
         """Count, shape and place."""

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import ALL
+from gan_runner.datasets.base import ALL, Split
 from gan_runner.turn import Batch
 
 
@@ -28,6 +29,7 @@ class PointMass:
     point: tuple[float, ...]
 
     bounded = False
+    splits: ClassVar[tuple[Split, ...]] = ("train",)
 
     def __post_init__(self) -> None:
         if not self.point or not all(map(math.isfinite, self.point)):
@@ -38,7 +40,7 @@ class PointMass:
         """(dim,)."""
         return (len(self.point),)
 
-    def load(self, device: torch.device) -> PointMassData:
+    def load(self, device: torch.device, split: Split = "train") -> PointMassData:
         """Nothing to read."""
         return PointMassData(torch.tensor(self.point, device=device))
 

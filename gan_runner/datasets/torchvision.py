@@ -23,23 +23,38 @@ class TorchvisionImages(ImageDataset):
         name: for people.
         root: folder that the constructor is given, to name it when nothing is found there.
         download: whether the constructor was told to download.
+        test: the constructor's arguments that differ for the images for testing; None if there are none.
         advice: what to do if the data is not there, where that differs from what can be done for most.
     """
 
-    images: Callable[[], Any]
+    images: Callable[..., Any]
     name: str
     root: str
     download: bool = False
+    test: dict[str, Any] | None = None
     advice: str | None = None
 
+    @property
+    def has_test(self) -> bool:
+        """Whether the set has images for testing."""
+        return self.test is not None
+
     def source(self) -> Source:
+        """Those for training."""
+        return self.opened(self.name)
+
+    def test_source(self) -> Source:
+        """Those for testing."""
+        return self.opened(f"{self.name} (test)", **(self.test or {}))
+
+    def opened(self, name: str, **options: Any) -> Source:
         """Open what is at `root`; read as one array where torchvision has it as one.
 
         Raises:
             DataError: if torchvision raises anything: each set has its own errors for missing files.
         """
         try:
-            items = self.images()
+            items = self.images(**options)
         except ImportError as error:
             raise DataError(f"{self.name} needs {error.name or error}: pip install 'gan-runner[datasets]'") from error
         except Exception as error:
@@ -49,9 +64,9 @@ class TorchvisionImages(ImageDataset):
         array = getattr(items, "data", None)
         labels = getattr(items, "targets", getattr(items, "labels", None))
         if isinstance(array, np.ndarray | Tensor) and labels is not None:
-            return ArraySource(self.name, array, labels, self.image_size, self.channels)
+            return ArraySource(name, array, labels, self.image_size, self.channels)
         files = getattr(items, "filename", None)
-        return Source(self.name, items, self.image_size, self.channels, files)
+        return Source(name, items, self.image_size, self.channels, files)
 
     def what_to_do(self) -> str:
         """Advice for people whose data is not there."""

@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, islice
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from gan_runner.datasets.base import ALL, rng
+from gan_runner.datasets.base import ALL, Split, rng
 from gan_runner.turn import Batch
+
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""Draws of their own for each."""
 
 
 def require_positive(**options: float) -> None:
@@ -38,6 +41,11 @@ class Density:
     scale: float = 1.0
 
     bounded = False
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """All of them: what is drawn was never seen before."""
+        return SPLITS
 
     def __post_init__(self) -> None:
         require_positive(std=self.std, scale=self.scale)
@@ -78,9 +86,9 @@ class Density:
         noise = torch.randn(centres.shape, generator=generator)
         return (centres + self.std * noise) / self.scale, component
 
-    def load(self, device: torch.device) -> FreshDraws:
+    def load(self, device: torch.device, split: Split = "train") -> FreshDraws:
         """Nothing to read: every batch is drawn afresh."""
-        return FreshDraws(self, device)
+        return FreshDraws(self, device, split)
 
 
 class Source(Protocol):
@@ -100,9 +108,10 @@ AT_ONCE = 64  # batches: drawing many takes hardly longer than drawing one
 class FreshDraws:
     """Fresh draws from a density, or whatever else can be drawn from."""
 
-    def __init__(self, source: Source, device: torch.device):
+    def __init__(self, source: Source, device: torch.device, split: Split = "train"):
         self.source = source
         self.device = device
+        self.split = split
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches from number `start` on."""
@@ -114,7 +123,7 @@ class FreshDraws:
 
     def real(self, n: int) -> Tensor:
         """Draws (n, dim) that are the same every time."""
-        return self.source.sample(n, rng(-1, 0))[0].to(self.device)
+        return self.source.sample(n, rng(-1, SPLITS.index(self.split)))[0].to(self.device)
 
     def describe(self) -> str:
         """What it is."""
@@ -261,6 +270,7 @@ class ParallelLines:
 
     shape = (2,)
     bounded = False
+    splits: ClassVar[tuple[Split, ...]] = SPLITS
 
     def __post_init__(self) -> None:
         if not self.positions or not all(math.isfinite(x) for x in self.positions):
@@ -271,6 +281,6 @@ class ParallelLines:
         line = torch.randint(len(self.positions), (n,), generator=generator)
         return torch.stack([torch.tensor(self.positions)[line], torch.rand(n, generator=generator)], 1), line
 
-    def load(self, device: torch.device) -> FreshDraws:
+    def load(self, device: torch.device, split: Split = "train") -> FreshDraws:
         """Nothing to read: every batch is drawn afresh."""
-        return FreshDraws(self, device)
+        return FreshDraws(self, device, split)
