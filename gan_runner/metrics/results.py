@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+from gan_runner.cache import kept, key_of
+from gan_runner.datasets.base import Data, Dataset, Split
+from gan_runner.extractors import Eye, Extractor, Seen
+from gan_runner.metrics.frechet import Moments
 from gan_runner.turn import lazy
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
+
+CHUNK = 512
+"""Images that are generated, or looked at, at a time."""
 
 
 @dataclass(frozen=True)
@@ -21,26 +30,109 @@ class Evaluated:
     fake: Tensor
 
 
+class Reference:
+    """What samples are compared with: read when a metric first asks, and kept for the next time.
+
+    Args:
+        dataset: the recipe of the data.
+        n: how many of the data are compared with samples, at most.
+        device: where.
+        split: which of them.
+        data: this split, where it is at hand already.
+    """
+
+    def __init__(self, dataset: Dataset, n: int, device: torch.device, split: Split = "train", data: Data | None = None):
+        self.dataset = dataset
+        self.n = n
+        self.device = device
+        self.chosen_split = split
+        self.data: dict[Split, Data] = {} if data is None else {split: data}
+        self.eyes: dict[Extractor, Eye] = {}
+        self.known_features: dict[Extractor, Seen] = {}
+        self.known_moments: dict[Extractor, Moments] = {}
+
+    def split(self, split: Split) -> Data:
+        """The data of a split."""
+        if split not in self.data:
+            self.data[split] = self.dataset.load(self.device, split)
+        return self.data[split]
+
+    @lazy
+    def real(self) -> Tensor:
+        """The data to compare with: (n, *shape)."""
+        return self.split(self.chosen_split).real(self.n)
+
+    def pieces(self) -> Iterator[Tensor]:
+        """The same, so many at a time."""
+        return iter(self.real.split(CHUNK))
+
+    def eye(self, extractor: Extractor) -> Eye:
+        """The feature network of a recipe, made ready once."""
+        if extractor not in self.eyes:
+            self.eyes[extractor] = extractor.open(self.dataset, self.device)
+        return self.eyes[extractor]
+
+    def features(self, extractor: Extractor) -> Tensor:
+        """Features (n, d) of the data."""
+        if extractor not in self.known_features:
+            eye = self.eye(extractor)
+            self.known_features[extractor] = Seen.together(eye.look(piece) for piece in self.pieces())
+        return self.known_features[extractor].features
+
+    def moments(self, extractor: Extractor) -> Moments:
+        """Mean and covariance of the features of the data: kept from run to run."""
+        if extractor not in self.known_moments:
+            eye = self.eye(extractor)
+
+            def make() -> dict[str, Tensor | int]:
+                found = Moments.of(eye.look(piece).features for piece in self.pieces())
+                return {"mean": found.mean.cpu(), "covariance": found.covariance.cpu(), "n": found.n}
+
+            key = key_of([eye.identity, *(piece.cpu().numpy().tobytes() for piece in self.pieces())])
+            self.known_moments[extractor] = Moments(**kept("statistics", key, make))
+        return self.known_moments[extractor]
+
+
 class Results:
     """A game's results at one moment: each is made only when a metric asks for it, and once.
 
     Args:
         parts: what plays, with `dataset`, `loss`, `game` and `networks`.
         noise: latents (n, latent_dim) of the samples.
-        real: data (n, *shape) to compare them with.
+        reference: what they are compared with.
     """
 
-    def __init__(self, parts: Parts, noise: Tensor, real: Tensor):
+    def __init__(self, parts: Parts, noise: Tensor, reference: Reference):
         self.parts = parts
         self.dataset = parts.dataset
         self.loss = parts.loss
         self.noise = noise
-        self.real = real
+        self.reference = reference
+        self.seen: dict[Extractor, Seen] = {}
+
+    @property
+    def real(self) -> Tensor:
+        """Data to compare with: (n, *shape)."""
+        return self.reference.real
 
     @lazy
     def samples(self) -> Tensor:
         """Generated data (n, *shape), from averaged weights where there are any."""
         return self.parts.sample(self.noise)
+
+    def pieces(self) -> Iterator[Tensor]:
+        """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
+        if "samples" in self.__dict__:
+            yield from self.samples.split(CHUNK)
+        else:
+            yield from (self.parts.sample(noise) for noise in self.noise.split(CHUNK))
+
+    def looked_at(self, extractor: Extractor) -> Seen:
+        """What a feature network makes of the samples."""
+        if extractor not in self.seen:
+            eye = self.reference.eye(extractor)
+            self.seen[extractor] = Seen.together(eye.look(piece) for piece in self.pieces())
+        return self.seen[extractor]
 
     @lazy
     def real_scores(self) -> Tensor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gan_runner.metrics import Results, best_of
+from gan_runner.datasets.base import Split
+from gan_runner.evaluation import Evaluator
+from gan_runner.metrics import best_of
 from gan_runner.observers.base import Moment, Observer
 
 if TYPE_CHECKING:
@@ -20,25 +22,28 @@ class Evaluation(Observer):
         every: steps between two measurements.
         samples: how many are drawn, and compared with as many of the data.
         seed: of the latents.
+        split: of the data: train, validation or test.
     """
 
     every: int
     samples: int = 2000
     seed: int = 1
+    split: Split = "train"
 
     def start(self, run: Run) -> None:
         """Fix the latents and the real samples."""
         self.run = run
-        if run.metrics:
-            self.noise = run.parts.noise(self.samples, self.seed)
-            self.real = run.data.real(self.samples)
+        data = run.data if self.split == "train" else None
+        self.evaluator = Evaluator(run.parts, run.metrics, self.samples, self.seed, self.split, data)
+        run.measured_on = self.evaluator.conditions
+        run.metric_seconds = self.evaluator.seconds
 
     def __call__(self, moment: Moment) -> None:
         """Measure, if it is time; remember the best of each figure."""
         if not (self.run.metrics and moment.due(self.every)):
             return
-        results = Results(self.run.parts, self.noise, self.real)
+        figures = self.evaluator.measure()
+        moment.scalars |= {f"metric/{name}": value for name, value in figures.items()}
         for metric in self.run.metrics.values():
-            for name, value in metric(results).items():
-                moment.scalars[f"metric/{name}"] = value
-                self.run.keep_best(name, value, best_of(metric)[name], moment.step)
+            for name, better in best_of(metric).items():
+                self.run.keep_best(name, figures[name], better, moment.step)

@@ -1,0 +1,47 @@
+"""What is worth keeping from run to run: classifiers, statistics of data. In `GAN_RUNNER_CACHE`, or ~/.cache/gan-runner."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_runner.files import write_atomically
+
+
+def folder() -> Path:
+    """Where things are kept."""
+    chosen = os.environ.get("GAN_RUNNER_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "gan-runner"
+
+
+def key_of(parts: Iterable[str | bytes]) -> str:
+    """Sixteen hex digits that are the same for the same parts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]
+
+
+def kept(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Tensors and plain values that were made once: read, or made and written.
+
+    What cannot be read is made anew; where nothing can be written, nothing is kept.
+    """
+    path = folder() / kind / f"{key}.pt"
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # not there, or broken, by whatever the reader makes of it
+        content = make()
+    try:
+        write_atomically(path, lambda file: torch.save(content, file))
+    except OSError:
+        pass
+    return content

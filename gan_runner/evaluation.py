@@ -1,0 +1,97 @@
+"""Measuring: all metrics on one set of samples, how long each took, and on what."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from gan_runner.config import build, did_you_mean
+from gan_runner.datasets import Data
+from gan_runner.datasets.base import Split
+from gan_runner.errors import ConfigError
+from gan_runner.metrics import Results, best_of
+from gan_runner.metrics.results import Reference
+from gan_runner.requirements import check_requirements
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+Metrics = Mapping[str, Callable[..., dict[str, float]]]
+"""By name."""
+
+
+class Evaluator:
+    """Draws samples, of the same latents every time, and measures them.
+
+    Args:
+        parts: what plays.
+        metrics: by name.
+        samples: how many are drawn, and compared with as many of the data.
+        seed: of the latents.
+        split: of the data that they are compared with.
+        data: this split, where it is at hand already.
+
+    Attributes:
+        conditions: by figure, on what it was measured: samples, real, split, and what the metric says of itself.
+        seconds: by metric, how long it took so far; generating what it is the first to ask for is part of it.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        metrics: Metrics,
+        samples: int,
+        seed: int,
+        split: Split = "train",
+        data: Data | None = None,
+    ):
+        self.parts = parts
+        self.metrics = metrics
+        self.noise = parts.noise(samples, seed)
+        self.reference = Reference(parts.dataset, samples, parts.device, split, data)
+        self.conditions: dict[str, dict[str, Any]] = {}
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def measure(self) -> dict[str, float]:
+        """All figures, by name."""
+        results = Results(self.parts, self.noise, self.reference)
+        found: dict[str, float] = {}
+        for name, metric in self.metrics.items():
+            began = time.perf_counter()
+            figures = metric(results)
+            self.seconds[name] += time.perf_counter() - began
+            base = {"samples": len(self.noise), "split": self.reference.chosen_split}
+            self.conditions |= {figure: base | getattr(metric, "conditions", {}) for figure in figures}
+            found |= figures
+        return found
+
+
+def build_metrics(config: DictConfig, parts: Parts) -> Metrics:
+    """The metrics by name.
+
+    Raises:
+        ConfigError: one does not go with the dataset.
+    """
+    metrics = {str(name): build(f"metric.{name}", node) for name, node in config.metric.items()}
+    for name, metric in metrics.items():
+        try:
+            check_requirements(metric, parts)
+        except ValueError as error:
+            raise ConfigError(f"metric={name}: {error}") from error
+    return metrics
+
+
+def check_named_figures(config: DictConfig, metrics: Metrics) -> None:
+    """Refuse an objective, or an expected figure, that no metric measures."""
+    known = [figure for metric in metrics.values() for figure in best_of(metric)]
+    if known and config.objective is not None and config.objective not in known:
+        raise ConfigError(
+            f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
+        )
+    for figure in map(str, config.expected):
+        if figure not in known and "/" not in figure:  # a name with a slash is one that a player reports
+            raise ConfigError(f"expected.{figure} is measured by no metric{did_you_mean(figure, known)}")

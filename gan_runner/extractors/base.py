@@ -1,0 +1,109 @@
+"""What a feature network is, and what it sees."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from gan_runner.errors import DataError
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+    from gan_runner.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a network makes of n images.
+
+    Attributes:
+        features: (n, d).
+        logits: of its classes (n, k).
+    """
+
+    features: Tensor
+    logits: Tensor
+
+    @staticmethod
+    def together(parts: Iterable[Seen]) -> Seen:
+        """Several, one after the other."""
+        seen = list(parts)
+        return Seen(torch.cat([part.features for part in seen]), torch.cat([part.logits for part in seen]))
+
+
+@dataclass(frozen=True)
+class Eye:
+    """A network that is ready to look.
+
+    Attributes:
+        look: images (n, c, h, w) in [−1, 1] → what it makes of them, without a graph.
+        identity: the same for networks that see the same, to keep statistics by.
+    """
+
+    look: Callable[[Tensor], Seen]
+    identity: str
+
+
+@dataclass(frozen=True)
+class Extractor(ABC):
+    """The recipe for a feature network."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As it stands in figures."""
+
+    @property
+    @abstractmethod
+    def resize(self) -> str:
+        """What is done to the size of images before they are looked at."""
+
+    def figure(self, kind: str) -> str:
+        """The name of a figure of this kind: fd (Fréchet distance), kd (kernel distance), score, precision, …"""
+        return f"{kind}_{self.name}"
+
+    def check(self, parts: Parts) -> None:
+        """Raise ValueError if it cannot look at what these parts generate."""
+        if len(parts.dataset.shape) != 3:
+            raise ValueError("it looks at images, and this data is points; leave it out")
+
+    @abstractmethod
+    def open(self, dataset: Dataset, device: torch.device) -> Eye:
+        """Make it ready for images of a dataset.
+
+        Raises:
+            DataError: its weights are not there.
+        """
+
+
+def in_colour(images: Tensor) -> Tensor:
+    """(n, 1 or 3, h, w) as (n, 3, h, w)."""
+    return images.expand(-1, 3, -1, -1)
+
+
+def as_bytes(images: Tensor) -> Tensor:
+    """Images in [−1, 1] as the bytes of the file that they would be written to, on their device."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def read_weights(path: str, what: str) -> tuple[dict[str, Any], str]:
+    """A state dict, read without running code, and the file's SHA-256.
+
+    Raises:
+        DataError: it is not there, or no state dict.
+    """
+    file = Path(path).expanduser()
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True), hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DataError(f"extractor.weights={path} cannot be read ({error.strerror}); name a file of {what}") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100]
+        raise DataError(f"extractor.weights={path} holds no weights ({reason}); name a file of {what}") from error

@@ -1,0 +1,226 @@
+"""Classifiers that are trained on the data's own labels: offline, and of the data at hand."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.cache import kept, key_of
+from gan_runner.errors import DataError
+from gan_runner.extractors.base import Extractor, Eye, Seen
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+    from gan_runner.datasets import Data, Dataset
+
+log = logging.getLogger("gan_runner")
+
+FORMAT = "1"
+"""Of what is kept: another one where the same recipe trains another network."""
+
+
+class Trunk(nn.Module):
+    """Images (n, c, h, w) → logits (n, classes), by way of features (n, d)."""
+
+    def __init__(self, body: nn.Module, head: nn.Linear):
+        super().__init__()
+        self.body = body
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits."""
+        return self.head(self.body(x))
+
+
+@dataclass(frozen=True)
+class TrainedHere(Extractor):
+    """A network that is trained on the labels of the dataset whose images it will look at, once, and then kept.
+
+    Args:
+        steps: of training.
+        batch_size: images a step.
+        lr: learning rate at the start.
+    """
+
+    steps: int = 2000
+    batch_size: int = 128
+    lr: float = 1e-3
+
+    title: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """As it stands in figures."""
+        return self.title
+
+    @property
+    def resize(self) -> str:
+        """It is made for the data's own size."""
+        return "none"
+
+    def check(self, parts: Parts) -> None:
+        """The data must be images."""
+        super().check(parts)
+
+    @abstractmethod
+    def network(self, shape: tuple[int, ...], classes: int) -> Trunk:
+        """The network for images of this shape (c, h, w)."""
+
+    @abstractmethod
+    def optimizer(self, network: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
+        """Its optimizer, and the schedule of its learning rate."""
+
+    def open(self, dataset: Dataset, device: torch.device) -> Eye:
+        """Train it, unless it is kept from before; say how well it does.
+
+        Raises:
+            DataError: the labels are no classes.
+        """
+        data = dataset.load(device)
+        classes = classes_of(next(data.stream(0, 1000, seed=0)).get("label"))
+        key = key_of([FORMAT, repr(self), data.describe(), data.real(500).cpu().numpy().tobytes()])
+        fresh = []
+
+        def make() -> dict[str, Any]:
+            log.info("training the %s on %s", self.title, data.describe())
+            fresh.append(True)
+            trained = self.train(self.new(dataset.shape, classes, device), data)
+            split = next(split for split in ("test", "validation", "train") if split in dataset.splits)
+            return {
+                "network": trained.state_dict(),
+                "accuracy": accuracy(trained, data if split == "train" else dataset.load(device, split)),
+                "split": split,
+            }
+
+        state = kept("classifiers", key, make)
+        log.info(
+            "the %s that measures is right about %.2f %% of the %s images%s",
+            self.title,
+            100 * state["accuracy"],
+            state["split"],
+            "" if fresh else " (kept from before)",
+        )
+        network = self.new(dataset.shape, classes, device)
+        network.load_state_dict(state["network"])
+        network.eval()
+
+        @torch.no_grad()
+        def look(images: Tensor) -> Seen:
+            features = network.body(images)
+            return Seen(features, network.head(features))
+
+        return Eye(look, key)
+
+    def new(self, shape: tuple[int, ...], classes: int, device: torch.device) -> Trunk:
+        """Freshly initialised, the same every time, without a trace in the run's random numbers."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.network(shape, classes).to(device)
+
+    def train(self, network: Trunk, data: Data) -> Trunk:
+        """Descend the cross-entropy."""
+        optimizer, schedule = self.optimizer(network)
+        for _, batch in zip(range(self.steps), data.stream(0, self.batch_size, seed=0)):
+            loss = nn.functional.cross_entropy(network(batch["data"]), batch["label"])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        return network.eval()
+
+
+def classes_of(labels: Tensor | None) -> int:
+    """How many classes labels (n,) tell apart.
+
+    Raises:
+        DataError: they tell none apart.
+    """
+    if labels is None or labels.dim() != 1 or labels.min() < 0 or labels.max() < 1:
+        raise DataError(
+            "a classifier cannot be trained on this dataset, whose labels tell no classes apart; choose another "
+            "extractor, as extractor=torchvision, or labelled data"
+        )
+    return int(labels.max()) + 1
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, data: Any) -> float:
+    """The share of all images of which it is right."""
+    hits = [(network(batch["data"]).argmax(1) == batch["label"]).double() for batch in data.every()]
+    return torch.cat(hits).mean().item()
+
+
+@dataclass(frozen=True)
+class Classifier(TrainedHere):
+    """Two 3×3 convolutions of stride two, one of stride one, and a hidden layer, whose values are the features.
+
+    Args:
+        width: channels of the first convolution.
+        features: units of the hidden layer.
+    """
+
+    width: int = 32
+    features: int = 128
+
+    title: ClassVar[str] = "classifier"
+
+    def network(self, shape: tuple[int, ...], classes: int) -> Trunk:
+        """For any size from 4 px on."""
+        channels, side, _ = shape
+        left = -(-side // 4)
+        body = nn.Sequential(
+            nn.Conv2d(channels, self.width, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(self.width, 2 * self.width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2 * self.width, 2 * self.width, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(2 * self.width * left**2, self.features),
+            nn.ReLU(),
+        )
+        return Trunk(body, nn.Linear(self.features, classes))
+
+    def optimizer(self, network: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
+        """Adam, its rate falling to zero."""
+        adam = torch.optim.Adam(network.parameters(), self.lr)
+        return adam, torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, self.steps)
+
+
+@dataclass(frozen=True)
+class SoftmaxRegression(TrainedHere):
+    """One linear layer on pixels in [0, 1] (as in the protocol of Kodali et al. 2017, arXiv:1705.07215, their code).
+
+    Its features are the pixels.
+    """
+
+    steps: int = 1000
+    batch_size: int = 100
+    lr: float = 0.5
+
+    title: ClassVar[str] = "softmax_regression"
+
+    def network(self, shape: tuple[int, ...], classes: int) -> Trunk:
+        """Weights and biases start at zero."""
+        head = nn.Linear(torch.Size(shape).numel(), classes)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+        return Trunk(nn.Sequential(ToUnit(), nn.Flatten()), head)
+
+    def optimizer(self, network: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
+        """Plain gradient descent."""
+        descent = torch.optim.SGD(network.parameters(), self.lr)
+        return descent, torch.optim.lr_scheduler.ConstantLR(descent, 1.0)
+
+
+class ToUnit(nn.Module):
+    """[−1, 1] → [0, 1]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        return (x + 1) / 2

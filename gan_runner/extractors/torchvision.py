@@ -1,0 +1,101 @@
+"""Any of torchvision's networks for classification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.errors import DataError
+from gan_runner.extractors.base import Extractor, Eye, Seen, in_colour, read_weights
+
+if TYPE_CHECKING:
+    from gan_runner.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Torchvision(Extractor):
+    """A network of torchvision; its features are what its last linear layer reads.
+
+    Args:
+        backbone: as `torchvision.models.get_model` names it.
+        weights: a file of its weights.
+        download: fetch torchvision's default weights where no file is named.
+
+    Raises:
+        ValueError: torchvision has no such network for classification.
+    """
+
+    backbone: str = "resnet18"
+    weights: str | None = None
+    download: bool = False
+
+    def __post_init__(self) -> None:
+        from torchvision import models
+
+        from gan_runner.config import did_you_mean
+
+        known = models.list_models(module=models)
+        if self.backbone not in known:
+            raise ValueError(f"torchvision classifies with no {self.backbone}{did_you_mean(self.backbone, known)}")
+
+    @property
+    def name(self) -> str:
+        """The backbone's."""
+        return self.backbone
+
+    @property
+    def preset(self) -> Any:
+        """How images were brought to size and scale when the default weights were trained."""
+        from torchvision.models import get_model_weights
+
+        return get_model_weights(self.backbone).DEFAULT.transforms()
+
+    @property
+    def resize(self) -> str:
+        """As the default weights were trained."""
+        preset = self.preset
+        return f"{preset.interpolation.value} to {preset.resize_size[0]}, cropped to {preset.crop_size[0]}"
+
+    def open(self, dataset: Dataset, device: torch.device) -> Eye:
+        """Load the weights."""
+        from torchvision.models import get_model
+
+        network = get_model(self.backbone)
+        state, identity = self.read()
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:100]
+            raise DataError(f"extractor.weights={self.weights} are not those of {self.backbone} ({reason})") from error
+        network.to(device).eval()
+        read: dict[str, Tensor] = {}
+        *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
+        last.register_forward_pre_hook(lambda _, inputs: read.update(features=inputs[0]))
+        preset = self.preset
+
+        @torch.no_grad()
+        def look(images: Tensor) -> Seen:
+            logits = network(preset((in_colour(images) + 1) / 2))
+            return Seen(read["features"].flatten(1), logits)
+
+        return Eye(look, f"{self.backbone} {identity}")
+
+    def read(self) -> tuple[dict[str, Any], str]:
+        """The weights, and what identifies them."""
+        from torchvision.models import get_model_weights
+
+        if self.weights is not None:
+            return read_weights(self.weights, f"torchvision's {self.backbone}")
+        if not self.download:
+            raise DataError(
+                f"the weights of {self.backbone} are not part of this package: set extractor.weights=FILE, "
+                "or extractor.download=true to fetch torchvision's"
+            )
+        chosen = get_model_weights(self.backbone).DEFAULT
+        try:
+            return dict(chosen.get_state_dict(progress=False)), str(chosen)
+        except OSError as error:
+            raise DataError(f"the weights of {self.backbone} cannot be had ({error}); set extractor.weights=FILE") from error
