@@ -22,7 +22,7 @@ def moments(chunks: Iterable[Tensor]) -> Moments:
     """Moments of all chunks (nᵢ, d) together, of which only one at a time is held.
 
     Means are taken off within each chunk before anything is squared, and chunks joined by the difference of their means
-    (Chan, Golub & LeVeque 1983, doi:10.1080/00031305.1983.10483115), so a large common mean costs no digits.
+    (Chan, Golub & LeVeque 1983, American Statistician 37(3)), so a large common mean costs no digits.
 
     Raises:
         ValueError: there are fewer than two features.

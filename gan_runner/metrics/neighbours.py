@@ -50,10 +50,10 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int, chunk:
     """How real and fake features cover each other, by balls around each that reach to its k-th nearest of its own set.
 
     `precision` is the share of fakes within some real's ball, `recall` the share of reals within some fake's
-    (Kynkäänniemi et al. 2019, arXiv:1904.06991, Eqs. 1–2, with k=3). `density` is the number of reals' balls that hold a
-    fake, on average over fakes and in multiples of k; `coverage` the share of reals whose ball holds a fake (Naeem et
-    al. 2020, arXiv:2002.09797, Section 3, with k=5). A ball holds its rim. For a set against itself they are 1, 1,
-    (k + 1) / k and 1, if no distances are equal.
+    (Kynkäänniemi et al. 2019, arXiv:1904.06991, Eqs. 1–2, with k=3). `density` is the number of reals' balls that
+    hold a fake, on average over fakes and in multiples of k; `coverage` the share of reals whose ball holds a fake
+    (Naeem et al. 2020, arXiv:2002.09797, Section 3, with k=5). A ball holds its rim. For a set against itself they
+    are 1, 1, (k + 1) / k and 1, if no distances are equal.
 
     Args:
         real: features (n, d).
