@@ -119,16 +119,25 @@ def median_squared_distance(x: Tensor) -> Tensor:
     return squared_distances(x, x)[first, second].median().clamp(min=torch.finfo(x.dtype).tiny)
 
 
+def unbiased_from_grams(among_x: Tensor, among_y: Tensor, across: Tensor) -> Tensor:
+    """MMD² of kernel values among x (n, n), among y (m, m) and across (n, m), without the diagonals of the first two.
+
+    Its expectation is MMD²(p, q), so it may be negative; n, m ≥ 2 (Gretton et al. 2012, Eq. 3).
+    """
+    n, m = across.shape
+    within_x = (among_x.sum() - among_x.diagonal().sum()) / (n * (n - 1))
+    within_y = (among_y.sum() - among_y.diagonal().sum()) / (m * (m - 1))
+    return within_x + within_y - 2 * across.mean()
+
+
 def unbiased_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:
     """MMD² of x (n, dim) and y (m, dim) without the pairs of a point with itself (Gretton et al. 2012, Eq. 3).
 
     Its expectation is MMD²(p, q), so it may be negative; n, m ≥ 2.
     """
-    n, m = len(x), len(y)
-    among_x, among_y = kernel(squared_distances(x, x)), kernel(squared_distances(y, y))
-    within_x = (among_x.sum() - among_x.diagonal().sum()) / (n * (n - 1))
-    within_y = (among_y.sum() - among_y.diagonal().sum()) / (m * (m - 1))
-    return within_x + within_y - 2 * kernel(squared_distances(x, y)).mean()
+    return unbiased_from_grams(
+        kernel(squared_distances(x, x)), kernel(squared_distances(y, y)), kernel(squared_distances(x, y))
+    )
 
 
 def biased_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Tensor:

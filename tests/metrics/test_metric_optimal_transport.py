@@ -1,0 +1,54 @@
+"""Exact optimal transport: POT's, and closed forms."""
+
+from types import SimpleNamespace
+
+import ot
+import pytest
+import torch
+
+from gan_runner.metrics import best_of, optimal_transport
+from gan_runner.metrics.optimal_transport import matched
+
+
+def w1(real, samples, n=1000):
+    return optimal_transport(SimpleNamespace(real=real, samples=samples), n)["wasserstein"]
+
+
+@pytest.mark.parametrize("dim", [1, 2, 50])
+def test_cost_is_that_of_pot(dim):
+    x, y = torch.randn(150, dim, dtype=torch.float64), torch.randn(150, dim, dtype=torch.float64).exp()
+    cost = ot.dist(x.numpy(), y.numpy(), metric="euclidean")
+    assert w1(x, y) == pytest.approx(ot.emd2([], [], cost), rel=1e-12)
+
+
+def test_on_a_line_it_is_the_distance_of_sorted_values():
+    x, y = torch.randn(200, 1).double(), torch.randn(200, 1).double() - 1
+    assert w1(x, y) == pytest.approx((x.sort(0).values - y.sort(0).values).abs().mean().item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 4, 4)])
+def test_of_a_translation_it_is_its_length(shape):
+    """The mean's shift is a lower bound, by Jensen; the translation attains it."""
+    x, shift = torch.randn(100, *shape).double(), torch.randn(*shape).double()
+    assert w1(x, (x + shift).flip(0)) == pytest.approx(shift.norm().item(), rel=1e-9)
+
+
+def test_it_is_a_metric():
+    x, y, z = (torch.randn(60, 3).double() for _ in range(3))
+    assert w1(x, x.flip(0)) == 0
+    assert w1(x, y) == pytest.approx(w1(y, x), rel=1e-12)
+    assert w1(x, z) <= w1(x, y) + w1(y, z)
+    assert w1(3 * x, 3 * y) == pytest.approx(3 * w1(x, y), rel=1e-12)
+
+
+def test_every_point_is_matched_once():
+    x, y = torch.randn(40, 2), torch.randn(40, 2)
+    for points, paired in zip((x, y), matched(x, y)):
+        assert torch.equal(points.sort(0).values, paired.sort(0).values)
+
+
+def test_only_so_many_are_looked_at_and_less_is_better():
+    x, y = torch.randn(30, 2), torch.randn(25, 2)
+    assert w1(x, y, n=20) == w1(x[:20], y[:20])
+    assert w1(x, y) == w1(x[:25], y)
+    assert best_of(optimal_transport) == {"wasserstein": min}

@@ -1,0 +1,65 @@
+"""Parzen windows: scikit-learn's, and closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KernelDensity
+
+from gan_runner.metrics.parzen import choose_sigma, log_likelihood
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.3, 2.0])
+@pytest.mark.parametrize("chunk", [9, 1000])
+def test_log_likelihood_is_scikit_learns(sigma, chunk):
+    x, samples = torch.rand(40, 20), torch.rand(60, 20)
+    reference = KernelDensity(bandwidth=sigma).fit(samples.double()).score_samples(x.double())
+    values = log_likelihood(x, samples, sigma, chunk)
+    assert values.shape == (40,)
+    torch.testing.assert_close(values, torch.as_tensor(reference), rtol=1e-9, atol=1e-9)
+
+
+def test_window_of_one_sample_is_a_gaussian():
+    x, centre, sigma = torch.randn(30, 7).double(), torch.randn(1, 7).double(), 0.4
+    expected = torch.distributions.Normal(centre, sigma).log_prob(x).sum(1)
+    torch.testing.assert_close(log_likelihood(x, centre, sigma), expected)
+
+
+def test_windows_that_do_not_meet_cost_the_logarithm_of_their_number():
+    """At one of m samples far apart the others give nothing: −log m − d/2 log 2πσ²."""
+    samples = 100 * torch.eye(6).double()
+    expected = -math.log(6) - 3 * math.log(2 * math.pi * 0.25)
+    assert log_likelihood(samples, samples, 0.5).tolist() == pytest.approx([expected] * 6, rel=1e-12)
+
+
+def test_far_away_it_is_finite_and_of_the_nearest():
+    x, samples = torch.full((1, 784), 10.0), torch.zeros(3, 784)
+    expected = -784 * 100 / (2 * 0.01) - 392 * math.log(2 * math.pi * 0.01)
+    assert log_likelihood(x, samples, 0.1).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_density_integrates_to_one():
+    grid = torch.linspace(-12, 12, 4001).double().unsqueeze(1)
+    density = log_likelihood(grid, torch.randn(20, 1), 0.7).exp()
+    assert torch.trapezoid(density, grid[:, 0]).item() == pytest.approx(1, rel=1e-6)
+
+
+def test_best_sigma_of_one_window_is_the_deviation():
+    """Σ ‖x‖² / nd = σ² maximises the likelihood of x under N(0, σ²I)."""
+    x, sigmas = 0.4 * torch.randn(2000, 10), [float(s) for s in np.logspace(-1, 0, 10)]
+    assert choose_sigma(x, torch.zeros(1, 10), sigmas) == min(sigmas, key=lambda s: abs(math.log(s / 0.4)))
+
+
+def test_chosen_sigma_is_that_of_the_greatest_mean():
+    x, samples, sigmas = torch.randn(50, 3), torch.randn(80, 3), [0.1, 0.3, 1.0, 3.0]
+    means = [log_likelihood(x, samples, sigma).mean().item() for sigma in sigmas]
+    assert choose_sigma(x, samples, sigmas, chunk=7) == sigmas[means.index(max(means))]
+
+
+@pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan])
+def test_sigma_must_be_positive(sigma):
+    with pytest.raises(ValueError, match="sigma must be positive"):
+        log_likelihood(torch.zeros(2, 2), torch.zeros(2, 2), sigma)
+    with pytest.raises(ValueError, match="sigma must be positive"):
+        choose_sigma(torch.zeros(2, 2), torch.zeros(2, 2), [])
