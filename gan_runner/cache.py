@@ -1,10 +1,14 @@
-"""What is worth keeping from run to run: classifiers, statistics of data. In `GAN_RUNNER_CACHE`, or ~/.cache/gan-runner."""
+"""What is worth keeping from run to run: classifiers, statistics of data.
+
+It lies in the folder that `GAN_RUNNER_CACHE` names, or in ~/.cache/gan-runner, and may be removed at any time.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +44,6 @@ def kept(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, A
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # not there, or broken, by whatever the reader makes of it
         content = make()
-    try:
+    with suppress(OSError):
         write_atomically(path, lambda file: torch.save(content, file))
-    except OSError:
-        pass
     return content

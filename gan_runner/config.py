@@ -40,6 +40,7 @@ ROOMS = (
     "optimizers",
     "play",
     "schedules",
+    "extractors",
     "kernels",
     "step",
 )
@@ -147,6 +148,7 @@ class Config:
     scheduler: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
     regularizer: dict[str, Any] = field(default_factory=dict)
+    extractor: dict[str, Any] = field(default_factory=dict)
     metric: dict[str, Any] = field(default_factory=dict)
     observer: dict[str, Any] = field(default_factory=dict)
     players: dict[str, PlayerConfig] = field(default_factory=dict)

@@ -41,6 +41,8 @@ class Run:
         step: steps done.
         best: the best value of each figure so far, with its step.
         objective_step: when the objective was best.
+        measured_on: by figure, the conditions under which it was measured.
+        metric_seconds: by metric, how long it took since this start.
     """
 
     config: DictConfig
@@ -56,6 +58,8 @@ class Run:
     step: int = 0
     best: dict[str, dict[str, float]] = field(default_factory=dict)
     objective_step: int = -1
+    measured_on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    metric_seconds: Mapping[str, float] = field(default_factory=dict)
     wandb_id: str = field(default_factory=new_wandb_id)
     elapsed_before_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
@@ -159,6 +163,7 @@ class Run:
             "elapsed_s": self.elapsed_s,
             "steps_per_second": steps_here / seconds_here,
             "data_wait_share": self.batches.waited_s / seconds_here,
+            "metric_share": {name: seconds / seconds_here for name, seconds in self.metric_seconds.items()},
             "parameters": {p.name: sum(w.numel() for w in p.parameters) for p in self.parts.players},
             "peak_memory_gb": peak_memory_gb(self.parts.device),
             "wandb_id": self.wandb_id,
@@ -166,6 +171,7 @@ class Run:
             "identifies": getattr(self.parts.loss, "identifies", None),
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best,
+            "measured_on": dict(self.measured_on),
             **verdict(self.expected, final),
             **({"error": error} if error else {}),
         }

@@ -8,7 +8,7 @@ import logging
 import signal
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -17,16 +17,15 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from gan_runner import distributed
-from gan_runner.build import Parts, build_parts, check_unused
+from gan_runner.build import build_parts, check_unused
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
-from gan_runner.config import build, did_you_mean, resolve
-from gan_runner.errors import ConfigError, Diverged, Stopped
+from gan_runner.config import build, resolve
+from gan_runner.errors import Diverged, Stopped
+from gan_runner.evaluation import build_metrics, check_named_figures
 from gan_runner.files import RunDirectory, environment
-from gan_runner.metrics import best_of
 from gan_runner.observers import Moment, Observer
 from gan_runner.precision import prepare_device
-from gan_runner.requirements import check_requirements
 from gan_runner.run import Run
 
 log = logging.getLogger("gan_runner")
@@ -109,6 +108,7 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
     parts = build_parts(config)
     prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
+    check_named_figures(config, metrics)
     observers = {str(name): build(f"observer.{name}", node) for name, node in config.observer.items()}
     with distributed.present.leader_first():
         data = parts.dataset.load(parts.device)
@@ -211,29 +211,6 @@ def carry_out(course: Course) -> float | None:
     return objective(run)
 
 
-def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., dict[str, float]]]:
-    """The metrics by name.
-
-    Raises:
-        ConfigError: one does not go with the dataset, or the objective is none of their figures.
-    """
-    metrics = {name: build(f"metric.{name}", node) for name, node in config.metric.items()}
-    for name, metric in metrics.items():
-        try:
-            check_requirements(metric, parts)
-        except ValueError as error:
-            raise ConfigError(f"metric={name}: {error}") from error
-    known = [figure for metric in metrics.values() for figure in best_of(metric)]
-    if known and config.objective is not None and config.objective not in known:
-        raise ConfigError(
-            f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
-        )
-    for figure in map(str, config.expected):
-        if figure not in known and "/" not in figure:  # a name with a slash is one that a player reports
-            raise ConfigError(f"expected.{figure} is measured by no metric{did_you_mean(figure, known)}")
-    return metrics
-
-
 def objective(run: Run) -> float | None:
     """The best value of the objective so far."""
     best: Mapping[str, float] = run.best.get(run.config.objective or "", {})
@@ -252,10 +229,15 @@ def fingerprint(config: DictConfig) -> str:
     plain: Any = OmegaConf.to_container(config, resolve=True)
     for key in ("seed", "seeds", "resume", "logger", "observer", "trusted", "expected"):
         plain.pop(key)
-    for part in (plain["trainer"], plain["dataset"], plain["dataset"].get("images", {})):
-        for key in WHERE_AND_HOW:
-            part.pop(key, None)
+    plain = {**plain, "trainer": without_place(plain["trainer"]), "dataset": without_place(plain["dataset"])}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def without_place(options: Any) -> Any:
+    """Options of trainer or dataset, less those that say where and how; so in what they hold."""
+    if not isinstance(options, dict):
+        return options
+    return {key: without_place(value) for key, value in options.items() if key not in WHERE_AND_HOW}
 
 
 def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan_runner.datasets import ParallelLines
-from gan_runner.metrics import Results, push
+from gan_runner.metrics import Reference, Results, push
 from gan_runner.models.line import Line
 from gan_runner.parallel_lines import ANALYTIC, curves, draw_divergences
 
@@ -66,7 +66,7 @@ def test_push_of_the_saturating_game_dies_where_that_of_wgan_does_not(make_parts
             critic = parts.networks["discriminator"]
             critic.features = lambda x: x
             critic.score = lambda features, x, head=head: features @ head
-            figures = push(Results(parts, parts.noise(10, 0), parts.dataset.load(parts.device).real(10)))
+            figures = push(Results(parts, parts.noise(10, 0), Reference(parts.dataset, 10, parts.device)))
             assert figures["push"] == pytest.approx(expected(slope, 0.5), rel=1e-4)
 
 

@@ -92,5 +92,5 @@ def test_a_momentum_schedule_needs_momentum(make_parts):
 
 def test_a_graph_of_an_iteration_refuses_a_momentum_schedule(make_parts):
     parts = make_parts("scheduler=exponential_with_momentum", "optimizer=sgd", *TINY["dcgan"])
-    with pytest.raises(ConfigError, match="choose trainer.compile=true"):
+    with pytest.raises(ConfigError, match="keep the momentum"):
         compiled("iteration", parts.play, parts.players, parts.device)

@@ -9,6 +9,7 @@ from gan_runner.datasets.base import Batches, Data, Dataset
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.folder import ImageFolder
 from gan_runner.datasets.point import PointMass
+from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.datasets.torchvision import TorchvisionImages
 from gan_runner.datasets.toy import Density, GaussianMixture, Grid, ParallelLines, Ring, SwissRoll
 
@@ -24,6 +25,7 @@ __all__ = [
     "ParallelLines",
     "PointMass",
     "Ring",
+    "StackedDigits",
     "SwissRoll",
     "TorchvisionImages",
 ]

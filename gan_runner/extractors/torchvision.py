@@ -98,4 +98,4 @@ class Torchvision(Extractor):
         try:
             return dict(chosen.get_state_dict(progress=False)), str(chosen)
         except OSError as error:
-            raise DataError(f"the weights of {self.backbone} cannot be had ({error}); set extractor.weights=FILE") from error
+            raise DataError(f"the weights of {self.backbone} cannot be had ({error}); name a FILE of them") from error

@@ -7,15 +7,24 @@ of them whether less (`min`) or more (`max`) is better; with `requires`, what it
 from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
 from gan_runner.metrics.distance import distance
 from gan_runner.metrics.energy import equilibrium, total_variation
+from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
 from gan_runner.metrics.figures import best_of, figures
 from gan_runner.metrics.mmd import mmd, mmd_gap
-from gan_runner.metrics.modes import mode_coverage
+from gan_runner.metrics.modes import ClassifiedModes, mode_coverage
+from gan_runner.metrics.ms_ssim import ms_ssim_diversity
 from gan_runner.metrics.optimal_transport import optimal_transport
+from gan_runner.metrics.parzen import parzen
 from gan_runner.metrics.push import push
-from gan_runner.metrics.results import Results
+from gan_runner.metrics.results import Reference, Results
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
 __all__ = [
+    "ClassifiedModes",
+    "ClassifierScore",
+    "FrechetDistance",
+    "KernelDistance",
+    "PrecisionRecall",
+    "Reference",
     "Results",
     "best_of",
     "distance",
@@ -26,8 +35,10 @@ __all__ = [
     "mmd",
     "mmd_gap",
     "mode_coverage",
+    "ms_ssim_diversity",
     "optimal_transport",
     "order",
+    "parzen",
     "push",
     "sign",
     "sliced_wasserstein",

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
+
+from gan_runner.metrics.figures import figures
+from gan_runner.requirements import requires
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+    from gan_runner.metrics.results import Results
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the scales from fine to coarse (Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216)."""
@@ -71,3 +80,20 @@ def diversity(images: Tensor, pairs: int = 100, seed: int = 0, chunk: int = 100)
         for i, j in zip(first.split(chunk), second.split(chunk))
     ]
     return torch.cat(values).mean().item()
+
+
+def images_large_enough(parts: Parts) -> None:
+    """The data must be images that hold a window."""
+    shape = parts.dataset.shape
+    if len(shape) != 3 or shape[-1] < WINDOW:
+        raise ValueError(f"it compares images of {WINDOW} px or more, and this data is {list(shape)}; leave it out")
+
+
+@figures(ms_ssim=min)
+@requires(images_large_enough)
+def ms_ssim_diversity(results: Results, pairs: int = 500) -> dict[str, float]:
+    """Mean MS-SSIM of random pairs of samples, and of the data: 1 where all are alike, far below the data's noise."""
+    return {
+        "ms_ssim": diversity(results.samples, pairs),
+        "ms_ssim_of_data": diversity(results.real, pairs),
+    }

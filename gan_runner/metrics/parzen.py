@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from gan_runner.kernels import require_positive, squared_distances
+from gan_runner.metrics.figures import figures
+from gan_runner.requirements import requires
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+    from gan_runner.metrics.results import Results
+
+AUTHORS_SIGMAS = tuple(10 ** (i / 9 - 1) for i in range(10))
+"""Ten from 0.1 to 1, evenly spaced in their logarithm."""
 
 
 def log_likelihoods(x: Tensor, samples: Tensor, sigmas: Sequence[float], chunk: int) -> Iterator[Tensor]:
@@ -55,3 +65,40 @@ def choose_sigma(validation: Tensor, samples: Tensor, sigmas: Sequence[float], c
     """
     total = torch.stack([values.sum(1) for values in log_likelihoods(validation, samples, sigmas, chunk)]).sum(0)
     return sigmas[int(total.argmax())]
+
+
+def validation_and_test(parts: Parts) -> None:
+    """The data must be bounded, and have splits for validation and for testing."""
+    if not parts.dataset.bounded:
+        raise ValueError("its windows are made for images; choose metric=[optimal_transport] for points")
+    for split, advice in (("validation", "set dataset.held_out=1000"), ("test", "choose a dataset with a test split")):
+        if split not in parts.dataset.splits:
+            raise ValueError(f"it needs a {split} split, and this dataset has none; {advice}")
+
+
+@figures(parzen_nats=max)
+@requires(validation_and_test)
+def parzen(
+    results: Results, sigmas: Sequence[float] = AUTHORS_SIGMAS, validation: int = 1000, test: int = 10000
+) -> dict[str, float]:
+    """Mean log-likelihood in nats of test images on [0, 1] under a Parzen window of the samples, and its standard
+    error (Goodfellow et al. 2014, arXiv:1406.2661, Section 5; the widths and sizes are those of the authors' code).
+
+    Args:
+        results: whose samples are the window's centres.
+        sigmas: of which the one is taken that validation images like best.
+        validation: images to choose by.
+        test: images to measure on.
+    """
+    samples, chosen_by, measured_on = (
+        (x.flatten(1) + 1) / 2
+        for x in (
+            results.samples,
+            results.reference.split("validation").real(validation),
+            results.reference.split("test").real(test),
+        )
+    )
+    sigma = choose_sigma(chosen_by, samples, sigmas)
+    values = log_likelihood(measured_on, samples, sigma)
+    error = values.std() / len(values) ** 0.5
+    return {"parzen_nats": values.mean().item(), "parzen_standard_error": error.item(), "parzen_sigma": sigma}

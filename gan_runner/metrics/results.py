@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gan_runner.cache import kept, key_of
 from gan_runner.datasets.base import Data, Dataset, Split
-from gan_runner.extractors import Eye, Extractor, Seen
-from gan_runner.metrics.frechet import Moments
+from gan_runner.extractors import Extractor, Eye, Seen
+from gan_runner.metrics.frechet import Moments, moments
 from gan_runner.turn import lazy
 
 if TYPE_CHECKING:
@@ -41,13 +41,15 @@ class Reference:
         data: this split, where it is at hand already.
     """
 
-    def __init__(self, dataset: Dataset, n: int, device: torch.device, split: Split = "train", data: Data | None = None):
+    def __init__(
+        self, dataset: Dataset, n: int, device: torch.device, split: Split = "train", data: Data | None = None
+    ):
         self.dataset = dataset
         self.n = n
         self.device = device
         self.chosen_split = split
         self.data: dict[Split, Data] = {} if data is None else {split: data}
-        self.eyes: dict[Extractor, Eye] = {}
+        self.eyes: dict[tuple[Extractor, bool], Eye] = {}
         self.known_features: dict[Extractor, Seen] = {}
         self.known_moments: dict[Extractor, Moments] = {}
 
@@ -66,11 +68,12 @@ class Reference:
         """The same, so many at a time."""
         return iter(self.real.split(CHUNK))
 
-    def eye(self, extractor: Extractor) -> Eye:
-        """The feature network of a recipe, made ready once."""
-        if extractor not in self.eyes:
-            self.eyes[extractor] = extractor.open(self.dataset, self.device)
-        return self.eyes[extractor]
+    def eye(self, extractor: Extractor, dataset: Dataset | None = None) -> Eye:
+        """The feature network of a recipe, made ready once; for another dataset, if one is given."""
+        key = (extractor, dataset is None)
+        if key not in self.eyes:
+            self.eyes[key] = extractor.open(dataset or self.dataset, self.device)
+        return self.eyes[key]
 
     def features(self, extractor: Extractor) -> Tensor:
         """Features (n, d) of the data."""
@@ -85,7 +88,7 @@ class Reference:
             eye = self.eye(extractor)
 
             def make() -> dict[str, Tensor | int]:
-                found = Moments.of(eye.look(piece).features for piece in self.pieces())
+                found = moments(eye.look(piece).features for piece in self.pieces())
                 return {"mean": found.mean.cpu(), "covariance": found.covariance.cpu(), "n": found.n}
 
             key = key_of([eye.identity, *(piece.cpu().numpy().tobytes() for piece in self.pieces())])
@@ -133,6 +136,14 @@ class Results:
             eye = self.reference.eye(extractor)
             self.seen[extractor] = Seen.together(eye.look(piece) for piece in self.pieces())
         return self.seen[extractor]
+
+    def features_in_pieces(self, extractor: Extractor) -> Iterator[Tensor]:
+        """Features (k, d) of the samples, so many at a time: not kept, unless they are already."""
+        if extractor in self.seen:
+            yield from self.seen[extractor].features.split(CHUNK)
+        else:
+            eye = self.reference.eye(extractor)
+            yield from (eye.look(piece).features for piece in self.pieces())
 
     @lazy
     def real_scores(self) -> Tensor:

@@ -8,7 +8,17 @@ from torch import nn
 
 from gan_runner.errors import ConfigError
 from gan_runner.losses import KL, KLIEP, LSIF, Hinge, Minimax, Pearson, RelativisticAverage, TotalVariation, Wasserstein
-from gan_runner.metrics import Results, divergence, log_ratio, optimal_transport, order, push, sign, transport
+from gan_runner.metrics import (
+    Reference,
+    Results,
+    divergence,
+    log_ratio,
+    optimal_transport,
+    order,
+    push,
+    sign,
+    transport,
+)
 from gan_runner.metrics.optimal_transport import matched
 from gan_runner.requirements import check_requirements
 
@@ -41,7 +51,7 @@ def results(make_parts):
         parts.loss = loss
         p, q = parts.dataset.log_prob, parts.networks["generator"].log_prob
         parts.networks["discriminator"] = Judge(lambda x: critic(p(x) - q(x), x))
-        return Results(parts, parts.noise(n, 0), parts.dataset.load(parts.device).real(n))
+        return Results(parts, parts.noise(n, 0), Reference(parts.dataset, n, parts.device))
 
     return of
 

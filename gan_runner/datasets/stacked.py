@@ -1,0 +1,101 @@
+"""Digits in three channels: a thousand modes that are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+from torch import Tensor
+
+from gan_runner.datasets.base import ALL, Split, rng
+from gan_runner.datasets.images import ImageDataset, ResidentImages, normalised
+from gan_runner.errors import DataError
+from gan_runner.turn import Batch
+
+CLASSES = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackedDigits:
+    """Three digits drawn at random, one in each colour channel (Metz et al. 2017, arXiv:1611.02163, Section 3.3.1).
+
+    Each batch is drawn afresh. A mode is a number from 0 to 999, of which the red digit counts hundreds.
+
+    Args:
+        digits: grey, labelled, and resident.
+        root: where they are looked for.
+        download: whether they may be fetched.
+
+    Raises:
+        ValueError: they are not grey.
+    """
+
+    digits: ImageDataset
+    root: str = ""
+    download: bool = False
+
+    bounded = True
+
+    def __post_init__(self) -> None:
+        if self.digits.channels != 1 or self.digits.resident is not True:
+            raise ValueError("dataset.digits must be grey and resident: set channels=1 and resident=true there")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(3, side, side)."""
+        return (3, *self.digits.shape[1:])
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """Those of the digits."""
+        return self.digits.splits
+
+    def load(self, device: torch.device, split: Split = "train") -> StackedImages:
+        """Read the digits."""
+        data = self.digits.load(device, split)
+        assert isinstance(data, ResidentImages)
+        if data.labels.dim() != 1 or not 0 <= int(data.labels.min()) <= int(data.labels.max()) < CLASSES:
+            raise DataError(f"{data.name} holds no digits labelled 0 to 9; set dataset.digits to what dataset=mnist is")
+        return StackedImages(data, split)
+
+    def apart(self, images: Tensor) -> Tensor:
+        """The digits (3n, 1, h, w) of images (n, 3, h, w)."""
+        return images.flatten(0, 1).unsqueeze(1)
+
+    def mode(self, labels: Tensor) -> Tensor:
+        """The modes (n,) of digits (3n,)."""
+        return labels.view(-1, 3) @ torch.tensor([100, 10, 1], device=labels.device)
+
+
+class StackedImages:
+    """Fresh stacks of digits that are held on the device."""
+
+    def __init__(self, digits: ResidentImages, split: Split):
+        self.digits = digits
+        self.split = split
+
+    def drawn(self, n: int, generator: torch.Generator) -> Batch:
+        """n stacks."""
+        chosen = torch.randint(len(self.digits.images), (n, 3), generator=generator).to(self.digits.images.device)
+        labels = self.digits.labels[chosen] @ torch.tensor([100, 10, 1], device=chosen.device)
+        return {"data": normalised(self.digits.images[chosen].squeeze(2)), "label": labels}
+
+    def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
+        """All batches from number `start` on."""
+        for number in count(start):
+            yield {name: value[rows] for name, value in self.drawn(size, rng(seed, number)).items()}
+
+    def real(self, n: int) -> Tensor:
+        """Stacks (n, 3, h, w) that are the same every time."""
+        return self.drawn(n, rng(-1, 0))["data"]
+
+    def mode_weights(self) -> Tensor:
+        """Probabilities (1000,) of the modes: products of the digits' frequencies."""
+        p = torch.bincount(self.digits.labels, minlength=CLASSES).double() / len(self.digits.labels)
+        return torch.einsum("i,j,k->ijk", p, p, p).flatten()
+
+    def describe(self) -> str:
+        """Of what."""
+        return f"fresh stacks of three of {self.digits.describe()}"

@@ -1,0 +1,127 @@
+"""Metrics that compare images through the eyes of a feature network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gan_runner.extractors import Extractor
+from gan_runner.metrics.classifier_score import classifier_score
+from gan_runner.metrics.figures import Better
+from gan_runner.metrics.frechet import frechet_distance, moments
+from gan_runner.metrics.kernel_distance import kernel_distance
+from gan_runner.metrics.neighbours import precision_recall_density_coverage
+from gan_runner.requirements import Requirement
+
+if TYPE_CHECKING:
+    from gan_runner.metrics.results import Results
+
+
+@dataclass(frozen=True)
+class FeatureMetric:
+    """A metric whose figures carry the name of its feature network.
+
+    Args:
+        extractor: the network. Metrics with equal ones share what it has seen.
+    """
+
+    extractor: Extractor
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """What its network can look at."""
+        return (self.extractor.check,)
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """On what it measures: its knobs, and how images reach the network."""
+        knobs = {name: value for name, value in vars(self).items() if name != "extractor"}
+        return {"extractor": self.extractor.name, "resize": self.extractor.resize, **knobs}
+
+
+@dataclass(frozen=True)
+class FrechetDistance(FeatureMetric):
+    """Fréchet distance between Gaussians fitted to features: `fid` by Inception, `fd_NAME` by another network."""
+
+    @property
+    def figures(self) -> Mapping[str, Better]:
+        """Less is better."""
+        return {self.extractor.figure("fd"): min}
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """In squared units of the features; biased upwards by few samples."""
+        fake = moments(results.features_in_pieces(self.extractor))
+        return {self.extractor.figure("fd"): frechet_distance(results.reference.moments(self.extractor), fake)}
+
+
+@dataclass(frozen=True)
+class KernelDistance(FeatureMetric):
+    """Squared MMD of features by a cubic kernel: `kid` by Inception, `kd_NAME` by another network.
+
+    Args:
+        extractor: the network.
+        subsets: that it is the mean of.
+        subset_size: samples in each.
+    """
+
+    subsets: int = 100
+    subset_size: int = 1000
+
+    @property
+    def figures(self) -> Mapping[str, Better]:
+        """Less is better."""
+        return {self.extractor.figure("kd"): min}
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """Unbiased: it may be negative."""
+        real, fake = results.reference.features(self.extractor), results.looked_at(self.extractor).features
+        mean, sd = kernel_distance(real, fake, self.subsets, self.subset_size)
+        name = self.extractor.figure("kd")
+        return {name: mean, f"{name}_sd": sd}
+
+
+@dataclass(frozen=True)
+class PrecisionRecall(FeatureMetric):
+    """Precision, recall, density and coverage of features (Kynkäänniemi et al. 2019; Naeem et al. 2020).
+
+    Args:
+        extractor: the network.
+        k: neighbours that a ball reaches to.
+    """
+
+    k: int = 5
+
+    @property
+    def figures(self) -> Mapping[str, Better]:
+        """More is better."""
+        return {self.extractor.figure(kind): max for kind in ("precision", "recall", "density", "coverage")}
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """Shares; density may exceed one."""
+        real, fake = results.reference.features(self.extractor), results.looked_at(self.extractor).features
+        found = precision_recall_density_coverage(real, fake, self.k)
+        return {self.extractor.figure(kind): value for kind, value in found.items()}
+
+
+@dataclass(frozen=True)
+class ClassifierScore(FeatureMetric):
+    """The Inception score, and the same of another classifier: `score_NAME`.
+
+    Args:
+        extractor: the classifier.
+        splits: of the samples, that it is the mean of.
+    """
+
+    splits: int = 10
+
+    @property
+    def figures(self) -> Mapping[str, Better]:
+        """More is better."""
+        return {self.extractor.figure("score"): max}
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """From 1 to the number of classes, and its deviation over splits."""
+        mean, sd = classifier_score(results.looked_at(self.extractor).logits.double().softmax(1), self.splits)
+        name = self.extractor.figure("score")
+        return {name: mean, f"{name}_sd": sd}
