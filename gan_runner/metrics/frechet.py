@@ -27,9 +27,7 @@ def moments(chunks: Iterable[Tensor]) -> Moments:
     Raises:
         ValueError: there are fewer than two features.
     """
-    n = 0
-    mean: Tensor | float = 0.0
-    scatter: Tensor | float = 0.0
+    n, mean, scatter = 0, torch.zeros(()), torch.zeros(())
     for chunk in chunks:
         if len(chunk) == 0:
             continue
@@ -39,7 +37,7 @@ def moments(chunks: Iterable[Tensor]) -> Moments:
         scatter = scatter + centred.T @ centred + torch.outer(shift, shift) * (n * len(x) / together)
         mean = mean + shift * (len(x) / together)
         n = together
-    if n < 2 or isinstance(mean, float):
+    if n < 2:
         raise ValueError(f"a covariance needs at least two samples, not {n}; choose more")
     return Moments(mean, scatter / (n - 1), n)
 
