@@ -58,6 +58,11 @@ def test_chosen_sigma_is_that_of_the_greatest_mean():
     assert choose_sigma(x, samples, sigmas, chunk=7) == sigmas[means.index(max(means))]
 
 
+def test_every_point_of_validation_counts_alike_however_they_are_chunked():
+    x, sigmas = torch.cat([torch.zeros(49, 1), torch.full((1, 1), 2.0)]), [0.3, 1.4]  # E x² = 0.08; alone, the last: 4
+    assert choose_sigma(x, torch.zeros(1, 1), sigmas, chunk=49) == choose_sigma(x, torch.zeros(1, 1), sigmas) == 0.3
+
+
 @pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan])
 def test_sigma_must_be_positive(sigma):
     with pytest.raises(ValueError, match="sigma must be positive"):
