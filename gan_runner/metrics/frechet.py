@@ -27,8 +27,7 @@ def moments(chunks: Iterable[Tensor]) -> Moments:
     Raises:
         ValueError: there are fewer than two features.
     """
-    n = 0
-    mean, scatter = torch.zeros(()), torch.zeros(())
+    n, mean, scatter = 0, torch.zeros(()), torch.zeros(())
     for chunk in chunks:
         if len(chunk) == 0:
             continue

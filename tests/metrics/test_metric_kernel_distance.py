@@ -51,6 +51,10 @@ def test_the_same_draws_every_time_and_the_random_state_untouched():
     assert kernel_distance(x, y, 5, 10) == first != kernel_distance(x, y, 5, 10, seed=1)
 
 
+def test_one_subset_has_no_deviation():
+    assert kernel_distance(draws(30), draws(30), subsets=1, subset_size=10)[1] == 0
+
+
 @pytest.mark.parametrize("options", [{"subset_size": 1}, {"subsets": 0}])
 def test_too_few_are_refused(options):
     with pytest.raises(ValueError, match="at least two samples"):

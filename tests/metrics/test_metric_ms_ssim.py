@@ -42,7 +42,7 @@ def test_similarity_falls_as_noise_is_added():
     x, added = smooth(8), torch.randn(8, 3, 32, 32)
     values = [ms_ssim(x, (x + scale * added).clamp(-1, 1)).mean() for scale in (0.0, 0.05, 0.2, 1.0)]
     assert values == sorted(values, reverse=True)
-    assert ms_ssim(noise(), noise()).max() < 0.1
+    assert ms_ssim(noise(50), noise(50)).mean() < 0.15
 
 
 def test_the_negative_of_an_image_is_at_zero():
