@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gan_runner.metrics.figures import figures
 from gan_runner.requirements import requires
@@ -18,14 +19,18 @@ WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the scales from fine to coarse (Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216)."""
 
 WINDOW = 11
+SPREAD = 1.5
+"""Side and standard deviation in pixels of the Gaussian through which means and variances are taken."""
+
+C1, C2 = 0.01**2, 0.03**2
+"""What keeps the quotients finite, for intensities in [0, 1] (Wang et al. 2004, doi:10.1109/TIP.2003.819861)."""
 
 
 def weights(side: int) -> tuple[float, ...]:
     """Weights, of sum one, of as many of the five scales as an image's shorter side in pixels allows.
 
-    Each scale has half the side of the one before, and holds at least one window. torchmetrics asks of a number of
-    scales s also a side of 11 (s − 1)², which is more where s = 4: three scales from 44 px on, four from 99, five from
-    176; two from 22.
+    Each scale has half the side of the one before, and holds at least one window: two scales from 22 px on, three from
+    44, four from 88, five from 176.
 
     Raises:
         ValueError: the image is smaller than a window.
@@ -35,29 +40,51 @@ def weights(side: int) -> tuple[float, ...]:
             f"structural similarity looks through windows of {WINDOW} pixels, and these images have {side}; "
             f"choose dataset.image_size={WINDOW} or more, or leave it out"
         )
-    scales = [s for s in range(1, 6) if side >= WINDOW * max(2 ** (s - 1), (s - 1) ** 2)]
-    chosen = WEIGHTS[: scales[-1]]
+    chosen = WEIGHTS[: (side // WINDOW).bit_length()]
     return tuple(weight / sum(chosen) for weight in chosen)
+
+
+def windowed(x: Tensor) -> Tensor:
+    """Means through Gaussian windows that lie within the image: (n, c, h, w) → (n, c, h − 10, w − 10)."""
+    offsets = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
+    gaussian = (-offsets.square() / (2 * SPREAD**2)).exp()
+    gaussian = gaussian / gaussian.sum()
+    single = x.flatten(0, 1).unsqueeze(1)  # every channel on its own
+    rows = functional.conv2d(single, gaussian.view(1, 1, -1, 1))
+    return functional.conv2d(rows, gaussian.view(1, 1, 1, -1)).squeeze(1).unflatten(0, x.shape[:2])
+
+
+def similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM, and its part of contrast and structure, of pairs (n, c, h, w) in [0, 1] at one scale: (n,) each.
+
+    Means over windows and channels of l · cs and cs (Wang et al. 2004, Eq. 13).
+    """
+    mean_x, mean_y = windowed(x), windowed(y)
+    variances = windowed(x.square()) - mean_x.square() + windowed(y.square()) - mean_y.square()
+    covariance = windowed(x * y) - mean_x * mean_y
+    contrast = (2 * covariance + C2) / (variances + C2)
+    luminance = (2 * mean_x * mean_y + C1) / (mean_x.square() + mean_y.square() + C1)
+    return (luminance * contrast).flatten(1).mean(1), contrast.flatten(1).mean(1)
 
 
 def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     """MS-SSIM of pairs of images, both (n, channels, height, width) in [−1, 1]: (n,), from 0 to 1 where they are alike.
 
-    Small images have fewer scales, so figures of different sizes are not comparable. Pairs whose structures are
-    opposed at some scale count 0 there: a power of a negative number has no value. At the coarsest scale torchmetrics
-    also looks through windows that its reflected border completes, which the paper's do not.
+    The product of contrast and structure at every scale, each to its weight, with luminance at the coarsest (Wang et
+    al. 2003, Eq. 7). Small images have fewer scales, so figures of different sizes are not comparable. Pairs whose
+    structures are opposed at some scale count 0 there: a fractional power of a negative number has no value.
 
     Raises:
         ValueError: the images are smaller than 11 pixels.
     """
-    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure  # slow to import
-
-    chosen = weights(min(x.shape[-2:]))
-    # The term of luminance, 2 μ_x μ_y / (μ_x² + μ_y²), is about intensities that are not negative.
-    x, y = (x.float() + 1) / 2, (y.float() + 1) / 2
-    return multiscale_structural_similarity_index_measure(
-        x, y, kernel_size=WINDOW, reduction="none", data_range=1.0, betas=chosen, normalize="relu"
-    )
+    # The term of luminance is about intensities that are not negative.
+    x, y = (x.double() + 1) / 2, (y.double() + 1) / 2
+    *fine, coarsest = weights(min(x.shape[-2:]))
+    product = torch.ones(len(x), dtype=x.dtype, device=x.device)
+    for weight in fine:
+        product = product * similarity(x, y)[1].clamp(min=0).pow(weight)
+        x, y = functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2)
+    return product * similarity(x, y)[0].clamp(min=0).pow(coarsest)
 
 
 def diversity(images: Tensor, pairs: int = 100, seed: int = 0, chunk: int = 100) -> float:
