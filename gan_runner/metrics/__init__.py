@@ -9,6 +9,7 @@ from gan_runner.metrics.distance import distance
 from gan_runner.metrics.energy import equilibrium, total_variation
 from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
 from gan_runner.metrics.figures import best_of, figures
+from gan_runner.metrics.independent_critic import independent_critic
 from gan_runner.metrics.mmd import mmd, mmd_gap
 from gan_runner.metrics.modes import ClassifiedModes, mode_coverage
 from gan_runner.metrics.ms_ssim import ms_ssim_diversity
@@ -31,6 +32,7 @@ __all__ = [
     "divergence",
     "equilibrium",
     "figures",
+    "independent_critic",
     "log_ratio",
     "mmd",
     "mmd_gap",

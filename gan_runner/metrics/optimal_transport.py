@@ -11,10 +11,11 @@ from gan_runner.metrics.results import Results
 
 def matched(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Two sets (n, dim) of equally many points, in the order in which optimal transport by W₁ pairs them."""
-    from scipy.optimize import linear_sum_assignment  # SciPy takes long to import, and few runs need it
+    import ot  # it takes long to import, and few runs need it
 
-    rows, columns = linear_sum_assignment(torch.cdist(x.double(), y.double()).cpu().numpy())
-    return x[torch.as_tensor(rows, device=x.device)], y[torch.as_tensor(columns, device=y.device)]
+    costs = torch.cdist(x.double(), y.double()).cpu().numpy()
+    plan = ot.emd([], [], costs)  # 1/n of a permutation: a vertex of the doubly stochastic matrices (Birkhoff)
+    return x, y[torch.as_tensor(plan.argmax(1), device=y.device)]
 
 
 @figures(wasserstein=min)

@@ -15,12 +15,27 @@ RING = Ring(count=8, radius=2.0, std=0.02, scale=1.0)
 
 
 def coverage(samples, dataset=RING, **knobs):
-    return mode_coverage(SimpleNamespace(samples=samples, dataset=dataset), **knobs)
+    found = mode_coverage(SimpleNamespace(samples=samples, dataset=dataset), **knobs)
+    assert found.pop("reverse_kl") >= -1e-12
+    return found
 
 
 @pytest.mark.parametrize("dataset", [RING, Ring(), Grid()], ids=lambda dataset: type(dataset).__name__)
 def test_exact_modes_are_all_reached(dataset):
     assert coverage(dataset.modes, dataset) == {"modes": len(dataset.modes), "high_quality": 1.0}
+
+
+def reverse_kl_of(samples, dataset):
+    return mode_coverage(SimpleNamespace(samples=samples, dataset=dataset))["reverse_kl"]
+
+
+def test_reverse_kl_is_that_of_the_shares_of_modes():
+    assert reverse_kl_of(RING.modes, RING) == pytest.approx(0, abs=1e-9)
+    assert reverse_kl_of(RING.modes[:1].repeat(5, 1), RING) == pytest.approx(math.log(8))
+    assert reverse_kl_of(RING.modes[:4], RING) == pytest.approx(math.log(2))
+    uneven = GaussianMixture(means=((-1.0,), (1.0,)), probabilities=(0.25, 0.75))
+    samples = torch.tensor([[-1.0], [-1.0], [-1.0], [1.0]])  # q = (3/4, 1/4)
+    assert reverse_kl_of(samples, uneven) == pytest.approx(0.75 * math.log(3) - 0.25 * math.log(3))
 
 
 def test_half_of_the_modes():
