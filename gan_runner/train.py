@@ -20,7 +20,7 @@ from gan_runner import distributed
 from gan_runner.build import Parts, build_parts, check_unused
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
-from gan_runner.config import build, did_you_mean, resolve
+from gan_runner.config import build, did_you_mean, resolve, what_is_trained
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.files import RunDirectory, environment
 from gan_runner.metrics import best_of
@@ -236,26 +236,13 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
 
 def objective(run: Run) -> float | None:
     """The best value of the objective so far."""
-    best: Mapping[str, float] = run.best.get(run.config.objective or "", {})
+    best: Mapping[str, Any] = run.best.get(run.config.objective or "", {})
     return best.get("value")
-
-
-WHERE_AND_HOW = (
-    *("device", "compile", "channels_last", "log_every", "sample_every", "evaluate_every", "checkpoint_every"),
-    *("root", "download", "workers", "resident"),
-)
-"""Options of trainer and dataset that say where and how a run is made, and not what is trained."""
 
 
 def fingerprint(config: DictConfig) -> str:
     """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    for key in ("seed", "seeds", "resume", "logger", "observer", "trusted", "expected"):
-        plain.pop(key)
-    for part in (plain["trainer"], plain["dataset"], plain["dataset"].get("images", {})):
-        for key in WHERE_AND_HOW:
-            part.pop(key, None)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(what_is_trained(config), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
