@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gan_runner.config import DIRECTIVES, NOT_TRAINED, what_is_trained
+from gan_runner.config import DIRECTIVES, NOT_TRAINED, WHERE_AND_HOW, what_is_trained
 from gan_runner.errors import BadInput, ConfigError, DataError
 from gan_runner.files import RunDirectory, write_text
 from gan_runner.sweep import cell, in_order, mean_and_sd, together
@@ -34,6 +34,12 @@ DASHES = (("solid", "solid"), ("dash", "dashed"), ("dot", "dotted"), ("dashdot",
 """Of a line in a chart, and of its swatch in the legend."""
 
 AXES = ("step", "images_seen", "elapsed_s")
+
+KINDS = ("best", "metric")
+"""Of a metric's figures: the best during a run, and the last."""
+
+MOST_ROWS = 20
+"""Of a table that is not folded away."""
 
 MOST_POINTS = 2000
 """Of a curve; of a longer one every second, third, … point is drawn."""
@@ -66,10 +72,15 @@ class SavedRun:
         return self.config.get("seed", int(typed[-1]) if typed and typed[-1].isdigit() else None)
 
     @property
+    def chosen(self) -> list[str]:
+        """What was typed of that which is trained, and not of the seed, or of where and how."""
+        keys = [(override, override.partition("=")[0].lstrip("+~").split(".")) for override in self.overrides]
+        return [typed for typed, key in keys if key[0] not in NOT_TRAINED and key[-1] not in WHERE_AND_HOW]
+
+    @property
     def kind(self) -> str:
         """The same for runs that differ in the seed alone."""
-        trained = what_is_trained(self.config) or [o for o in self.overrides if not o.startswith("seed=")]
-        return json.dumps(trained, sort_keys=True)
+        return json.dumps(what_is_trained(self.config) or self.chosen, sort_keys=True)
 
     @property
     def terms(self) -> list[str]:
@@ -203,14 +214,7 @@ def configurations_of(runs: Iterable[SavedRun]) -> list[Configuration]:
     kinds: dict[str, list[SavedRun]] = defaultdict(list)
     for run in runs:
         kinds[run.kind].append(run)
-    typed = [
-        [
-            override
-            for override in alike[0].overrides
-            if not override.startswith(("seed=", "seeds=")) and all(override in run.overrides for run in alike)
-        ]
-        for alike in kinds.values()
-    ]
+    typed = [[o for o in alike[0].chosen if all(o in run.chosen for run in alike)] for alike in kinds.values()]
     common = set.intersection(*map(set, typed)) if len(typed) > 1 else set()
     names: list[str] = []
     for overrides, alike in zip(typed, kinds.values()):
@@ -260,7 +264,7 @@ def directions(configurations: Sequence[Configuration]) -> dict[str, str]:
             if "better" in best:
                 said[name].add(best["better"])
     known = {name: better.pop() for name, better in said.items() if len(better) == 1}
-    return {f"{prefix}/{name}": better for prefix in ("best", "metric") for name, better in known.items()}
+    return {f"{prefix}/{name}": better for prefix in KINDS for name, better in known.items()}
 
 
 def page_of(configurations: Sequence[Configuration], sources: str) -> str:
@@ -318,8 +322,8 @@ def named(number: int, configuration: Configuration) -> str:
 
 
 def broken(text: str) -> str:
-    """Text that may break behind a slash, a dot, a comma or an underscore."""
-    return re.sub(r"([/.,_])", r"\1<wbr>", escape(text))
+    """Text that may break behind a slash, a dot or an underscore."""
+    return re.sub(r"([/._])(?=\w{3})", r"\1<wbr>", escape(text))
 
 
 def header(configurations: Sequence[Configuration], title: str, sources: str) -> str:
@@ -342,41 +346,47 @@ def table(head: Iterable[str], rows: Iterable[str]) -> str:
 def figures_section(configurations: Sequence[Configuration]) -> str:
     """Mean ± sd over the seeds of each configuration, the best of a column marked."""
     rows = [together([dict(run.summary) for run in one.runs]) for one in configurations]
-    summaries = [run.summary for one in configurations for run in one.runs]
-    objectives = {f"{kind}/{summary['objective']}" for summary in summaries if "objective" in summary for kind in KINDS}
-    keys = dict.fromkeys(key for row in rows for key in row["figures"])
-    names = dict.fromkeys(key.partition("/")[2] for key in keys if key.startswith(KINDS_AND_SLASH))
-    shown = [f"{kind}/{name}" for name in names for kind in KINDS if f"{kind}/{name}" in keys]
-    shown = sorted(shown, key=lambda key: key not in objectives)
-    shown += [key for key in ("steps_per_second", "elapsed_s") if key in keys]
+    objectives = {run.summary.get("objective") for one in configurations for run in one.runs}
+    shown = shown_figures([key for row in rows for key in row["figures"]], objectives)
     better = directions(configurations)
-    arrows = {"min": " ↓", "max": " ↑"}
+    arrows = {"min": "\u00a0↓", "max": "\u00a0↑"}
     head = [
         "configuration",
         "seeds",
         "completed",
         *(broken(key) + arrows.get(better.get(key, ""), "") for key in shown),
     ]
-    best = {key: best_mean([row["figures"].get(key) for row in rows], better.get(key)) for key in shown}
+    marked = have_the_same_data(configurations)
+    best = {key: best_mean([row["figures"].get(key) for row in rows], better.get(key)) for key in shown if marked}
     body = []
     for number, (one, row) in enumerate(zip(configurations, rows)):
         cells = [f"<th>{named(number, one)}</th><td>{escape(one.seeds)}</td>"]
         cells.append(f'<td class="number">{row["completed"]} of {row["runs"]}</td>')
         for key in shown:
             figure = row["figures"].get(key)
-            mark = " best" if figure is not None and figure["mean"] == best[key] else ""
+            mark = " best" if figure is not None and figure["mean"] == best.get(key) else ""
             cells.append(f'<td class="number{mark}">{cell(figure)}</td>')
         body.append("".join(cells))
+    said = "the best mean of such a column is marked" if marked else "none is marked, for the data are not the same"
     return (
         f"<h2>Figures</h2>\n{table(head, body)}\n"
         '<p class="note">Mean ± sd (n − 1) over the runs that completed. best/… is the best value during a run, '
-        "metric/… the last; ↓ less is better, ↑ more is better, and the best mean of such a column is marked. "
+        f"metric/… the last; ↓ less is better, ↑ more is better, and {said}. "
         "steps_per_second and elapsed_s are those of whole runs.</p>"
     )
 
 
-KINDS = ("best", "metric")
-KINDS_AND_SLASH = ("best/", "metric/")
+def shown_figures(keys: Sequence[str], objectives: set[str | None]) -> list[str]:
+    """Of all figures the metrics, best and last, those first that decide which checkpoint is best; rate and time."""
+    names = dict.fromkeys(key.partition("/")[2] for key in keys if key.startswith(("best/", "metric/")))
+    metrics = [f"{kind}/{name}" for name in sorted(names, key=lambda name: name not in objectives) for kind in KINDS]
+    return [key for key in (*metrics, "steps_per_second", "elapsed_s") if key in keys]
+
+
+def have_the_same_data(configurations: Sequence[Configuration]) -> bool:
+    """Whether all configurations have one dataset; only then does a figure say which is better."""
+    known = [one.runs[0].config for one in configurations if one.runs[0].config]
+    return all(what_is_trained(config).get("dataset") == what_is_trained(known[0]).get("dataset") for config in known)
 
 
 def best_mean(column: Sequence[Mapping[str, Any] | None], better: str | None) -> float | None:
@@ -424,10 +434,15 @@ def differences_section(configurations: Sequence[Configuration]) -> str:
         also = f"<small>{', '.join(map(broken, copies))}</small>" if copies else ""
         cells = "".join(f'<td class="long">{broken(value)}</td>' for value in row)
         body.append(f"<th><code>{broken(first)}</code>{also}</th>{cells}")
+    if len(configurations) == 1 and len(body) == 1:
+        return ""
+    folded = "" if len(body) <= MOST_ROWS else f"<details><summary>{count(len(rows), 'option')}</summary>"
     return (
-        f"<h2>What differs</h2>\n{table(head, body)}\n"
+        f"<h2>What differs</h2>\n{folded}{table(head, body)}\n"
         '<p class="note">All other options of config.yaml, but for paths and logging, are the same. An option in small '
         "print has the values of the one above it; – is an option that a configuration does not have.</p>"
+        + "</details>"
+        * bool(folded)
     )
 
 
@@ -560,8 +575,8 @@ def charts_section(configurations: Sequence[Configuration], charts: Sequence[Map
     return (
         "<h2>Curves</h2>\n"
         '<p class="note">A thin line a seed; their mean in bold, with a band of ± sd, wherever all seeds of the '
-        "configuration have a value. A gap is a value that was not finite. Drag to look closer, double-click to go "
-        "back; a click on a configuration hides or shows it.</p>\n"
+        "configuration have a value; over elapsed_s it stands at their mean time. A gap is a value that was not "
+        "finite. Drag to look closer, double-click to go back; a click on a configuration hides or shows it.</p>\n"
         f'<div class="controls"><form id="controls">{choices}'
         '<label><input type="checkbox" name="log"> log scale, where all values are positive</label></form>'
         f'<div class="legend">{legend}</div></div>\n<div class="charts">{"".join(places[False])}</div>\n{folded}'

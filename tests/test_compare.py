@@ -124,6 +124,12 @@ def test_configurations_are_named_by_what_was_typed_for_them_alone(tmp_path):
     assert len(set(names)) == 3
 
 
+def test_what_is_typed_of_where_and_how_names_no_configuration(tmp_path):
+    typed = ["loss=b", "logger.mode=disabled", "trainer.device=cpu", "+observer.scalars.every=3", "trainer.steps=4"]
+    save_run(tmp_path / "0", typed=typed)
+    assert [one.name for one in configurations_in(tmp_path)] == ["loss=b trainer.steps=4"]
+
+
 def test_tables_hold_mean_and_sd_of_what_the_summaries_hold(tmp_path):
     for seed, best in enumerate((1.0, 2.0, 6.0)):
         save_run(tmp_path / "a" / str(seed), seed, best, typed=["loss=a"])
@@ -132,7 +138,7 @@ def test_tables_hold_mean_and_sd_of_what_the_summaries_hold(tmp_path):
     rows = Tables(page_in(tmp_path))
     expected = [3, statistics.stdev([1, 2, 6])]
     assert rows.rows[0] == [
-        *("configuration", "seeds", "completed", "best/fd ↓", "metric/fd ↓", "steps_per_second", "elapsed_s")
+        *("configuration", "seeds", "completed", "best/fd\u00a0↓", "metric/fd\u00a0↓", "steps_per_second", "elapsed_s")
     ]
     assert rows.rows[1] == [
         "loss=a",
@@ -156,6 +162,14 @@ def test_nothing_is_marked_without_knowing_what_is_better(tmp_path):
     assert Tables(page_in(tmp_path)).marked == []
     assert best_mean([{"mean": 1.0}, None, {"mean": 3.0}], "max") == 3.0
     assert best_mean([{"mean": 1.0}, None], "max") is None
+
+
+def test_nothing_is_marked_where_the_data_are_not_the_same(tmp_path):
+    save_run(tmp_path / "0", best=1.0)
+    save_run(tmp_path / "1", best=2.0, loss___target_="b")
+    assert Tables(page_in(tmp_path)).marked == ["1", "1.5"]
+    save_run(tmp_path / "2", best=3.0, dataset__image_size=64)
+    assert Tables(page_in(tmp_path)).marked == []
 
 
 def test_what_differs_is_what_was_changed(tmp_path):
