@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import math
 import re
 import sys
 from collections import Counter, defaultdict
@@ -179,6 +180,9 @@ def read_run(path: Path) -> SavedRun:
         lines = [object_of(line) for line in directory.lines()] if directory.metrics.exists() else []
         if not isinstance(config, DictConfig) or any("step" not in line for line in lines):
             raise ValueError("config.yaml has no keys, or a line of metrics.jsonl has no step")
+        needed = ("status", "best", "final") if summary.get("status") == "completed" else ("status",)
+        if missing := [key for key in needed if key not in summary]:
+            raise ValueError(f"summary.json has no {missing[0]}")
     except (ValueError, YAMLError, OmegaConfBaseException) as error:
         raise DataError(f"{path} holds no run that can be read ({error}); leave it out, or mend it") from error
     label = summary.get("label") or environment.get("group", "").rpartition(" ")[0]
@@ -322,8 +326,8 @@ def named(number: int, configuration: Configuration) -> str:
 
 
 def broken(text: str) -> str:
-    """Text that may break behind a slash, a dot or an underscore."""
-    return re.sub(r"([/._])(?=\w{3})", r"\1<wbr>", escape(text))
+    """Text that may break before a word, behind a slash, a dot or an underscore."""
+    return re.sub(r"([/._])(?=[^\W\d]\w\w)", r"\1<wbr>", escape(text))
 
 
 def header(configurations: Sequence[Configuration], title: str, sources: str) -> str:
@@ -360,11 +364,12 @@ def figures_section(configurations: Sequence[Configuration]) -> str:
     best = {key: best_mean([row["figures"].get(key) for row in rows], better.get(key)) for key in shown if marked}
     body = []
     for number, (one, row) in enumerate(zip(configurations, rows)):
-        cells = [f"<th>{named(number, one)}</th><td>{escape(one.seeds)}</td>"]
+        nowrap = ' class="number"' * (len(one.runs) <= 8)
+        cells = [f"<th>{named(number, one)}</th><td{nowrap}>{escape(one.seeds)}</td>"]
         cells.append(f'<td class="number">{row["completed"]} of {row["runs"]}</td>')
         for key in shown:
             figure = row["figures"].get(key)
-            mark = " best" if figure is not None and figure["mean"] == best.get(key) else ""
+            mark = " best" if figure is not None and shown_mean(figure["mean"]) == best.get(key) else ""
             cells.append(f'<td class="number{mark}">{cell(figure)}</td>')
         body.append("".join(cells))
     said = "the best mean of such a column is marked" if marked else "none is marked, for the data are not the same"
@@ -389,12 +394,17 @@ def have_the_same_data(configurations: Sequence[Configuration]) -> bool:
     return all(what_is_trained(config).get("dataset") == what_is_trained(known[0]).get("dataset") for config in known)
 
 
-def best_mean(column: Sequence[Mapping[str, Any] | None], better: str | None) -> float | None:
-    """The best mean of a column; None if there is nothing to choose from, or no telling what is better."""
+def best_mean(column: Sequence[Mapping[str, Any] | None], better: str | None) -> str | None:
+    """The best mean of a column, as shown; None if all look the same, or there is no telling what is better."""
     means = [figure["mean"] for figure in column if figure is not None]
-    if better is None or len(means) < 2:
+    if better is None or len({shown_mean(mean) for mean in means}) < 2:
         return None
-    return min(means) if better == "min" else max(means)
+    return shown_mean(min(means) if better == "min" else max(means))
+
+
+def shown_mean(mean: float) -> str:
+    """Four digits, as in `cell`."""
+    return f"{mean:.4g}"
 
 
 def verdict_section(configurations: Sequence[Configuration]) -> str:
@@ -422,21 +432,33 @@ def verdict_section(configurations: Sequence[Configuration]) -> str:
     )
 
 
+def rows_of(names: Sequence[str], cells: Iterable[Iterable[str]]) -> list[str]:
+    """Rows of a table, each with its name in front."""
+    return [f"<th>{name}</th>{''.join(row)}" for name, row in zip(names, cells)]
+
+
 def differences_section(configurations: Sequence[Configuration]) -> str:
-    """Which options differ; those with the same values as another stand beneath it."""
-    rows: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    """Which options differ; those with the same values as another stand beneath it.
+
+    The longer one of options and configurations goes down the page.
+    """
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for key, values in differences(configurations).items():
-        rows[tuple(values)].append(key)
-    head = ["option", *(named(number, one) for number, one in enumerate(configurations))]
-    seeds = [one.seeds for one in configurations]
-    body = ["<th><code>seed</code></th>" + "".join(f"<td>{escape(listed)}</td>" for listed in seeds)]
-    for row, (first, *copies) in rows.items():
+        alike[tuple(values)].append(key)
+    options = ["<code>seed</code>"]
+    for first, *copies in alike.values():
         also = f"<small>{', '.join(map(broken, copies))}</small>" if copies else ""
-        cells = "".join(f'<td class="long">{broken(value)}</td>' for value in row)
-        body.append(f"<th><code>{broken(first)}</code>{also}</th>{cells}")
-    if len(configurations) == 1 and len(body) == 1:
+        options.append(f"<code>{broken(first)}</code>{also}")
+    names = [named(number, one) for number, one in enumerate(configurations)]
+    columns = [[f'<td class="long">{broken(value)}</td>' for value in row] for row in alike]
+    columns.insert(0, [f"<td>{escape(one.seeds)}</td>" for one in configurations])
+    if len(names) > len(options):
+        head, body = ["configuration", *options], rows_of(names, zip(*columns))
+    else:
+        head, body = ["option", *names], rows_of(options, columns)
+    if len(configurations) == 1 and not alike:
         return ""
-    folded = "" if len(body) <= MOST_ROWS else f"<details><summary>{count(len(rows), 'option')}</summary>"
+    folded = "" if len(body) <= MOST_ROWS else f"<details><summary>{count(len(alike), 'option')}</summary>"
     return (
         f"<h2>What differs</h2>\n{folded}{table(head, body)}\n"
         '<p class="note">All other options of config.yaml, but for paths and logging, are the same. An option in small '
@@ -458,30 +480,22 @@ class Axes:
         key = (tuple(run.path for run in runs), tuple(steps))
         if key not in self.numbers:
             self.numbers[key] = len(self.rows)
-            along = {name: [positions(run, name, steps) for run in runs] for name in AXES[1:]}
-            means = {name: [mean(at) for at in zip(*each)] for name, each in along.items()}
-            self.rows.append({"step": list(steps), **{name: rounded(values) for name, values in means.items()}})
+            means = {name: sum(positions(run, name, steps) for run in runs) / len(runs) for name in AXES[1:]}
+            self.rows.append({"step": list(steps), **{name: rounded(at) for name, at in means.items()}})
         return self.numbers[key]
 
 
-def positions(run: SavedRun, name: str, steps: Sequence[int]) -> list[float | None]:
-    """Images seen or seconds at some steps, on lines between those that were logged; None behind the last."""
-    import numpy as np
+def positions(run: SavedRun, name: str, steps: Sequence[int]) -> Any:
+    """Images seen or seconds at some steps (n,), on lines between those that were logged; NaN behind the last."""
+    import numpy as np  # here, and below, so that --help need not wait for it
 
     known = {0: 0.0, **{step: value for step, value in run.curve(name).items() if value is not None}}
-    between = np.interp(steps, list(known), list(known.values()), right=np.nan)
-    return [None if np.isnan(value) else float(value) for value in between]
-
-
-def mean(values: Sequence[float | None]) -> float | None:
-    """The mean, if there are all."""
-    spread = None if None in values else mean_and_sd(values)
-    return None if spread is None else spread["mean"]
+    return np.interp(steps, list(known), list(known.values()), right=np.nan)
 
 
 def rounded(values: Iterable[float | None]) -> list[float | None]:
-    """To six digits, which no eye can tell from more."""
-    return [None if value is None else float(f"{value:.6g}") for value in values]
+    """To six digits, which no eye can tell from more; None for what is not finite."""
+    return [None if value is None or not math.isfinite(value) else float(f"{value:.6g}") for value in values]
 
 
 def charts_of(configurations: Sequence[Configuration]) -> tuple[list[dict[str, Any]], list[dict[str, list[Any]]]]:
@@ -504,6 +518,8 @@ def charts_of(configurations: Sequence[Configuration]) -> tuple[list[dict[str, A
 
 def curves_of(number: int, configuration: Configuration, key: str, axes: Axes) -> Iterator[dict[str, Any]]:
     """A thin curve a seed, and their mean in bold, with its sd, where all of them were logged."""
+    import numpy as np
+
     logged = {run.path: run.curve(key) for run in configuration.runs}
     runs = [run for run in configuration.runs if logged[run.path]]
     for run in runs:
@@ -516,18 +532,17 @@ def curves_of(number: int, configuration: Configuration, key: str, axes: Axes) -
             "y": rounded(logged[run.path][step] for step in steps),
             "every": stride(len(logged[run.path])),
         }
-    shared = [step for step in logged[runs[0].path] if all(step in logged[run.path] for run in runs)] if runs else []
-    if len(runs) > 1 and shared:
-        steps = thinned(shared)
-        columns = [[logged[run.path][step] for run in runs] for step in steps]
-        spreads = [None if None in column else mean_and_sd(column) for column in columns]
+    shared = set.intersection(*(set(logged[run.path]) for run in runs)) if len(runs) > 1 else set()
+    if shared:
+        steps = thinned(sorted(shared))
+        values = np.array([[logged[run.path][step] for step in steps] for run in runs], dtype=float)  # None is NaN
         yield {
             "configuration": number,
             "label": f"mean of {len(runs)} seeds",
             "bold": True,
             "axis": axes.of(runs, steps),
-            "y": rounded(None if spread is None else spread["mean"] for spread in spreads),
-            "sd": rounded(None if spread is None else spread["sd"] for spread in spreads),
+            "y": rounded(values.mean(0)),
+            "sd": rounded(values.std(0, ddof=1)),
             "every": stride(len(shared)),
         }
 

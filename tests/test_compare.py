@@ -160,8 +160,8 @@ def test_nothing_is_marked_without_knowing_what_is_better(tmp_path):
     save_run(tmp_path / "2", summary={"best": {"fd": {"value": 2.0, "step": 4, "better": "max"}}})
     assert directions(configurations_in(tmp_path)) == {}
     assert Tables(page_in(tmp_path)).marked == []
-    assert best_mean([{"mean": 1.0}, None, {"mean": 3.0}], "max") == 3.0
-    assert best_mean([{"mean": 1.0}, None], "max") is None
+    assert best_mean([{"mean": 1.0}, None, {"mean": 3.0}], "max") == "3"
+    assert best_mean([{"mean": 1.0}, None, {"mean": 1.0 + 1e-9}], "max") is None
 
 
 def test_nothing_is_marked_where_the_data_are_not_the_same(tmp_path):
@@ -183,6 +183,14 @@ def test_what_differs_is_what_was_changed(tmp_path):
         "loss.margin": ["–", "1.0"],
     }
     assert ["seed", "0, 1", "0"] in Tables(page_in(tmp_path)).rows
+
+
+def test_many_configurations_go_down_the_page(tmp_path):
+    for number in range(3):
+        save_run(tmp_path / str(number), typed=[f"optimizer.lr={number}"], optimizer__lr=number)
+    rows = Tables(page_in(tmp_path)).rows
+    assert ["configuration", "seed", "optimizer.lr"] in rows
+    assert ["optimizer.lr=2", "0", "2"] in rows
 
 
 def test_options_with_the_same_values_stand_together(tmp_path):
@@ -323,6 +331,7 @@ def test_page_lies_in_the_directory_that_was_given(tmp_path, capsys, monkeypatch
         ("torn", "torn holds no run that can be read (summary.json: Expecting"),
         ("list", "list holds no run that can be read (a line of metrics.jsonl is no JSON object); leave it out"),
         ("yaml", "yaml holds no run that can be read"),
+        ("foreign", "foreign holds no run that can be read (summary.json has no status)"),
         ("stepless", "a line of metrics.jsonl has no step"),
         ("run --out empty", "--out empty is a directory; name a file in it"),
     ],
@@ -332,6 +341,7 @@ def test_what_is_no_run_gets_one_line(tmp_path, capsys, monkeypatch, line, reaso
     (tmp_path / "empty").mkdir()
     save_run(tmp_path / "run")
     (save_run(tmp_path / "torn") / "summary.json").write_text('{"status": ')
+    (save_run(tmp_path / "foreign") / "summary.json").write_text('{"accuracy": 1.0}')
     save_run(tmp_path / "list", lines=[[1, 2]])
     (save_run(tmp_path / "yaml") / "config.yaml").write_text("a: [")
     save_run(tmp_path / "stepless", lines=[{"fd": 1.0}])
