@@ -39,8 +39,8 @@ AXES = ("step", "images_seen", "elapsed_s")
 KINDS = ("best", "metric")
 """Of a metric's figures: the best during a run, and the last."""
 
-MOST_ROWS = 20
-"""Of a table that is not folded away."""
+MOST_OPTIONS = 20
+"""That differ in a table that is not folded away."""
 
 MOST_POINTS = 2000
 """Of a curve; of a longer one every second, third, … point is drawn."""
@@ -458,7 +458,7 @@ def differences_section(configurations: Sequence[Configuration]) -> str:
         head, body = ["option", *names], rows_of(options, columns)
     if len(configurations) == 1 and not alike:
         return ""
-    folded = "" if len(body) <= MOST_ROWS else f"<details><summary>{count(len(alike), 'option')}</summary>"
+    folded = "" if len(alike) <= MOST_OPTIONS else f"<details><summary>{count(len(alike), 'option')}</summary>"
     return (
         f"<h2>What differs</h2>\n{folded}{table(head, body)}\n"
         '<p class="note">All other options of config.yaml, but for paths and logging, are the same. An option in small '
@@ -618,11 +618,8 @@ def pictures_of(run: SavedRun) -> str:
         step = last.stem.removeprefix("step_").lstrip("0") or "0"
         figures += figure_of(last, "image/png", f"seed {run.seed}, step {step}")
     for animation in samples.glob("training.gif"):
-        figures += (
-            f"<details><summary>seed {run.seed} in training</summary>"
-            f"{figure_of(animation, 'image/gif', f'seed {run.seed}, training.gif')}</details>"
-        )
-    return figures
+        figures += f"<details><summary>training</summary>{figure_of(animation, 'image/gif', animation.name)}</details>"
+    return f"<div>{figures}</div>" if figures else ""
 
 
 def figure_of(path: Path, kind: str, caption: str) -> str:
