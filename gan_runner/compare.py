@@ -112,7 +112,10 @@ def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(prog="gan-compare", description="Put runs beside one another on one HTML page.")
     arguments.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR", help="directories of runs, or of sweeps")
     arguments.add_argument(
-        "--out", type=Path, metavar="PAGE.html", help="default: comparison.html in RUN_DIR if it is one, or else here"
+        "--out",
+        type=Path,
+        metavar="PAGE.html",
+        help="default: comparison.html in RUN_DIR if only one is given, or else here",
     )
     return arguments
 
@@ -177,9 +180,9 @@ def read_run(path: Path) -> SavedRun:
         overrides: Any = OmegaConf.load(directory.overrides) if directory.overrides.exists() else []
         environment = read_object(directory.environment) if directory.environment.exists() else {}
         summary = read_object(directory.summary) if directory.summary.exists() else {"status": "running"}
-        lines = [object_of(line) for line in directory.lines()] if directory.metrics.exists() else []
-        if not isinstance(config, DictConfig) or any("step" not in line for line in lines):
-            raise ValueError("config.yaml has no keys, or a line of metrics.jsonl has no step")
+        lines = [logged(line) for line in directory.lines()] if directory.metrics.exists() else []
+        if not isinstance(config, DictConfig):
+            raise ValueError("config.yaml has no keys")
         needed = ("status", "best", "final") if summary.get("status") == "completed" else ("status",)
         if missing := [key for key in needed if key not in summary]:
             raise ValueError(f"summary.json has no {missing[0]}")
@@ -198,7 +201,22 @@ def read_object(path: Path) -> dict[str, Any]:
     return object_of(path.read_text(encoding="utf-8"), path.name)
 
 
-def object_of(text: str, name: str = "a line of metrics.jsonl") -> dict[str, Any]:
+def logged(text: str) -> dict[str, Any]:
+    """A line of `metrics.jsonl`.
+
+    Raises:
+        ValueError: it is no object, has no step, or holds something other than numbers and nulls.
+    """
+    content = object_of(text, "a line of metrics.jsonl")
+    if not isinstance(content.get("step"), int):
+        raise ValueError("a line of metrics.jsonl has no step")
+    for key, value in content.items():
+        if not isinstance(value, (int, float, type(None))):
+            raise ValueError(f"{key} in metrics.jsonl is no number")
+    return content
+
+
+def object_of(text: str, name: str) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
@@ -458,13 +476,13 @@ def differences_section(configurations: Sequence[Configuration]) -> str:
         head, body = ["option", *names], rows_of(options, columns)
     if len(configurations) == 1 and not alike:
         return ""
-    folded = "" if len(alike) <= MOST_OPTIONS else f"<details><summary>{count(len(alike), 'option')}</summary>"
+    folded, end = "", ""
+    if len(alike) > MOST_OPTIONS:
+        folded, end = f"<details><summary>{count(len(alike), 'option')}</summary>", "</details>"
     return (
         f"<h2>What differs</h2>\n{folded}{table(head, body)}\n"
         '<p class="note">All other options of config.yaml, but for paths and logging, are the same. An option in small '
-        "print has the values of the one above it; – is an option that a configuration does not have.</p>"
-        + "</details>"
-        * bool(folded)
+        f"print has the values of the one above it; – is an option that a configuration does not have.</p>{end}"
     )
 
 
@@ -565,7 +583,7 @@ def charts_section(configurations: Sequence[Configuration], charts: Sequence[Map
     places: dict[bool, list[str]] = defaultdict(list)
     for number, chart in enumerate(charts):
         thin = (
-            f'<p class="note">1 of {chart["every"]} points of the longest curve is drawn</p>'
+            f'<p class="note">of the longest curve 1 of {chart["every"]} points is drawn</p>'
             if chart["every"] > 1
             else ""
         )

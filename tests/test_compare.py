@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from omegaconf import OmegaConf
 from plotly.offline import get_plotlyjs
+from test_cli import TINY_RUN
 
 from gan_runner.compare import (
     MOST_POINTS,
@@ -332,6 +333,7 @@ def test_page_lies_in_the_directory_that_was_given(tmp_path, capsys, monkeypatch
         ("list", "list holds no run that can be read (a line of metrics.jsonl is no JSON object); leave it out"),
         ("yaml", "yaml holds no run that can be read"),
         ("foreign", "foreign holds no run that can be read (summary.json has no status)"),
+        ("words", "fd in metrics.jsonl is no number"),
         ("stepless", "a line of metrics.jsonl has no step"),
         ("run --out empty", "--out empty is a directory; name a file in it"),
     ],
@@ -344,6 +346,7 @@ def test_what_is_no_run_gets_one_line(tmp_path, capsys, monkeypatch, line, reaso
     (save_run(tmp_path / "foreign") / "summary.json").write_text('{"accuracy": 1.0}')
     save_run(tmp_path / "list", lines=[[1, 2]])
     (save_run(tmp_path / "yaml") / "config.yaml").write_text("a: [")
+    save_run(tmp_path / "words", lines=[{"step": 1, "fd": "good"}])
     save_run(tmp_path / "stepless", lines=[{"fd": 1.0}])
     with pytest.raises(SystemExit) as exit_:
         main(line.split())
@@ -353,6 +356,21 @@ def test_what_is_no_run_gets_one_line(tmp_path, capsys, monkeypatch, line, reaso
     assert err.startswith("gan-compare: ")
     assert (out, err.count("\n")) == ("", 1)
     assert not list(tmp_path.glob("**/*.html"))
+
+
+def test_a_trained_run_says_what_is_better_and_has_its_page(gan_run, tmp_path):
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 0, err
+    best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
+    assert {name: entry["better"] for name, entry in best.items()} == {
+        "modes": "max",
+        "high_quality": "max",
+        "sliced_wasserstein": "min",
+    }
+    main(["run"])
+    page = (tmp_path / "run" / "comparison.html").read_text()
+    assert "1 run of 1 configuration" in page
+    assert "seed 0, step 4" in page
 
 
 def test_help_waits_for_nothing_heavy():
