@@ -53,6 +53,15 @@ KINDS = {
 }
 """Of other people's packages, only the classes that derive from these: not their helpers, which may write files."""
 
+NOT_TRAINED = ("seed", "seeds", "resume", "logger", "observer", "trusted", "expected")
+"""Options of a run that are no part of its configuration in the narrow sense."""
+
+WHERE_AND_HOW = (
+    *("device", "compile", "channels_last", "log_every", "sample_every", "evaluate_every", "checkpoint_every"),
+    *("root", "download", "workers", "resident"),
+)
+"""Options of trainer and dataset that say where and how a run is made, and not what is trained."""
+
 DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
 
 
@@ -209,6 +218,21 @@ def check_expectation(key: str, options: Any) -> None:
         conform(f"{key}.{name!s}", value, float | None)
     if options.get("at_least") is None and options.get("at_most") is None:
         raise ConfigError(f"{key} accepts anything; set {key}.at_least or {key}.at_most")
+
+
+def what_is_trained(config: DictConfig) -> dict[str, Any]:
+    """The options that runs share which differ only in the seed, in where and how they are made, or in what looks."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    for key in NOT_TRAINED:
+        plain.pop(key, None)
+    return plain | {part: without_place(plain[part]) for part in ("trainer", "dataset") if part in plain}
+
+
+def without_place(options: Any) -> Any:
+    """Options of trainer or dataset, less those that say where and how; so in what they hold."""
+    if not isinstance(options, dict):
+        return options
+    return {key: without_place(value) for key, value in options.items() if key not in WHERE_AND_HOW}
 
 
 def explain_value(error: OmegaConfBaseException, config: DictConfig | None = None) -> str:

@@ -39,7 +39,7 @@ class Run:
         environment: what it runs on.
         multirun: whether it is one of many.
         step: steps done.
-        best: the best value of each figure so far, with its step.
+        best: of each figure the best value so far, its step, and whether `min` or `max` is better.
         objective_step: when the objective was best.
         measured_on: by figure, the conditions under which it was measured.
         metric_seconds: by metric, how long it took since this start.
@@ -56,7 +56,7 @@ class Run:
     environment: dict[str, Any]
     multirun: bool = False
     step: int = 0
-    best: dict[str, dict[str, float]] = field(default_factory=dict)
+    best: dict[str, dict[str, Any]] = field(default_factory=dict)
     objective_step: int = -1
     measured_on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     metric_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -98,7 +98,7 @@ class Run:
             return
         if name in self.best and better(value, self.best[name]["value"]) == self.best[name]["value"]:
             return
-        self.best[name] = {"value": value, "step": step}
+        self.best[name] = {"value": value, "step": step, "better": better.__name__}
         if name == self.config.objective:
             self.objective_step = step
 

@@ -7,7 +7,7 @@ import shutil
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,38 +72,46 @@ def in_order(path: Path) -> list[tuple[int, str]]:
 def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Runs that differ in the seed alone, taken together: count, completed, mean and sd of each figure.
 
-    The sd is that of a sample (n − 1); a single run has none. Figures are `best/NAME` of each metric, and the last
-    of everything that was logged.
+    Figures are those of `figures_of`.
     """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
         groups[" ".join(o for o in run["overrides"] if not o.startswith("seed="))].append(run["summary"])
-    rows = []
-    for name, summaries in groups.items():
-        done = [summary for summary in summaries if summary["status"] == "completed"]
-        figures: dict[str, list[float]] = defaultdict(list)
-        for summary in done:
-            for key, best in summary["best"].items():
-                figures[f"best/{key}"].append(best["value"])
-            for key, value in summary["final"].items():
-                if value is not None:
-                    figures[key].append(value)
-        rows.append(
-            {
-                "overrides": name,
-                "runs": len(summaries),
-                "completed": len(done),
-                "figures": {
-                    key: {
-                        "mean": statistics.fmean(values),
-                        "sd": statistics.stdev(values) if len(values) > 1 else None,
-                        "n": len(values),
-                    }
-                    for key, values in figures.items()
-                },
-            }
-        )
-    return rows
+    return [{"overrides": name, **together(summaries)} for name, summaries in groups.items()]
+
+
+def together(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of runs of one configuration: how many, how many completed, and of these the mean and sd of each figure."""
+    done = [summary for summary in summaries if summary["status"] == "completed"]
+    figures: dict[str, list[float | None]] = defaultdict(list)
+    for summary in done:
+        for key, value in figures_of(summary).items():
+            figures[key].append(value)
+    spreads = {key: mean_and_sd(values) for key, values in figures.items()}
+    return {
+        "runs": len(summaries),
+        "completed": len(done),
+        "figures": {key: spread for key, spread in spreads.items() if spread is not None},
+    }
+
+
+def figures_of(summary: dict[str, Any]) -> dict[str, float | None]:
+    """`best/NAME` of each metric; the last of all that was logged; rate and time of the whole run, where it says."""
+    best = {f"best/{name}": best["value"] for name, best in summary["best"].items()}
+    whole = {key: summary[key] for key in ("steps_per_second", "elapsed_s") if key in summary}
+    return {**best, **summary["final"], **whole}
+
+
+def mean_and_sd(values: Iterable[float | None]) -> dict[str, Any] | None:
+    """Mean, sd and n of the values that are finite, or None if there are none.
+
+    The sd is that of a sample (n − 1); a single value has none.
+    """
+    finite = [value for value in values if value is not None]
+    if not finite:
+        return None
+    sd = statistics.stdev(finite) if len(finite) > 1 else None
+    return {"mean": statistics.fmean(finite), "sd": sd, "n": len(finite)}
 
 
 def report(directory: Path, runs: list[dict[str, Any]]) -> None:

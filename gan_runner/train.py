@@ -20,7 +20,7 @@ from gan_runner import distributed
 from gan_runner.build import build_parts, check_unused
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
-from gan_runner.config import build, resolve
+from gan_runner.config import build, resolve, what_is_trained
 from gan_runner.errors import Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_named_figures
 from gan_runner.files import RunDirectory, environment
@@ -213,31 +213,13 @@ def carry_out(course: Course) -> float | None:
 
 def objective(run: Run) -> float | None:
     """The best value of the objective so far."""
-    best: Mapping[str, float] = run.best.get(run.config.objective or "", {})
+    best: Mapping[str, Any] = run.best.get(run.config.objective or "", {})
     return best.get("value")
-
-
-WHERE_AND_HOW = (
-    *("device", "compile", "channels_last", "log_every", "sample_every", "evaluate_every", "checkpoint_every"),
-    *("root", "download", "workers", "resident"),
-)
-"""Options of trainer and dataset that say where and how a run is made, and not what is trained."""
 
 
 def fingerprint(config: DictConfig) -> str:
     """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    for key in ("seed", "seeds", "resume", "logger", "observer", "trusted", "expected"):
-        plain.pop(key)
-    plain = {**plain, "trainer": without_place(plain["trainer"]), "dataset": without_place(plain["dataset"])}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def without_place(options: Any) -> Any:
-    """Options of trainer or dataset, less those that say where and how; so in what they hold."""
-    if not isinstance(options, dict):
-        return options
-    return {key: without_place(value) for key, value in options.items() if key not in WHERE_AND_HOW}
+    return hashlib.sha256(json.dumps(what_is_trained(config), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
