@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from gan_runner.losses import Evaluated as Evaluated
 from gan_runner.turn import lazy
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """Scores of data and fakes, for a loss."""
-
-    real: Tensor
-    fake: Tensor
 
 
 class Results:
