@@ -68,17 +68,31 @@ def draw(
         save_figure(path, scatter(samples.cpu(), density, surface, field, step))
 
 
+def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
+    """Samples (n, c, h, w) in a column, and beside each in a row its neighbours (n, k, c, h, w): (height, width, 3)."""
+    left, right = (
+        image_grid(samples, columns=1, gap=2),
+        image_grid(neighbours.flatten(0, 1), neighbours.shape[1], gap=2),
+    )
+    between = np.full((len(left), 12, 3), 255, np.uint8)
+    return np.concatenate([left, between, right], 1)
+
+
 def to_uint8(images: Tensor) -> Tensor:
     """Images in [−1, 1] as uint8."""
     return images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def image_grid(images: Tensor, columns: int | None = None) -> np.ndarray:
-    """Images (n, c, h, w) in [−1, 1], side by side: (height, width, 3) uint8. Tiny ones are magnified."""
+def image_grid(images: Tensor, columns: int | None = None, gap: int | None = None) -> np.ndarray:
+    """Images (n, c, h, w) in [−1, 1], side by side: (height, width, 3) uint8. Tiny ones are magnified.
+
+    Two pixels are between them, and none around a single one, unless a `gap` is given.
+    """
     columns = columns or int(np.ceil(len(images) ** 0.5))
     zoom = max(1, 64 // images.shape[-1])
     tiles = to_uint8(images).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
-    return side_by_side(tiles, columns, gap=2 if len(tiles) > 1 else 0).expand(3, -1, -1).permute(1, 2, 0).numpy()
+    gap = (2 if len(tiles) > 1 else 0) if gap is None else gap
+    return side_by_side(tiles, columns, gap).expand(3, -1, -1).permute(1, 2, 0).numpy()
 
 
 def side_by_side(tiles: Tensor, columns: int, gap: int) -> Tensor:

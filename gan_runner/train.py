@@ -23,7 +23,7 @@ from gan_runner.compilation import compiled
 from gan_runner.config import build, did_you_mean, resolve
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.files import RunDirectory, environment
-from gan_runner.metrics import best_of
+from gan_runner.metrics import FIGURES, best_of
 from gan_runner.observers import Moment, Observer
 from gan_runner.precision import prepare_device
 from gan_runner.requirements import check_requirements
@@ -109,7 +109,8 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
     parts = build_parts(config)
     prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
-    observers = {str(name): build(f"observer.{name}", node) for name, node in config.observer.items()}
+    observers = build_observers(config, parts)
+    check_figures(config, metrics, observers)
     with distributed.present.leader_first():
         data = parts.dataset.load(parts.device)
     run = Run(
@@ -215,7 +216,7 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
     """The metrics by name.
 
     Raises:
-        ConfigError: one does not go with the dataset, or the objective is none of their figures.
+        ConfigError: one does not go with the dataset.
     """
     metrics = {name: build(f"metric.{name}", node) for name, node in config.metric.items()}
     for name, metric in metrics.items():
@@ -223,7 +224,41 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
             check_requirements(metric, parts)
         except ValueError as error:
             raise ConfigError(f"metric={name}: {error}") from error
-    known = [figure for metric in metrics.values() for figure in best_of(metric)]
+    return metrics
+
+
+def build_observers(config: DictConfig, parts: Parts) -> dict[str, Observer]:
+    """What looks at the run, by name, in order.
+
+    Raises:
+        ConfigError: one does not go with what plays.
+    """
+    observers = {str(name): build(f"observer.{name}", node) for name, node in config.observer.items()}
+    for name, observer in observers.items():
+        try:
+            check_requirements(observer, parts)
+        except ValueError as error:
+            raise ConfigError(f"observer.{name}: {error}") from error
+    return observers
+
+
+def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
+    """Refuse names of figures that nothing measures.
+
+    Raises:
+        ConfigError: naming the figure, and what might be meant, or which metric measures it.
+    """
+    measured = [figure for metric in metrics.values() for figure in best_of(metric)]
+    for name, observer in observers.items():
+        for figure in [figure for figure in observer.reads if figure not in measured]:
+            able = [metric for metric, figures in FIGURES.items() if figure in figures]
+            advice = (
+                f"; add {' or '.join(able)} to metric=[…]"
+                if able
+                else did_you_mean(figure, [f for figures in FIGURES.values() for f in figures])
+            )
+            raise ConfigError(f"observer.{name} reads {figure}, which is measured by no metric{advice}")
+    known = [*measured, *(figure for observer in observers.values() for figure in observer.figures)]
     if known and config.objective is not None and config.objective not in known:
         raise ConfigError(
             f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
@@ -231,7 +266,6 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
     for figure in map(str, config.expected):
         if figure not in known and "/" not in figure:  # a name with a slash is one that a player reports
             raise ConfigError(f"expected.{figure} is measured by no metric{did_you_mean(figure, known)}")
-    return metrics
 
 
 def objective(run: Run) -> float | None:

@@ -113,11 +113,11 @@ class Source(TorchDataset[Item]):
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"{place} cannot be read as an image ({reason}); mend or remove it") from error
 
-    def chunks(self, workers: int) -> Iterator[Item]:
-        """Images (k, c, h, w) and labels (k, …) in order, decoded by some processes."""
+    def chunks(self, workers: int, size: int = CHUNK) -> Iterator[Item]:
+        """Images (k, c, h, w) and labels (k, …) in order, `size` at a time, decoded by some processes."""
         if len(self) < 1_000:
             workers = 0  # starting processes would take longer
-        yield from DataLoader(self, CHUNK, num_workers=workers, generator=torch.Generator(), worker_init_fn=undisturbed)
+        yield from DataLoader(self, size, num_workers=workers, generator=torch.Generator(), worker_init_fn=undisturbed)
 
     def all(self, workers: int) -> Item:
         """Every image (n, c, h, w) and label (n, …).
@@ -157,9 +157,9 @@ class ArraySource(Source):
     def __getitem__(self, index: int) -> Item:
         return fit(self.items[index], self.size, self.channels), self.labels[index]
 
-    def chunks(self, workers: int) -> Iterator[Item]:
+    def chunks(self, workers: int, size: int = CHUNK) -> Iterator[Item]:
         """The same, in this process."""
-        for images, labels in zip(self.items.split(CHUNK), self.labels.split(CHUNK)):
+        for images, labels in zip(self.items.split(size), self.labels.split(size)):
             yield fit(images, self.size, self.channels), labels
 
 
@@ -253,6 +253,10 @@ class ResidentImages:
         chosen = Order(len(self.images), seed=0).indices(0, min(n, len(self.images)))
         return normalised(self.images[chosen.to(self.images.device)])
 
+    def every(self, size: int) -> Iterator[Tensor]:
+        """All images once, in order, never mirrored: (m, c, h, w) with m up to `size`."""
+        yield from map(normalised, self.images.split(size))
+
     def describe(self) -> str:
         """Count, shape and place."""
         n, channels, height, width = self.images.shape
@@ -291,6 +295,11 @@ class StreamedImages:
         chosen = Order(len(self.source), seed=0).indices(0, min(n, len(self.source)))
         images = torch.stack([self.source[i][0] for i in chosen.tolist()])
         return normalised(images.to(self.device))
+
+    def every(self, size: int) -> Iterator[Tensor]:
+        """All images once, in order, never mirrored: (m, c, h, w) with m up to `size`."""
+        for images, _ in self.source.chunks(self.workers, size):
+            yield normalised(images.to(self.device))
 
     def describe(self) -> str:
         """Count, shape and place."""

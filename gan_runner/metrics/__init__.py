@@ -34,3 +34,6 @@ __all__ = [
     "total_variation",
     "transport",
 ]
+
+FIGURES = {name: best_of(globals()[name]) for name in __all__ if hasattr(globals()[name], "figures")}
+"""What each metric measures, by the metric's name."""

@@ -9,6 +9,8 @@ from gan_runner.observers.checkpoints import Checkpoints
 from gan_runner.observers.console import Console
 from gan_runner.observers.evaluation import Evaluation
 from gan_runner.observers.metrics_file import MetricsFile
+from gan_runner.observers.neighbours import Neighbours
+from gan_runner.observers.progress import Progress
 from gan_runner.observers.samples import Samples
 from gan_runner.observers.scalars import Scalars
 from gan_runner.observers.trajectory import Trajectory
@@ -20,7 +22,9 @@ __all__ = [
     "Evaluation",
     "MetricsFile",
     "Moment",
+    "Neighbours",
     "Observer",
+    "Progress",
     "Samples",
     "Scalars",
     "Trajectory",
