@@ -228,7 +228,7 @@ def build_metrics(config: DictConfig, parts: Parts) -> dict[str, Callable[..., d
 
 
 def build_observers(config: DictConfig, parts: Parts) -> dict[str, Observer]:
-    """What looks at the run, by name, in order.
+    """What looks at the run, by name, in order: those that write come last.
 
     Raises:
         ConfigError: one does not go with what plays.
@@ -239,7 +239,7 @@ def build_observers(config: DictConfig, parts: Parts) -> dict[str, Observer]:
             check_requirements(observer, parts)
         except ValueError as error:
             raise ConfigError(f"observer.{name}: {error}") from error
-    return observers
+    return dict(sorted(observers.items(), key=lambda item: item[1].writes))
 
 
 def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:

@@ -1,7 +1,7 @@
 """Observers: what looks at a running run.
 
-Each is called after every step with the `Moment`, in the order of `conf/observer/default.yaml`: first those that
-measure and draw, which add to the moment; then those that write down what the moment holds.
+Each is called after every step with the `Moment`, in the order of the configuration: first those that measure and draw,
+which add to the moment; then those that write down what the moment holds, wherever they stand.
 """
 
 from gan_runner.observers.base import Moment, Observer
