@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from conftest import TINY
 from test_cli import TINY_RUN
 
 from gan_runner.files import RunDirectory
@@ -110,6 +111,15 @@ def test_critic_value_is_wgans_estimate_without_the_penalty(make_parts):
     results = Results(parts, parts.noise(64, 0), torch.randn(64, 2))
     difference = (results.real_scores.mean() - results.fake_scores.mean()).item()
     assert push(results)["critic_value"] == pytest.approx(difference)
+
+
+def test_images_have_progress_and_neighbours_too_whatever_their_order(gan_run, tmp_path):
+    line = [option for option in TINY_RUN if "experiment" not in option and "width" not in option]
+    line += ["observer=[neighbours,progress]", *MEASURED[1:], "loss=wgan_gp", *TINY["dcgan"], "trainer.steps=6"]
+    code, _, err = gan_run(*line, "hydra.run.dir=run")
+    assert code == 0, err
+    last = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1]
+    assert "metric/progress_correlation" in json.loads(last)
 
 
 @pytest.mark.parametrize(
