@@ -103,7 +103,10 @@ class Parts:
         return Field("−∇ of the generator's loss", lambda x: self.push(x, scores))
 
     def push(self, x: Tensor, among: Evaluated, chunk: int = 512) -> Tensor:
-        """Where the generator's loss would move fakes at x (n, *shape): (n, *shape)."""
+        """Where the generator's loss would move fakes at x (n, *shape), each one `among` others: (n, *shape).
+
+        For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
+        """
         moves = []
         for part in x.to(self.device).split(chunk):
             points = part.clone().requires_grad_()
