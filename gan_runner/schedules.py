@@ -52,7 +52,9 @@ class LambdaLRAndMomentum(LambdaLR):
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float], momentum: Callable[[int], float]):
         if "momentum" not in optimizer.defaults:
-            raise ValueError(f"{type(optimizer).__name__} has no momentum to schedule; choose optimizer=sgd or another scheduler")
+            raise ValueError(
+                f"{type(optimizer).__name__} has no momentum to schedule; choose optimizer=sgd or another scheduler"
+            )
         self.momentum = momentum
         super().__init__(optimizer, lr_lambda)
 
