@@ -18,12 +18,14 @@ from gan_runner import distributed
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Dataset
 from gan_runner.errors import CheckpointError, ConfigError
+from gan_runner.losses import Evaluated, generator_slope
 from gan_runner.optimizers.eager import eager
-from gan_runner.pictures import Surface
+from gan_runner.pictures import Field, Surface
 from gan_runner.players import Game, Player
 from gan_runner.precision import HALF
 from gan_runner.requirements import check_requirements
 from gan_runner.step import Play
+from gan_runner.terms import generator_loss
 from gan_runner.turn import Batch
 
 
@@ -87,6 +89,32 @@ class Parts:
         if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
             return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)
         return Surface("the critic's score", self.criticise)
+
+    def field(self, real: Tensor, samples: Tensor) -> Field | None:
+        """Where the generator's loss would move a fake, if it is a function of scores and is descended.
+
+        That is −n ∂L/∂xᵢ for the mean loss L of n fakes: how a fake at x would move that is one among the `samples`
+        (n, *shape), compared, where a loss does so, with the data `real` (n, *shape). Networks are in evaluation mode.
+        """
+        terms = [(term, player.weights[name]) for player in self.players for name, term in player.terms.items()]
+        if not any(getattr(term, "func", None) is generator_loss and weight for term, weight in terms):
+            return None
+        scores = Evaluated(self.criticise(real), self.criticise(samples))
+        return Field("−∇ of the generator's loss", lambda x: self.push(x, scores))
+
+    def push(self, x: Tensor, among: Evaluated, chunk: int = 512) -> Tensor:
+        """Where the generator's loss would move fakes at x (n, *shape), each one `among` others: (n, *shape).
+
+        For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
+        """
+        moves = []
+        for part in x.to(self.device).split(chunk):
+            points = part.clone().requires_grad_()
+            with evaluating(self.networks), torch.enable_grad():
+                scores = self.game.criticise(self.networks, points)
+                (slope,) = torch.autograd.grad(scores, points, generator_slope(self.loss, scores.detach(), among))
+            moves.append(-slope)
+        return torch.cat(moves)
 
     def noise(self, n: int, seed: int) -> Tensor:
         """The same n latents (n, latent_dim) for the same seed, whatever the device."""

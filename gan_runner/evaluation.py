@@ -13,12 +13,13 @@ from gan_runner.config import build, did_you_mean
 from gan_runner.datasets import Data
 from gan_runner.datasets.base import Split
 from gan_runner.errors import ConfigError
-from gan_runner.metrics import Results, best_of
+from gan_runner.metrics import FIGURES, Results, best_of
 from gan_runner.metrics.results import Reference
 from gan_runner.requirements import check_requirements
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
+    from gan_runner.observers import Observer
 
 Metrics = Mapping[str, Callable[..., dict[str, float]]]
 """By name."""
@@ -85,9 +86,23 @@ def build_metrics(config: DictConfig, parts: Parts) -> Metrics:
     return metrics
 
 
-def check_named_figures(config: DictConfig, metrics: Metrics) -> None:
-    """Refuse an objective, or an expected figure, that no metric measures."""
-    known = [figure for metric in metrics.values() for figure in best_of(metric)]
+def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
+    """Refuse names of figures that nothing measures.
+
+    Raises:
+        ConfigError: naming the figure, and what might be meant, or which metric measures it.
+    """
+    measured = [figure for metric in metrics.values() for figure in best_of(metric)]
+    for name, observer in observers.items():
+        for figure in [figure for figure in observer.reads if figure not in measured]:
+            able = [metric for metric, figures in FIGURES.items() if figure in figures]
+            advice = (
+                f"; add {' or '.join(able)} to metric=[…]"
+                if able
+                else did_you_mean(figure, [f for figures in FIGURES.values() for f in figures])
+            )
+            raise ConfigError(f"observer.{name} reads {figure}, which is measured by no metric{advice}")
+    known = [*measured, *(figure for observer in observers.values() for figure in observer.figures)]
     if known and config.objective is not None and config.objective not in known:
         raise ConfigError(
             f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"

@@ -1,9 +1,9 @@
-"""Pictures of samples: a grid of images, or points over the density that they should have."""
+"""Pictures of samples: a grid of images, or points over the density that they should have; and how they changed."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,27 @@ class Surface:
     centred: bool = False
 
 
-def draw(path: Path, samples: Tensor, density: Any = None, surface: Surface | None = None) -> None:
+@dataclass(frozen=True)
+class Field:
+    """A direction at every point, as the generator is pushed.
+
+    Attributes:
+        title: what it is.
+        arrows: points (n, dim) → (n, dim).
+    """
+
+    title: str
+    arrows: Callable[[Tensor], Tensor]
+
+
+def draw(
+    path: Path,
+    samples: Tensor,
+    density: Any = None,
+    surface: Surface | None = None,
+    field: Field | None = None,
+    step: int | None = None,
+) -> None:
     """Write a PNG of samples (n, *shape): images as a grid, points as a scatter.
 
     Args:
@@ -39,11 +59,23 @@ def draw(path: Path, samples: Tensor, density: Any = None, surface: Surface | No
         samples: (n, c, h, w) in [−1, 1], or (n, dim).
         density: has `log_prob` and `sample`, if the true density is known.
         surface: what the critic makes of points, to be shown beside them.
+        field: where points are pushed, to be shown beside that, in two dimensions.
+        step: when, for the title of a scatter; a grid is images alone.
     """
     if samples.dim() == 4:
         save_image(path, image_grid(samples))
     else:
-        save_figure(path, scatter(samples.cpu(), density, surface))
+        save_figure(path, scatter(samples.cpu(), density, surface, field, step))
+
+
+def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
+    """Samples (n, c, h, w) in a column, and beside each in a row its neighbours (n, k, c, h, w): (height, width, 3)."""
+    left, right = (
+        image_grid(samples, columns=1, gap=2),
+        image_grid(neighbours.flatten(0, 1), neighbours.shape[1], gap=2),
+    )
+    between = np.full((len(left), 12, 3), 255, np.uint8)
+    return np.concatenate([left, between, right], 1)
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -51,12 +83,16 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def image_grid(images: Tensor, columns: int | None = None) -> np.ndarray:
-    """Images (n, c, h, w) in [−1, 1], side by side: (height, width, 3) uint8. Tiny ones are magnified."""
+def image_grid(images: Tensor, columns: int | None = None, gap: int | None = None) -> np.ndarray:
+    """Images (n, c, h, w) in [−1, 1], side by side: (height, width, 3) uint8. Tiny ones are magnified.
+
+    Two pixels are between them, and none around a single one, unless a `gap` is given.
+    """
     columns = columns or int(np.ceil(len(images) ** 0.5))
     zoom = max(1, 64 // images.shape[-1])
     tiles = to_uint8(images).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
-    return side_by_side(tiles, columns, gap=2 if len(tiles) > 1 else 0).expand(3, -1, -1).permute(1, 2, 0).numpy()
+    gap = (2 if len(tiles) > 1 else 0) if gap is None else gap
+    return side_by_side(tiles, columns, gap).expand(3, -1, -1).permute(1, 2, 0).numpy()
 
 
 def side_by_side(tiles: Tensor, columns: int, gap: int) -> Tensor:
@@ -86,17 +122,32 @@ def save_figure(path: Path, figure: Any) -> None:
     write_atomically(path, lambda file: file.write(buffer.getvalue()))
 
 
-def scatter(samples: Tensor, density: Any, surface: Surface | None) -> Any:
-    """Samples over the true density on the left, over the critic's surface on the right, as far as they are known."""
+def scatter(
+    samples: Tensor,
+    density: Any = None,
+    surface: Surface | None = None,
+    field: Field | None = None,
+    step: int | None = None,
+) -> Any:
+    """Samples over the true density, over the critic's surface and among arrows, as far as these are known.
+
+    Every panel has a square of five inches, in which nothing moves from one picture to the next.
+    """
     from matplotlib.figure import Figure
 
-    panels = 2 if surface is not None and samples.shape[1] <= 2 else 1
-    figure = Figure(figsize=(5 * panels, 5), layout="constrained")
+    dim = samples.shape[1]
+    surface, field = surface if dim <= 2 else None, field if dim == 2 else None
+    panels = 1 + (surface is not None) + (field is not None)
+    figure = Figure(figsize=(5 * panels, 5))
     axes = figure.subplots(1, panels, squeeze=False)[0]
+    left, right = 0.55 / (5 * panels), 1 - 0.95 / (5 * panels)
+    figure.subplots_adjust(left=left, right=right, bottom=0.07, top=0.93, wspace=1.5 / 3.5)
     if samples.shape[1] == 1:
         draw_line(axes, samples, density, surface)
     else:
-        draw_plane(axes, samples, density, surface)
+        draw_plane(axes, samples, density, surface, field)
+    if step is not None:
+        axes[0].set_title(f"step {step:,}" + f": {axes[0].get_title()}" * (axes[0].get_title() != ""))
     return figure
 
 
@@ -113,31 +164,70 @@ def draw_line(axes: Any, samples: Tensor, density: Any, surface: Surface | None)
         axes[1].set_title(surface.title)
 
 
-def draw_plane(axes: Any, samples: Tensor, density: Any, surface: Surface | None) -> None:
-    """Two dimensions (the first two of more): points over surfaces."""
+def draw_plane(
+    axes: Any, samples: Tensor, density: Any, surface: Surface | None = None, field: Field | None = None
+) -> None:
+    """Two dimensions (the first two of more): points over surfaces and among arrows."""
     low, high = window(samples, density)
     flat = samples.shape[1] == 2
     axis = torch.linspace(low, high, 200)
     points = torch.cartesian_prod(axis, axis)
     if density is not None and flat:
         log_density = density.log_prob(points).clamp(min=-30).view(200, 200).T  # rows are y
-        axes[0].contourf(axis, axis, log_density, levels=20, cmap="Blues")
+        for panel in [axes[0]] if field is None else [axes[0], axes[-1]]:
+            panel.contourf(axis, axis, log_density, levels=20, cmap="Blues")
     elif density is not None:
         real = density.sample(len(samples), torch.Generator().manual_seed(0))[0]
         axes[0].scatter(real[:, 0], real[:, 1], s=4, color="tab:blue", alpha=0.4, label="data")
     axes[0].set_title("samples over the true density" if density is not None else "samples")
-    if len(axes) > 1 and surface is not None:
+    if surface is not None:
         values = surface.values(points).cpu()
         finite = values[values.isfinite()] if values.isfinite().any() else torch.zeros(1)
         heights = values.nan_to_num(0.0).clamp(finite.min(), finite.max()).view(200, 200).T
         limit = heights.abs().max().item() if surface.centred else None
         limits = {"vmin": -limit, "vmax": limit} if limit else {}
         drawn = axes[1].contourf(axis, axis, heights, levels=30, cmap="RdBu", **limits)
-        axes[1].figure.colorbar(drawn, ax=axes[1], shrink=0.8)
+        add_scale(axes[1], drawn)
         axes[1].set_title(f"samples over {surface.title}")
+    if field is not None:
+        draw_arrows(axes[-1], field, low, high)
     for panel in axes:
         panel.scatter(samples[:, 0], samples[:, 1], s=5, color="tab:orange", edgecolors="black", linewidths=0.2)
         panel.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+
+
+def draw_arrows(panel: Any, field: Field, low: float, high: float, side: int = 21) -> None:
+    """Arrows of one length at side² points, above the samples, the darker the stronger; none where there is no push.
+
+    What is weaker than a millionth of the strongest has the colour of a millionth.
+    """
+    from matplotlib.colors import LogNorm
+
+    panel.set_title(field.title)
+    margin = (high - low) / (2 * side)
+    axis = torch.linspace(low + margin, high - margin, side)
+    points = torch.cartesian_prod(axis, axis)
+    arrows = field.arrows(points).cpu()
+    strength = arrows.norm(dim=1)
+    shown = strength.isfinite() & (strength > 0)
+    if not shown.any():
+        return
+    points, arrows, strength = points[shown], arrows[shown], strength[shown]
+    most = strength.max().item()
+    least = min(max(strength.min().item(), 1e-6 * most), 0.5 * most)
+    unit = arrows / strength.unsqueeze(1)
+    look: Any = {"norm": LogNorm(least, most, clip=True), "cmap": "viridis_r", "pivot": "mid", "zorder": 2}
+    look |= {"angles": "xy", "scale_units": "xy", "scale": 0.6 / margin}
+    drawn = panel.quiver(*points.T, *unit.T, strength, **look)
+    ticks = np.geomspace(least, most, 5)
+    colours = add_scale(panel, drawn)
+    colours.minorticks_off()
+    colours.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
+
+
+def add_scale(panel: Any, drawn: Any) -> Any:
+    """A scale of colours beside a panel, which stays where it is."""
+    return panel.figure.colorbar(drawn, cax=panel.inset_axes((1.03, 0.1, 0.04, 0.8)))
 
 
 def window(samples: Tensor, density: Any) -> tuple[float, float]:
@@ -145,3 +235,74 @@ def window(samples: Tensor, density: Any) -> tuple[float, float]:
     shown = samples if density is None else density.sample(1000, torch.Generator().manual_seed(0))[0]
     reach = max(shown[:, :2].abs().max().item(), 1e-3) * 1.3
     return -reach, reach
+
+
+FRAMES = 100
+"""At most so many are in an animation."""
+
+WIDEST = 900
+"""Pixels across an animation, at most."""
+
+
+def animate(path: Path, frames: Sequence[Path], seconds: float = 10.0, last_s: float = 2.0) -> None:
+    """Write a looping GIF of pictures, each of the size of the last one, which stays longest.
+
+    One palette, of some of them together, serves all: what does not change is the same in every frame, and is stored
+    once. Of many frames some are left out, evenly.
+
+    Args:
+        path: of the GIF.
+        frames: pictures in order, two at least.
+        seconds: how long all but the last take together; each of few frames takes half a second.
+        last_s: seconds that the last one stays.
+    """
+    chosen = evenly(frames, FRAMES)
+    with Image.open(chosen[-1]) as final:
+        width = min(final.width, WIDEST)
+        size = (width, round(final.height * width / final.width))
+    palette = shared_palette([read_frame(frame, size) for frame in evenly(chosen, 5)])
+    each_ms = min(500, round(1000 * seconds / len(chosen)))
+    first, *rest = chosen
+
+    def indexed(frames: Sequence[Path]) -> Iterator[Image.Image]:
+        for frame in frames:
+            yield read_frame(frame, size).quantize(palette=palette, dither=Image.Dither.NONE)
+
+    def write(file: Any) -> None:
+        next(indexed([first])).save(
+            file,
+            format="GIF",
+            save_all=True,
+            append_images=indexed(rest),
+            duration=[each_ms] * len(rest) + [round(1000 * last_s)],
+            loop=0,
+            optimize=True,
+        )
+
+    write_atomically(path, write)
+
+
+def evenly(items: Sequence[Any], n: int) -> list[Any]:
+    """At most n of them, evenly spaced, the first and the last included."""
+    if len(items) <= n:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (n - 1))] for i in range(n)]
+
+
+def read_frame(path: Path, size: tuple[int, int]) -> Image.Image:
+    """A picture in colours, of this width and height."""
+    with Image.open(path) as picture:
+        frame = picture.convert("RGB")
+    return frame if frame.size == size else frame.resize(size, Image.Resampling.LANCZOS)
+
+
+def shared_palette(pictures: Sequence[Image.Image]) -> Image.Image:
+    """The 255 colours, and one free for what does not change, that suit pictures of one size together.
+
+    Colours are chosen to cover those that there are, rare ones too, from every third pixel a side.
+    """
+    width, height = (max(1, side // 3) for side in pictures[0].size)
+    together = Image.new("RGB", (width, height * len(pictures)))
+    for number, picture in enumerate(pictures):
+        together.paste(picture.resize((width, height), Image.Resampling.NEAREST), (0, number * height))
+    return together.quantize(255, method=Image.Quantize.MAXCOVERAGE, kmeans=1)

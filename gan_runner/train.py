@@ -17,15 +17,16 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from gan_runner import distributed
-from gan_runner.build import build_parts, check_unused
+from gan_runner.build import Parts, build_parts, check_unused
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
 from gan_runner.config import build, resolve, what_is_trained
-from gan_runner.errors import Diverged, Stopped
-from gan_runner.evaluation import build_metrics, check_named_figures
+from gan_runner.errors import ConfigError, Diverged, Stopped
+from gan_runner.evaluation import build_metrics, check_figures
 from gan_runner.files import RunDirectory, environment
 from gan_runner.observers import Moment, Observer
 from gan_runner.precision import prepare_device
+from gan_runner.requirements import check_requirements
 from gan_runner.run import Run
 
 log = logging.getLogger("gan_runner")
@@ -108,8 +109,8 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
     parts = build_parts(config)
     prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
-    check_named_figures(config, metrics)
-    observers = {str(name): build(f"observer.{name}", node) for name, node in config.observer.items()}
+    observers = build_observers(config, parts)
+    check_figures(config, metrics, observers)
     with distributed.present.leader_first():
         data = parts.dataset.load(parts.device)
     run = Run(
@@ -209,6 +210,21 @@ def carry_out(course: Course) -> float | None:
         raise
     course.end()
     return objective(run)
+
+
+def build_observers(config: DictConfig, parts: Parts) -> dict[str, Observer]:
+    """What looks at the run, by name, in order: those that write come last.
+
+    Raises:
+        ConfigError: one does not go with what plays.
+    """
+    observers = {str(name): build(f"observer.{name}", node) for name, node in config.observer.items()}
+    for name, observer in observers.items():
+        try:
+            check_requirements(observer, parts)
+        except ValueError as error:
+            raise ConfigError(f"observer.{name}: {error}") from error
+    return dict(sorted(observers.items(), key=lambda item: item[1].writes))
 
 
 def objective(run: Run) -> float | None:

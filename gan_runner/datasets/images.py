@@ -156,11 +156,11 @@ class Source(TorchDataset[Item]):
         files = None if self.files is None else [self.files[index] for index in chosen]
         return Source(self.name, Subset(self.items, chosen), self.size, self.channels, files)
 
-    def chunks(self, workers: int) -> Iterator[Item]:
-        """Images (k, c, h, w) and labels (k, …) in order, decoded by some processes."""
+    def chunks(self, workers: int, size: int = CHUNK) -> Iterator[Item]:
+        """Images (k, c, h, w) and labels (k, …) in order, `size` at a time, decoded by some processes."""
         if len(self) < 1_000:
             workers = 0  # starting processes would take longer
-        yield from DataLoader(self, CHUNK, num_workers=workers, generator=torch.Generator(), worker_init_fn=undisturbed)
+        yield from DataLoader(self, size, num_workers=workers, generator=torch.Generator(), worker_init_fn=undisturbed)
 
     def all(self, workers: int) -> Item:
         """Every image (n, c, h, w) and label (n, …).
@@ -205,9 +205,9 @@ class ArraySource(Source):
         chosen = indices.sort().values
         return ArraySource(self.name, self.items[chosen], self.labels[chosen], self.size, self.channels)
 
-    def chunks(self, workers: int) -> Iterator[Item]:
+    def chunks(self, workers: int, size: int = CHUNK) -> Iterator[Item]:
         """The same, in this process."""
-        for images, labels in zip(self.items.split(CHUNK), self.labels.split(CHUNK)):
+        for images, labels in zip(self.items.split(size), self.labels.split(size)):
             yield fit(images, self.size, self.channels), labels
 
 
@@ -302,7 +302,7 @@ class ResidentImages:
         return normalised(self.images[chosen.to(self.images.device)])
 
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
-        """All images once, in order, so many at a time."""
+        """All images once, in order, never mirrored, `size` at a time."""
         for images, labels in zip(self.images.split(size), self.labels.split(size)):
             yield {"data": normalised(images), "label": labels}
 
@@ -346,15 +346,8 @@ class StreamedImages:
         return normalised(images.to(self.device))
 
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
-        """All images once, in order, so many at a time."""
-        loader = DataLoader(
-            self.source,
-            size,
-            num_workers=self.workers,
-            generator=torch.Generator(),  # or it would draw from the run's own random numbers
-            worker_init_fn=undisturbed,
-        )
-        for images, labels in loader:
+        """All images once, in order, never mirrored, `size` at a time."""
+        for images, labels in self.source.chunks(self.workers, size):
             yield {"data": normalised(images.to(self.device)), "label": labels.to(self.device)}
 
     def describe(self) -> str:

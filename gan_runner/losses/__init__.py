@@ -11,7 +11,7 @@ discriminator of this loss knows of the densities p of the data and q of the fak
 - `potential`: differences of scores bound a distance between p and q.
 """
 
-from gan_runner.losses.base import FakeScores, Identifies, Loss, RatioLoss, Scores
+from gan_runner.losses.base import Evaluated, FakeScores, Identifies, Loss, RatioLoss, Scores, generator_slope
 from gan_runner.losses.bernoulli import Minimax, NonSaturating
 from gan_runner.losses.decoupled import Decoupled
 from gan_runner.losses.density_ratios import KLIEP, LSIF
@@ -45,6 +45,7 @@ __all__ = [
     "MMD",
     "Alpha",
     "Decoupled",
+    "Evaluated",
     "Exponential",
     "FDivergence",
     "FakeScores",
@@ -69,4 +70,5 @@ __all__ = [
     "TotalVariation",
     "Wasserstein",
     "WeightedJensenShannon",
+    "generator_slope",
 ]

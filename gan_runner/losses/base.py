@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 Identifies = Literal["ratio", "relative", "order", "sign", "potential"]
@@ -20,6 +21,14 @@ class Scores(Protocol):
     @property
     def fake(self) -> Tensor:
         """Scores of fakes."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Scores of data and fakes, for a loss."""
+
+    real: Tensor
+    fake: Tensor
 
 
 @dataclass(frozen=True)
@@ -59,3 +68,30 @@ class RatioLoss(Loss, Protocol):
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """The optimal score where log p/q is this: the inverse of `log_ratio`."""
+
+
+def generator_slope(loss: Loss, scores: Tensor, among: Scores, pairings: int = 10) -> Tensor:
+    """n ∂L/∂s of the generator's loss L at fakes' scores (k,), each one among n others: (k,).
+
+    A fiftieth of the n fakes is replaced at a time, so that means over fakes stay what they are. Where a loss compares
+    every fake with one real, this is the mean over `pairings`, spread evenly over the ranks of the reals.
+
+    Args:
+        loss: whose generator's half is meant.
+        scores: (k,), where the slope is wanted.
+        among: scores (n,) of the fakes that there are, and of as many of the data.
+        pairings: how many, at most n.
+    """
+    n = len(among.fake)
+    apart = max(1, n // pairings)
+    ranked = among.real.sort().values
+    slopes = []
+    for part in scores.detach().split(max(1, n // 50)):
+        s = part.clone().requires_grad_()
+        fake = torch.cat([s, among.fake[len(s) :]])
+        shifts = range(apart // 2, n, apart)
+        with torch.enable_grad():
+            losses = [loss.generator(Evaluated(ranked.roll(shift), fake)) for shift in shifts]
+            mean = torch.stack(losses).mean()
+        slopes.append(n * torch.autograd.grad(mean, s)[0])
+    return torch.cat(slopes)

@@ -47,3 +47,8 @@ __all__ = [
     "total_variation",
     "transport",
 ]
+
+FIGURES = {
+    name: best_of(globals()[name]) for name in __all__ if isinstance(getattr(globals()[name], "figures", 0), dict)
+}
+"""What each metric measures whose figures are always the same, by the metric's name."""

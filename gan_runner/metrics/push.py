@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from gan_runner.build import evaluating
 from gan_runner.metrics.critic import a_critic
@@ -39,5 +38,5 @@ def push(results: Results) -> dict[str, float]:
     with evaluating(parts.networks):
         turn.__dict__["noise"] = results.noise
         gradients = torch.autograd.grad(loss.generator(turn.scores), parameters)
-    flat = nn.utils.parameters_to_vector(gradients)
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
     return {"critic_value": value.item(), "push": (-flat[0] if len(flat) == 1 else flat.norm()).item()}

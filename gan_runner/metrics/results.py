@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from gan_runner.cache import kept, key_of
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.extractors import Extractor, Eye, Seen
+from gan_runner.losses import Evaluated as Evaluated
 from gan_runner.metrics.frechet import Moments, moments
 from gan_runner.turn import lazy
 
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 
 CHUNK = 512
 """Images that are generated, or looked at, at a time."""
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """Scores of data and fakes, for a loss."""
-
-    real: Tensor
-    fake: Tensor
 
 
 class Reference:

@@ -1,7 +1,7 @@
 """Observers: what looks at a running run.
 
-Each is called after every step with the `Moment`, in the order of `conf/observer/default.yaml`: first those that
-measure and draw, which add to the moment; then those that write down what the moment holds.
+Each is called after every step with the `Moment`, in the order of the configuration: first those that measure and draw,
+which add to the moment; then those that write down what the moment holds, wherever they stand.
 """
 
 from gan_runner.observers.base import Moment, Observer
@@ -9,6 +9,8 @@ from gan_runner.observers.checkpoints import Checkpoints
 from gan_runner.observers.console import Console
 from gan_runner.observers.evaluation import Evaluation
 from gan_runner.observers.metrics_file import MetricsFile
+from gan_runner.observers.neighbours import Neighbours
+from gan_runner.observers.progress import Progress
 from gan_runner.observers.samples import Samples
 from gan_runner.observers.scalars import Scalars
 from gan_runner.observers.trajectory import Trajectory
@@ -20,7 +22,9 @@ __all__ = [
     "Evaluation",
     "MetricsFile",
     "Moment",
+    "Neighbours",
     "Observer",
+    "Progress",
     "Samples",
     "Scalars",
     "Trajectory",

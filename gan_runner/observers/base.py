@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
+from gan_runner.metrics.figures import Better
+
 if TYPE_CHECKING:
     from gan_runner.run import Run
 
@@ -45,9 +47,19 @@ class Observer:
 
     Attributes:
         everywhere: whether it looks in all processes of a run, for it needs them all; otherwise in the leader alone.
+        writes: whether it writes down what others found, so that it looks after all that do not.
+        figures: those that it measures beside the metrics, and whether less (`min`) or more (`max`) is better.
+        reads: figures of metrics that it cannot do without.
     """
 
     everywhere: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
+    figures: ClassVar[Mapping[str, Better]] = {}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def start(self, run: Run) -> None:
         """The run is about to take its next step."""

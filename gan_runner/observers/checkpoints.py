@@ -19,6 +19,8 @@ class Checkpoints(Observer):
         every: steps between two checkpoints; 0 saves only at the end.
     """
 
+    writes = True
+
     every: int
 
     def start(self, run: Run) -> None:

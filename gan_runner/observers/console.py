@@ -29,6 +29,8 @@ class Console(Observer):
         seconds: at least so long between two plain lines.
     """
 
+    writes = True
+
     seconds: float = 5.0
 
     def start(self, run: Run) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class MetricsFile(Observer):
     """Appends each moment's figures, under the keys that W&B gets."""
 
+    writes = True
+
     def start(self, run: Run) -> None:
         """Go on behind what is there."""
         self.file = run.directory.metrics.open("a", encoding="utf-8")

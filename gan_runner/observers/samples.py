@@ -1,12 +1,14 @@
-"""Pictures of samples, of the same latents every time."""
+"""Pictures of samples, of the same latents every time, and all of them in motion."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gan_runner.observers.base import Moment, Observer
-from gan_runner.pictures import draw
+from gan_runner.pictures import animate, draw
 
 if TYPE_CHECKING:
     from gan_runner.run import Run
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Samples(Observer):
-    """Draws `samples/step_*.png`.
+    """Draws `samples/step_*.png`, and when the run ends makes `samples/training.gif` of them.
 
     Args:
         every: steps between two pictures.
@@ -34,6 +36,7 @@ class Samples(Observer):
         drawn_as_image = len(run.parts.dataset.shape) == 3
         self.noise = run.parts.noise(self.images if drawn_as_image else self.points, self.seed)
         self.density = run.parts.dataset if hasattr(run.parts.dataset, "log_prob") else None
+        self.real = run.data.real(self.points) if run.parts.dataset.shape == (2,) else None
 
     def __call__(self, moment: Moment) -> None:
         """Draw, if it is time."""
@@ -41,5 +44,19 @@ class Samples(Observer):
             return
         path = self.run.directory.samples / f"step_{moment.step:07d}.png"
         parts = self.run.parts
-        draw(path, parts.sample(self.noise), self.density, parts.surface())
+        samples = parts.sample(self.noise)
+        field = None if self.real is None else parts.field(self.real, samples)
+        draw(path, samples, self.density, parts.surface(), field, moment.step)
         moment.pictures["samples"] = path
+
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Animate what was drawn up to the last step, unless the run failed."""
+        folder = self.run.directory.samples
+        frames = [path for path in sorted(folder.glob("step_*.png")) if step_of(path) <= summary["step"]]
+        if self.every > 0 and len(frames) > 1 and summary["status"] != "failed":
+            animate(folder / "training.gif", frames)
+
+
+def step_of(path: Path) -> int:
+    """The step of `step_*.png`."""
+    return int(path.stem.removeprefix("step_"))

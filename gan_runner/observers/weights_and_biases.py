@@ -38,6 +38,8 @@ class WeightsAndBiases(Observer):
         artifacts: which checkpoint to upload at the end: none, last or best.
     """
 
+    writes = True
+
     mode: str | None = None
     project: str = "gan-runner"
     entity: str | None = None

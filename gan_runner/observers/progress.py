@@ -1,0 +1,100 @@
+"""The critic's estimate as a curve of progress, beside the truth."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from gan_runner.metrics.figures import Better
+from gan_runner.observers.base import Moment, Observer
+from gan_runner.pictures import save_figure
+
+if TYPE_CHECKING:
+    from gan_runner.run import Run
+
+Pair = tuple[int, float, float]
+"""A step, and two figures at it."""
+
+
+@dataclass
+class Progress(Observer):
+    """Draws `samples/progress.png` and measures `progress_correlation`: does what the critic estimates tell progress?
+
+    WGAN's critic does (Arjovsky et al. 2017, arXiv:1701.07875, Figure 3; Gulrajani et al. 2017, arXiv:1704.00028,
+    Figure 5). The correlation is Pearson's, over all evaluations so far, from three on.
+
+    Args:
+        estimate: what the critic makes of the distance, a figure of some metric. `critic_value` is minus the
+            discriminator's loss without penalties: of WGAN E_p[D] − E_q[D].
+        truth: a figure that the critic has no part in.
+    """
+
+    figures: ClassVar[Mapping[str, Better]] = {"progress_correlation": max}
+
+    estimate: str = "critic_value"
+    truth: str = "wasserstein"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Figures of metrics that must be there."""
+        return self.estimate, self.truth
+
+    def start(self, run: Run) -> None:
+        """Begin, or go on behind what was logged up to this step."""
+        self.run = run
+        logged = map(json.loads, run.directory.lines()) if run.directory.metrics.exists() else ()
+        pairs = (self.pair(line["step"], line) for line in logged if line["step"] <= run.step)
+        self.pairs = [pair for pair in pairs if pair is not None]
+
+    def pair(self, step: int, figures: Mapping[str, float | None]) -> Pair | None:
+        """Both figures, where both were measured and are finite."""
+        values = [figures.get(f"metric/{name}") for name in self.reads]
+        numbers = [value for value in values if value is not None and math.isfinite(value)]
+        return (step, *numbers) if len(numbers) == 2 else None  # type: ignore[return-value]
+
+    def __call__(self, moment: Moment) -> None:
+        """Where both were measured: correlate, draw."""
+        pair = self.pair(moment.step, moment.scalars)
+        if pair is None:
+            return
+        self.pairs.append(pair)
+        value = correlation(self.pairs)
+        if math.isfinite(value):
+            moment.scalars["metric/progress_correlation"] = value
+            self.run.keep_best("progress_correlation", value, max, moment.step)
+        path = self.run.directory.samples / "progress.png"
+        draw_progress(path, self.pairs, self.estimate, self.truth, value)
+        moment.pictures["progress"] = path
+
+
+def correlation(pairs: Sequence[Pair]) -> float:
+    """Pearson's, of the two figures; NaN of less than three pairs, or where one figure never changes."""
+    if len(pairs) < 3:
+        return math.nan
+    return torch.corrcoef(torch.tensor(pairs, dtype=torch.float64)[:, 1:].T)[0, 1].item()
+
+
+def draw_progress(path: Path, pairs: Sequence[Pair], estimate: str, truth: str, value: float) -> None:
+    """A PNG of both figures against the step, each on its own axis, and of one against the other."""
+    from matplotlib.figure import Figure
+
+    steps, estimates, truths = zip(*pairs)
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    beside = left.twinx()
+    for axis, values, name, colour in ((left, estimates, estimate, "C0"), (beside, truths, truth, "C1")):
+        axis.plot(steps, values, "o-", color=colour, markersize=3)
+        axis.set_ylabel(name, color=colour)
+        axis.tick_params(axis="y", labelcolor=colour)
+    left.set(xlabel="step", title=f"{estimate} and {truth}")
+    right.plot(truths, estimates, color="0.85", linewidth=0.8, zorder=0)
+    drawn = right.scatter(truths, estimates, c=steps, cmap="viridis_r", s=20)
+    figure.colorbar(drawn, ax=right, label="step", shrink=0.8)
+    right.set(xlabel=truth, ylabel=estimate, title=f"correlation {value:.3f}" if math.isfinite(value) else "")
+    save_figure(path, figure)
