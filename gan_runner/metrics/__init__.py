@@ -49,6 +49,6 @@ __all__ = [
 ]
 
 FIGURES = {
-    name: best_of(globals()[name]) for name in __all__ if isinstance(getattr(globals()[name], "figures", 0), dict)
+    name: best_of(globals()[name]) for name in __all__ if isinstance(getattr(globals()[name], "figures", None), dict)
 }
 """What each metric measures whose figures are always the same, by the metric's name."""

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from torch import nn
 
 from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.networks import (
+    Augment,
+    Discriminator,
+    FeatureLayer,
+    Generator,
+    Initialise,
+    as_built,
+    elements,
+)
 from gan_runner.models.sizes import at_least_one
 
 Activation = Literal["relu", "leaky_relu", "tanh", "softplus"]
@@ -18,6 +27,19 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "softplus": nn.Softplus,
 }
+
+
+def orthogonal_weights(network: nn.Module, gain: float) -> None:
+    """Orthogonal weights of this gain, biases zero, in every linear layer (Saxe et al. 2014, arXiv:1312.6120)."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.orthogonal_(module.weight, gain)
+            nn.init.zeros_(module.bias)
+
+
+def initialise_with(orthogonal_gain: float | None) -> Initialise:
+    """Orthogonal weights, if a gain is given."""
+    return as_built if orthogonal_gain is None else partial(orthogonal_weights, gain=orthogonal_gain)
 
 
 def hidden_layers(
@@ -44,6 +66,7 @@ class MLPGenerator(Generator):
         width: units in each hidden layer (He-initialised).
         depth: hidden layers.
         activation: of the hidden layers.
+        orthogonal_gain: if given, weights start orthogonal with this gain instead of He's.
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
@@ -57,6 +80,7 @@ class MLPGenerator(Generator):
         width: int = 256,
         depth: int = 3,
         activation: Activation = "relu",
+        orthogonal_gain: float | None = None,
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
@@ -68,7 +92,7 @@ class MLPGenerator(Generator):
             nn.Linear(width, elements(shape)),
             nn.Unflatten(1, shape),
         )
-        self.assemble(body, latent_dim, bounded, weight_norm)
+        self.assemble(body, latent_dim, bounded, weight_norm, initialise_with(orthogonal_gain))
 
 
 class MLPDiscriminator(Discriminator):
@@ -79,6 +103,7 @@ class MLPDiscriminator(Discriminator):
         width: units in each hidden layer (He-initialised).
         depth: hidden layers.
         activation: of the hidden layers.
+        orthogonal_gain: if given, weights start orthogonal with this gain instead of He's.
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
@@ -92,6 +117,7 @@ class MLPDiscriminator(Discriminator):
         width: int = 256,
         depth: int = 3,
         activation: Activation = "relu",
+        orthogonal_gain: float | None = None,
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
@@ -102,4 +128,6 @@ class MLPDiscriminator(Discriminator):
         trunk = nn.Sequential(
             nn.Flatten(), *hidden_layers(elements(shape), width, depth, activation, self.normalization)
         )
-        self.assemble(trunk, shape, width, feature_layer, weight_norm, augment=augment)
+        self.assemble(
+            trunk, shape, width, feature_layer, weight_norm, initialise_with(orthogonal_gain), augment=augment
+        )

@@ -194,7 +194,9 @@ def configured(hydra_config):
 
 def test_every_configured_set_is_tried():
     files = (CONF / "dataset").glob("*.yaml")
-    assert {path.stem for path in files if "TorchvisionImages" in path.read_text()} == set(NAMES)
+    assert {
+        path.stem for path in files if "_target_: gan_runner.datasets.TorchvisionImages\nname" in path.read_text()
+    } == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -98,4 +98,4 @@ def test_data_without_modes_are_refused():
 
 
 def test_more_is_better():
-    assert best_of(partial(mode_coverage, deviations=2.0)) == {"modes": max, "high_quality": max}
+    assert best_of(partial(mode_coverage, deviations=2.0)) == {"modes": max, "high_quality": max, "reverse_kl": min}

@@ -64,3 +64,11 @@ def test_sizes_below_one_are_refused(sizes):
     for make in (lambda: MLPGenerator(4, (3,), False, **sizes), lambda: MLPDiscriminator((3,), **sizes)):
         with pytest.raises(ValueError, match="must be at least 1"):
             make()
+
+
+def test_orthogonal_weights_keep_lengths_times_their_gain():
+    generator = MLPGenerator(16, (2,), False, width=16, depth=2, orthogonal_gain=1.4)
+    first, second, _ = (module for module in generator.modules() if isinstance(module, nn.Linear))
+    for layer in (first, second):
+        assert torch.allclose(layer.weight @ layer.weight.T, 1.4**2 * torch.eye(16), atol=1e-5)
+        assert not layer.bias.any()
