@@ -1,0 +1,139 @@
+"""`gan-eval`: measure a trained run with any metrics, from its checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from gan_runner.cli import explain
+from gan_runner.config import CONF, WHERE_AND_HOW, register, resolve
+from gan_runner.errors import BadInput, ConfigError
+from gan_runner.files import RunDirectory, write_json
+
+GROUPS = ("metric", "extractor")
+"""What is chosen anew; everything else stays as the run had it."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    arguments = argparse.ArgumentParser(
+        prog="gan-eval",
+        description="Measure a trained run. Figures are printed, and kept in RUN_DIR/evaluation.json.",
+        epilog="gan-eval RUN_DIR 'metric=[frechet_distance,precision_recall]' extractor=classifier --samples 10000",
+    )
+    arguments.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")
+    arguments.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="metric=[…] (left out: the run's own), extractor=…, their options; where the data is: dataset.root=…",
+    )
+    arguments.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which one (default last)")
+    arguments.add_argument("--samples", type=int, default=10_000, help="how many are measured (default 10,000)")
+    arguments.add_argument("--seed", type=int, default=1, help="of the latents (default 1)")
+    arguments.add_argument("--split", choices=["train", "validation", "test"], default="train", help="of the data")
+    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
+    arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
+    return arguments
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command `gan-eval`."""
+    register()
+    options = parser().parse_intermixed_args(arguments)
+    try:
+        tell(run(options))
+    except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
+        print(f"gan-eval: {' '.join(explain(error).split())}", file=sys.stderr)
+        sys.exit(2)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Load, measure, keep; the figures with the conditions under which they were measured."""
+    from gan_runner.build import build_parts
+    from gan_runner.checkpoints import load_checkpoint
+    from gan_runner.evaluation import Evaluator, build_metrics
+
+    if options.samples < 2:
+        raise ConfigError(f"--samples {options.samples} is too few to be compared with data; choose 2 or more")
+    checkpoint = getattr(RunDirectory(options.run), options.checkpoint) if options.run.is_dir() else options.run
+    state = load_checkpoint(checkpoint)
+    config = resolve(chosen(state["config"], options))
+    parts = build_parts(config)
+    parts.load_state_dict(state["parts"])
+    if options.split not in parts.dataset.splits:
+        raise ConfigError(f"--split {options.split}: this dataset has {', '.join(parts.dataset.splits)}")
+    evaluator = Evaluator(parts, build_metrics(config, parts), options.samples, options.seed, options.split)
+    figures = evaluator.measure()
+    measured = {
+        name: {"value": value, "step": state["step"], "seed": options.seed, **evaluator.conditions[name]}
+        for name, value in figures.items()
+    }
+    folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    kept = folder / "evaluation.json"
+    before = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    write_json(kept, before | measured)
+    return measured
+
+
+def chosen(source: str, options: argparse.Namespace) -> DictConfig:
+    """The run's configuration with the metrics and the extractor of the command line, and its other options.
+
+    Raises:
+        ConfigError: an option would change what was trained.
+    """
+    config = OmegaConf.create(source)
+    assert isinstance(config, DictConfig)
+    parsed = OverridesParser.create().parse_overrides(options.overrides)
+    measuring = [o for o in parsed if o.key_or_group.split(".")[0] in GROUPS]
+    if measuring:
+        composed = composition([str(o.input_line) for o in measuring])
+        with open_dict(config):
+            config.extractor = composed.extractor
+            if any(o.key_or_group == "metric" for o in measuring):
+                config.metric = composed.metric
+    OmegaConf.set_struct(config, True)
+    for override in parsed:
+        if override in measuring:
+            continue
+        family, _, name = override.key_or_group.partition(".")
+        if family != "dataset" or name not in WHERE_AND_HOW:
+            raise ConfigError(
+                f"{override.input_line} would change the run that is measured; give metric=[…], extractor=…, their "
+                "options, or where the data is (dataset.root=…)"
+            )
+        OmegaConf.update(config, override.key_or_group, override.value())
+    config.trusted = list(options.trust)
+    config.trainer.device = options.device
+    config.objective, config.expected = None, {}
+    return config
+
+
+def composition(overrides: list[str]) -> DictConfig:
+    """The configuration that these choices make, of which metrics and extractor are taken."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides)
+
+
+def tell(measured: dict[str, Any]) -> None:
+    """A line a figure."""
+    width = max((len(name) for name in measured), default=0)
+    for name, figure in measured.items():
+        beside = ", ".join(f"{key} {value}" for key, value in figure.items() if key not in ("value", "seed"))
+        print(f"{name:<{width}}  {figure['value']:.5g}  ({beside})")
+
+
+if __name__ == "__main__":
+    main()
