@@ -209,13 +209,13 @@ def resolve(config: DictConfig) -> DictConfig:
 
 def check_expectation(key: str, options: Any) -> None:
     """Raise ConfigError for an expectation of a figure that says nothing, or something else."""
-    known = [option.name for option in fields(Expectation)]
+    known = type_hints(Expectation)
     if not isinstance(options, DictConfig):
         raise ConfigError(f"{key}={options} is no expectation; set {key}.at_least or {key}.at_most")
     for name, value in options.items():
         if name not in known:
             raise ConfigError(f"there is no option {key}.{name!s}{did_you_mean(str(name), known, f'{key}.')}")
-        conform(f"{key}.{name!s}", value, float | None)
+        conform(f"{key}.{name!s}", value, known[str(name)])
     if options.get("at_least") is None and options.get("at_most") is None:
         raise ConfigError(f"{key} accepts anything; set {key}.at_least or {key}.at_most")
 

@@ -13,11 +13,15 @@ class Expectation:
 
     Attributes:
         published: what the paper reports, where it does.
+        spread: ± of that, as the paper has it.
+        source: where it stands: paper and table.
         at_least: the least value that is accepted.
         at_most: the greatest value that is accepted.
     """
 
     published: float | None = None
+    spread: float | None = None
+    source: str | None = None
     at_least: float | None = None
     at_most: float | None = None
 
@@ -45,6 +49,8 @@ def verdict(expected: Mapping[str, Expectation], final: Mapping[str, float]) -> 
     measured = {figure: final.get(f"metric/{figure}", final.get(figure)) for figure in expected}
     return {
         "published": {figure: expectation.published for figure, expectation in expected.items()},
+        "spread": {figure: expectation.spread for figure, expectation in expected.items()},
+        "source": {figure: expectation.source for figure, expectation in expected.items()},
         "accepted": {figure: str(expectation) for figure, expectation in expected.items()},
         "measured": measured,
         "passed": all(expectation.accepts(measured[figure]) for figure, expectation in expected.items()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -92,15 +92,20 @@ class Console(Observer):
             f"; best {best}" if best else "",
         )
         if "passed" in summary:
-            figures = ", ".join(
-                f"{name} {'not measured' if value is None else f'{value:.4g}'} (accepted {summary['accepted'][name]})"
-                for name, value in summary["measured"].items()
-            )
-            log.info("%s: %s", "passed" if summary["passed"] else "NOT passed", figures)
+            log.info("%s: %s", "passed" if summary["passed"] else "NOT passed", "; ".join(verdicts(summary)))
         pictures = sorted(self.run.directory.samples.glob("step_*.png"))
         if pictures:
             log.info("last samples: %s", pictures[-1])
         log.removeHandler(self.handler)
+
+
+def verdicts(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Measured, accepted and published, of each figure that was expected."""
+    for name, value in summary["measured"].items():
+        measured = "not measured" if value is None else f"{value:.4g}"
+        published, spread = summary["published"][name], summary["spread"][name]
+        beside = "" if published is None else f", published {published:g}" + (f" ± {spread:g}" if spread else "")
+        yield f"{name} {measured} (accepted {summary['accepted'][name]}{beside})"
 
 
 def bar(console: RichConsole) -> Progress:

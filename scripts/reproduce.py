@@ -1,0 +1,136 @@
+#!/usr/bin/env python
+"""Run the experiments that check themselves against papers, and print one table.
+
+    python scripts/reproduce.py                          all of them, seed 0: hours on two cores
+    python scripts/reproduce.py --only 'gulrajani2017/*' some of them, by name
+    python scripts/reproduce.py --seeds 3                seeds 0, 1, 2, and mean ± sd over them
+    python scripts/reproduce.py --run none               nothing new: the table of what was run
+
+An experiment runs in outputs/reproduce/EXPERIMENT/SEED. What is complete there is not run again, what was interrupted
+goes on. Truth tests of losses have a table of their own: scripts/truth.py. The table is saved as reproduce.md. The exit
+code is 1 if a figure was not accepted, or not measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from gan_runner.config import CONF
+from gan_runner.expectations import Expectation
+from gan_runner.files import write_text
+from gan_runner.sweep import cell, mean_and_sd
+
+EXPERIMENTS = CONF / "experiment"
+Row = dict[str, str]
+
+
+def main() -> None:
+    """Run, read back, tell."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--only", default="*", metavar="GLOB", help="names of experiments, as 'metz2017/*'")
+    arguments.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 … N − 1 (default 1)")
+    arguments.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time, a core each")
+    arguments.add_argument("--run", choices=["missing", "none"], default="missing", help="what is to be run")
+    arguments.add_argument("--out", type=Path, default=Path("outputs/reproduce"))
+    arguments.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for all runs, as dataset.root=…")
+    options = arguments.parse_args()
+    names = [name for name in self_checking() if fnmatch.fnmatch(name, options.only)]
+    if not names:
+        arguments.error(f"no experiment is called {options.only}; there are {', '.join(self_checking())}")
+    jobs = [(name, seed) for name in names for seed in range(options.seeds)]
+    if options.run == "missing":
+        with ThreadPoolExecutor(options.jobs) as pool:
+            list(pool.map(lambda job: run(*job, options.out, options.overrides), jobs))
+    rows = [row for name in names for row in rows_of(name, options.out)]
+    tell(rows, options.out)
+    sys.exit(0 if all(row["verdict"] == "passed" for row in rows) else 1)
+
+
+def self_checking() -> list[str]:
+    """Names of the experiments that expect something, those of losses aside."""
+    paths = {path.relative_to(EXPERIMENTS).with_suffix("").as_posix(): path for path in EXPERIMENTS.glob("**/*.yaml")}
+    return sorted(name for name in paths if not name.startswith("truth/") and expectations(name))
+
+
+def expectations(name: str) -> dict[str, Expectation]:
+    """What an experiment expects, by figure."""
+    content = yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text(encoding="utf-8"))
+    return {figure: Expectation(**options) for figure, options in (content.get("expected") or {}).items()}
+
+
+def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
+    """Run an experiment with a seed on one core, unless it is complete; its output is in log.txt beside the runs."""
+    directory = out / name / str(seed)
+    if summary_of(directory).get("status") == "completed":
+        return
+    command = [sys.executable, "-m", "gan_runner", f"experiment={name}", f"seed={seed}", f"hydra.run.dir={directory}"]
+    print(f"{name}, seed {seed}: running", flush=True)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with (directory.parent / f"log_{seed}.txt").open("a") as log:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        subprocess.run([*command, *overrides], stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
+    print(f"{name}, seed {seed}: {summary_of(directory).get('status', 'it did not start, see log_*.txt')}", flush=True)
+
+
+def summary_of(directory: Path) -> dict:
+    """What a run came to; empty if there is none."""
+    path = directory / "summary.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def rows_of(name: str, out: Path) -> Iterator[Row]:
+    """A row for each figure that an experiment expects, over all seeds that were run.
+
+    What is accepted is what the experiment's file says now.
+    """
+    summaries = [summary_of(path.parent) for path in sorted((out / name).glob("*/summary.json"))]
+    done = [summary for summary in summaries if summary.get("status") == "completed"]
+    minutes = mean_and_sd([summary["elapsed_s"] / 60 for summary in done])
+    for figure, expectation in expectations(name).items():
+        values = [summary["final"].get(f"metric/{figure}", summary["final"].get(figure)) for summary in done]
+        passed = [expectation.accepts(value) for value in values]
+        published = "–" if expectation.published is None else f"{expectation.published:g}"
+        yield {
+            "experiment": name,
+            "figure": figure,
+            "published": published + (f" ± {expectation.spread:g}" if expectation.spread else ""),
+            "accepted": str(expectation),
+            "measured": cell(mean_and_sd(values)),
+            "seeds": str(len(done)),
+            "steps": f"{done[0]['step']:,}" if done else "–",
+            "minutes": f"{minutes['mean']:.0f}" if minutes else "–",
+            "verdict": verdict(passed),
+        }
+
+
+def verdict(passed: Sequence[bool]) -> str:
+    """Of all seeds."""
+    if not passed:
+        return "not run"
+    return "passed" if all(passed) else f"NOT passed ({sum(passed)} of {len(passed)} seeds)"
+
+
+def tell(rows: Sequence[Row], out: Path) -> None:
+    """The table, on the terminal and as Markdown."""
+    shown = Table(*rows[0], title=f"experiments against papers ({out})")
+    for row in rows:
+        shown.add_row(*row.values())
+    Console().print(shown)
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
+    write_text(out / "reproduce.md", "".join(f"| {' | '.join(line)} |\n" for line in lines))
+
+
+if __name__ == "__main__":
+    main()
