@@ -20,10 +20,15 @@ def test_what_is_not_measured_is_not_accepted(value):
 
 
 def test_verdict_finds_metrics_and_losses():
-    expected = {"modes": Expectation(published=8.0, at_least=7.0), "critic/adversarial": Expectation(at_most=1.0)}
+    expected = {
+        "modes": Expectation(published=8.0, spread=0.5, source="Table 1", at_least=7.0),
+        "critic/adversarial": Expectation(at_most=1.0),
+    }
     told = verdict(expected, {"metric/modes": 8.0, "critic/adversarial": 2.0})
     assert told == {
         "published": {"modes": 8.0, "critic/adversarial": None},
+        "spread": {"modes": 0.5, "critic/adversarial": None},
+        "source": {"modes": "Table 1", "critic/adversarial": None},
         "accepted": {"modes": "≥ 7", "critic/adversarial": "≤ 1"},
         "measured": {"modes": 8.0, "critic/adversarial": 2.0},
         "passed": False,
