@@ -53,7 +53,7 @@ KINDS = {
 }
 """Of other people's packages, only the classes that derive from these: not their helpers, which may write files."""
 
-NOT_TRAINED = ("seed", "seeds", "resume", "logger", "observer", "trusted", "expected")
+NOT_TRAINED = ("seed", "seeds", "resume", "logger", "observer", "trusted", "expected", "full_scale")
 """Options of a run that are no part of its configuration in the narrow sense."""
 
 WHERE_AND_HOW = (
@@ -149,6 +149,7 @@ class Config:
     suggested: dict[str, float] = field(default_factory=dict)
     objective: str | None = None
     expected: dict[str, Any] = field(default_factory=dict)
+    full_scale: bool = False
     dataset: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     game: dict[str, Any] = field(default_factory=dict)

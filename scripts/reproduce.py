@@ -5,6 +5,7 @@
     python scripts/reproduce.py --only 'gulrajani2017/*' some of them, by name
     python scripts/reproduce.py --seeds 3                seeds 0, 1, 2, and mean ± sd over them
     python scripts/reproduce.py --run none               nothing new: the table of what was run
+    python scripts/reproduce.py --full-scale             also those of the papers' own size, which need a GPU for days
 
 An experiment runs in outputs/reproduce/EXPERIMENT/SEED. What is complete there is not run again, what was interrupted
 goes on. Truth tests of losses have a table of their own: scripts/truth.py. The table is saved as reproduce.md. The exit
@@ -43,6 +44,7 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 … N − 1 (default 1)")
     arguments.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time, a core each")
     arguments.add_argument("--run", choices=["missing", "none"], default="missing", help="what is to be run")
+    arguments.add_argument("--full-scale", action="store_true", help="also what needs a GPU for days")
     arguments.add_argument("--out", type=Path, default=Path("outputs/reproduce"))
     arguments.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for all runs, as dataset.root=…")
     options = arguments.parse_args()
@@ -50,6 +52,8 @@ def main() -> None:
     if not names:
         arguments.error(f"no experiment is called {options.only}; there are {', '.join(self_checking())}")
     jobs = [(name, seed) for name in names for seed in range(options.seeds)]
+    if not options.full_scale:
+        jobs = [(name, seed) for name, seed in jobs if not content_of(name).get("full_scale")]
     if options.run == "missing":
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(lambda job: run(*job, options.out, options.overrides), jobs))
@@ -66,8 +70,12 @@ def self_checking() -> list[str]:
 
 def expectations(name: str) -> dict[str, Expectation]:
     """What an experiment expects, by figure."""
-    content = yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text(encoding="utf-8"))
-    return {figure: Expectation(**options) for figure, options in (content.get("expected") or {}).items()}
+    return {figure: Expectation(**options) for figure, options in (content_of(name).get("expected") or {}).items()}
+
+
+def content_of(name: str) -> dict:
+    """An experiment's file."""
+    return yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
