@@ -432,7 +432,9 @@ def verdict_section(configurations: Sequence[Configuration]) -> str:
         for summary in (run.summary for run in one.runs if "passed" in run.summary):
             for figure, value in summary["measured"].items():
                 published, accepted = summary["published"][figure], summary["accepted"][figure]
-                key = (number, figure, "–" if published is None else f"{published:g}", accepted)
+                spread = summary.get("spread", {}).get(figure)
+                said = "–" if published is None else f"{published:g}" + (f" ± {spread:g}" if spread else "")
+                key = (number, figure, said, accepted)
                 rows[key].append((value, summary["passed"]))
     if not rows:
         return ""

@@ -46,7 +46,21 @@ def test_added_loss_works_as_shown(gan_run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "group", ["model", "loss", "regularizer", "dataset", "optimizer", "scheduler", "metric", "extractor", "observer", "game", "play", "dynamics"]
+    "group",
+    [
+        "model",
+        "loss",
+        "regularizer",
+        "dataset",
+        "optimizer",
+        "scheduler",
+        "metric",
+        "extractor",
+        "observer",
+        "game",
+        "play",
+        "dynamics",
+    ],
 )
 def test_table_names_every_option(group):
     from conftest import names_in

@@ -27,8 +27,11 @@ class Data(Protocol):
         Of each, only these rows: with others they are the same batch.
         """
 
+    def pieces(self, n: int) -> Iterator[Tensor]:
+        """A fixed choice of n samples, some (k, *shape) at a time, on the device, to compare generated ones with."""
+
     def real(self, n: int) -> Tensor:
-        """A fixed choice of n samples (n, *shape), on the device, to compare generated ones with."""
+        """The same choice in one piece: (n, *shape)."""
 
     def describe(self) -> str:
         """How much of what, and where it is held."""

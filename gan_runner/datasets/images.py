@@ -26,7 +26,7 @@ from gan_runner.turn import Batch
 
 Resident = Literal["auto"] | bool
 SHARE_OF_FREE_MEMORY = 0.5
-CHUNK = 256  # images decoded at a time when all are brought to the device
+CHUNK = 256  # images decoded, or handed out to be compared with, at a time
 READ_AHEAD = 4  # batches that each worker has ready
 Item = tuple[Tensor, Tensor]  # an image (c, h, w) uint8 and its label
 
@@ -296,10 +296,14 @@ class ResidentImages:
             data = mirrored(data, size, seed, number, rows) if self.flip else data
             yield {"data": data, "label": self.labels[indices]}
 
-    def real(self, n: int) -> Tensor:
-        """The first n images of a fixed permutation."""
+    def pieces(self, n: int) -> Iterator[Tensor]:
+        """The first n images of a fixed permutation, so many at a time."""
         chosen = Order(len(self.images), seed=0).indices(0, min(n, len(self.images)))
-        return normalised(self.images[chosen.to(self.images.device)])
+        yield from (normalised(self.images[some]) for some in chosen.to(self.images.device).split(CHUNK))
+
+    def real(self, n: int) -> Tensor:
+        """The same in one piece."""
+        return torch.cat(list(self.pieces(n)))
 
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, `size` at a time."""
@@ -339,11 +343,15 @@ class StreamedImages:
             data = mirrored(data, size, seed, number, rows) if self.flip else data
             yield {"data": data, "label": labels}
 
-    def real(self, n: int) -> Tensor:
-        """The first n images of a fixed permutation."""
+    def pieces(self, n: int) -> Iterator[Tensor]:
+        """The first n images of a fixed permutation, so many at a time."""
         chosen = Order(len(self.source), seed=0).indices(0, min(n, len(self.source)))
-        images = torch.stack([self.source[i][0] for i in chosen.tolist()])
-        return normalised(images.to(self.device))
+        for some in chosen.split(CHUNK):
+            yield normalised(torch.stack([self.source[i][0] for i in some.tolist()]).to(self.device))
+
+    def real(self, n: int) -> Tensor:
+        """The same in one piece."""
+        return torch.cat(list(self.pieces(n)))
 
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, `size` at a time."""

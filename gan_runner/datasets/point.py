@@ -55,6 +55,10 @@ class PointMassData:
         """All batches are alike."""
         return repeat({"data": self.real(size)[rows]})
 
+    def pieces(self, n: int) -> Iterator[Tensor]:
+        """All n at once."""
+        yield self.real(n)
+
     def real(self, n: int) -> Tensor:
         """(n, dim)."""
         return self.point.repeat(n, 1)

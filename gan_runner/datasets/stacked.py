@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets.base import ALL, Split, rng
-from gan_runner.datasets.images import ImageDataset, ResidentImages, normalised
+from gan_runner.datasets.images import CHUNK, ImageDataset, ResidentImages, normalised
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -87,9 +87,14 @@ class StackedImages:
         for number in count(start):
             yield {name: value[rows] for name, value in self.drawn(size, rng(seed, number)).items()}
 
+    def pieces(self, n: int) -> Iterator[Tensor]:
+        """n stacks (k, 3, h, w) that are the same every time, so many at a time."""
+        generator = rng(-1, 0)
+        yield from (self.drawn(min(CHUNK, n - i), generator)["data"] for i in range(0, n, CHUNK))
+
     def real(self, n: int) -> Tensor:
-        """Stacks (n, 3, h, w) that are the same every time."""
-        return self.drawn(n, rng(-1, 0))["data"]
+        """The same in one piece."""
+        return torch.cat(list(self.pieces(n)))
 
     def mode_weights(self) -> Tensor:
         """Probabilities (1000,) of the modes: products of the digits' frequencies."""

@@ -121,6 +121,10 @@ class FreshDraws:
             for data, label in islice(batches, max(0, start - chunk * AT_ONCE), None):
                 yield {"data": data[rows], "label": label[rows]}
 
+    def pieces(self, n: int) -> Iterator[Tensor]:
+        """All n at once: points are small."""
+        yield self.real(n)
+
     def real(self, n: int) -> Tensor:
         """Draws (n, dim) that are the same every time."""
         return self.source.sample(n, rng(-1, SPLITS.index(self.split)))[0].to(self.device)

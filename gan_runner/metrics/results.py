@@ -57,8 +57,10 @@ class Reference:
         return self.split(self.chosen_split).real(self.n)
 
     def pieces(self) -> Iterator[Tensor]:
-        """The same, so many at a time."""
-        return iter(self.real.split(CHUNK))
+        """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
+        if "real" in self.__dict__:
+            return iter(self.real.split(CHUNK))
+        return self.split(self.chosen_split).pieces(self.n)
 
     def eye(self, extractor: Extractor, dataset: Dataset | None = None) -> Eye:
         """The feature network of a recipe, made ready once; for another dataset, if one is given."""
