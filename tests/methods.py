@@ -31,7 +31,7 @@ def impossible(model, loss, regularizer, kind):
     unjudged = loss in UNJUDGED and regularizer in JUDGED_BY
     unnormed = model in ("gaussian", "line") and regularizer == "virtual_batch_norm"
     undone = loss in ("ebgan", "began") and regularizer in ("ada", "diff_augment", "instance_noise")
-    shapeless = kind == "points" and (model == "dcgan" or regularizer in IMAGES_ONLY)
+    shapeless = kind == "points" and (model in ("dcgan", "resnet") or regularizer in IMAGES_ONLY)
     pointless = kind == "image" and model in ("gaussian", "line")
     return (
         smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or model == "point"
@@ -87,6 +87,9 @@ METHODS = [
     ("dcgan", "ebgan", "pulling_away", "image"),
     ("gaussian", "ebgan", "minibatch_discrimination", "points"),
     ("mlp", "mmd", None, "image", "game=moment_matching_codes"),
+    ("resnet", "non_saturating", "virtual_batch_norm", "image"),
+    ("resnet", "hinge", "spectral_norm", "image"),
+    ("resnet", "wgan_gp", None, "image"),
 ]
 METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
 
