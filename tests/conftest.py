@@ -23,6 +23,7 @@ TINY = {
     "maxout": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
     "point": [],
     "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
+    "resnet": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "gaussian": ["model.discriminator.width=8"],
     "line": ["model.discriminator.width=8"],
 }

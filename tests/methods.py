@@ -13,6 +13,7 @@ MODELS = names_in("model")
 SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
 
 
+IMAGE_MODELS = ("dcgan", "resnet")
 IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment")
 JUDGED_BY = {  # regularizers of the discriminator's player or network
     *("gradient_penalty", "dragan", "r1", "r2", "historical_averaging", "minibatch_discrimination", "lecam"),
@@ -31,7 +32,7 @@ def impossible(model, loss, regularizer, kind):
     unjudged = loss in UNJUDGED and regularizer in JUDGED_BY
     unnormed = model in ("gaussian", "line") and regularizer == "virtual_batch_norm"
     undone = loss in ("ebgan", "began") and regularizer in ("ada", "diff_augment", "instance_noise")
-    shapeless = kind == "points" and (model == "dcgan" or regularizer in IMAGES_ONLY)
+    shapeless = kind == "points" and (model in IMAGE_MODELS or regularizer in IMAGES_ONLY)
     pointless = kind == "image" and model in ("gaussian", "line")
     return (
         smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or model == "point"
@@ -86,7 +87,10 @@ METHODS = [
     ("dcgan", "began", None, "image"),
     ("dcgan", "ebgan", "pulling_away", "image"),
     ("gaussian", "ebgan", "minibatch_discrimination", "points"),
+    ("resnet", "non_saturating", "virtual_batch_norm", "image"),
     ("mlp", "mmd", None, "image", "game=moment_matching_codes"),
+    ("resnet", "hinge", "spectral_norm", "image"),
+    ("resnet", "wgan_gp", None, "image"),
 ]
 METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
 

@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from conftest import names_in
 
+from gan_runner.config import build, resolve
+from gan_runner.evaluation import check_figures
 from gan_runner.expectations import Expectation, verdict
 
 
@@ -66,3 +69,13 @@ def test_an_expectation_that_cannot_be_met_or_missed_is_refused(gan_run, option,
     code, _, err = gan_run(*SMOKE, option)
     assert code == 2
     assert message in err
+
+
+@pytest.mark.parametrize("experiment", names_in("experiment/cifar10"))
+def test_full_scale_experiments_measure_what_they_expect(hydra_config, experiment):
+    """They are too long to be run here, and need images and weights that are not here."""
+    config = resolve(hydra_config(f"experiment=cifar10/{experiment}"))
+    metrics = {name: build(f"metric.{name}", node) for name, node in config.metric.items()}
+    check_figures(config, metrics, {})
+    assert config.full_scale
+    assert config.objective in config.expected

@@ -1,0 +1,206 @@
+"""Residual networks of WGAN-GP and SNGAN for images, without labels.
+
+Gulrajani et al. 2017, arXiv:1704.00028, Appendix F, and Miyato et al. 2018, arXiv:1802.05957, Table 4, with the code of
+both, have the same blocks at 32 px: a shortcut beside normalisation, ReLU and 3×3 convolution, twice. Images grow by
+nearest neighbours before a convolution and shrink by means over 2×2 pixels after it. A block that resizes has a 1×1
+convolution in its shortcut; it commutes with either, and runs where the image is smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+from torch import Tensor, nn
+
+from gan_runner.models.dcgan import resolutions
+from gan_runner.models.layers import Norm, WeightNorm
+from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.sizes import at_least_one
+
+Pooling = Literal["mean", "sum"]
+SpatialNorm = Callable[[int], nn.Module]
+
+
+class ResidualBlock(nn.Module):
+    """The sum of two ways: (n, in_channels, h, w) → (n, out_channels, h', w').
+
+    Args:
+        residual: the way with the non-linearities.
+        shortcut: the linear way beside it.
+    """
+
+    def __init__(self, residual: nn.Sequential, shortcut: nn.Module):
+        super().__init__()
+        self.residual = residual
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Both ways, added."""
+        return self.shortcut(x) + self.residual(x)
+
+
+def convolution(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """3×3, the side unchanged."""
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+def halved() -> nn.Module:
+    """Means over 2×2 pixels: (n, c, 2h, 2w) → (n, c, h, w)."""
+    return nn.AvgPool2d(2)
+
+
+def doubled() -> nn.Module:
+    """Each pixel four times: (n, c, h, w) → (n, c, 2h, 2w)."""
+    return nn.Upsample(scale_factor=2, mode="nearest")
+
+
+def growing_block(width: int, norm: SpatialNorm) -> ResidualBlock:
+    """(n, width, h, w) → (n, width, 2h, 2w)."""
+    residual = nn.Sequential(
+        *(norm(width), nn.ReLU(), doubled(), convolution(width, width)),
+        *(norm(width), nn.ReLU(), convolution(width, width)),
+    )
+    return ResidualBlock(residual, nn.Sequential(nn.Conv2d(width, width, 1), doubled()))
+
+
+def plain_block(width: int, norm: SpatialNorm) -> ResidualBlock:
+    """(n, width, h, w) → the same shape; the shortcut is the identity."""
+    residual = nn.Sequential(
+        *(norm(width), nn.ReLU(), convolution(width, width)),
+        *(norm(width), nn.ReLU(), convolution(width, width)),
+    )
+    return ResidualBlock(residual, nn.Identity())
+
+
+def shrinking_block(width: int, norm: SpatialNorm) -> ResidualBlock:
+    """(n, width, 2h, 2w) → (n, width, h, w)."""
+    residual = nn.Sequential(*plain_block(width, norm).residual, halved())
+    return ResidualBlock(residual, nn.Sequential(halved(), nn.Conv2d(width, width, 1)))
+
+
+def first_block(channels: int, width: int) -> ResidualBlock:
+    """Images (n, channels, 2h, 2w) → (n, width, h, w), with nothing between them and the first convolution."""
+    residual = nn.Sequential(convolution(channels, width), nn.ReLU(), convolution(width, width), halved())
+    return ResidualBlock(residual, nn.Sequential(halved(), nn.Conv2d(channels, width, 1)))
+
+
+class GlobalPooling(nn.Module):
+    """One number of each channel: (n, c, h, w) → (n, c).
+
+    Args:
+        pooling: the mean over the pixels, or their sum.
+    """
+
+    def __init__(self, pooling: Pooling):
+        super().__init__()
+        self.pooling = pooling
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool."""
+        return x.mean((2, 3)) if self.pooling == "mean" else x.sum((2, 3))
+
+
+def init_weights(network: nn.Module) -> None:
+    """Weights U(±gain · √(6 / (fan in + fan out))) with zero bias.
+
+    The gain is √2 for the convolutions of the residual ways, which makes it He's where they keep the width, and one
+    for all else (the code of both papers).
+    """
+    before_relu = {
+        id(layer) for block in network.modules() if isinstance(block, ResidualBlock) for layer in block.residual
+    }
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(module.weight, 2**0.5 if id(module) in before_relu else 1.0)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class ResNetGenerator(Generator):
+    """Latents (n, latent_dim) → images (n, channels, side, side): a dense layer, then blocks that double the side.
+
+    At 32 px three blocks on 4×4 pixels, as published; other sizes have more or fewer, all of the same width.
+
+    Args:
+        latent_dim: of z.
+        shape: (channels, side, side); sides as for DCGAN.
+        bounded: whether data lies in [−1, 1], so that tanh ends the network.
+        width: channels of all hidden feature maps: 128 in WGAN-GP, 256 in SNGAN.
+        norm: normalisation before each ReLU.
+        weight_norm: reparametrisation of the weights.
+        reference_size: rows of the reference batch of `norm=virtual`.
+
+    Raises:
+        ValueError: if the data are not square images of such a side.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: tuple[int, ...],
+        bounded: bool = True,
+        width: int = 128,
+        norm: Norm = "batch",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+    ):
+        super().__init__(norm, reference_size)
+        at_least_one(latent_dim=latent_dim, width=width)
+        sides = resolutions(shape)
+        spatial_norm = partial(self.normalization, spatial=True)
+        coarse = (width, sides[0], sides[0])
+        body = nn.Sequential(
+            nn.Linear(latent_dim, elements(coarse)),
+            nn.Unflatten(1, coarse),
+            *(growing_block(width, spatial_norm) for _ in sides[1:]),
+            spatial_norm(width),
+            nn.ReLU(),
+            convolution(width, shape[0]),
+        )
+        self.assemble(body, latent_dim, bounded, weight_norm, init_weights)
+
+
+class ResNetDiscriminator(Discriminator):
+    """Images (n, channels, side, side) → scores (n,): blocks that halve the side, two that keep it, global pooling.
+
+    The side is halved down to at most 8, and at least once: at 32 px by two blocks, as published.
+
+    Args:
+        shape: (channels, side, side); sides as for DCGAN.
+        width: channels of all feature maps.
+        pooling: of the last feature map: mean in WGAN-GP, sum in SNGAN.
+        norm: normalisation before each ReLU of the blocks but the first.
+        weight_norm: reparametrisation of the weights: spectral in SNGAN.
+        reference_size: rows of the reference batch of `norm=virtual`.
+        feature_layer: between the features and the score, as minibatch discrimination; None for none.
+        augment: what is done to its input while it trains, in this order.
+
+    Raises:
+        ValueError: if the data are not square images of such a side.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        width: int = 128,
+        pooling: Pooling = "mean",
+        norm: Norm = "none",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+        feature_layer: FeatureLayer | None = None,
+        augment: Augment | None = None,
+    ):
+        super().__init__(norm, reference_size)
+        at_least_one(width=width)
+        spatial_norm = partial(self.normalization, spatial=True)
+        halvings = sum(side > 8 for side in resolutions(shape)) or 1
+        trunk = nn.Sequential(
+            first_block(shape[0], width),
+            *(shrinking_block(width, spatial_norm) for _ in range(halvings - 1)),
+            *(plain_block(width, spatial_norm) for _ in range(2)),
+            nn.ReLU(),
+            GlobalPooling(pooling),
+        )
+        self.assemble(trunk, shape, width, feature_layer, weight_norm, init_weights, augment=augment)
