@@ -22,6 +22,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 import yaml
@@ -35,7 +36,7 @@ from gan_runner.sweep import cell, mean_and_sd
 
 EXPERIMENTS = CONF / "experiment"
 Row = dict[str, str]
-LEFT_OUT = "not run here: of the paper's size"
+LEFT_OUT = "not run here"
 
 
 def main() -> None:
@@ -128,14 +129,17 @@ def verdict(passed: Sequence[bool]) -> str:
     """Of all seeds."""
     if not passed:
         return "not run"
-    return "passed" if all(passed) else f"NOT passed ({sum(passed)} of {len(passed)} seeds)"
+    return "passed" if all(passed) else f"NOT passed: {sum(passed)} of {len(passed)}"
 
 
 def tell(rows: Sequence[Row], out: Path) -> None:
-    """The table, on the terminal and as Markdown."""
-    shown = Table(*rows[0], title=f"experiments against papers ({out})")
-    for row in rows:
-        shown.add_row(*row.values())
+    """The table, on the terminal and as Markdown, which has more columns."""
+    columns = ("measured", "seeds", "accepted", "published", "verdict")
+    shown = Table("experiment, figure", *columns, title=f"experiments against papers ({out})", title_justify="left")
+    for name, alike in groupby(rows, key=lambda row: row["experiment"]):
+        shown.add_row(name)
+        for row in alike:
+            shown.add_row(f"  {row['figure']}", *(row[column] for column in columns))
     Console().print(shown)
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     write_text(out / "reproduce.md", "".join(f"| {' | '.join(line)} |\n" for line in lines))
