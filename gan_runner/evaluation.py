@@ -95,8 +95,7 @@ class Evaluator:
 def check_split(dataset: Dataset, split: Split, option: str) -> None:
     """Raise ValueError, naming the option that chose it, for a split that a dataset has not."""
     if split not in dataset.splits:
-        advice = "; dataset.held_out=1000 makes one" if split == "validation" and hasattr(dataset, "held_out") else ""
-        raise ValueError(f"there is no {option}={split} of this dataset, which has {', '.join(dataset.splits)}{advice}")
+        raise ValueError(f"there is no {option}={split} of this dataset, which has {', '.join(dataset.splits)}")
 
 
 def build_metrics(config: DictConfig, parts: Parts) -> Metrics:
