@@ -137,5 +137,6 @@ def test_figures_are_torch_fidelitys_on_the_same_images(weights):
         "recall_inception": "recall",
     }
     for our, name in names.items():
-        print(our, ours[our], their[name], abs(ours[our] / their[name] - 1) if their[name] else "")
-        assert ours[our] == pytest.approx(their[name], rel=1e-6, abs=1e-12), our
+        # Six images span few of 2,048 dimensions, where a root of a matrix of theirs has few digits.
+        tolerance = 1e-4 if our == "fid" else 1e-6
+        assert ours[our] == pytest.approx(their[name], rel=tolerance, abs=1e-12), our
