@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_runner.cli import explain
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Load, measure, keep; the figures with the conditions under which they were measured."""
     from gan_runner.build import build_parts
     from gan_runner.checkpoints import load_checkpoint
-    from gan_runner.evaluation import Evaluator, build_metrics
+    from gan_runner.evaluation import Evaluator, build_metrics, check_split
 
     if options.samples < 2:
         raise ConfigError(f"--samples {options.samples} is too few to be compared with data; choose 2 or more")
@@ -72,19 +73,34 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     config = resolve(chosen(state["config"], options))
     parts = build_parts(config)
     parts.load_state_dict(state["parts"])
-    if options.split not in parts.dataset.splits:
-        raise ConfigError(f"--split {options.split}: this dataset has {', '.join(parts.dataset.splits)}")
+    try:
+        check_split(parts.dataset, options.split, "--split")
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     evaluator = Evaluator(parts, build_metrics(config, parts), options.samples, options.seed, options.split)
     figures = evaluator.measure()
+    how = {"step": state["step"], "seed": options.seed}
     measured = {
-        name: {"value": value, "step": state["step"], "seed": options.seed, **evaluator.conditions[name]}
+        name: {"value": value if math.isfinite(value) else None, **how, **evaluator.conditions[name]}
         for name, value in figures.items()
     }
     folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
     kept = folder / "evaluation.json"
-    before = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
-    write_json(kept, before | measured)
+    write_json(kept, figures_in(kept) | measured)
     return measured
+
+
+def figures_in(kept: Path) -> dict[str, Any]:
+    """What was measured before.
+
+    Raises:
+        ConfigError: the file holds something else.
+    """
+    try:
+        before = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    except ValueError as error:
+        raise ConfigError(f"{kept} is broken ({error}); remove it to measure anew") from error
+    return dict(before)
 
 
 def chosen(source: str, options: argparse.Namespace) -> DictConfig:
@@ -96,19 +112,17 @@ def chosen(source: str, options: argparse.Namespace) -> DictConfig:
     config = OmegaConf.create(source)
     assert isinstance(config, DictConfig)
     parsed = OverridesParser.create().parse_overrides(options.overrides)
-    measuring = [o for o in parsed if o.key_or_group.split(".")[0] in GROUPS]
-    if measuring:
-        composed = composition([str(o.input_line) for o in measuring])
-        with open_dict(config):
-            config.extractor = composed.extractor
-            if any(o.key_or_group == "metric" for o in measuring):
-                config.metric = composed.metric
+    groups = [override for override in parsed if override.key_or_group in GROUPS]
+    composed = composition([str(override.input_line) for override in groups])
+    for override in groups:
+        config[override.key_or_group] = composed[override.key_or_group]
     OmegaConf.set_struct(config, True)
     for override in parsed:
-        if override in measuring:
+        if override in groups:
             continue
         family, _, name = override.key_or_group.partition(".")
-        if family != "dataset" or name not in WHERE_AND_HOW:
+        mine = family in GROUPS or (family == "dataset" and name in WHERE_AND_HOW)
+        if not mine or override.is_add() or override.is_delete():
             raise ConfigError(
                 f"{override.input_line} would change the run that is measured; give metric=[…], extractor=…, their "
                 "options, or where the data is (dataset.root=…)"
@@ -132,7 +146,8 @@ def tell(measured: dict[str, Any]) -> None:
     width = max((len(name) for name in measured), default=0)
     for name, figure in measured.items():
         beside = ", ".join(f"{key} {value}" for key, value in figure.items() if key not in ("value", "seed"))
-        print(f"{name:<{width}}  {figure['value']:.5g}  ({beside})")
+        value = "not finite" if figure["value"] is None else f"{figure['value']:.5g}"
+        print(f"{name:<{width}}  {value}  ({beside})")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
 from gan_runner.config import build, did_you_mean
-from gan_runner.datasets import Data
+from gan_runner.datasets import Data, Dataset
 from gan_runner.datasets.base import Split
 from gan_runner.errors import ConfigError
 from gan_runner.metrics import FIGURES, Results, best_of
@@ -37,7 +38,8 @@ class Evaluator:
         data: this split, where it is at hand already.
 
     Attributes:
-        conditions: by figure, on what it was measured: samples, real, split, and what the metric says of itself.
+        conditions: by figure, on what it was measured: samples, real ones where any were read, their split, and what
+            the metric says of itself.
         seconds: by metric, how long it took so far; generating what it is the first to ask for is part of it.
     """
 
@@ -57,18 +59,43 @@ class Evaluator:
         self.conditions: dict[str, dict[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
 
+    def prepare(self) -> None:
+        """Make ready what metrics look through, so that what is wrong with it is said before a run and not in it."""
+        for metric in self.metrics.values():
+            if hasattr(metric, "prepare"):
+                metric.prepare(self.reference)
+
     def measure(self) -> dict[str, float]:
-        """All figures, by name."""
+        """All figures, by name. Metrics that look at a piece at a time come last: it may all be at hand by then.
+
+        Raises:
+            ConfigError: a metric refuses its knobs, or so few samples.
+        """
         results = Results(self.parts, self.noise, self.reference)
         found: dict[str, float] = {}
-        for name, metric in self.metrics.items():
+        for name, metric in sorted(self.metrics.items(), key=lambda item: getattr(item[1], "in_pieces", False)):
             began = time.perf_counter()
-            figures = metric(results)
+            try:
+                figures = metric(results)
+            except ValueError as error:
+                raise ConfigError(f"metric={name}: {error}") from error
             self.seconds[name] += time.perf_counter() - began
-            base = {"samples": len(self.noise), "split": self.reference.chosen_split}
-            self.conditions |= {figure: base | getattr(metric, "conditions", {}) for figure in figures}
+            conditions = self.conditions_of(metric)
+            self.conditions |= dict.fromkeys(figures, conditions)
             found |= figures
         return found
+
+    def conditions_of(self, metric: Any) -> dict[str, Any]:
+        """On what a metric measured."""
+        read = {"real": len(self.reference.real)} if "real" in vars(self.reference) else {}
+        base = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
+        return base | getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+
+
+def check_split(dataset: Dataset, split: Split, option: str) -> None:
+    """Raise ValueError, naming the option that chose it, for a split that a dataset has not."""
+    if split not in dataset.splits:
+        raise ValueError(f"there is no {option}={split} of this dataset, which has {', '.join(dataset.splits)}")
 
 
 def build_metrics(config: DictConfig, parts: Parts) -> Metrics:

@@ -50,12 +50,11 @@ def main() -> None:
     arguments.add_argument("--out", type=Path, default=Path("outputs/reproduce"))
     arguments.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for all runs, as dataset.root=…")
     options = arguments.parse_args()
-    names = [name for name in self_checking() if fnmatch.fnmatch(name, options.only)]
+    known = [name for name in self_checking() if options.full_scale or not content_of(name).get("full_scale")]
+    names = [name for name in known if fnmatch.fnmatch(name, options.only)]
     if not names:
-        arguments.error(f"no experiment is called {options.only}; there are {', '.join(self_checking())}")
+        arguments.error(f"no experiment is called {options.only}; there are {', '.join(known)}")
     jobs = [(name, seed) for name in names for seed in range(options.seeds)]
-    if not options.full_scale:
-        jobs = [(name, seed) for name, seed in jobs if not content_of(name).get("full_scale")]
     if options.run == "missing":
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(lambda job: run(*job, options.out, options.overrides), jobs))

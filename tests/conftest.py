@@ -36,6 +36,14 @@ def _same_conditions():
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_kept_from_before(tmp_path_factory):
+    """What is kept from run to run lies in a folder of these tests: a classifier is trained once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAN_RUNNER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def _float64():
     torch.set_default_dtype(torch.float64)

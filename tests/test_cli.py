@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import yaml
 from conftest import CONF, TINY, names_in
 from PIL import Image
 
@@ -94,6 +95,26 @@ BAD_LINES = {
     "model=mlp model.generator.norm=batch trainer.batch_size=1": "choose a larger batch or model.generator.norm=layer",
     "+players.generator.weights.foo=1": "the term foo needs both",
     "players.discriminator.fresh_batches=false": "the first of the players must draw batches",
+    "dataset.held_out=-1": "dataset.held_out must be 0 or more images, not -1",
+    "dataset.held_out=1797": "dataset.held_out=1797 leaves none of the 1797 images of scikit-learn's digits",
+    "observer.evaluation.split=test": "there is no split=test of this dataset, which has train",
+    "observer.evaluation.split=tset": "observer.evaluation.split=tset: input should be 'train', 'validation' or 'test'",
+    "metric=[parzen] objective=null": "it needs a validation split, and this dataset has none; set dataset.held_out=",
+    "metric=[parzen] objective=null dataset.held_out=9": "it needs a test split, and this dataset has none; choose",
+    "metric=[parzen] objective=null dataset=ring8 model=mlp": "its windows are made for images",
+    "metric=[independent_critic] objective=null": "it needs data that was not trained on; set dataset.held_out=1000",
+    "metric=[classified_modes] objective=null dataset=mnist": "it tells the modes of stacked digits; choose dataset=",
+    "metric=[frechet_distance] objective=null dataset=ring8 model=mlp": "it looks at images, and this data is points",
+    "metric=[frechet_distance] objective=null dataset=stacked_mnist": "this data is drawn afresh; choose extractor=",
+    "metric=[ms_ssim] objective=null dataset=ring8 model=mlp": "it compares images of 11 px or more, and this data",
+    "metric=[kernel_distance] objective=null extractor=inception": "are not part of this package: set extractor.",
+    "metric=[kernel_distance] objective=null extractor=torchvision extractor.weights=no": "cannot be read (No such",
+    "metric=[kernel_distance] objective=null extractor=torchvision extractor.backbone=resnet81": "mean resnet18?",
+    "metric=[kernel_distance] objective=fid": "objective=fid is measured by no metric",
+    "observer=neighbours dataset=ring8 model=mlp": "it looks for the nearest of all training images, and this data has",
+    "observer=neighbours dataset=stacked_mnist": "nearest of all training images, and this data is drawn afresh",
+    "observer=neighbours extractor=inception": "are not part of this package: set extractor.weights=FILE",
+    "scheduler=exponential_with_momentum": "has no momentum to schedule; choose optimizer=sgd or another scheduler",
 }
 
 
@@ -255,17 +276,33 @@ def test_what_has_diverged_is_not_saved(gan_run, tmp_path):
     assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
 
 
+def shrunk(experiment, content):
+    """What makes the dear parts of an experiment cheap."""
+    groups = {next(iter(choice)).rpartition("/")[2]: next(iter(choice.values())) for choice in content["defaults"]}
+    if experiment.startswith(("truth/", "gulrajani2017/")):
+        yield "trainer.sample_every=0"  # pictures of densities have tests of their own
+    if "maxout" in groups.values():
+        yield from TINY["maxout"]
+    if "extractor" in groups:
+        yield "extractor.steps=2"
+    if "parzen" in groups.get("metric", []):
+        yield from ("metric.parzen.validation=16", "metric.parzen.test=16")
+
+
 @pytest.mark.parametrize(
     "experiment", [str(p.relative_to(CONF / "experiment"))[:-5] for p in (CONF / "experiment").rglob("*.yaml")]
 )
 def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request):
     small = ["trainer.steps=2", "observer.evaluation.samples=16", "trainer.batch_size=4", "logger.mode=disabled"]
     alone = ["hydra.mode=RUN"] if experiment.startswith("toy/") else []  # their sweeps have tests of their own
+    content = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
     where = []
     if "mnist" in experiment:
         where = [f"dataset.root={request.getfixturevalue('data_root')}"]
-    elif experiment.startswith("cifar10/"):  # neither its images nor Inception can be had everywhere
+    if content.get("full_scale"):  # neither its images nor Inception can be had everywhere
         where = [*stand_in_photographs(tmp_path), "metric=[]", "objective=null", "~expected", *TINY["dcgan"][:2]]
+    else:
+        where += shrunk(experiment, content)
     code, _, err = gan_run(f"experiment={experiment}", *small, *alone, *where)
     assert code == 0, err
 

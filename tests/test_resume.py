@@ -16,6 +16,12 @@ METHODS = {
     "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
     "played": ["play=extragradient", "optimizer=optimistic_adam"],
     "augmented": ["dataset=digits", "regularizer=[ada,instance_noise,lecam]", "regularizer.ada.images=64"],
+    "measured": [
+        "dataset=digits",
+        "metric=[sliced_wasserstein,frechet_distance,precision_recall]",
+        "extractor.steps=3",
+        "extractor.width=4",
+    ],
     "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
 }
 

@@ -287,6 +287,9 @@ class ResidentImages:
         self.labels = labels
         self.flip = flip
 
+    def __len__(self) -> int:
+        return len(self.images)
+
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches from number `start` on."""
         order = Order(len(self.images), seed)
@@ -325,6 +328,9 @@ class StreamedImages:
         self.device = device
         self.flip = flip
         self.workers = workers
+
+    def __len__(self) -> int:
+        return len(self.source)
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches from number `start` on."""

@@ -66,7 +66,12 @@ class StackedDigits:
 
     def mode(self, labels: Tensor) -> Tensor:
         """The modes (n,) of digits (3n,)."""
-        return labels.view(-1, 3) @ torch.tensor([100, 10, 1], device=labels.device)
+        return numbered(labels.view(-1, 3))
+
+
+def numbered(digits: Tensor) -> Tensor:
+    """Three digits (n, 3) as numbers (n,); CUDA multiplies no matrices of integers."""
+    return (digits * torch.tensor([100, 10, 1], device=digits.device)).sum(1)
 
 
 class StackedImages:
@@ -79,7 +84,7 @@ class StackedImages:
     def drawn(self, n: int, generator: torch.Generator) -> Batch:
         """n stacks."""
         chosen = torch.randint(len(self.digits.images), (n, 3), generator=generator).to(self.digits.images.device)
-        labels = self.digits.labels[chosen] @ torch.tensor([100, 10, 1], device=chosen.device)
+        labels = numbered(self.digits.labels[chosen])
         return {"data": normalised(self.digits.images[chosen].squeeze(2)), "label": labels}
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:

@@ -83,6 +83,56 @@ class Extractor(ABC):
         """
 
 
+@dataclass(frozen=True)
+class Pretrained(Extractor):
+    """A network whose weights are in a file, or are fetched.
+
+    Args:
+        weights: the file.
+        download: fetch the usual weights where no file is named.
+    """
+
+    weights: str | None = None
+    download: bool = False
+
+    @property
+    @abstractmethod
+    def whose(self) -> str:
+        """Whose weights they are, for people."""
+
+    def check(self, parts: Parts) -> None:
+        """Besides, its weights must be there.
+
+        Raises:
+            DataError: they are not.
+        """
+        super().check(parts)
+        self.find()
+
+    def find(self) -> Path | None:
+        """The file of its weights, or None where they are to be fetched.
+
+        Raises:
+            DataError: no file is named and none may be fetched, or it cannot be opened.
+        """
+        if self.weights is None:
+            if self.download:
+                return None
+            raise DataError(
+                f"the weights of {self.whose} are not part of this package: set extractor.weights=FILE, or "
+                "extractor.download=true to fetch them"
+            )
+        file = Path(self.weights).expanduser()
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            raise DataError(
+                f"extractor.weights={self.weights} cannot be read ({error.strerror}); name a file of the weights of "
+                f"{self.whose}"
+            ) from error
+        return file
+
+
 def in_colour(images: Tensor) -> Tensor:
     """(n, 1 or 3, h, w) as (n, 3, h, w)."""
     return images.expand(-1, 3, -1, -1)
@@ -93,17 +143,19 @@ def as_bytes(images: Tensor) -> Tensor:
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def read_weights(path: str, what: str) -> tuple[dict[str, Any], str]:
+def read_weights(file: Path, whose: str) -> tuple[dict[str, Any], str]:
     """A state dict, read without running code, and the file's SHA-256.
 
     Raises:
-        DataError: it is not there, or no state dict.
+        DataError: it is no state dict.
     """
-    file = Path(path).expanduser()
     try:
-        return torch.load(file, map_location="cpu", weights_only=True), hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise DataError(f"extractor.weights={path} cannot be read ({error.strerror}); name a file of {what}") from error
-    except Exception as error:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise TypeError(f"but a {type(state).__name__}")
+    except Exception as error:  # whatever the reader makes of it
         reason = " ".join(str(error).split())[:100]
-        raise DataError(f"extractor.weights={path} holds no weights ({reason}); name a file of {what}") from error
+        raise DataError(
+            f"extractor.weights={file} holds no weights ({reason}); name a file of the weights of {whose}"
+        ) from error
+    return state, hashlib.sha256(file.read_bytes()).hexdigest()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.cache import kept, key_of
+from gan_runner.datasets.images import ImageDataset
 from gan_runner.errors import DataError
 from gan_runner.extractors.base import Extractor, Eye, Seen
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gan_runner")
 
-FORMAT = "1"
+FORMAT = "2"
 """Of what is kept: another one where the same recipe trains another network."""
 
 
@@ -64,8 +65,13 @@ class TrainedHere(Extractor):
         return "none"
 
     def check(self, parts: Parts) -> None:
-        """The data must be images."""
+        """The data must be images, of which there is an end."""
         super().check(parts)
+        if not isinstance(parts.dataset, ImageDataset):
+            raise ValueError(
+                f"extractor={self.title} is trained on a set of labelled images, and this data is drawn afresh; choose "
+                "extractor=torchvision, or leave it out"
+            )
 
     @abstractmethod
     def network(self, shape: tuple[int, ...], classes: int) -> Trunk:
@@ -81,18 +87,21 @@ class TrainedHere(Extractor):
         Raises:
             DataError: the labels are no classes.
         """
-        data = dataset.load(device)
-        classes = classes_of(next(data.stream(0, 1000, seed=0)).get("label"))
-        key = key_of([FORMAT, repr(self), data.describe(), data.real(500).cpu().numpy().tobytes()])
+        data: Any = dataset.load(device)
+        first = next(data.stream(0, self.batch_size, seed=0))
+        sights = (data.real(500), first["data"], first["label"])
+        key = key_of([FORMAT, repr(self), str(len(data)), *(sight.cpu().numpy().tobytes() for sight in sights)])
         fresh = []
 
         def make() -> dict[str, Any]:
             log.info("training the %s on %s", self.title, data.describe())
             fresh.append(True)
+            classes = classes_of(torch.cat([batch["label"] for batch in data.every()]))
             trained = self.train(self.new(dataset.shape, classes, device), data)
             split = next(split for split in ("test", "validation", "train") if split in dataset.splits)
             return {
                 "network": trained.state_dict(),
+                "classes": classes,
                 "accuracy": accuracy(trained, data if split == "train" else dataset.load(device, split)),
                 "split": split,
             }
@@ -105,7 +114,7 @@ class TrainedHere(Extractor):
             state["split"],
             "" if fresh else " (kept from before)",
         )
-        network = self.new(dataset.shape, classes, device)
+        network = self.new(dataset.shape, state["classes"], device)
         network.load_state_dict(state["network"])
         network.eval()
 
@@ -119,7 +128,7 @@ class TrainedHere(Extractor):
     def new(self, shape: tuple[int, ...], classes: int, device: torch.device) -> Trunk:
         """Freshly initialised, the same every time, without a trace in the run's random numbers."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.random.default_generator.manual_seed(0)  # torch.manual_seed would also seed every GPU
             return self.network(shape, classes).to(device)
 
     def train(self, network: Trunk, data: Data) -> Trunk:
@@ -134,16 +143,16 @@ class TrainedHere(Extractor):
         return network.eval()
 
 
-def classes_of(labels: Tensor | None) -> int:
+def classes_of(labels: Tensor) -> int:
     """How many classes labels (n,) tell apart.
 
     Raises:
         DataError: they tell none apart.
     """
-    if labels is None or labels.dim() != 1 or labels.min() < 0 or labels.max() < 1:
+    if labels.dim() != 1 or labels.min() < 0 or labels.max() < 1:
         raise DataError(
-            "a classifier cannot be trained on this dataset, whose labels tell no classes apart; choose another "
-            "extractor, as extractor=torchvision, or labelled data"
+            "a classifier cannot be trained on this dataset, whose labels tell no classes apart; choose "
+            "extractor=torchvision, or labelled data"
         )
     return int(labels.max()) + 1
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.errors import DataError
-from gan_runner.extractors.base import Extractor, Eye, Seen, as_bytes, in_colour, read_weights
+from gan_runner.extractors.base import Eye, Pretrained, Seen, as_bytes, in_colour, read_weights
 
 if TYPE_CHECKING:
     from gan_runner.datasets import Dataset
@@ -19,7 +19,7 @@ KNOWN_AS = {"fd": "fid", "kd": "kid", "score": "inception_score"}
 
 
 @dataclass(frozen=True)
-class Inception(Extractor):
+class Inception(Pretrained):
     """Inception v3 with the weights of 2015, as TensorFlow had it (Szegedy et al. 2016, arXiv:1512.00567).
 
     Args:
@@ -27,8 +27,10 @@ class Inception(Extractor):
         download: fetch them (91 MB) from torch-fidelity's release page where no file is named.
     """
 
-    weights: str | None = None
-    download: bool = False
+    @property
+    def whose(self) -> str:
+        """Those that torch-fidelity converted."""
+        return "torch-fidelity's Inception (weights-inception-2015-12-05-6726825d.pth, 91 MB)"
 
     @property
     def name(self) -> str:
@@ -45,19 +47,19 @@ class Inception(Extractor):
         return KNOWN_AS.get(kind, super().figure(kind))
 
     def open(self, dataset: Dataset, device: torch.device) -> Eye:
-        """Load the weights."""
+        """Load the weights.
+
+        Raises:
+            DataError: they are not there, or not Inception's.
+        """
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-        if self.weights is None and not self.download:
-            raise DataError(
-                "Inception's weights are not part of this package: set extractor.weights=FILE to torch-fidelity's "
-                "weights-inception-2015-12-05-6726825d.pth, or extractor.download=true to fetch them (91 MB)"
-            )
-        identity = "torch-fidelity 2015-12-05"
-        if self.weights is not None:
-            _, identity = read_weights(self.weights, "torch-fidelity's Inception")
+        file, identity = self.find(), "torch-fidelity 2015-12-05"
+        if file is not None:
+            _, identity = read_weights(file, self.whose)  # torch-fidelity itself would run code that is in it
         try:
-            network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased"], self.weights)
+            with torch.random.fork_rng(devices=[]):  # weights are drawn before they are read
+                network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased"], file and str(file))
         except Exception as error:
             reason = " ".join(str(error).split())[:100]
             raise DataError(f"Inception's weights cannot be had ({reason}); set extractor.weights=FILE") from error

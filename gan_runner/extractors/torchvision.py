@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.errors import DataError
-from gan_runner.extractors.base import Extractor, Eye, Seen, in_colour, read_weights
+from gan_runner.extractors.base import Eye, Pretrained, Seen, in_colour, read_weights
 
 if TYPE_CHECKING:
     from gan_runner.datasets import Dataset
 
 
 @dataclass(frozen=True)
-class Torchvision(Extractor):
+class Torchvision(Pretrained):
     """A network of torchvision; its features are what its last linear layer reads.
 
     Args:
@@ -29,8 +29,6 @@ class Torchvision(Extractor):
     """
 
     backbone: str = "resnet18"
-    weights: str | None = None
-    download: bool = False
 
     def __post_init__(self) -> None:
         from torchvision import models
@@ -40,6 +38,11 @@ class Torchvision(Extractor):
         known = models.list_models(module=models)
         if self.backbone not in known:
             raise ValueError(f"torchvision classifies with no {self.backbone}{did_you_mean(self.backbone, known)}")
+
+    @property
+    def whose(self) -> str:
+        """The backbone's."""
+        return f"torchvision's {self.backbone}"
 
     @property
     def name(self) -> str:
@@ -60,20 +63,29 @@ class Torchvision(Extractor):
         return f"{preset.interpolation.value} to {preset.resize_size[0]}, cropped to {preset.crop_size[0]}"
 
     def open(self, dataset: Dataset, device: torch.device) -> Eye:
-        """Load the weights."""
+        """Load the weights.
+
+        Raises:
+            DataError: they are not there, or another network's, or the network has no linear layer.
+        """
         from torchvision.models import get_model
 
-        network = get_model(self.backbone)
         state, identity = self.read()
+        with torch.random.fork_rng(devices=[]):  # weights are drawn before they are read
+            network = get_model(self.backbone)
         try:
             network.load_state_dict(state)
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:100]
             raise DataError(f"extractor.weights={self.weights} are not those of {self.backbone} ({reason})") from error
         network.to(device).eval()
+        if hasattr(network, "transform_input"):
+            network.transform_input = True  # as torchvision sets it with its own weights
         read: dict[str, Tensor] = {}
-        *_, last = (module for module in network.modules() if isinstance(module, nn.Linear))
-        last.register_forward_pre_hook(lambda _, inputs: read.update(features=inputs[0]))
+        linear = [module for module in network.modules() if isinstance(module, nn.Linear)]
+        if not linear:
+            raise DataError(f"{self.backbone} has no linear layer whose input its features could be; choose another")
+        linear[-1].register_forward_pre_hook(lambda _, inputs: read.update(features=inputs[0]))
         preset = self.preset
 
         @torch.no_grad()
@@ -87,15 +99,11 @@ class Torchvision(Extractor):
         """The weights, and what identifies them."""
         from torchvision.models import get_model_weights
 
-        if self.weights is not None:
-            return read_weights(self.weights, f"torchvision's {self.backbone}")
-        if not self.download:
-            raise DataError(
-                f"the weights of {self.backbone} are not part of this package: set extractor.weights=FILE, "
-                "or extractor.download=true to fetch torchvision's"
-            )
+        file = self.find()
+        if file is not None:
+            return read_weights(file, self.whose)
         chosen = get_model_weights(self.backbone).DEFAULT
         try:
             return dict(chosen.get_state_dict(progress=False)), str(chosen)
-        except OSError as error:
-            raise DataError(f"the weights of {self.backbone} cannot be had ({error}); name a FILE of them") from error
+        except (OSError, RuntimeError) as error:
+            raise DataError(f"the weights of {self.whose} cannot be had ({error}); name a file of them") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gan_runner.extractors import Extractor
 from gan_runner.metrics.classifier_score import classifier_score
@@ -15,7 +15,7 @@ from gan_runner.metrics.neighbours import precision_recall_density_coverage
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
-    from gan_runner.metrics.results import Results
+    from gan_runner.metrics.results import Reference, Results
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,16 @@ class FeatureMetric:
         knobs = {name: value for name, value in vars(self).items() if name != "extractor"}
         return {"extractor": self.extractor.name, "resize": self.extractor.resize, **knobs}
 
+    def prepare(self, reference: Reference) -> None:
+        """Open its network."""
+        reference.eye(self.extractor)
+
 
 @dataclass(frozen=True)
 class FrechetDistance(FeatureMetric):
     """Fréchet distance between Gaussians fitted to features: `fid` by Inception, `fd_NAME` by another network."""
+
+    in_pieces: ClassVar[bool] = True
 
     @property
     def figures(self) -> Mapping[str, Better]:

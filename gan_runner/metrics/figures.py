@@ -22,6 +22,16 @@ def figures(**better: Better) -> Callable[[Metric], Metric]:
     return mark
 
 
+def measured(**conditions: Any) -> Callable[[Metric], Metric]:
+    """Mark a metric with conditions under which it measures, where they are not those of the evaluation."""
+
+    def mark(metric: Metric) -> Metric:
+        metric.conditions = conditions  # type: ignore[attr-defined]
+        return metric
+
+    return mark
+
+
 def best_of(metric: Any) -> Mapping[str, Better]:
     """What a metric, with or without its knobs, says of its figures."""
     function: Any = metric.func if isinstance(metric, partial) else metric

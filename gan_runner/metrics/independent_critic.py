@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Split
-from gan_runner.metrics.figures import figures
+from gan_runner.metrics.figures import figures, measured
 from gan_runner.models.dcgan import DCGANDiscriminator, resolutions
 from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.models.sizes import at_least_one
@@ -101,6 +101,7 @@ def held_out(parts: Parts) -> None:
 
 
 @figures(independent_wasserstein=min)
+@measured(split="test, or else validation")
 @requires(held_out)
 def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
     """W₁ as an independent critic finds it: trained and measured on data that the game has not seen, half of it each.

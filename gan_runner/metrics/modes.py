@@ -11,7 +11,7 @@ from torch import Tensor
 from gan_runner.datasets import StackedDigits
 from gan_runner.extractors import Extractor
 from gan_runner.metrics.figures import figures
-from gan_runner.metrics.results import Results
+from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class ClassifiedModes:
 
     classifier: Extractor
 
+    in_pieces: ClassVar[bool] = True
     figures: ClassVar = {"modes": max, "reverse_kl": min}
     requirements: ClassVar = (stacked_digits,)
 
@@ -80,6 +81,11 @@ class ClassifiedModes:
     def conditions(self) -> dict[str, Any]:
         """By whom modes are told."""
         return {"classifier": self.classifier.name}
+
+    def prepare(self, reference: Reference) -> None:
+        """Open the classifier."""
+        dataset: Any = reference.dataset
+        reference.eye(self.classifier, dataset.digits)
 
     def __call__(self, results: Results) -> dict[str, float]:
         """How many of 1,000, and KL(q ‖ p) in nats."""

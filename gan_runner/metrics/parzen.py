@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.kernels import require_positive, squared_distances
-from gan_runner.metrics.figures import figures
+from gan_runner.metrics.figures import figures, measured
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def validation_and_test(parts: Parts) -> None:
 
 
 @figures(parzen_nats=max)
+@measured(split="test")
 @requires(validation_and_test)
 def parzen(
     results: Results, sigmas: Sequence[float] = AUTHORS_SIGMAS, validation: int = 1000, test: int = 10000

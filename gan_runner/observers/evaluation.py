@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gan_runner.datasets.base import Split
-from gan_runner.evaluation import Evaluator
+from gan_runner.evaluation import Evaluator, check_split
 from gan_runner.metrics import best_of
 from gan_runner.observers.base import Moment, Observer
+from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
+    from gan_runner.build import Parts
     from gan_runner.run import Run
 
 
@@ -30,13 +32,24 @@ class Evaluation(Observer):
     seed: int = 1
     split: Split = "train"
 
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The data must have the split."""
+        return (self.check,)
+
+    def check(self, parts: Parts) -> None:
+        """Raise ValueError if the data has no such split."""
+        check_split(parts.dataset, self.split, "split")
+
     def start(self, run: Run) -> None:
-        """Fix the latents and the real samples."""
+        """Fix the latents; make ready what metrics look through."""
         self.run = run
         data = run.data if self.split == "train" else None
         self.evaluator = Evaluator(run.parts, run.metrics, self.samples, self.seed, self.split, data)
         run.measured_on = self.evaluator.conditions
         run.metric_seconds = self.evaluator.seconds
+        if self.every > 0:
+            self.evaluator.prepare()
 
     def __call__(self, moment: Moment) -> None:
         """Measure, if it is time; remember the best of each figure."""

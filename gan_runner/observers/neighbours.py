@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.images import ImageDataset
 from gan_runner.extractors import Extractor
 from gan_runner.observers.base import Moment, Observer
 from gan_runner.pictures import nearest_grid, save_image
-from gan_runner.requirements import requires
+from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
@@ -29,9 +30,10 @@ def pixels(images: Tensor) -> Tensor:
 
 def images_alone(parts: Parts) -> None:
     """Samples must be images, of which there is an end."""
-    if len(parts.dataset.shape) != 3:
+    if not isinstance(parts.dataset, ImageDataset):
+        kind = "is drawn afresh" if len(parts.dataset.shape) == 3 else f"has shape {parts.dataset.shape}"
         raise ValueError(
-            f"it looks for the nearest of all training images, and this data has shape {parts.dataset.shape}; "
+            f"it looks for the nearest of all training images, and this data {kind}; "
             "choose observer=default, or a dataset of images"
         )
 
@@ -86,7 +88,6 @@ def nearest(samples: Tensor, chunks: Iterable[Tensor], spaces: Mapping[str, Spac
     return found
 
 
-@requires(images_alone)
 @dataclass
 class Neighbours(Observer):
     """Draws `samples/neighbours_SPACE_*.png`: each sample, and beside it the nearest of all training images.
@@ -116,10 +117,15 @@ class Neighbours(Observer):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
 
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Images, and what its network can look at."""
+        return (images_alone, *([] if self.extractor is None else [self.extractor.check]))
+
     def start(self, run: Run) -> None:
         """Fix the latents; open the feature network."""
         self.run = run
-        if self.extractor is not None:
+        if self.extractor is not None and self.every > 0:
             look = self.extractor.open(run.parts.dataset, run.parts.device).look
             self.spaces = {**self.spaces, self.extractor.name: lambda images: look(images).features}
         self.noise = run.parts.noise(self.samples, self.seed)

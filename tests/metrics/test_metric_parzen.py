@@ -1,13 +1,15 @@
 """Parzen windows: scikit-learn's, and closed forms."""
 
+import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from sklearn.neighbors import KernelDensity
 
-from gan_runner.metrics.parzen import choose_sigma, log_likelihood
+from gan_runner.metrics.parzen import choose_sigma, log_likelihood, parzen
 
 
 @pytest.mark.parametrize("sigma", [0.05, 0.3, 2.0])
@@ -69,3 +71,36 @@ def test_sigma_must_be_positive(sigma):
         log_likelihood(torch.zeros(2, 2), torch.zeros(2, 2), sigma)
     with pytest.raises(ValueError, match="sigma must be positive"):
         choose_sigma(torch.zeros(2, 2), torch.zeros(2, 2), [])
+
+
+def test_of_a_generator_it_is_that_of_test_images_on_the_unit_interval():
+    """The window's width is the one that validation images like best; training images have no say."""
+    splits = {"validation": torch.rand(30, 1, 3, 3) * 2 - 1, "test": torch.rand(40, 1, 3, 3) * 2 - 1}
+    samples = torch.rand(60, 1, 3, 3) * 2 - 1
+    reference = SimpleNamespace(split=lambda name: SimpleNamespace(real=lambda n: splits[name][:n]))
+    found = parzen(SimpleNamespace(samples=samples, reference=reference), [0.05, 0.2, 0.8], validation=20, test=35)
+    x, y, validation = ((images.flatten(1) + 1) / 2 for images in (splits["test"][:35], samples, splits["validation"]))
+    assert found["parzen_sigma"] == choose_sigma(validation[:20], y, [0.05, 0.2, 0.8])
+    values = log_likelihood(x, y, found["parzen_sigma"])
+    assert found["parzen_nats"] == pytest.approx(values.mean().item(), rel=1e-12)
+    assert found["parzen_standard_error"] == pytest.approx(values.std().item() / 35**0.5, rel=1e-12)
+    by_hand = [
+        math.log(
+            sum(math.exp(-((a - b) ** 2).sum() / (2 * s**2)) / (2 * math.pi * s**2) ** 4.5 for b in y.double()) / 60
+        )
+        for s in [found["parzen_sigma"]]
+        for a in x.double()
+    ]
+    assert found["parzen_nats"] == pytest.approx(sum(by_hand) / 35, rel=1e-9)
+
+
+def test_a_run_on_mnist_tells_its_parzen_figure_and_on_what(gan_run, tmp_path, data_root):
+    line = ["dataset=mnist", f"dataset.root={data_root}", "dataset.held_out=500", "trainer.steps=1", "objective=null"]
+    line += ["metric=[parzen]", "metric.parzen.validation=50", "metric.parzen.test=70", "trainer.batch_size=4"]
+    line += ["model.generator.width=4", "model.discriminator.width=4", "observer.evaluation.samples=40"]
+    code, _, err = gan_run(*line, "trainer.sample_every=0", "logger.mode=disabled", "hydra.run.dir=run")
+    assert code == 0, err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert set(summary["measured_on"]) == {"parzen_nats", "parzen_standard_error", "parzen_sigma"}
+    assert summary["measured_on"]["parzen_nats"] == {"samples": 40, "split": "test"}
+    assert summary["final"]["metric/parzen_sigma"] in [10 ** (i / 9 - 1) for i in range(10)]

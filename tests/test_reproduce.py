@@ -1,0 +1,132 @@
+"""The table of experiments: what was run is read back, judged by what is accepted now, and not run again."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from gan_runner.config import CONF
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+EXPECTED = {
+    "author2020/toy": "{modes: {published: 8, spread: 0.5, at_least: 7}, wasserstein: {at_most: 0.1}}",
+    "author2020/huge": "{fid: {at_most: 10}}",
+    "author2021/other": "{modes: {at_least: 1}}",
+    "truth/loss": "{modes: {at_least: 1}}",
+    "promises_nothing": "null",
+}
+
+
+@pytest.fixture
+def reproduce(monkeypatch, tmp_path):
+    """The script, with a few experiments; what it would run is noted and not run."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    import reproduce
+
+    for name, expected in EXPECTED.items():
+        path = tmp_path / "experiment" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"expected: {expected}\nfull_scale: {str(name.endswith('huge')).lower()}\n")
+    monkeypatch.setattr(reproduce, "EXPERIMENTS", tmp_path / "experiment")
+    reproduce.started = []
+    monkeypatch.setattr(reproduce.subprocess, "run", lambda command, **_: reproduce.started.append(command[3:]))
+    yield reproduce
+    sys.modules.pop("reproduce")
+
+
+def plant(out, name, seed, final, status="completed"):
+    """What a run leaves behind."""
+    folder = out / name / str(seed)
+    folder.mkdir(parents=True)
+    summary = {"status": status, "step": 5000, "elapsed_s": 120.0 * (seed + 1), "final": final}
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+def typed(reproduce, monkeypatch, tmp_path, *line):
+    """The exit code of a line, and the table's rows."""
+    out = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", "--out", str(out), "--jobs", "1", *line])
+    with pytest.raises(SystemExit) as exit_:
+        reproduce.main()
+    table = out / "reproduce.md"
+    lines = [line.strip("| ").split(" | ") for line in table.read_text().splitlines()] if table.exists() else []
+    return exit_.value.code, [dict(zip(lines[0], line)) for line in lines[2:]]
+
+
+def test_rows_are_means_and_deviations_over_seeds_with_verdicts(reproduce, monkeypatch, tmp_path):
+    out = tmp_path / "out"
+    plant(out, "author2020/toy", 0, {"metric/modes": 8.0, "metric/wasserstein": 0.05})
+    plant(out, "author2020/toy", 1, {"metric/modes": 7.0, "metric/wasserstein": 0.2})
+    plant(out, "author2020/toy", 2, {"metric/modes": 0.0}, status="interrupted")
+    code, rows = typed(reproduce, monkeypatch, tmp_path, "--run", "none")
+    assert code == 1
+    assert rows[0] == {
+        "experiment": "author2020/toy",
+        "figure": "modes",
+        "published": "8 ± 0.5",
+        "accepted": "≥ 7",
+        "measured": "7.5 ± 0.71",
+        "seeds": "2",
+        "steps": "5,000",
+        "minutes": "3",
+        "verdict": "passed",
+    }
+    assert (rows[1]["measured"], rows[1]["verdict"]) == ("0.125 ± 0.11", "NOT passed (1 of 2 seeds)")
+    assert (rows[1]["published"], rows[1]["accepted"]) == ("–", "≤ 0.1")
+    assert rows[2] == {
+        **dict.fromkeys(rows[0], "–"),
+        "experiment": "author2021/other",
+        "figure": "modes",
+        "accepted": "≥ 1",
+        "seeds": "0",
+        "verdict": "not run",
+    }
+    assert len(rows) == 3
+    assert reproduce.started == []
+
+
+def test_all_that_was_accepted_exits_with_zero(reproduce, monkeypatch, tmp_path):
+    plant(tmp_path / "out", "author2021/other", 0, {"metric/modes": 3.0})
+    assert typed(reproduce, monkeypatch, tmp_path, "--run", "none", "--only", "author2021/*")[0] == 0
+
+
+@pytest.mark.parametrize("final", [{}, {"metric/modes": None}])
+def test_what_was_not_measured_is_not_accepted(reproduce, monkeypatch, tmp_path, final):
+    plant(tmp_path / "out", "author2021/other", 0, final)
+    code, rows = typed(reproduce, monkeypatch, tmp_path, "--run", "none", "--only", "author2021/*")
+    assert (code, rows[0]["measured"], rows[0]["verdict"]) == (1, "–", "NOT passed (0 of 1 seeds)")
+
+
+def test_what_is_complete_is_not_run_again_and_what_was_interrupted_is(reproduce, monkeypatch, tmp_path):
+    plant(tmp_path / "out", "author2020/toy", 0, {"metric/modes": 8.0})
+    plant(tmp_path / "out", "author2020/toy", 1, {}, status="interrupted")
+    typed(reproduce, monkeypatch, tmp_path, "--seeds", "3", "--only", "author2020/*", "trainer.device=cpu")
+    folder = tmp_path / "out" / "author2020/toy"
+    assert reproduce.started == [
+        ["experiment=author2020/toy", f"seed={seed}", f"hydra.run.dir={folder / str(seed)}", "trainer.device=cpu"]
+        for seed in (1, 2)
+    ]
+
+
+def test_those_of_full_scale_are_run_when_asked_for(reproduce, monkeypatch, tmp_path):
+    code, _ = typed(reproduce, monkeypatch, tmp_path, "--only", "*huge")
+    assert (code, reproduce.started) == (2, [])
+    _, rows = typed(reproduce, monkeypatch, tmp_path, "--only", "*huge", "--full-scale")
+    assert [row["experiment"] for row in rows] == ["author2020/huge"]
+    assert reproduce.started[0][0] == "experiment=author2020/huge"
+
+
+def test_a_name_that_fits_nothing_is_an_error_that_names_all(reproduce, monkeypatch, tmp_path, capsys):
+    code, rows = typed(reproduce, monkeypatch, tmp_path, "--only", "author2022/*")
+    assert (code, rows, reproduce.started) == (2, [], [])
+    said = capsys.readouterr().err
+    assert "no experiment is called author2022/*; there are author2020/toy, author2021/other\n" in said
+
+
+def test_the_experiments_that_are_there_can_all_be_read(reproduce, monkeypatch):
+    monkeypatch.setattr(reproduce, "EXPERIMENTS", CONF / "experiment")
+    names = reproduce.self_checking()
+    assert "goodfellow2014/mnist_parzen" in names
+    assert not [name for name in names if name.startswith("truth/")]
+    assert all(str(expectation) for name in names for expectation in reproduce.expectations(name).values())
