@@ -73,7 +73,7 @@ def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch
     """
     if not wanted(what, device):
         return play
-    if what == "iteration" and not all(getattr(player.scheduler, "fixed_within_graph", True) for player in players):
+    if what == "iteration" and not all(getattr(player.scheduler, "fits_one_graph", True) for player in players):
         raise ConfigError("trainer.compile=iteration would keep the momentum as it is; choose trainer.compile=true")
     compile_it = compile_iteration if what == "iteration" else compile_moves
     return compile_it(play, players, wrap=wrap, **options_for(device))

@@ -53,7 +53,10 @@ KINDS = {
 }
 """Of other people's packages, only the classes that derive from these: not their helpers, which may write files."""
 
-NOT_TRAINED = ("seed", "seeds", "resume", "logger", "observer", "trusted", "expected", "full_scale")
+NOT_TRAINED = (
+    *("seed", "seeds", "resume", "logger", "observer", "trusted"),
+    *("metric", "extractor", "objective", "expected", "full_scale"),
+)
 """Options of a run that are no part of its configuration in the narrow sense."""
 
 WHERE_AND_HOW = (

@@ -25,7 +25,7 @@ PACKAGES = ("gan-runner", "torch", "torchvision", "hydra-core", "omegaconf", "wa
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file so that it is there whole, or as it was before, whatever happens meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")  # of this writer alone
     try:
         with partial.open("wb") as file:
             write(file)

@@ -47,13 +47,13 @@ class LambdaLRAndMomentum(LambdaLR):
         momentum: the step → the momentum.
 
     Attributes:
-        fixed_within_graph: a graph of a whole iteration would keep the momentum that it was compiled with.
+        fits_one_graph: it does not: compiled with a whole iteration, the momentum would stay what it was.
 
     Raises:
         ValueError: the optimizer has no momentum.
     """
 
-    fixed_within_graph = False
+    fits_one_graph = False
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float], momentum: Callable[[int], float]):
         if "momentum" not in optimizer.defaults:

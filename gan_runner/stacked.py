@@ -128,7 +128,7 @@ class Stack:
                 whole.optimizer.state[parameter][key] = stacked[0] if key == COUNT else stacked
         whole.scheduler.load_state_dict(seeds[0].scheduler.state_dict())
         for group, first in zip(whole.optimizer.param_groups, seeds[0].optimizer.param_groups):
-            group["lr"] = first["lr"]
+            group.update(scheduled(first))
 
     def hand_out(self) -> None:
         """Give the players of every seed its gradients, what its optimizer remembers, and its learning rate."""
@@ -142,7 +142,12 @@ class Stack:
                     }
                 player.scheduler.load_state_dict(whole.scheduler.state_dict())
                 for group, own_group in zip(whole.optimizer.param_groups, player.optimizer.param_groups):
-                    own_group["lr"] = group["lr"]
+                    own_group.update(scheduled(group))
+
+
+def scheduled(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What schedules move in an optimizer's group."""
+    return {key: group[key] for key in ("lr", "momentum") if key in group}
 
 
 class Traced:

@@ -7,9 +7,9 @@
     python scripts/reproduce.py --run none               nothing new: the table of what was run
     python scripts/reproduce.py --full-scale             also those of the papers' own size, which need a GPU for days
 
-An experiment runs in outputs/reproduce/EXPERIMENT/SEED. What is complete there is not run again, what was interrupted
-goes on. Truth tests of losses have a table of their own: scripts/truth.py. The table is saved as reproduce.md. The exit
-code is 1 if a figure was not accepted, or not measured.
+An experiment runs in outputs/reproduce/EXPERIMENT/SEED. What is complete there is taken as it is: remove a directory
+to run it anew; what was interrupted goes on. Truth tests of losses have a table of their own: scripts/truth.py. The
+table is saved as reproduce.md. The exit code is 1 if a figure was not accepted, or not measured.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main() -> None:
     if options.run == "missing":
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(lambda job: run(*job, options.out, options.overrides), jobs))
-    rows = [row for name in names for row in rows_of(name, options.out)]
+    rows = [row for name in names for row in rows_of(name, options.out, options.full_scale)]
     tell(rows, options.out)
     sys.exit(0 if all(row["verdict"] in ("passed", LEFT_OUT) for row in rows) else 1)
 
@@ -80,7 +80,7 @@ def content_of(name: str) -> dict:
 
 
 def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
-    """Run an experiment with a seed on one core, unless it is complete; its output is in log.txt beside the runs."""
+    """Run an experiment with a seed on one core, unless it is complete; its output goes to log_SEED.txt."""
     directory = out / name / str(seed)
     if summary_of(directory).get("status") == "completed":
         return
@@ -99,17 +99,17 @@ def summary_of(directory: Path) -> dict:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def rows_of(name: str, out: Path) -> Iterator[Row]:
-    """A row for each figure that an experiment expects, over all seeds that were run.
+def rows_of(name: str, out: Path, full_scale: bool = False) -> Iterator[Row]:
+    """A row for each figure that an experiment expects, over all seeds that were run; those that failed pass nothing.
 
     What is accepted is what the experiment's file says now.
     """
-    summaries = [summary_of(path.parent) for path in sorted((out / name).glob("*/summary.json"))]
+    summaries = [summary_of(path) for path in sorted((out / name).glob("*/")) if path.is_dir()]
     done = [summary for summary in summaries if summary.get("status") == "completed"]
     minutes = mean_and_sd([summary["elapsed_s"] / 60 for summary in done])
     for figure, expectation in expectations(name).items():
         values = [summary["final"].get(f"metric/{figure}", summary["final"].get(figure)) for summary in done]
-        passed = [expectation.accepts(value) for value in values]
+        passed = [expectation.accepts(value) for value in values] + [False] * (len(summaries) - len(done))
         published = "–" if expectation.published is None else f"{expectation.published:g}"
         yield {
             "experiment": name,
@@ -120,7 +120,7 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
             "seeds": str(len(done)),
             "steps": f"{done[0]['step']:,}" if done else "–",
             "minutes": f"{minutes['mean']:.0f}" if minutes else "–",
-            "verdict": LEFT_OUT if not passed and content_of(name).get("full_scale") else verdict(passed),
+            "verdict": verdict(passed) if passed or full_scale or not content_of(name).get("full_scale") else LEFT_OUT,
         }
 
 

@@ -104,6 +104,6 @@ class Torchvision(Pretrained):
             return read_weights(file, self.whose)
         chosen = get_model_weights(self.backbone).DEFAULT
         try:
-            return dict(chosen.get_state_dict(progress=False)), str(chosen)
+            return dict(chosen.get_state_dict(progress=False, check_hash=True, weights_only=True)), str(chosen)
         except (OSError, RuntimeError) as error:
             raise DataError(f"the weights of {self.whose} cannot be had ({error}); name a file of them") from error

@@ -119,7 +119,7 @@ def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed:
     real = results.reference.split(split).real(n)
     learned, told = real.chunk(2)
     fake_learned, fake_told = results.samples[:n].chunk(2)
-    seen = results.real[:n].chunk(2)
+    seen = results.reference.split("train").real(n).chunk(2)
     return {
         "independent_wasserstein": independent_wasserstein(learned, fake_learned, told, fake_told, steps, seed=seed),
         "independent_wasserstein_of_data": independent_wasserstein(learned, seen[0], told, seen[1], steps, seed=seed),
