@@ -87,7 +87,7 @@ class Evaluator:
 
     def conditions_of(self, metric: Any) -> dict[str, Any]:
         """On what a metric measured."""
-        read = {"real": len(self.reference.real)} if "real" in vars(self.reference) else {}
+        read = {} if self.reference.count is None else {"real": self.reference.count}
         base = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
         return base | getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
 

@@ -58,7 +58,7 @@ def test_rows_are_means_and_deviations_over_seeds_with_verdicts(reproduce, monke
     out = tmp_path / "out"
     plant(out, "author2020/toy", 0, {"metric/modes": 8.0, "metric/wasserstein": 0.05})
     plant(out, "author2020/toy", 1, {"metric/modes": 7.0, "metric/wasserstein": 0.2})
-    plant(out, "author2020/toy", 2, {"metric/modes": 0.0}, status="interrupted")
+    plant(out, "author2020/toy", 2, {"metric/modes": 0.0}, status="diverged")
     code, rows = typed(reproduce, monkeypatch, tmp_path, "--run", "none")
     assert code == 1
     assert rows[0] == {
@@ -70,9 +70,9 @@ def test_rows_are_means_and_deviations_over_seeds_with_verdicts(reproduce, monke
         "seeds": "2",
         "steps": "5,000",
         "minutes": "3",
-        "verdict": "passed",
+        "verdict": "NOT passed: 2 of 3",  # one diverged
     }
-    assert (rows[1]["measured"], rows[1]["verdict"]) == ("0.125 ± 0.11", "NOT passed (1 of 2 seeds)")
+    assert (rows[1]["measured"], rows[1]["verdict"]) == ("0.125 ± 0.11", "NOT passed: 1 of 3")
     assert (rows[1]["published"], rows[1]["accepted"]) == ("–", "≤ 0.1")
     assert rows[2] == {
         **dict.fromkeys(rows[0], "–"),
@@ -95,7 +95,7 @@ def test_all_that_was_accepted_exits_with_zero(reproduce, monkeypatch, tmp_path)
 def test_what_was_not_measured_is_not_accepted(reproduce, monkeypatch, tmp_path, final):
     plant(tmp_path / "out", "author2021/other", 0, final)
     code, rows = typed(reproduce, monkeypatch, tmp_path, "--run", "none", "--only", "author2021/*")
-    assert (code, rows[0]["measured"], rows[0]["verdict"]) == (1, "–", "NOT passed (0 of 1 seeds)")
+    assert (code, rows[0]["measured"], rows[0]["verdict"]) == (1, "–", "NOT passed: 0 of 1")
 
 
 def test_what_is_complete_is_not_run_again_and_what_was_interrupted_is(reproduce, monkeypatch, tmp_path):

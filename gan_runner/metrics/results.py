@@ -57,6 +57,14 @@ class Reference:
         """The data to compare with: (n, *shape)."""
         return self.split(self.chosen_split).real(self.n)
 
+    @property
+    def count(self) -> int | None:
+        """How many of the data were looked at; None if no metric has asked for any."""
+        known = [len(self.real)] if "real" in self.__dict__ else []
+        known += [len(seen.features) for seen in self.known_features.values()]
+        known += [moments.n for moments in self.known_moments.values()]
+        return known[0] if known else None
+
     def pieces(self) -> Iterator[Tensor]:
         """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
         if "real" in self.__dict__:
