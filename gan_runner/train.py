@@ -155,8 +155,8 @@ class Course:
         self.final: dict[str, float] = {}
 
     def start(self) -> None:
-        """Before the first step."""
-        for observer in self.observers:
+        """Before the first step; first those that write, so that they tell what the others do to get ready."""
+        for observer in sorted(self.observers, key=lambda observer: not observer.writes):
             observer.start(self.run)
             self.started.append(observer)
         self.run.started = time.perf_counter()
@@ -188,7 +188,7 @@ class Course:
             reason = f"{type(error).__name__}: {error}"
             log.debug("".join(traceback.format_exception(error)))
         summary = self.run.summarise(status, self.final, self.run.step - self.first, reason)
-        for observer in self.started:
+        for observer in sorted(self.started, key=lambda observer: observer.writes):
             observer.finish(summary)
 
 

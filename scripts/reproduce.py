@@ -27,7 +27,7 @@ from pathlib import Path
 
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gan_runner.config import CONF
 from gan_runner.expectations import Expectation
@@ -82,6 +82,7 @@ def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
     """Run an experiment with a seed on one core, unless it is complete; its output goes to log_SEED.txt."""
     directory = out / name / str(seed)
     if summary_of(directory).get("status") == "completed":
+        print(f"{name}, seed {seed}: complete at step {summary_of(directory)['step']}, taken as it is", flush=True)
         return
     command = [sys.executable, "-m", "gan_runner", f"experiment={name}", f"seed={seed}", f"hydra.run.dir={directory}"]
     print(f"{name}, seed {seed}: running", flush=True)
@@ -133,7 +134,12 @@ def verdict(passed: Sequence[bool]) -> str:
 def tell(rows: Sequence[Row], out: Path) -> None:
     """The table, on the terminal and as Markdown, which has more columns."""
     columns = ("measured", "seeds", "accepted", "published", "verdict")
-    shown = Table("experiment, figure", *columns, title=f"experiments against papers ({out})", title_justify="left")
+    shown = Table(
+        Column("experiment, figure", overflow="fold"),
+        *columns,
+        title=f"experiments against papers ({out})",
+        title_justify="left",
+    )
     for name, alike in groupby(rows, key=lambda row: row["experiment"]):
         shown.add_row(name)
         for row in alike:

@@ -52,7 +52,8 @@ class Scalars(Observer):
             moment.scalars[f"{player.name}/learning_rate"] = float(player.optimizer.param_groups[0]["lr"])
         now = time.perf_counter()
         moment.scalars["images_seen"] = self.run.images_seen
-        moment.scalars["steps_per_second"] = (moment.step - self.step) / (now - self.clock)
+        began = max(self.clock, self.run.started)  # others may have taken long to get ready
+        moment.scalars["steps_per_second"] = (moment.step - self.step) / (now - began)
         moment.scalars["elapsed_s"] = self.run.elapsed_s
         self.clock, self.step = now, moment.step
 
