@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import json
+import math
 import os
 import subprocess
 import sys
@@ -119,7 +120,7 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
             "measured": cell(mean_and_sd(values)),
             "seeds": str(len(done)),
             "steps": f"{done[0]['step']:,}" if done else "–",
-            "minutes": f"{minutes['mean']:.0f}" if minutes else "–",
+            "minutes": f"{math.ceil(minutes['mean'])}" if minutes else "–",
             "verdict": verdict(passed),
         }
 
@@ -133,7 +134,7 @@ def verdict(passed: Sequence[bool]) -> str:
 
 def tell(rows: Sequence[Row], out: Path) -> None:
     """The table, on the terminal and as Markdown, which has more columns."""
-    columns = ("measured", "seeds", "accepted", "published", "verdict")
+    columns = ("measured", "accepted", "published", "verdict")
     shown = Table(
         Column("experiment, figure", overflow="fold"),
         *columns,
