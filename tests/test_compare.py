@@ -365,6 +365,7 @@ def test_a_trained_run_says_what_is_better_and_has_its_page(gan_run, tmp_path):
     assert {name: entry["better"] for name, entry in best.items()} == {
         "modes": "max",
         "high_quality": "max",
+        "reverse_kl": "min",
         "sliced_wasserstein": "min",
     }
     main(["run"])

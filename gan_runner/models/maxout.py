@@ -112,7 +112,7 @@ class MaxoutDiscriminator(Discriminator):
     def __init__(
         self,
         shape: tuple[int, ...],
-        bounded: bool,
+        bounded: bool = False,
         width: int = 240,
         pieces: int = 5,
         input_dropout: float = 0.2,
