@@ -280,6 +280,27 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
     )
 
 
+def build_checked(group: str, config: DictConfig, parts: Parts, said: str) -> dict[str, Any]:
+    """Everything in a group of the configuration by name, each of which may demand something of what plays.
+
+    Args:
+        group: metric or observer.
+        config: checked.
+        parts: what plays.
+        said: in front of its name, to people.
+
+    Raises:
+        ConfigError: one does not go with what plays.
+    """
+    built = {str(name): build(f"{group}.{name}", node) for name, node in config[group].items()}
+    for name, part in built.items():
+        try:
+            check_requirements(part, parts)
+        except ValueError as error:
+            raise ConfigError(f"{said}{name}: {error}") from error
+    return built
+
+
 HAVE_FUSED_OPTIMIZERS = ("cpu", "cuda", "xpu")
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from gan_runner.config import build, did_you_mean
+from gan_runner.build import build_checked
+from gan_runner.config import did_you_mean
 from gan_runner.datasets import Data, Dataset
 from gan_runner.datasets.base import Split
 from gan_runner.errors import ConfigError
 from gan_runner.metrics import FIGURES, Results, best_of
 from gan_runner.metrics.results import Reference
-from gan_runner.requirements import check_requirements
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
@@ -104,13 +104,7 @@ def build_metrics(config: DictConfig, parts: Parts) -> Metrics:
     Raises:
         ConfigError: one does not go with the dataset.
     """
-    metrics = {str(name): build(f"metric.{name}", node) for name, node in config.metric.items()}
-    for name, metric in metrics.items():
-        try:
-            check_requirements(metric, parts)
-        except ValueError as error:
-            raise ConfigError(f"metric={name}: {error}") from error
-    return metrics
+    return build_checked("metric", config, parts, "metric=")
 
 
 def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:

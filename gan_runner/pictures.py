@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan_runner.datasets.images import as_bytes
 from gan_runner.files import write_atomically
 
 
@@ -79,8 +80,8 @@ def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Images in [−1, 1] as uint8."""
-    return images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    """Images in [−1, 1] as uint8, in memory."""
+    return as_bytes(images.detach().float().cpu())
 
 
 def image_grid(images: Tensor, columns: int | None = None, gap: int | None = None) -> np.ndarray:

@@ -17,16 +17,15 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from gan_runner import distributed
-from gan_runner.build import Parts, build_parts, check_unused
+from gan_runner.build import Parts, build_checked, build_parts, check_unused
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
-from gan_runner.config import build, resolve, what_is_trained
-from gan_runner.errors import ConfigError, Diverged, Stopped
+from gan_runner.config import resolve, what_is_trained
+from gan_runner.errors import Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_figures
 from gan_runner.files import RunDirectory, environment
 from gan_runner.observers import Moment, Observer
 from gan_runner.precision import prepare_device
-from gan_runner.requirements import check_requirements
 from gan_runner.run import Run
 
 log = logging.getLogger("gan_runner")
@@ -218,12 +217,7 @@ def build_observers(config: DictConfig, parts: Parts) -> dict[str, Observer]:
     Raises:
         ConfigError: one does not go with what plays.
     """
-    observers = {str(name): build(f"observer.{name}", node) for name, node in config.observer.items()}
-    for name, observer in observers.items():
-        try:
-            check_requirements(observer, parts)
-        except ValueError as error:
-            raise ConfigError(f"observer.{name}: {error}") from error
+    observers: dict[str, Observer] = build_checked("observer", config, parts, "observer.")
     return dict(sorted(observers.items(), key=lambda item: item[1].writes))
 
 

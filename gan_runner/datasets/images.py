@@ -272,6 +272,11 @@ def normalised(images: Tensor) -> Tensor:
     return images.float().div_(127.5).sub_(1)
 
 
+def as_bytes(images: Tensor) -> Tensor:
+    """The way back: images in [−1, 1], or beyond, as the bytes of the file that they would be written to."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
 def mirrored(data: Tensor, size: int, seed: int, number: int, rows: slice = ALL) -> Tensor:
     """Rows (n, c, h, w) of batch `number`, of the given size, each mirrored with probability ½."""
     heads = torch.rand(size, 1, 1, 1, generator=rng(seed, number))[rows] < 0.5

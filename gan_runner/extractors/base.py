@@ -138,11 +138,6 @@ def in_colour(images: Tensor) -> Tensor:
     return images.expand(-1, 3, -1, -1)
 
 
-def as_bytes(images: Tensor) -> Tensor:
-    """Images in [−1, 1] as the bytes of the file that they would be written to, on their device."""
-    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-
-
 def read_weights(file: Path, whose: str) -> tuple[dict[str, Any], str]:
     """A state dict, read without running code, and the file's SHA-256.
 

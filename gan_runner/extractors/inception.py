@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.images import as_bytes
 from gan_runner.errors import DataError
-from gan_runner.extractors.base import Eye, Pretrained, Seen, as_bytes, in_colour, read_weights
+from gan_runner.extractors.base import Eye, Pretrained, Seen, in_colour, read_weights
 
 if TYPE_CHECKING:
     from gan_runner.datasets import Dataset

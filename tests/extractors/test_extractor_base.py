@@ -8,10 +8,10 @@ import torch
 
 from gan_runner.cache import folder, kept, key_of
 from gan_runner.datasets import Digits
-from gan_runner.datasets.images import normalised
+from gan_runner.datasets.images import as_bytes, normalised
 from gan_runner.errors import DataError
 from gan_runner.extractors import Classifier, Inception, Seen, SoftmaxRegression, Torchvision
-from gan_runner.extractors.base import as_bytes, in_colour, read_weights
+from gan_runner.extractors.base import in_colour, read_weights
 
 KINDS = ("fd", "kd", "score", "precision", "recall", "density", "coverage")
 
