@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Subset
 from torch.utils.data import Dataset as TorchDataset
 
 from gan_runner.datasets.base import ALL, Data, Order, Split, rng
+from gan_runner.datasets.labels import Labels
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -65,6 +66,11 @@ class ImageDataset:
     def shape(self) -> tuple[int, ...]:
         """(channels, side, side)."""
         return (self.channels, self.image_size, self.image_size)
+
+    @property
+    def labels(self) -> Labels | None:
+        """What its labels mean: nothing, unless it says so."""
+        return None
 
     @property
     def splits(self) -> tuple[Split, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_runner.datasets.base import ALL, Split, rng
 from gan_runner.datasets.images import CHUNK, ImageDataset, ResidentImages, normalised
+from gan_runner.datasets.labels import Classes
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -46,6 +47,11 @@ class StackedDigits:
     def shape(self) -> tuple[int, ...]:
         """(3, side, side)."""
         return (3, *self.digits.shape[1:])
+
+    @property
+    def labels(self) -> Classes:
+        """The modes, by their three digits."""
+        return Classes(tuple(f"{mode:03}" for mode in range(CLASSES**3)))
 
     @property
     def splits(self) -> tuple[Split, ...]:
