@@ -8,11 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data
+from gan_runner.datasets.captions import CaptionedImageDataset, decode, encode
 from gan_runner.datasets.labels import Labels
+from gan_runner.models.text import JointEmbedding, TextEncoder
 from gan_runner.turn import Batch
 
 KNOWN = 1000
 """Conditions of the data that are kept, so that samples can be drawn where there is no data."""
+
+SHOWN = 64
+"""Sentences that are kept to be shown in pictures."""
 
 
 class Condition(Protocol):
@@ -82,3 +87,73 @@ class LabelCondition(nn.Module):
         """The first n different ones of the data, in order."""
         vectors = self.known.cpu().unique(dim=0).flip(0)[:n]
         return vectors, [self.labels.say(vector) for vector in vectors]
+
+
+class TextCondition(nn.Module):
+    """Captions as vectors φ(t), of an encoder that was trained on the training split beforehand and stays as it is.
+
+    φ is shifted and scaled so that over the captions of the training split its elements have mean zero and their mean
+    square is one, as those of a latent beside it. Samples are drawn for captions of the training split; pictures show
+    those of the test split, where there is one, which may be of what was never trained on.
+
+    Args:
+        captioned: the images with captions.
+        encoder: of sentences.
+        training: of the encoder.
+    """
+
+    known: Tensor
+    unseen: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, captioned: CaptionedImageDataset, encoder: TextEncoder, training: JointEmbedding):
+        super().__init__()
+        self.captioned = captioned
+        self.encoder = encoder.requires_grad_(False)
+        self.dim = encoder.dim
+        self.learnt = training
+        self.register_buffer("mean", torch.zeros(self.dim))
+        self.register_buffer("deviation", torch.ones(()))
+        self.register_buffer("known", torch.zeros(KNOWN, encoder.caption_length, dtype=torch.uint8))
+        self.register_buffer("unseen", torch.zeros(SHOWN, encoder.caption_length, dtype=torch.uint8))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """φ (n, dim) of a batch's captions."""
+        return self.phi(batch["caption"]).to(batch["data"].dtype)
+
+    def phi(self, codes: Tensor) -> Tensor:
+        """φ (n, dim) of character codes (n, caption_length)."""
+        return (self.encoder(codes) - self.mean) / self.deviation
+
+    @torch.no_grad()
+    def prepare(self, data: Data) -> None:
+        """Train the encoder on the data, unless it is kept from before; keep a thousand captions."""
+        self.encoder.load_state_dict(self.learnt.weights(self.captioned, data, self.encoder))
+        split = "test" if "test" in self.captioned.splits else "train"
+        self.known.copy_(self.captioned.captions(KNOWN)[0])
+        self.unseen.copy_(self.captioned.captions(SHOWN, split)[0])
+        raw = self.encoder(self.known)
+        self.mean.copy_(raw.mean(0))
+        self.deviation.copy_((raw - self.mean).square().mean().sqrt())
+
+    @torch.no_grad()
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """Of captions of the training split, at random: (n, dim)."""
+        return self.phi(self.known).cpu()[torch.randint(KNOWN, (n,), generator=rng)]
+
+    @torch.no_grad()
+    def parse(self, text: str) -> Tensor:
+        """A sentence as φ (dim,).
+
+        Raises:
+            ValueError: it has no character of the alphabet.
+        """
+        codes = encode(text, self.encoder.caption_length).to(self.known.device)
+        return self.phi(codes.unsqueeze(0))[0].cpu()
+
+    @torch.no_grad()
+    def shown(self, n: int) -> tuple[Tensor, list[str]]:
+        """The first n captions of the test split, or of the only one there is."""
+        codes = self.unseen[:n]
+        return self.phi(codes).cpu(), [decode(code) for code in codes]

@@ -14,8 +14,10 @@ from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
 from gan_runner.terms.lecam import LeCam
+from gan_runner.terms.matching import interpolation, mismatch
 from gan_runner.terms.moments import mmd, reconstruction
 from gan_runner.terms.pulling_away import pulling_away
+from gan_runner.terms.style import style
 from gan_runner.terms.unrolled import UnrolledGeneratorLoss
 from gan_runner.terms.value import value
 
@@ -34,10 +36,13 @@ __all__ = [
     "feature_matching",
     "generator_loss",
     "gradient_penalty",
+    "interpolation",
+    "mismatch",
     "mmd",
     "pulling_away",
     "r1",
     "r2",
     "reconstruction",
+    "style",
     "value",
 ]
