@@ -11,6 +11,7 @@ from gan_runner.datasets.folder import ImageFolder
 from gan_runner.datasets.labels import Attributes, Classes, Labels
 from gan_runner.datasets.point import PointMass
 from gan_runner.datasets.stacked import StackedDigits
+from gan_runner.datasets.tinted import TintedDigits
 from gan_runner.datasets.torchvision import TorchvisionImages
 from gan_runner.datasets.toy import Density, GaussianMixture, Grid, ParallelLines, Ring, SwissRoll
 
@@ -31,5 +32,6 @@ __all__ = [
     "Ring",
     "StackedDigits",
     "SwissRoll",
+    "TintedDigits",
     "TorchvisionImages",
 ]

@@ -138,6 +138,8 @@ DIMS = {
     "grid25": 25,
     "gaussian": 1,
     "gaussian_mixture": 3,
+    "color_mnist": 20,
+    "color_digits": 20,
     "parallel_lines": 1,
 }
 EXAMPLES = {
@@ -149,6 +151,8 @@ EXAMPLES = {
     "celeba": "Smiling, Male",
     "stacked_mnist": "209",
     "stl10_labelled": "monkey",
+    "color_mnist": "red, 7",
+    "color_digits": "pink, 0",
 }
 
 
