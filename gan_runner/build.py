@@ -6,7 +6,7 @@ import copy
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.losses import Evaluated, generator_slope
 from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Field, Surface
-from gan_runner.players import Game, Player
+from gan_runner.players import Arrangement, Game, Player
 from gan_runner.precision import HALF
 from gan_runner.requirements import check_requirements
 from gan_runner.step import Play
@@ -68,7 +68,7 @@ class Parts:
 
     @torch.no_grad()
     def sample(self, noise: Tensor, chunk: int = 512) -> Tensor:
-        """Samples (n, *shape) for latents (n, latent_dim), networks in evaluation mode, a chunk at a time."""
+        """Samples (n, *shape) for such rows of `noise` (n, …), networks in evaluation mode, a chunk at a time."""
         networks = self.sampling_networks()
         with evaluating(networks):
             return torch.cat([self.game.sample(networks, part) for part in noise.split(chunk)])
@@ -117,9 +117,14 @@ class Parts:
         return torch.cat(moves)
 
     def noise(self, n: int, seed: int) -> Tensor:
-        """The same n latents (n, latent_dim) for the same seed, whatever the device."""
+        """What n samples are made from, the same for the same seed, whatever the device: latents, and conditions."""
         generator = torch.Generator().manual_seed(seed)
-        return self.game.latent(n, torch.device("cpu"), generator).to(self.device)
+        return self.game.noise(self.networks, n, generator).to(self.device)
+
+    def arranged(self, n: int, seed: int) -> Arrangement:
+        """The same rows to be drawn for the same seed, whatever the device, in the order in which they are shown."""
+        arrangement = self.game.arranged(self.networks, n, torch.Generator().manual_seed(seed))
+        return replace(arrangement, noise=arrangement.noise.to(self.device))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is trained, for a checkpoint."""
@@ -190,11 +195,11 @@ def build_parts(config: DictConfig) -> Parts:
     torch.manual_seed(config.seed)
     game = build("game", config.game)
     check_owners(config)
-    names = {name: None for player in config.players.values() for name in player.networks}
+    names = networks_of(config)
     for name in names:
         if config.model.get(name) is None:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
-    facts = {"shape": dataset.shape, "bounded": dataset.bounded}
+    facts = {"shape": dataset.shape, "bounded": dataset.bounded, **facts_of(game, dataset)}
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
     networks = {name: build_network(name, config, facts).to(device).to(memory_format=layout) for name in names}
     for name, network in networks.items():
@@ -203,6 +208,10 @@ def build_parts(config: DictConfig) -> Parts:
                 f"trainer.batch_size=1 leaves model.{name}.norm=batch nothing to compare with; "
                 f"choose a larger batch or model.{name}.norm=layer"
             )
+    try:
+        check_requirements(game, networks)
+    except ValueError as error:
+        raise ConfigError(f"game: {error}") from error
     moving = [name for name, player in config.players.items() if player.updates != 0]
     players = [build_player(str(name), config, game, networks) for name in moving]
     if not players or not players[0].fresh_batches:
@@ -210,6 +219,24 @@ def build_parts(config: DictConfig) -> Parts:
     used = any("loss" in term for player in config.players.values() for term in player.terms.values())
     loss = build("loss", config.loss) if used else None
     return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
+
+
+def networks_of(config: DictConfig) -> list[str]:
+    """Names of the networks that players own, or that the game has beside them, each once."""
+    owned = [str(name) for player in config.players.values() for name in player.networks]
+    return list(dict.fromkeys([*owned, *config.game.get("fixed", ())]))
+
+
+def facts_of(game: Game, dataset: Dataset) -> dict[str, Any]:
+    """What networks are told of the data by the game.
+
+    Raises:
+        ConfigError: the dataset lacks what the game is about.
+    """
+    try:
+        return game.facts(dataset)
+    except ValueError as error:
+        raise ConfigError(f"game: {error}") from error
 
 
 def check_owners(config: DictConfig) -> None:
@@ -241,10 +268,32 @@ def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn
     So are the networks that it is made of, where they are constructor calls inside it.
     """
     node = copy.deepcopy(config.model[name])
+    own: Mapping[str, Any] = {}
     for _, call in constructor_calls(node):
         asked = inspect.signature(locate(call._target_, config.trusted)).parameters
-        call.update({fact: value for fact, value in facts.items() if fact in asked and fact not in call})
-    return build(f"model.{name}", node)
+        lacking = [
+            fact for fact in OF_CONDITIONS if is_required(asked, fact) and fact not in call and fact not in facts
+        ]
+        if lacking:
+            raise ConfigError(
+                f"model.{name}: {str(call._target_).rpartition('.')[2]} is told a condition, and this game has none; "
+                "choose a game that has, such as game=conditional, or leave out method="
+            )
+        unsaid = {fact: value for fact, value in facts.items() if fact in asked and fact not in call}
+        if call is node:
+            own = unsaid
+        else:
+            call.update(unsaid)
+    return build(f"model.{name}", node, **own)
+
+
+OF_CONDITIONS = ("condition_dim", "labels")
+"""Facts that only a game with conditions tells."""
+
+
+def is_required(asked: Mapping[str, inspect.Parameter], argument: str) -> bool:
+    """Whether a constructor cannot do without an argument."""
+    return argument in asked and asked[argument].default is inspect.Parameter.empty
 
 
 def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, nn.Module]) -> Player:
@@ -360,13 +409,13 @@ def check_unused(config: DictConfig) -> None:
         ConfigError: naming the key and the nearest one that is read.
     """
     read = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(config, resolve=False)))
-    owned = {f"model.{network}" for player in config.players.values() for network in player.networks}
+    owned = {f"model.{network}" for network in networks_of(config)}
     for name, knobs in config.regularizer.items():
         if not isinstance(knobs, DictConfig):
             raise ConfigError(f"regularizer.{name}={knobs} is no set of options; regularizer=[{name}] chooses it")
     networks = [name for name, node in config.model.items() if node is not None and "_target_" in node]
     knobs = [f"regularizer.{name}.{knob!s}" for name, knobs in config.regularizer.items() for knob in knobs]
-    for key in [*knobs, *(f"model.{name}" for name in networks)]:
+    for key in [*knobs, *(f"method.{knob!s}" for knob in config.method), *(f"model.{name}" for name in networks)]:
         if not any(key == used or used.startswith(f"{key}.") for used in read | owned):
             family = key.rpartition(".")[0]
             siblings = [used for used in read | owned if used.startswith(f"{family}.")]

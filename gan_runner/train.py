@@ -127,7 +127,7 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
         environment=environment(parts.device),
         multirun=job.multirun,
     )
-    parts.game.prepare(parts.networks, run.data.real(config.trainer.batch_size))
+    parts.game.prepare(parts.networks, run.data, config.trainer.batch_size)
     if run.directory.last.exists():
         run.load(run.directory.last, with_other_options=job.resumed)
     return run, observers

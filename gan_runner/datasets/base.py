@@ -34,6 +34,9 @@ class Data(Protocol):
     def real(self, n: int) -> Tensor:
         """The same choice in one piece: (n, *shape)."""
 
+    def first(self, n: int) -> Batch:
+        """The same choice with all that belongs to it: labels, captions."""
+
     def describe(self) -> str:
         """How much of what, and where it is held."""
 

@@ -107,6 +107,12 @@ class StackedImages:
         """The same in one piece."""
         return torch.cat(list(self.pieces(n)))
 
+    def first(self, n: int) -> Batch:
+        """The same with their labels."""
+        generator = rng(-1, 0)
+        drawn = [self.drawn(min(CHUNK, n - i), generator) for i in range(0, n, CHUNK)]
+        return {name: torch.cat([batch[name] for batch in drawn]) for name in drawn[0]}
+
     def mode_weights(self) -> Tensor:
         """Probabilities (1000,) of the modes: products of the digits' frequencies."""
         p = torch.bincount(self.digits.labels, minlength=CLASSES).double() / len(self.digits.labels)

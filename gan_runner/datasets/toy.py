@@ -133,7 +133,12 @@ class FreshDraws:
 
     def real(self, n: int) -> Tensor:
         """Draws (n, dim) that are the same every time."""
-        return self.source.sample(n, rng(-1, SPLITS.index(self.split)))[0].to(self.device)
+        return self.first(n)["data"]
+
+    def first(self, n: int) -> Batch:
+        """The same with their labels."""
+        data, label = self.source.sample(n, rng(-1, SPLITS.index(self.split)))
+        return {"data": data.to(self.device), "label": label.to(self.device)}
 
     def describe(self) -> str:
         """What it is."""

@@ -1,7 +1,18 @@
 """Who plays, and who sees what."""
 
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
+from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn
 from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
 from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
 
-__all__ = ["GAN", "Bilinear", "BilinearTurn", "GANTurn", "GenerativeTurn", "MomentMatching", "MomentMatchingCodes"]
+__all__ = [
+    "GAN",
+    "Bilinear",
+    "BilinearTurn",
+    "ConditionalGAN",
+    "ConditionalTurn",
+    "GANTurn",
+    "GenerativeTurn",
+    "MomentMatching",
+    "MomentMatchingCodes",
+]
