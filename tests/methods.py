@@ -1,5 +1,7 @@
 """Every method that there is, small, for the tests that hold for all of them. What is new is found by its name."""
 
+import itertools
+
 import torch
 from conftest import TINY, names_in
 from torch import nn
@@ -14,12 +16,12 @@ SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
 
 
 IMAGE_MODELS = ("dcgan", "resnet")
-IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment")
+IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment", "style_encoder")
 JUDGED_BY = {  # regularizers of the discriminator's player or network
     *("gradient_penalty", "dragan", "r1", "r2", "historical_averaging", "minibatch_discrimination", "lecam"),
     *("spectral_norm", "orthogonal", "virtual_batch_norm", "weight_clipping", "unrolled", "instance_noise"),
     *IMAGES_ONLY,
-}
+} - {"style_encoder"}
 UNJUDGED = ("mmd", "mmd_rq")
 WITH_TARGETS = [loss for loss in LOSSES if "real_target" in (CONF / "loss" / f"{loss}.yaml").read_text()]
 WITHOUT_NEUTRAL_SCORE = ("wgan", "wgan_gp", "kliep", "relativistic", "relativistic_average", "began")
@@ -43,7 +45,16 @@ def batches_of(parts, size=8):
     """Endless random batches of the shape of the data."""
     generator = torch.Generator().manual_seed(0)
     while True:
-        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1, **captioned(parts, size)}
+
+
+def captioned(parts, size):
+    """Captions that say nothing, and labels, of a game that reads sentences."""
+    if not hasattr(parts.dataset, "caption_length"):
+        return {}
+    generator = torch.Generator().manual_seed(2)
+    codes = torch.randint(71, (size, parts.dataset.caption_length), generator=generator)
+    return {"caption": codes, "label": torch.randint(2, (size, parts.dataset.labels.dim), generator=generator)}
 
 
 class Drawn:
@@ -55,6 +66,15 @@ class Drawn:
 
     def __init__(self, batch):
         self.batch = batch
+
+    def __len__(self):
+        return len(self.batch["data"])
+
+    def stream(self, start, size, seed):
+        return itertools.repeat(self.batch)
+
+    def describe(self):
+        return "a batch"
 
     def real(self, n):
         return self.batch["data"][:n]
@@ -82,10 +102,17 @@ def overrides(model, loss, regularizer, kind, *more):
         f"model={model}",
         f"loss={loss}",
         f"regularizer={listed}",
-        {**SHAPES, "origin": "dataset=point_mass"}[kind],
+        {**SHAPES, "origin": "dataset=point_mass", "text": "dataset=captioned_shapes"}[kind],
         *small,
         *more,
     ]
+
+
+TEXT = (
+    "game=text_to_image",
+    *("dataset.count=24", "dataset.test_count=8", "dataset.image_size=16", "dataset.caption_length=56"),
+    *("model.condition.encoder.dim=6", "model.condition.encoder.widths=[6,6]", "model.condition.training.steps=1"),
+)
 
 
 METHODS = [
@@ -108,6 +135,9 @@ METHODS = [
     ("mlp", "mmd", None, "image", "game=moment_matching_codes"),
     ("resnet", "hinge", "spectral_norm", "image"),
     ("resnet", "wgan_gp", None, "image"),
+    *(("dcgan", "non_saturating", None, "text", *TEXT, f"method={method}") for method in ("gan", "cls", "int")),
+    ("dcgan", "wgan_gp", None, "text", *TEXT, "method=int_cls"),
+    ("mlp", "relativistic_average", "style_encoder", "text", *TEXT, "method=int_cls"),
 ]
 METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
 
@@ -139,7 +169,7 @@ def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer
 
 def batches_in(dtype, parts):
     for batch in batches_of(parts):
-        yield {name: value.to(dtype) for name, value in batch.items()}
+        yield {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
 
 
 def name_of(method):

@@ -276,6 +276,13 @@ def test_what_has_diverged_is_not_saved(gan_run, tmp_path):
     assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
 
 
+DRAWN = (
+    *("dataset.count=40", "dataset.test_count=20", "model.condition.encoder.widths=[4,4]"),
+    *("model.condition.encoder.dim=4", "model.condition.training.steps=1"),
+)
+"""What makes drawn shapes with captions cheap."""
+
+
 def shrunk(experiment, content):
     """What makes the dear parts of an experiment cheap."""
     groups = {next(iter(choice)).rpartition("/")[2]: next(iter(choice.values())) for choice in content["defaults"]}
@@ -285,6 +292,9 @@ def shrunk(experiment, content):
         yield from TINY["maxout"]
     if "stacked_mnist" in experiment:
         yield "metric.classified_modes.classifier.steps=2"
+    if experiment.startswith("reed2016/"):
+        yield from DRAWN
+        yield "metric.caption_accuracy.classifier.steps=2"
     if "extractor" in groups:
         yield "extractor.steps=2"
     if "parzen" in groups.get("metric", []):
@@ -302,7 +312,9 @@ def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request
     if "mnist" in experiment:
         where = [f"dataset.root={request.getfixturevalue('data_root')}"]
     if content.get("full_scale"):  # neither its images nor Inception can be had everywhere
-        where = [*stand_in_photographs(tmp_path), "metric=[]", "objective=null", "~expected", *TINY["dcgan"][:2]]
+        captions = "text_to_image" in str(content["defaults"])
+        data = ["dataset=captioned_shapes", *DRAWN] if captions else stand_in_photographs(tmp_path)
+        where = [*data, "metric=[]", "objective=null", "~expected", *TINY["dcgan"][:2]]
     else:
         where += shrunk(experiment, content)
     code, _, err = gan_run(f"experiment={experiment}", *small, *alone, *where)

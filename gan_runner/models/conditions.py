@@ -130,9 +130,10 @@ class TextCondition(nn.Module):
     def prepare(self, data: Data) -> None:
         """Train the encoder on the data, unless it is kept from before; keep a thousand captions."""
         self.encoder.load_state_dict(self.learnt.weights(self.captioned, data, self.encoder))
-        split = "test" if "test" in self.captioned.splits else "train"
-        self.known.copy_(self.captioned.captions(KNOWN)[0])
-        self.unseen.copy_(self.captioned.captions(SHOWN, split)[0])
+        codes = data.first(KNOWN)["caption"]
+        self.known.copy_(codes[torch.arange(KNOWN, device=codes.device) % len(codes)])
+        unseen = self.captioned.captions(SHOWN, "test")[0] if "test" in self.captioned.splits else self.known[:SHOWN]
+        self.unseen.copy_(unseen)
         raw = self.encoder(self.known)
         self.mean.copy_(raw.mean(0))
         self.deviation.copy_((raw - self.mean).square().mean().sqrt())

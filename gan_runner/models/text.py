@@ -133,9 +133,10 @@ class ImageEncoder(nn.Sequential):
 def joint_embedding_loss(images: Tensor, texts: Tensor, classes: Tensor) -> Tensor:
     """The structured loss of a joint embedding, symmetric in images and texts, a scalar.
 
-    The mean over pairs n of max_y (0, Δ(yₙ, y) + E_{t of class y}[F(vₙ, t)] − F(vₙ, tₙ)), and of the same with the roles
-    of images and texts exchanged (Reed et al. 2016, arXiv:1605.05395, Eqs. 4–6; arXiv:1605.05396, Eq. 2), where Δ is 1
-    between classes and 0 within one. Classes and their members are those of the batch.
+    Of a pair n and another class y it is max(0, 1 + E_{t of class y}[F(vₙ, t)] − F(vₙ, tₙ)), and the same with the roles
+    of images and texts exchanged (Reed et al. 2016, arXiv:1605.05395, Eqs. 4 to 6; arXiv:1605.05396, Eq. 2). Classes and
+    their members are those of the batch. There the largest over y counts, which from random weights leads to φ = 0, where
+    all are the same; here the mean of those that are not zero, over all n and y.
 
     Args:
         images: φ(v) (n, dim).
@@ -145,9 +146,10 @@ def joint_embedding_loss(images: Tensor, texts: Tensor, classes: Tensor) -> Tens
     scores = images @ texts.T  # F(vᵢ, tⱼ)
     members = classes.to(scores.dtype)
     shares = members / members.sum(1, keepdim=True)
-    matched = scores.diagonal().unsqueeze(1)
     by_class = torch.stack([scores @ shares.T, scores.T @ shares.T])  # of the class of j
-    return relu(1 - members + by_class - matched).amax(2).mean(1).sum()
+    surplus = relu(1 + by_class - scores.diagonal().unsqueeze(1))
+    weights = ((surplus > 0) & ~classes) / members.sum(0)  # each class once, however many members it has
+    return ((surplus * weights).sum((1, 2)) / weights.sum((1, 2)).clamp(min=1e-12)).sum()
 
 
 def same_class(label: Tensor) -> Tensor:
@@ -196,7 +198,7 @@ class JointEmbedding:
         def make() -> dict[str, Any]:
             log.info("training the text encoder on %s", data.describe())
             fresh.append(True)
-            text, image = self.trained(captioned, data, like, first["data"].device)
+            text, image = self.trained(captioned, data, like)
             split = next(split for split in ("test", "validation", "train") if split in captioned.splits)
             held_out = data if split == "train" else captioned.load(first["data"].device, split)
             return {"text": text.state_dict(), "found": found_share(text, image, held_out), "split": split}
@@ -213,18 +215,19 @@ class JointEmbedding:
         return state["text"]
 
     def trained(
-        self, captioned: CaptionedImageDataset, data: Data, like: TextEncoder, device: torch.device
+        self, captioned: CaptionedImageDataset, data: Data, like: TextEncoder
     ) -> tuple[TextEncoder, ImageEncoder]:
         """Both encoders, the same every time, without a trace in the run's random numbers."""
+        device, dtype = like.output.weight.device, like.output.weight.dtype
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would also seed every GPU
-            text = TextEncoder(like.caption_length, like.dim, like.widths).float().to(device)
-            image = ImageEncoder(captioned.shape, like.dim).float().to(device)
+            text = TextEncoder(like.caption_length, like.dim, like.widths).to(device, dtype)
+            image = ImageEncoder(captioned.shape, like.dim).to(device, dtype)
             adam = torch.optim.Adam([*text.parameters(), *image.parameters()], self.lr)
             schedule = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, max(1, self.steps))
             for _, batch in zip(range(self.steps), data.stream(0, self.batch_size, seed=0)):
                 classes = classes_of(batch, captioned)
-                loss = joint_embedding_loss(image(batch["data"]), text(batch["caption"]), classes)
+                loss = joint_embedding_loss(image(batch["data"].to(dtype)), text(batch["caption"]), classes)
                 adam.zero_grad()
                 loss.backward()
                 adam.step()
@@ -249,5 +252,8 @@ AMONG = 64
 @torch.no_grad()
 def found_share(text: TextEncoder, image: ImageEncoder, data: Data, batches: int = 30) -> float:
     """In what share of cases the image that is most compatible with a caption is its own."""
-    some = itertools.islice(data.stream(0, AMONG, seed=1), batches)
-    return torch.cat([retrieval(image(batch["data"]), text(batch["caption"])) for batch in some]).float().mean().item()
+    found = []
+    for batch in itertools.islice(data.stream(0, AMONG, seed=1), batches):
+        texts = text(batch["caption"])
+        found.append(retrieval(image(batch["data"].to(texts.dtype)), texts))
+    return torch.cat(found).float().mean().item()

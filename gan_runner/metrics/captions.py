@@ -1,0 +1,97 @@
+"""Whether images show what the sentences say that they were made for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from gan_runner.datasets import CaptionedShapes
+from gan_runner.extractors.classifier import TrainedHere
+from gan_runner.metrics.results import CHUNK, Reference, Results
+from gan_runner.models.conditions import TextCondition
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+QUESTIONS = ("colour", "shape", "size", "position", "background")
+"""What the groups of attributes of drawn shapes are."""
+
+
+def drawn_for_sentences(parts: Parts) -> None:
+    """Sentences must say what a classifier can be asked for."""
+    if not isinstance(parts.dataset, CaptionedShapes) or not parts.dataset.has_test:
+        raise ValueError(
+            "it reads what captions of unseen pairs of colour and shape say; choose dataset=captioned_shapes with "
+            "dataset.unseen, or leave it out"
+        )
+    if not isinstance(parts.networks.get("condition"), TextCondition):
+        raise ValueError("it asks for images of sentences; choose game=text_to_image, or leave it out")
+
+
+@dataclass(frozen=True)
+class CaptionAccuracy:
+    """Which share of what captions of the test split say is seen in the images made for them: zero-shot.
+
+    The judge is trained on drawings of all pairs of colour and shape, those that the players never see among them: one
+    that had missed them, too, would judge by what it had not learnt.
+
+    Args:
+        classifier: of the attributes.
+    """
+
+    classifier: TrainedHere
+
+    figures: ClassVar = {
+        name: max
+        for name in (
+            "caption_accuracy",
+            "caption_colour_and_shape",
+            *(f"caption_{question}" for question in QUESTIONS),
+        )
+    }
+    requirements: ClassVar = (drawn_for_sentences,)
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """By whom images are judged, for captions of which split."""
+        return {"classifier": self.classifier.name, "split": "test"}
+
+    def prepare(self, reference: Reference) -> None:
+        """Train the classifier."""
+        reference.eye(self.classifier, seen_whole(reference.dataset))
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """Shares of the attributes that captions speak of; and of images of which both colour and shape are right."""
+        dataset: Any = results.dataset
+        codes, said = dataset.captions(len(results.noise), "test")
+        condition: Any = results.parts.networks["condition"]
+        with torch.no_grad():
+            told = torch.cat([condition.phi(some) for some in codes.to(results.noise.device).split(CHUNK)])
+        rows = torch.cat([results.noise[:, : -condition.dim], told], 1)
+        eye = results.reference.eye(self.classifier, seen_whole(dataset))
+        logits = torch.cat([eye.look(results.parts.sample(some)).logits for some in rows.split(CHUNK)])
+        return shares(dataset.labels.hits(logits.cpu(), said.cpu()), spoken_of(dataset, said.cpu()))
+
+
+def seen_whole(dataset: Any) -> Any:
+    """The same drawings of all pairs of colour and shape, some held out to see how well a classifier does."""
+    return replace(dataset, unseen=0, held_out=min(2000, dataset.count // 10))
+
+
+def spoken_of(dataset: CaptionedShapes, said: Tensor) -> Tensor:
+    """Whether captions that say this (n, dim) speak of each group of attributes: (n, groups) booleans."""
+    return torch.stack([said[:, places].any(1) for places in dataset.labels.questions], 1)
+
+
+def shares(hits: Tensor, asked: Tensor) -> dict[str, float]:
+    """Figures from what is right and what was asked for, (n, groups) of booleans."""
+    right = hits & asked
+    by_group = right.double().sum(0) / asked.double().sum(0)  # of what nothing was said, not a number
+    return {
+        "caption_accuracy": (right.sum() / asked.sum()).item(),
+        "caption_colour_and_shape": right[:, :2].all(1).double().mean().item(),
+        **{f"caption_{question}": share for question, share in zip(QUESTIONS, by_group.tolist())},
+    }

@@ -1,0 +1,157 @@
+"""Images for sentences: the methods of Reed et al. 2016, arXiv:1605.05396, against their Algorithm 1 written out."""
+
+import pytest
+import torch
+from methods import TEXT, Drawn, batches_of
+from torch import nn
+from torch.nn.functional import logsigmoid
+
+from gan_runner.errors import ConfigError
+from gan_runner.games import TextToImage
+from gan_runner.models.latents import Normal
+
+LR = 0.1
+SMALL = (
+    *(*TEXT, "model=mlp", "model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"),
+    *("optimizer=sgd", f"optimizer.lr={LR}", "scheduler=constant", "trainer.batch_size=2"),
+)
+
+
+def pair(parts):
+    """A batch of two images with other captions and labels than each other's: so each one's other is the other."""
+    batch = {name: x[:2].double() if x.is_floating_point() else x[:2] for name, x in next(batches_of(parts)).items()}
+    batch["label"][:, 0] = torch.tensor([0, 1])
+    return batch
+
+
+def ready(make_parts, method, monkeypatch, *more):
+    """Parts in float64 whose latents are always the same, and a batch."""
+    parts = make_parts(*SMALL, f"method={method}", *more)
+    nn.ModuleDict(parts.networks).double()
+    batch = pair(parts)
+    parts.game.prepare(parts.networks, Drawn(batch), 2)
+    latents = torch.randn(2, 4, dtype=torch.float64)
+    monkeypatch.setattr(Normal, "__call__", lambda *arguments: latents)
+    return parts, batch, latents
+
+
+def algorithm_1(parts, batch, z, mismatches, between):
+    """One step by hand: what all weights of both players are afterwards, by name."""
+    generator, discriminator = parts.networks["generator"], parts.networks["discriminator"]
+    x = batch["data"]
+    h = parts.networks["condition"](batch)
+    wrong = h.flip(0)
+
+    def log_s(x, h):
+        return logsigmoid(discriminator.score(discriminator.features(x), x, h)).mean()
+
+    def log_one_minus_s(x, h):
+        return logsigmoid(-discriminator.score(discriminator.features(x), x, h)).mean()
+
+    def ascend(network, value):
+        weights = list(network.parameters())
+        for weight, gradient in zip(weights, torch.autograd.grad(value, weights)):
+            weight.data += LR * gradient
+
+    fake = generator(torch.cat([z, h], 1)).detach()
+    as_fake = (log_one_minus_s(x, wrong) + log_one_minus_s(fake, h)) / 2 if mismatches else log_one_minus_s(fake, h)
+    ascend(discriminator, log_s(x, h) + as_fake)
+    value = log_s(generator(torch.cat([z, h], 1)), h)
+    if between:
+        middle = (h + wrong) / 2
+        value = value + log_s(generator(torch.cat([z, middle], 1)), middle)
+    ascend(generator, value)
+    return {name: p.detach().clone() for name, p in nn.ModuleDict(parts.networks).named_parameters()}
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize(
+    ("method", "mismatches", "between"),
+    [("gan", False, False), ("cls", True, False), ("int", False, True), ("int_cls", True, True)],
+)
+def test_a_step_is_algorithm_1(make_parts, monkeypatch, method, mismatches, between):
+    parts, batch, z = ready(make_parts, method, monkeypatch)
+    by_hand = algorithm_1(ready(make_parts, method, monkeypatch)[0], batch, z, mismatches, between)
+    # latents were drawn anew for the second parts; the first see the same
+    monkeypatch.setattr(Normal, "__call__", lambda *arguments: z)
+    parts.step(iter([batch]))
+    for name, parameter in nn.ModuleDict(parts.networks).named_parameters():
+        torch.testing.assert_close(parameter, by_hand[name], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("loss", ["lsgan", "hinge", "relativistic_average", "wgan_gp"])
+def test_a_mismatch_counts_as_half_of_the_fakes_under_any_loss(make_parts, loss):
+    parts = make_parts(*SMALL, "method=cls", f"loss={loss}", "optimizer=sgd")
+    parts.game.prepare(parts.networks, Drawn(pair(parts)), 2)
+    turn = parts.game.turn(parts.networks, ("discriminator",), pair(parts))
+    player = parts.players[0]
+    terms = {name: player.terms[name](turn) for name in ("adversarial", "mismatch")}
+    total = sum(player.weights[name] * value for name, value in terms.items())
+    fakes = parts.loss.discriminator(turn.scores)
+    turn.scores.fake = turn.mismatched_scores
+    assert total.item() == pytest.approx((fakes + parts.loss.discriminator(turn.scores)).item() / 2)
+
+
+@pytest.fixture(scope="module")
+def parts(make_parts):
+    """Of the game, initialised."""
+    parts = make_parts(*SMALL)
+    parts.game.prepare(parts.networks, Drawn(next(batches_of(parts))), 8)
+    return parts
+
+
+def others(turn):
+    """Whose condition each sample was given."""
+    return torch.cdist(turn.other_condition, turn.condition).argmin(1)
+
+
+def test_mismatches_are_of_other_images_and_of_other_classes_where_there_are_any(parts):
+    batch = next(batches_of(parts, 12))
+    batch["label"] = torch.arange(12) % 3
+    seen = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        other = others(parts.game.turn(parts.networks, (), batch))
+        assert not (batch["label"][other] == batch["label"]).any()
+        seen.add(tuple(other.tolist()))
+    assert len(seen) == 20  # drawn anew each time
+    turn = parts.game.turn(parts.networks, (), {**batch, "label": torch.zeros(12, dtype=torch.long)})
+    assert not (others(turn) == torch.arange(12)).any()  # all of one class: another image at least
+
+
+def test_what_lies_between_captions_is_as_far_as_beta_says(parts):
+    turn = parts.game.turn(parts.networks, (), next(batches_of(parts, 6)))
+    own, x = turn.between(1.0)
+    assert torch.equal(own, turn.condition)
+    assert torch.allclose(x, turn.fake)
+    assert torch.allclose(turn.between(0.25)[0], 0.25 * turn.condition + 0.75 * turn.other_condition)
+
+
+def test_networks_are_told_how_long_a_sentence_and_its_vector_are(make_parts):
+    parts = make_parts(*SMALL, "model.condition.encoder.dim=9")
+    assert parts.networks["condition"].encoder.caption_length == 56
+    assert parts.networks["generator"].condition_dim == 9
+    assert parts.noise(5, 0).shape == (5, 4 + 9)
+
+
+def test_data_without_captions_is_refused(make_parts):
+    with pytest.raises(ConfigError, match="it makes images for sentences, and this dataset has none; choose"):
+        make_parts("game=text_to_image", "dataset=digits")
+
+
+def test_a_sentence_cannot_be_an_auxiliary_class(make_parts):
+    with pytest.raises(ConfigError, match="choose method=int_cls, not ac_gan"):
+        make_parts(*SMALL, "method=ac_gan")
+
+
+def test_labels_are_no_sentences(make_parts):
+    networks = {"condition": nn.Identity(), "generator": nn.Identity()}
+    with pytest.raises(ValueError, match="TextCondition"):
+        TextToImage.requirements[1](networks)
+
+
+def test_pictures_show_a_caption_a_row(parts):
+    arrangement = parts.arranged(16, 0)
+    assert len(arrangement.captions) * arrangement.columns == len(arrangement.noise)
+    assert all(len(caption) > 10 for caption in arrangement.captions)

@@ -1,0 +1,85 @@
+"""Whether images show what sentences say."""
+
+import pytest
+import torch
+from methods import TEXT, Drawn, batches_of
+
+from gan_runner.datasets import CaptionedShapes
+from gan_runner.errors import ConfigError
+from gan_runner.evaluation import Evaluator, build_metrics
+from gan_runner.extractors import Classifier
+from gan_runner.metrics import CaptionAccuracy
+from gan_runner.metrics.captions import QUESTIONS, seen_whole, shares, spoken_of
+from gan_runner.requirements import check_requirements
+
+SMALL = CaptionedShapes(image_size=16, count=400, test_count=50, caption_length=56, workers=0)
+
+
+def test_shares_by_hand():
+    hits = torch.tensor([[1, 1, 1, 0, 0], [1, 0, 0, 1, 1], [0, 1, 1, 1, 1]]).bool()
+    asked = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 0, 0, 1], [1, 1, 1, 0, 0]]).bool()
+    found = shares(hits, asked)
+    assert found["caption_accuracy"] == pytest.approx(7 / 10)
+    assert found["caption_colour_and_shape"] == pytest.approx(1 / 3)
+    by_group = [found[f"caption_{question}"] for question in QUESTIONS]
+    assert by_group == pytest.approx([2 / 3, 2 / 3, 1, 0, 1])
+    assert found.keys() == CaptionAccuracy.figures.keys()
+
+
+def test_what_captions_do_not_speak_of_is_not_asked_for():
+    codes, said = SMALL.captions(50, "test")
+    asked = spoken_of(SMALL, said)
+    assert asked[:, :2].all()  # every one names colour and shape
+    assert 0.2 < asked[:, 2:].double().mean() < 0.8
+    assert torch.equal(asked.sum(1), said.sum(1).long())
+
+
+def test_the_judge_has_seen_pairs_that_the_players_have_not():
+    whole = seen_whole(SMALL)
+    label = whole.load(torch.device("cpu")).first(400)["label"]
+    pairs = {(row[:8].argmax().item(), row[8:16].argmax().item()) for row in label}
+    unseen = {(SMALL.colours.index(colour), SMALL.shapes.index(shape)) for colour, shape in SMALL.unseen_pairs}
+    assert unseen <= pairs
+    assert whole.splits == ("train", "validation")
+
+
+def test_whoever_sees_what_there_is_finds_all_that_is_said_of_it_and_little_of_what_is_said_of_others():
+    data = SMALL.load(torch.device("cpu"), "test")
+    seen, said = data.first(50)["label"].double(), data.captions(50)[1]
+    asked = spoken_of(SMALL, said)
+    assert set(shares(SMALL.labels.hits(seen, said), asked).values()) == {1.0}
+    wrong = shares(SMALL.labels.hits(seen.roll(1, 0), said), asked)
+    assert wrong["caption_accuracy"] < 0.5
+    assert wrong["caption_colour_and_shape"] < 0.2
+
+
+def test_a_run_is_measured(hydra_config, make_parts):
+    tiny = ("model.generator.width=4", "model.discriminator.width=4", "metric=[caption_accuracy]")
+    options = (*TEXT, *tiny, "metric.caption_accuracy.classifier.steps=2")
+    parts = make_parts(*options)
+    parts.game.prepare(parts.networks, Drawn(next(batches_of(parts))), 8)
+    evaluator = Evaluator(parts, build_metrics(hydra_config(*options), parts), 20, 0)
+    evaluator.prepare()
+    found = evaluator.measure()
+    assert set(found) == set(CaptionAccuracy.figures)
+    assert all(0 <= value <= 1 for value in found.values())
+    assert evaluator.conditions["caption_accuracy"]["split"] == "test"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("dataset=digits",), "choose dataset=captioned_shapes"),
+        (("dataset=captioned_shapes", "dataset.count=10", "dataset.unseen=0"), "choose dataset=captioned_shapes"),
+        (("dataset=captioned_shapes", "dataset.count=10"), "choose game=text_to_image"),
+    ],
+)
+def test_what_it_cannot_judge_is_refused(make_parts, hydra_config, options, message):
+    options = (*options, "metric=[caption_accuracy]", "model=mlp")
+    with pytest.raises(ConfigError, match=message):
+        build_metrics(hydra_config(*options), make_parts(*options))
+
+
+def test_requirements_are_those_of_the_metric(make_parts):
+    parts = make_parts(*TEXT, "model.generator.width=4", "model.discriminator.width=4")
+    check_requirements(CaptionAccuracy(Classifier()), parts)

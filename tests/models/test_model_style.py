@@ -1,0 +1,49 @@
+"""The generator's inverse."""
+
+import pytest
+import torch
+from methods import Drawn, batches_of
+from torch import nn
+
+from gan_runner.errors import ConfigError
+from gan_runner.models.style import StyleEncoder
+from gan_runner.terms import style
+
+TINY = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", "model.latent.dim=3")
+
+
+def test_it_maps_images_to_latents():
+    assert StyleEncoder(5, (3, 16, 16), width=4)(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
+
+
+def test_a_reference_batch_is_refused(make_parts):
+    with pytest.raises(ConfigError, match="choose norm=batch"):
+        make_parts(*TINY, "regularizer.style_encoder.norm=virtual")
+
+
+def test_points_are_refused(make_parts):
+    with pytest.raises(ConfigError, match="needs square images"):
+        make_parts("dataset=ring8", "model=mlp", "regularizer=[style_encoder]")
+
+
+def test_term_is_the_squared_distance_of_latents():
+    class Turn:
+        noise = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
+        fake = torch.tensor([[1.0, 0.0], [3.0, 0.0]])
+        networks = {"style": nn.Identity()}
+
+    assert style(Turn()).item() == (4 + 9) / 2
+
+
+@pytest.mark.usefixtures("_float64")
+def test_it_learns_to_invert_a_generator_that_stays_and_nobody_learns_from_it(make_parts):
+    still = ("players.discriminator.updates=1", "players.discriminator.optimizer.lr=0", "players.generator.updates=0")
+    parts = make_parts(*TINY, *still, "model.generator.width=4", "model.discriminator.width=4", "optimizer.lr=3e-3")
+    nn.ModuleDict(parts.networks).double()
+    batches = ({"data": batch["data"].double()} for batch in batches_of(parts, 32))
+    parts.game.prepare(parts.networks, Drawn(next(batches)), 8)
+    before = [p.clone() for p in parts.networks["generator"].parameters()]
+    losses = [parts.step(batches)["style/style"].item() for _ in range(60)]
+    assert losses[0] > 2  # E‖z‖² = 3 where S knows nothing
+    assert sum(losses[-5:]) / 5 < 0.5 * losses[0]
+    assert all(torch.equal(a, b) for a, b in zip(before, parts.networks["generator"].parameters()))

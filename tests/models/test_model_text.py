@@ -1,0 +1,204 @@
+"""Sentences as vectors: the encoder, its loss, and what it learns of drawn shapes."""
+
+import pytest
+import torch
+from torch.nn.functional import conv1d, one_hot
+
+from gan_runner.datasets import CaptionedShapes
+from gan_runner.datasets.captions import ALPHABET, encode
+from gan_runner.models.conditions import KNOWN, TextCondition
+from gan_runner.models.text import (
+    CharacterConvolution,
+    ImageEncoder,
+    JointEmbedding,
+    TextEncoder,
+    classes_of,
+    joint_embedding_loss,
+    retrieval,
+    same_class,
+)
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.usefixtures("_float64")
+def test_looking_up_is_the_convolution_of_one_hot_characters():
+    layer = CharacterConvolution(5)
+    codes = torch.randint(len(ALPHABET) + 1, (3, 20))
+    one_hots = one_hot(codes, len(ALPHABET) + 1)[:, :, 1:].double().transpose(1, 2)  # zeros where there is none
+    expected = conv1d(one_hots, layer.table.permute(2, 1, 0), layer.bias)
+    assert layer(codes).shape == (3, 5, 17)
+    assert torch.allclose(layer(codes), expected)
+
+
+@pytest.mark.usefixtures("_float64")
+def test_text_is_the_mean_over_steps_of_a_recurrent_net():
+    encoder = TextEncoder(24, dim=3, widths=(4, 5))
+    codes = torch.randint(1, 71, (2, 24))
+    x = torch.relu(encoder.first(codes))
+    x = torch.relu(encoder.rest[0](torch.nn.functional.max_pool1d(x, 3)))  # 21 characters seen, 7 left, 4 steps
+    states = [torch.zeros(2, 5)]
+    for step in x.unbind(2):
+        states.append(torch.tanh(encoder.inputs(step) + encoder.recurrent(states[-1])))
+    assert len(states) == 5
+    assert torch.allclose(encoder(codes), encoder.output(torch.stack(states[1:]).mean(0)))
+
+
+def test_order_of_words_matters_and_the_same_sentence_is_the_same():
+    encoder = TextEncoder(64, dim=8)
+    one, other = (encode(text, 64) for text in ("a red ring on blue", "a blue ring on red"))
+    first, second, again = encoder(torch.stack([one, other, one]))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, second, atol=1e-4)
+
+
+@pytest.mark.parametrize(("length", "widths"), [(30, (4, 4, 4)), (3, (4,)), (100, ())])
+def test_too_short_sentences_are_refused(length, widths):
+    with pytest.raises(ValueError, match=f"leave nothing of {length} characters; choose another number of widths"):
+        TextEncoder(length, widths=widths)
+
+
+def test_the_shortest_sentence_leaves_one_step():
+    assert TextEncoder(48, widths=(4, 4, 4))(torch.ones(1, 48)).shape == (1, 64)
+    with pytest.raises(ValueError, match="47 characters"):
+        TextEncoder(47, widths=(4, 4, 4))
+
+
+def by_definition(images, texts, label):
+    """Equations 4 to 6 of arXiv:1605.05395, written out in loops; the mean over what is above zero."""
+    n, total = len(label), 0.0
+    for left, right in ((images, texts), (texts, images)):
+        surplus = []
+        for i in range(n):
+            for y in set(label) - {label[i]}:
+                members = [float(left[i] @ right[j]) for j in range(n) if label[j] == y]
+                surplus.append(1 + sum(members) / len(members) - float(images[i] @ texts[i]))
+        above = [value for value in surplus if value > 0]
+        total += sum(above) / len(above)
+    return total
+
+
+@pytest.mark.usefixtures("_float64")
+def test_loss_is_the_structured_one():
+    images, texts = torch.randn(2, 7, 3).unbind(0)
+    label = [0, 1, 1, 2, 0, 3, 0]
+    found = joint_embedding_loss(images, texts, same_class(torch.tensor(label)))
+    assert found.item() == pytest.approx(by_definition(images, texts, label))
+
+
+@pytest.mark.usefixtures("_float64")
+def test_loss_in_closed_form():
+    apart = torch.eye(2, dtype=torch.bool)
+    basis = torch.eye(2)
+    assert joint_embedding_loss(basis, 2 * basis, apart) == 0  # right by 2, which is more than the margin
+    assert joint_embedding_loss(basis, 0.25 * basis, apart) == pytest.approx(2 * 0.75)  # short of it by ¾, either way
+    assert joint_embedding_loss(basis, basis.flip(0), apart) == pytest.approx(2 * 2)
+    assert joint_embedding_loss(basis, torch.zeros(2, 2), torch.ones(2, 2, dtype=torch.bool)) == 0  # all of one class
+
+
+def test_classes_are_labels_or_all_attributes_or_else_images():
+    assert same_class(torch.tensor([3, 1, 3])).tolist() == [[True, False, True], [False, True, False], [True, False, True]]
+    assert same_class(torch.tensor([[0, 1], [1, 1], [0, 1]]))[0].tolist() == [True, False, True]
+
+    class Unlabelled:
+        labels = None
+
+    batch = {"data": torch.zeros(3, 1), "label": torch.zeros(3, dtype=torch.long)}
+    assert torch.equal(classes_of(batch, Unlabelled()), torch.eye(3, dtype=torch.bool))
+
+
+def test_retrieval_by_hand():
+    images = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert retrieval(images, torch.tensor([[2.0, 1.0], [3.0, 1.0]])).tolist() == [True, False]
+
+
+COLOURS = CaptionedShapes(
+    image_size=8, count=1500, test_count=200, shapes=("square", "circle"), unseen=4, caption_length=56, workers=0
+)
+QUICK = JointEmbedding(steps=250, batch_size=32, lr=5e-3)
+
+
+@pytest.fixture(scope="module")
+def condition():
+    """A small one, trained."""
+    torch.manual_seed(0)
+    condition = TextCondition(COLOURS, TextEncoder(56, dim=16, widths=(24, 24)), QUICK)
+    condition.prepare(COLOURS.load(CPU))
+    return condition
+
+
+def test_training_finds_images_of_unseen_pairs_far_above_chance(condition, caplog):
+    with caplog.at_level("INFO", "gan_runner"):
+        QUICK.weights(COLOURS, COLOURS.load(CPU), condition.encoder)
+    assert "test split" in caplog.text
+    assert "kept from before" in caplog.text
+    share = float(caplog.text.split("split in ")[1].split(" %")[0])
+    assert share > 3 * 100 / 64
+
+
+def test_training_leaves_no_trace_in_random_numbers_and_comes_out_the_same(condition):
+    data = COLOURS.load(CPU)
+    one = JointEmbedding(steps=2, batch_size=8)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = one.trained(COLOURS, data, condition.encoder)[0].state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    second = one.trained(COLOURS, data, condition.encoder)[0].state_dict()
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.mark.parametrize(("option", "message"), [({"steps": -1}, "steps must be 0"), ({"batch_size": 0}, "batch_size")])
+def test_training_refuses_what_makes_no_sense(option, message):
+    with pytest.raises(ValueError, match=message):
+        JointEmbedding(**option)
+
+
+@pytest.mark.parametrize("side", [8, 28, 64])
+def test_image_encoder_takes_any_side(side):
+    assert ImageEncoder((3, side, side), 5, width=2)(torch.zeros(2, 3, side, side)).shape == (2, 5)
+
+
+def test_conditions_are_centred_and_of_the_size_of_latents(condition):
+    known = condition.phi(condition.known)
+    assert known.mean(0).abs().max() < 1e-5
+    assert known.square().mean().item() == pytest.approx(1, rel=1e-4)
+
+
+def test_unseen_pairs_are_told_apart(condition):
+    codes, said = COLOURS.captions(200, "test")
+    phi, colour = condition.phi(codes), said[:, :8].argmax(1)
+    fit, judged = slice(0, 100), slice(100, 200)
+    classes = colour.unique()
+    centres = torch.stack([phi[fit][colour[fit] == one].mean(0) for one in classes])
+    nearest = classes[torch.cdist(phi[judged], centres).argmin(1)]
+    assert (nearest == colour[judged]).double().mean() > 0.6  # by chance a quarter, of four pairs
+
+
+def test_pictures_show_captions_of_the_test_split(condition):
+    vectors, captions = condition.shown(5)
+    assert len(captions) == len(vectors) == 5
+    pairs = {" ".join(pair) for pair in COLOURS.unseen_pairs}
+    synonyms = {"violet": "purple", "turquoise": "cyan", "disc": "circle", "box": "square"}
+    for caption, vector in zip(captions, vectors):
+        words = [synonyms.get(word, word) for word in caption.replace(",", "").split()]
+        assert any(pair in " ".join(words) for pair in pairs), caption
+        assert torch.allclose(condition.parse(caption), vector, atol=1e-5)
+
+
+def test_samples_are_drawn_for_captions_of_the_training_split(condition):
+    drawn = condition.draw(7, torch.Generator().manual_seed(0))
+    known = condition.phi(condition.known)
+    assert drawn.shape == (7, 16)
+    assert len(known) == KNOWN
+    assert torch.cdist(drawn, known).min(1).values.max() < 1e-2  # of distances around 5
+    assert torch.equal(drawn, condition.draw(7, torch.Generator().manual_seed(0)))
+
+
+def test_a_sentence_without_letters_is_refused(condition):
+    with pytest.raises(ValueError, match="no character of the alphabet"):
+        condition.parse("赤い丸")
+
+
+def test_nothing_descends_the_encoder(condition):
+    assert not any(parameter.requires_grad for parameter in condition.parameters())
