@@ -118,7 +118,7 @@ class ImageEncoder(nn.Sequential):
         width: channels of the first convolution, doubled by each of the next two.
     """
 
-    def __init__(self, shape: tuple[int, ...], dim: int, width: int = 32):
+    def __init__(self, shape: tuple[int, ...], dim: int, width: int = 16):
         channels, side, _ = shape
         layers: list[nn.Module] = []
         for number in itertools.count():
@@ -173,9 +173,9 @@ class JointEmbedding:
         lr: learning rate at the start; it falls linearly to zero.
     """
 
-    steps: int = 1500
+    steps: int = 3000
     batch_size: int = 64
-    lr: float = 3e-3
+    lr: float = 2e-3
 
     def __post_init__(self) -> None:
         at_least_one(batch_size=self.batch_size)
