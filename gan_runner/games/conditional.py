@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.games.gan import CPU, GAN, GANTurn
 from gan_runner.players import Arrangement
+from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch, lazy
 
 
@@ -65,7 +66,7 @@ class ConditionalGAN(GAN):
 
     fixed: tuple[str, ...] = ("condition",)
 
-    requirements = (takes_conditions,)
+    requirements: ClassVar[tuple[Requirement, ...]] = (takes_conditions,)
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> ConditionalTurn:
         """What the player that owns `owned` sees of this batch."""

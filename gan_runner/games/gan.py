@@ -47,7 +47,7 @@ class GenerativeTurn(Turn):
 class GANTurn(GenerativeTurn):
     """Also features and scores, by the judge."""
 
-    shown = ("real_scores", "fake_scores")
+    shown: tuple[str, ...] = ("real_scores", "fake_scores")
 
     @property
     def judge(self) -> str:

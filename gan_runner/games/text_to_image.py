@@ -1,7 +1,7 @@
 """Images for sentences (Reed et al. 2016, arXiv:1605.05396): a conditional game whose condition is φ(t) of a caption.
 
-Beside matching pairs, its turn knows two that do not match anything in the data: an image beside the caption of another,
-and a caption between two.
+Beside matching pairs, its turn knows two of which the data has none: an image beside the caption of another, and a
+fake for what lies between two captions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gan_runner.turn import Batch, lazy
 class TextTurn(ConditionalTurn):
     """Also captions of other images, and images for what lies between two captions."""
 
-    shown = ("real_scores", "fake_scores", "mismatched_scores")
+    shown: tuple[str, ...] = ("real_scores", "fake_scores", "mismatched_scores")
 
     @lazy
     def other_condition(self) -> Tensor:

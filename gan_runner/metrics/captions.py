@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 QUESTIONS = ("colour", "shape", "size", "position", "background")
 """What the groups of attributes of drawn shapes are."""
 
+FIGURES = ("caption_accuracy", "caption_colour_and_shape", *(f"caption_{question}" for question in QUESTIONS))
+
 
 def drawn_for_sentences(parts: Parts) -> None:
     """Sentences must say what a classifier can be asked for."""
@@ -44,14 +46,7 @@ class CaptionAccuracy:
 
     classifier: TrainedHere
 
-    figures: ClassVar = {
-        name: max
-        for name in (
-            "caption_accuracy",
-            "caption_colour_and_shape",
-            *(f"caption_{question}" for question in QUESTIONS),
-        )
-    }
+    figures: ClassVar = dict.fromkeys(FIGURES, max)
     requirements: ClassVar = (drawn_for_sentences,)
 
     @property

@@ -11,6 +11,7 @@ from gan_runner.datasets.base import Data
 from gan_runner.datasets.captions import CaptionedImageDataset, decode, encode
 from gan_runner.datasets.labels import Labels
 from gan_runner.models.text import JointEmbedding, TextEncoder
+from gan_runner.precision import full_precision
 from gan_runner.turn import Batch
 
 KNOWN = 1000
@@ -123,8 +124,9 @@ class TextCondition(nn.Module):
         return self.phi(batch["caption"]).to(batch["data"].dtype)
 
     def phi(self, codes: Tensor) -> Tensor:
-        """φ (n, dim) of character codes (n, caption_length)."""
-        return (self.encoder(codes) - self.mean) / self.deviation
+        """φ (n, dim) of character codes (n, caption_length), in full precision: sentences differ by little."""
+        with full_precision(codes):
+            return (self.encoder(codes) - self.mean) / self.deviation
 
     @torch.no_grad()
     def prepare(self, data: Data) -> None:

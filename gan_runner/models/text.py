@@ -61,8 +61,8 @@ class TextEncoder(nn.Module):
     """Character codes (n, caption_length) → φ (n, dim), by convolutions over time and a recurrent net over the rest.
 
     As Reed et al. 2016, arXiv:1605.05395, Section 4.3: max pooling behind every convolution but the last, ReLU, then
-    h(s) = tanh(W x(s) + U h(s − 1)), whose mean over all s is mapped to φ. Published with 201 characters, widths of 384,
-    512 and 256, and 1,024 dimensions.
+    h(s) = tanh(W x(s) + U h(s − 1)), whose mean over all s is mapped to φ. Published with 201 characters, widths of
+    384, 512 and 256, and 1,024 dimensions.
 
     Args:
         caption_length: characters of a sentence, with what fills it up.
@@ -108,35 +108,37 @@ class TextEncoder(nn.Module):
 
 
 class ImageEncoder(nn.Sequential):
-    """Images (n, channels, side, side) → φ (n, dim), by strided convolutions down to a side of at most 4.
+    """Images (n, channels, side, side) → φ (n, dim), by strided convolutions down to a side of 8, and a hidden layer.
 
     In the paper a network that was trained on ImageNet stands here, and is left as it is.
 
     Args:
         shape: of an image, (channels, side, side).
         dim: of φ.
-        width: channels of the first convolution, doubled by each of the next two.
+        width: channels of the first convolution, doubled by the next.
+        hidden: units of the hidden layer.
     """
 
-    def __init__(self, shape: tuple[int, ...], dim: int, width: int = 16):
+    def __init__(self, shape: tuple[int, ...], dim: int, width: int = 32, hidden: int = 256):
         channels, side, _ = shape
         layers: list[nn.Module] = []
         for number in itertools.count():
-            after = width * 2 ** min(number, 2)
+            after = width * 2 ** min(number, 1)
             layers += [nn.Conv2d(channels, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             channels, side = after, -(-side // 2)
-            if side <= 4:
+            if side <= 8:
                 break
-        super().__init__(*layers, nn.Flatten(), nn.Linear(channels * side**2, dim))
+        layers += [nn.Flatten(), nn.Linear(channels * side**2, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()]
+        super().__init__(*layers, nn.Linear(hidden, dim))
 
 
 def joint_embedding_loss(images: Tensor, texts: Tensor, classes: Tensor) -> Tensor:
     """The structured loss of a joint embedding, symmetric in images and texts, a scalar.
 
-    Of a pair n and another class y it is max(0, 1 + E_{t of class y}[F(vₙ, t)] − F(vₙ, tₙ)), and the same with the roles
-    of images and texts exchanged (Reed et al. 2016, arXiv:1605.05395, Eqs. 4 to 6; arXiv:1605.05396, Eq. 2). Classes and
-    their members are those of the batch. There the largest over y counts, which from random weights leads to φ = 0, where
-    all are the same; here the mean of those that are not zero, over all n and y.
+    Of a pair n and another class y it is max(0, 1 + E_{t of class y}[F(vₙ, t)] − F(vₙ, tₙ)), and the same with the
+    roles of images and texts exchanged (Reed et al. 2016, arXiv:1605.05395, Eqs. 4 to 6; arXiv:1605.05396, Eq. 2).
+    Classes and their members are those of the batch. There the largest over y counts, which from random weights leads
+    to φ = 0, where all are the same; here the mean of those that are not zero, over all n and y.
 
     Args:
         images: φ(v) (n, dim).

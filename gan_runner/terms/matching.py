@@ -1,4 +1,4 @@
-"""What a discriminator and a generator learn of sentences beyond matching pairs (Reed et al. 2016, arXiv:1605.05396)."""
+"""What players learn of sentences beyond matching pairs (Reed et al. 2016, arXiv:1605.05396)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_shares_by_hand():
 
 
 def test_what_captions_do_not_speak_of_is_not_asked_for():
-    codes, said = SMALL.captions(50, "test")
+    _, said = SMALL.captions(50, "test")
     asked = spoken_of(SMALL, said)
     assert asked[:, :2].all()  # every one names colour and shape
     assert 0.2 < asked[:, 2:].double().mean() < 0.8

@@ -1,5 +1,7 @@
 """The generator's inverse."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from methods import Drawn, batches_of
@@ -27,12 +29,9 @@ def test_points_are_refused(make_parts):
 
 
 def test_term_is_the_squared_distance_of_latents():
-    class Turn:
-        noise = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
-        fake = torch.tensor([[1.0, 0.0], [3.0, 0.0]])
-        networks = {"style": nn.Identity()}
-
-    assert style(Turn()).item() == (4 + 9) / 2
+    noise, fake = torch.tensor([[[1.0, 2.0], [0.0, 0.0]], [[1.0, 0.0], [3.0, 0.0]]])
+    turn = SimpleNamespace(noise=noise, fake=fake, networks={"style": nn.Identity()})
+    assert style(turn).item() == (4 + 9) / 2
 
 
 @pytest.mark.usefixtures("_float64")
