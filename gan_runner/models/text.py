@@ -108,28 +108,26 @@ class TextEncoder(nn.Module):
 
 
 class ImageEncoder(nn.Sequential):
-    """Images (n, channels, side, side) → φ (n, dim), by strided convolutions down to a side of 8, and a hidden layer.
+    """Images (n, channels, side, side) → φ (n, dim), by strided convolutions down to a side of at most 4.
 
     In the paper a network that was trained on ImageNet stands here, and is left as it is.
 
     Args:
         shape: of an image, (channels, side, side).
         dim: of φ.
-        width: channels of the first convolution, doubled by the next.
-        hidden: units of the hidden layer.
+        width: channels of the first convolution, doubled by each of the next two.
     """
 
-    def __init__(self, shape: tuple[int, ...], dim: int, width: int = 32, hidden: int = 256):
+    def __init__(self, shape: tuple[int, ...], dim: int, width: int = 16):
         channels, side, _ = shape
         layers: list[nn.Module] = []
         for number in itertools.count():
-            after = width * 2 ** min(number, 1)
+            after = width * 2 ** min(number, 2)
             layers += [nn.Conv2d(channels, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
             channels, side = after, -(-side // 2)
-            if side <= 8:
+            if side <= 4:
                 break
-        layers += [nn.Flatten(), nn.Linear(channels * side**2, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU()]
-        super().__init__(*layers, nn.Linear(hidden, dim))
+        super().__init__(*layers, nn.Flatten(), nn.Linear(channels * side**2, dim))
 
 
 def joint_embedding_loss(images: Tensor, texts: Tensor, classes: Tensor) -> Tensor:
