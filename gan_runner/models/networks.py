@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Norm, WeightNorm, normalization, reparametrize
+from gan_runner.models.layers import Norm, WeightNorm, normalization, reparametrize, standardize
 from gan_runner.models.sizes import at_least_one
 
 
@@ -89,6 +89,7 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, WithReference):
                 module.prepare(inputs)
+        standardize(self, inputs)
 
 
 class Generator(Network):
