@@ -8,6 +8,7 @@ number alone, so that a resumed run sees the same data as one that was never sto
 from gan_runner.datasets.base import Batches, Data, Dataset
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.folder import ImageFolder
+from gan_runner.datasets.labelled import LabelledSubset, PartlyLabelled
 from gan_runner.datasets.point import PointMass
 from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.datasets.torchvision import TorchvisionImages
@@ -22,7 +23,9 @@ __all__ = [
     "GaussianMixture",
     "Grid",
     "ImageFolder",
+    "LabelledSubset",
     "ParallelLines",
+    "PartlyLabelled",
     "PointMass",
     "Ring",
     "StackedDigits",
