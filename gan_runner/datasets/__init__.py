@@ -9,13 +9,16 @@ from gan_runner.datasets.base import Batches, Data, Dataset
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.folder import ImageFolder
 from gan_runner.datasets.labelled import LabelledSubset, PartlyLabelled
+from gan_runner.datasets.labels import Attributes, Classes, Labels
 from gan_runner.datasets.point import PointMass
 from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.datasets.torchvision import TorchvisionImages
 from gan_runner.datasets.toy import Density, GaussianMixture, Grid, ParallelLines, Ring, SwissRoll
 
 __all__ = [
+    "Attributes",
     "Batches",
+    "Classes",
     "Data",
     "Dataset",
     "Density",
@@ -24,6 +27,7 @@ __all__ = [
     "Grid",
     "ImageFolder",
     "LabelledSubset",
+    "Labels",
     "ParallelLines",
     "PartlyLabelled",
     "PointMass",

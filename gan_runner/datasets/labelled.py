@@ -20,7 +20,7 @@ READ = 256  # samples looked through at a time
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSubset:
-    """Which labels are known: equally many a class, drawn at random (Salimans et al. 2016, arXiv:1606.03498, Section 6).
+    """Which labels are known: equally many a class, at random (Salimans et al. 2016, arXiv:1606.03498, Section 6).
 
     Args:
         count: of all labels together.
@@ -121,6 +121,10 @@ class PartlyLabelled:
     def real(self, n: int) -> Tensor:
         """Those of the data."""
         return self.data.real(n)
+
+    def first(self, n: int) -> Batch:
+        """Those of the data, without labels."""
+        return {"data": self.real(n)}
 
     def describe(self) -> str:
         """Of what, and how many labels."""

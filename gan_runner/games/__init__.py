@@ -3,5 +3,16 @@
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
 from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
 from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
+from gan_runner.games.semi_supervised import SemiSupervised, SemiSupervisedTurn
 
-__all__ = ["GAN", "Bilinear", "BilinearTurn", "GANTurn", "GenerativeTurn", "MomentMatching", "MomentMatchingCodes"]
+__all__ = [
+    "GAN",
+    "Bilinear",
+    "BilinearTurn",
+    "GANTurn",
+    "GenerativeTurn",
+    "MomentMatching",
+    "MomentMatchingCodes",
+    "SemiSupervised",
+    "SemiSupervisedTurn",
+]

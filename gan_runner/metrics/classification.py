@@ -8,54 +8,65 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from gan_runner.datasets.base import Split
-from gan_runner.datasets.images import ImageDataset
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
+    from gan_runner.datasets import Dataset
+
+DRAWS = 10_000
+"""So many are looked at where data is drawn without end."""
+
+
+PREFERRED: tuple[Split, ...] = ("test", "validation", "train")
 
 
 @figures(errors=min, error_rate=min)
-@dataclass(frozen=True)
+@dataclass
 class ClassificationError:
-    """`errors`: how many of a split's images are taken for another class than theirs; `error_rate`: their share.
+    """`errors`: how many samples are taken for another class than theirs; `error_rate`: their share.
 
-    By the averaged weights where there are any.
+    Every sample of a split is looked at once, by the averaged weights where there are any.
 
     Args:
-        split: whose images, each of them once.
+        split: which; None takes those for testing, where there are none those for validation, and else all that is
+            trained on, of which few labels are known.
     """
 
-    split: Split = "test"
-
-    @property
-    def conditions(self) -> dict[str, Any]:
-        """No samples are drawn."""
-        return {"samples": None, "split": self.split}
+    split: Split | None = None
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """The game must classify, and the data be images with this split."""
+        """The game must classify, and the data have the split."""
         return (self.check,)
 
     def check(self, parts: Parts) -> None:
-        """Raise ValueError where there is nothing to count."""
+        """Raise ValueError where there is nothing to count; note what is looked at."""
         if not hasattr(parts.game, "classify"):
             raise ValueError(f"{type(parts.game).__name__} does not classify; choose game=semi_supervised")
-        if not isinstance(parts.dataset, ImageDataset) or self.split not in parts.dataset.splits:
-            has = ", ".join(parts.dataset.splits)
-            raise ValueError(
-                f"the errors are those on the {self.split} images, which this data (with {has}) has not; set its split="
-            )
+        self.conditions = {"samples": None, "real": None, "split": split_of(parts.dataset, self.split)}
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """Look at every image once."""
-        data: Any = results.reference.split(self.split)
-        wrong = [mistaken(results.parts.classify(batch["data"]), batch["label"]) for batch in data.every()]
-        errors = sum(int(some.sum()) for some in wrong)
-        return {"errors": float(errors), "error_rate": errors / sum(map(len, wrong))}
+        """Look at all of them."""
+        data: Any = results.reference.split(split_of(results.dataset, self.split))
+        batches = data.every() if hasattr(data, "every") else [data.first(DRAWS)]
+        wrong = [mistaken(results.parts.classify(batch["data"]), batch["label"]) for batch in batches]
+        errors, count = sum(int(some.sum()) for some in wrong), sum(map(len, wrong))
+        self.conditions["images"] = count
+        return {"errors": float(errors), "error_rate": errors / count}
+
+
+def split_of(dataset: Dataset, chosen: Split | None) -> Split:
+    """The split whose errors count.
+
+    Raises:
+        ValueError: the data has not the one that was chosen.
+    """
+    if chosen is not None and chosen not in dataset.splits:
+        raise ValueError(f"there are no {chosen} images in this data, which has {', '.join(dataset.splits)}")
+    return next(split for split in PREFERRED if split in dataset.splits) if chosen is None else chosen
 
 
 def mistaken(scores: Tensor, label: Tensor) -> Tensor:
