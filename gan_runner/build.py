@@ -274,10 +274,15 @@ def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn
     So are the networks that it is made of, where they are constructor calls inside it.
     """
     node = copy.deepcopy(config.model[name])
+    own: Mapping[str, Any] = {}
     for _, call in constructor_calls(node):
         asked = inspect.signature(locate(call._target_, config.trusted)).parameters
-        call.update({fact: value for fact, value in facts.items() if fact in asked and fact not in call})
-    return build(f"model.{name}", node)
+        unsaid = {fact: value for fact, value in facts.items() if fact in asked and fact not in call}
+        if call is node:
+            own = unsaid
+        else:
+            call.update(unsaid)
+    return build(f"model.{name}", node, **own)
 
 
 def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, nn.Module]) -> Player:
@@ -399,7 +404,7 @@ def check_unused(config: DictConfig) -> None:
             raise ConfigError(f"regularizer.{name}={knobs} is no set of options; regularizer=[{name}] chooses it")
     networks = [name for name, node in config.model.items() if node is not None and "_target_" in node]
     knobs = [f"regularizer.{name}.{knob!s}" for name, knobs in config.regularizer.items() for knob in knobs]
-    for key in [*knobs, *(f"model.{name}" for name in networks)]:
+    for key in [*knobs, *(f"method.{knob!s}" for knob in config.method), *(f"model.{name}" for name in networks)]:
         if not any(key == used or used.startswith(f"{key}.") for used in read | owned):
             family = key.rpartition(".")[0]
             siblings = [used for used in read | owned if used.startswith(f"{family}.")]

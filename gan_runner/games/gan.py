@@ -67,6 +67,10 @@ class GANTurn(GenerativeTurn):
         """The discriminator's scores (n,) of data `x` with these features: logits, or a critic's values."""
         return self.networks[self.judge].score(features, x)  # type: ignore[operator]
 
+    def classify(self, features: Tensor) -> Tensor:
+        """The logits (n, classes) of a judge that classifies, from features."""
+        return self.networks[self.judge].classify(features)  # type: ignore[operator]
+
     def critic(self, x: Tensor) -> Tensor:
         """The discriminator's scores (n,) of data `x`."""
         return self.score(self.features(x), x)

@@ -34,7 +34,7 @@ class SemiSupervisedTurn(GANTurn):
     def labelled_logits(self) -> Tensor:
         """What the discriminator takes them for: (n, K)."""
         with self.recording(self.judge):
-            return self.networks[self.judge].classify(self.features(self.labelled))  # type: ignore[operator]
+            return self.classify(self.features(self.labelled))
 
 
 @dataclass(frozen=True)

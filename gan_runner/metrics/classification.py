@@ -46,7 +46,7 @@ class ClassificationError:
         """Raise ValueError where there is nothing to count; note what is looked at."""
         if not hasattr(parts.game, "classify"):
             raise ValueError(f"{type(parts.game).__name__} does not classify; choose game=semi_supervised")
-        self.conditions = {"samples": None, "real": None, "split": split_of(parts.dataset, self.split)}
+        self.conditions: dict[str, Any] = {"samples": None, "real": None, "split": split_of(parts.dataset, self.split)}
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Look at all of them."""

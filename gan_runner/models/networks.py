@@ -91,10 +91,14 @@ class Network(nn.Module):
             inputs: a batch of what this network is fed, (n, *input_shape).
             data: a batch of the dataset, (n, *shape).
         """
+        self.keep_reference(inputs)
+        standardize(self, inputs)
+
+    def keep_reference(self, inputs: Tensor) -> None:
+        """Fix the reference batches."""
         for module in self.modules():
             if isinstance(module, WithReference):
                 module.prepare(inputs)
-        standardize(self, inputs)
 
 
 class Generator(Network):
@@ -178,6 +182,17 @@ class Discriminator(Network):
         self.num_features = num_features
         self.head = scoring
 
+    def prepare(self, inputs: Tensor, data: Tensor, condition: Tensor | None = None) -> None:
+        """Data-dependent initialisation.
+
+        Args:
+            inputs: a batch of what this network is fed, (n, *shape).
+            data: a batch of the dataset, (n, *shape).
+            condition: what stands beside the inputs, (n, condition_dim), for a head that looks at it.
+        """
+        self.keep_reference(inputs)
+        standardize(self, inputs, condition)
+
     def features(self, x: Tensor) -> Tensor:
         """(n, num_features); of augmented data while training."""
         return self.trunk(self.augment(x) if self.training else x).to(x.dtype)
@@ -193,9 +208,9 @@ class Discriminator(Network):
             features = layer(features)
         return head.classify(features)  # type: ignore[operator]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Scores (n,)."""
-        return self.score(self.features(x), x)
+        return self.score(self.features(x), x, condition)
 
 
 def elements(shape: tuple[int, ...]) -> int:

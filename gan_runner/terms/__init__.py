@@ -8,11 +8,12 @@ networks it says with `requires`.
 from gan_runner.terms.adversarial import discriminator_loss, generator_loss
 from gan_runner.terms.augmentation_control import AugmentationControl
 from gan_runner.terms.boundary_equilibrium import BoundaryEquilibrium
-from gan_runner.terms.classification import labelled_cross_entropy
+from gan_runner.terms.classification import classification, fake_classification
 from gan_runner.terms.consistency import consistency, fake_consistency
 from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
+from gan_runner.terms.labelled import labelled_classification
 from gan_runner.terms.lecam import LeCam
 from gan_runner.terms.moments import mmd, reconstruction
 from gan_runner.terms.pulling_away import pulling_away
@@ -25,14 +26,16 @@ __all__ = [
     "HistoricalAveraging",
     "LeCam",
     "UnrolledGeneratorLoss",
+    "classification",
     "consistency",
     "discriminator_loss",
     "dragan",
+    "fake_classification",
     "fake_consistency",
     "feature_matching",
     "generator_loss",
     "gradient_penalty",
-    "labelled_cross_entropy",
+    "labelled_classification",
     "mmd",
     "pulling_away",
     "r1",

@@ -60,8 +60,8 @@ def normalized_weights(network: nn.Module) -> Iterator[tuple[nn.Module, WeightNo
 
 
 @torch.no_grad()
-def standardize(network: nn.Module, inputs: Tensor) -> None:
-    """Let every unit with a normalised weight have mean 0 and variance 1 on these inputs (n, *input_shape).
+def standardize(network: nn.Module, *inputs: Tensor | None) -> None:
+    """Let every unit with a normalised weight have mean 0 and variance 1 on these inputs (n, …) of the network.
 
     Norms and biases are set in the order in which one forward pass meets the layers, so that each sees what those
     before it have become (Salimans & Kingma 2016, arXiv:1602.07868, Section 3). Over n, and over the positions of a
@@ -86,7 +86,7 @@ def standardize(network: nn.Module, inputs: Tensor) -> None:
 
     handles = [layer.register_forward_hook(hook) for layer in norms]
     try:
-        network(inputs)
+        network(*inputs)
     finally:
         for handle in handles:
             handle.remove()
