@@ -43,7 +43,16 @@ def batches_of(parts, size=8):
     """Endless random batches of the shape of the data."""
     generator = torch.Generator().manual_seed(0)
     while True:
-        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1, **labelled(parts, size)}
+
+
+def labelled(parts, size):
+    """Samples whose labels are known, of a game that sees few of them."""
+    if not hasattr(parts.game, "labelled"):
+        return {}
+    generator = torch.Generator().manual_seed(1)
+    data = torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1
+    return {"labelled": data, "labelled_label": torch.arange(size) % parts.dataset.labels.dim}
 
 
 class Drawn:
@@ -108,6 +117,10 @@ METHODS = [
     ("mlp", "mmd", None, "image", "game=moment_matching_codes"),
     ("resnet", "hinge", "spectral_norm", "image"),
     ("resnet", "wgan_gp", None, "image"),
+    *(("salimans_mnist", loss, None, "image") for loss in ("non_saturating", "mmd")),
+    ("salimans_mnist", "feature_matching", None, "image", "game=semi_supervised"),
+    ("salimans_mnist", "non_saturating", "minibatch_discrimination", "image", "game=semi_supervised"),
+    ("dcgan", "non_saturating", None, "image", "game=semi_supervised", "model.discriminator.weight_norm=weight"),
 ]
 METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
 
@@ -139,7 +152,7 @@ def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer
 
 def batches_in(dtype, parts):
     for batch in batches_of(parts):
-        yield {name: value.to(dtype) for name, value in batch.items()}
+        yield {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
 
 
 def name_of(method):
