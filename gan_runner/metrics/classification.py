@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from gan_runner.datasets.base import Split
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
+from gan_runner.turn import Batch
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
@@ -37,24 +39,27 @@ class ClassificationError:
 
     split: Split | None = None
 
+    def __post_init__(self) -> None:
+        self.conditions: dict[str, Any] = {}
+
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """The game must classify, and the data have the split."""
         return (self.check,)
 
     def check(self, parts: Parts) -> None:
-        """Raise ValueError where there is nothing to count; note what is looked at."""
+        """Raise ValueError where there is nothing to count."""
         if not hasattr(parts.game, "classify"):
             raise ValueError(f"{type(parts.game).__name__} does not classify; choose game=semi_supervised")
-        self.conditions: dict[str, Any] = {"samples": None, "real": None, "split": split_of(parts.dataset, self.split)}
+        split_of(parts.dataset, self.split)
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Look at all of them."""
-        data: Any = results.reference.split(split_of(results.dataset, self.split))
-        batches = data.every() if hasattr(data, "every") else [data.first(DRAWS)]
-        wrong = [mistaken(results.parts.classify(batch["data"]), batch["label"]) for batch in batches]
+        split = split_of(results.dataset, self.split)
+        data = results.reference.split(split)
+        wrong = [mistaken(results.parts.classify(batch["data"]), batch["label"]) for batch in all_of(data)]
         errors, count = sum(int(some.sum()) for some in wrong), sum(map(len, wrong))
-        self.conditions["images"] = count
+        self.conditions = {"samples": None, "real": None, "split": split, "images": count}
         return {"errors": float(errors), "error_rate": errors / count}
 
 
@@ -67,6 +72,11 @@ def split_of(dataset: Dataset, chosen: Split | None) -> Split:
     if chosen is not None and chosen not in dataset.splits:
         raise ValueError(f"there are no {chosen} images in this data, which has {', '.join(dataset.splits)}")
     return next(split for split in PREFERRED if split in dataset.splits) if chosen is None else chosen
+
+
+def all_of(data: Any) -> Iterable[Batch]:
+    """All of the data with its labels, or so many draws where it has no end."""
+    return data.every() if hasattr(data, "every") else [data.first(DRAWS)]
 
 
 def mistaken(scores: Tensor, label: Tensor) -> Tensor:
