@@ -40,19 +40,17 @@ def impossible(model, loss, regularizer, kind):
 
 
 def batches_of(parts, size=8):
-    """Endless random batches of the shape of the data."""
+    """Endless random batches of the shape of the data, with random labels where it has some."""
     generator = torch.Generator().manual_seed(0)
+    labels = parts.dataset.labels
     while True:
-        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1, **labelled(parts, size)}
-
-
-def labelled(parts, size):
-    """Samples whose labels are known, of a game that sees few of them."""
-    if not hasattr(parts.game, "labelled"):
-        return {}
-    generator = torch.Generator().manual_seed(1)
-    data = torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1
-    return {"labelled": data, "labelled_label": torch.arange(size) % parts.dataset.labels.dim}
+        batch = {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+        if labels is not None:
+            batch["label"] = torch.randint(labels.dim, (size,), generator=generator)
+        if hasattr(parts.game, "labelled"):
+            label = batch.pop("label")  # as the game hides it
+            batch |= {"labelled": batch["data"].flip(0), "labelled_label": label.flip(0)}
+        yield batch
 
 
 class Drawn:
@@ -117,6 +115,26 @@ METHODS = [
     ("mlp", "mmd", None, "image", "game=moment_matching_codes"),
     ("resnet", "hinge", "spectral_norm", "image"),
     ("resnet", "wgan_gp", None, "image"),
+    ("mlp", "wgan_gp", "r1", "points", "game=conditional"),
+    ("mlp", "hinge", "historical_averaging", "points", "game=conditional", "method=projection"),
+    (
+        "dcgan",
+        "non_saturating",
+        "ema",
+        "image",
+        "game=conditional",
+        "method=ac_gan",
+        "model.generator.norm=conditional",
+    ),
+    (
+        "resnet",
+        "hinge",
+        "spectral_norm",
+        "image",
+        "game=conditional",
+        "method=projection",
+        "model.generator.norm=conditional",
+    ),
     *(("salimans_mnist", loss, None, "image") for loss in ("non_saturating", "mmd")),
     ("salimans_mnist", "feature_matching", None, "image", "game=semi_supervised"),
     ("salimans_mnist", "non_saturating", "minibatch_discrimination", "image", "game=semi_supervised"),

@@ -6,7 +6,8 @@ in is said by its head (`gan_runner.models.heads`), what it learns of it by term
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
-from gan_runner.games.gan import GAN, GANTurn
+from gan_runner.games.gan import CPU, GAN, GANTurn
+from gan_runner.players import Arrangement
 from gan_runner.turn import Batch, lazy
 
 
@@ -42,6 +44,13 @@ def takes_conditions(networks: Mapping[str, nn.Module]) -> None:
     """The generator must be told of conditions."""
     if not getattr(networks["generator"], "condition_dim", 0):
         raise ValueError("model.generator takes no condition; choose model=mlp, maxout, dcgan or resnet")
+
+
+def told(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> Arrangement:
+    """All latents (columns, latent_dim) beside all conditions (rows, condition_dim)."""
+    rows, columns = len(conditions), len(latents)
+    beside = torch.cat([latents.repeat(rows, 1), conditions.repeat_interleave(columns, 0)], 1)
+    return Arrangement(beside, columns, tuple(captions))
 
 
 @dataclass(frozen=True)
@@ -85,3 +94,9 @@ class ConditionalGAN(GAN):
         """Latents, and beside each the condition of one of the data: (n, latent_dim + condition_dim)."""
         latents = super().noise(networks, n, rng)
         return torch.cat([latents, networks["condition"].draw(n, rng)], 1)  # type: ignore[operator]
+
+    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+        """A condition a row, and in every column the same latent."""
+        conditions, captions = networks["condition"].shown(max(1, math.isqrt(n) + 2))  # type: ignore[operator]
+        columns = max(1, n // len(conditions))
+        return told(self.latent(columns, CPU, rng), conditions, captions)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.losses import Scores
 from gan_runner.models.latents import Latent
+from gan_runner.players import Arrangement
 from gan_runner.sharding import gather, share, whole
 from gan_runner.turn import Batch, Turn, lazy
 
@@ -139,6 +140,10 @@ class FromLatents:
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """Latents (n, latent_dim)."""
         return self.latent(n, CPU, rng)
+
+    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+        """As they come, in a square."""
+        return Arrangement(self.noise(networks, n, rng))
 
 
 @dataclass(frozen=True)
