@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gan_runner import distributed
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
-from gan_runner.datasets import Dataset
+from gan_runner.datasets import Data, Dataset
 from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.losses import Evaluated, generator_slope
 from gan_runner.optimizers.eager import eager
@@ -58,6 +58,10 @@ class Parts:
             player.scheduler.step()
         return report
 
+    def seen(self, data: Data) -> Data:
+        """What the players see of the data: all of it, unless the game hides some."""
+        return self.game.seen(self.dataset, data) if hasattr(self.game, "seen") else data
+
     def sampling_networks(self) -> dict[str, nn.Module]:
         """The networks that samples are drawn from: averaged ones where a player keeps averages."""
         networks = dict(self.networks)
@@ -81,6 +85,13 @@ class Parts:
         """
         with evaluating(self.networks):
             return torch.cat([self.game.criticise(self.networks, part) for part in x.to(self.device).split(chunk)])
+
+    @torch.no_grad()
+    def classify(self, x: Tensor) -> Tensor:
+        """The logits (n, classes) that a game which classifies has of data x (n, *shape), by averaged weights."""
+        networks = self.sampling_networks()
+        with evaluating(networks):
+            return self.game.classify(networks, x.to(self.device))
 
     def surface(self) -> Surface | None:
         """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""

@@ -24,6 +24,7 @@ TINY = {
     "point": [],
     "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "resnet": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
+    "salimans_mnist": ["model.generator.width=8", "model.discriminator.widths=[8,8]", "model.latent.dim=4"],
     "gaussian": ["model.discriminator.width=8"],
     "line": ["model.discriminator.width=8"],
 }

@@ -47,6 +47,9 @@ def batches_of(parts, size=8):
         batch = {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
         if labels is not None:
             batch["label"] = torch.randint(labels.dim, (size,), generator=of_labels)
+        if hasattr(parts.game, "labelled"):
+            label = batch.pop("label")  # as the game hides it
+            batch |= {"labelled": batch["data"].flip(0), "labelled_label": label.flip(0)}
         yield batch
 
 
@@ -132,6 +135,10 @@ METHODS = [
         "method=projection",
         "model.generator.norm=conditional",
     ),
+    *(("salimans_mnist", loss, None, "image") for loss in ("non_saturating", "mmd")),
+    ("salimans_mnist", "feature_matching", None, "image", "game=semi_supervised"),
+    ("salimans_mnist", "non_saturating", "minibatch_discrimination", "image", "game=semi_supervised"),
+    ("dcgan", "non_saturating", None, "image", "game=semi_supervised", "model.discriminator.weight_norm=weight"),
 ]
 METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
 

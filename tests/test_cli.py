@@ -289,6 +289,8 @@ def shrunk(experiment, content):
     groups = {next(iter(choice)).rpartition("/")[2]: next(iter(choice.values())) for choice in content["defaults"]}
     if experiment.startswith(("truth/", "gulrajani2017/", "metz2017/", "fedus2017/", "salimans2016/")):
         yield "trainer.sample_every=0"  # pictures of densities have tests of their own
+    if "semi_supervised_mnist" in groups.values():
+        yield from TINY["salimans_mnist"]
     if "maxout" in groups.values():
         yield from TINY["maxout"]
     if "stacked_mnist" in experiment:
@@ -311,6 +313,7 @@ def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request
         where = [f"dataset.root={request.getfixturevalue('data_root')}"]
     if content.get("full_scale"):  # neither its images nor Inception can be had everywhere
         where = [*stand_in_photographs(tmp_path), "metric=[]", "objective=null", "~expected", *TINY["dcgan"][:2]]
+        where += ["game.labelled.count=4"] if {"override /game": "semi_supervised"} in content["defaults"] else []
     else:
         where += shrunk(experiment, content)
     code, _, err = gan_run(f"experiment={experiment}", *small, *alone, *where)
@@ -318,11 +321,12 @@ def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request
 
 
 def stand_in_photographs(folder):
-    """Options for a few images of noise, of CIFAR-10's size."""
-    (folder / "photographs").mkdir()
+    """Options for a few images of noise, of CIFAR-10's size, in two classes."""
     for number in range(8):
+        place = folder / "photographs" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(number).integers(256, size=(32, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / "photographs" / f"{number}.png")
+        Image.fromarray(pixels).save(place / f"{number}.png")
     return ["dataset=image_folder", f"dataset.root={folder / 'photographs'}", "dataset.image_size=32"]
 
 

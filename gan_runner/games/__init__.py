@@ -4,6 +4,7 @@ from gan_runner.games.bilinear import Bilinear, BilinearTurn
 from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn
 from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
 from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
+from gan_runner.games.semi_supervised import SemiSupervised, SemiSupervisedTurn
 
 __all__ = [
     "GAN",
@@ -15,4 +16,6 @@ __all__ = [
     "GenerativeTurn",
     "MomentMatching",
     "MomentMatchingCodes",
+    "SemiSupervised",
+    "SemiSupervisedTurn",
 ]

@@ -4,6 +4,7 @@ A metric is a function of the `Results` of a game, which returns named floats. W
 of them whether less (`min`) or more (`max`) is better; with `requires`, what it demands of the parts that play.
 """
 
+from gan_runner.metrics.classification import ClassificationError
 from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
 from gan_runner.metrics.distance import distance
 from gan_runner.metrics.energy import equilibrium, total_variation
@@ -20,6 +21,7 @@ from gan_runner.metrics.results import Reference, Results
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
 __all__ = [
+    "ClassificationError",
     "ClassifiedModes",
     "ClassifierScore",
     "FrechetDistance",

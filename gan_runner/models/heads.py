@@ -105,3 +105,27 @@ class AuxiliaryHead(Conditioned):
     def classify(self, features: Tensor) -> Tensor:
         """Logits (n, condition_dim): of classes, or of each attribute."""
         return self.logits(features)
+
+
+class LogSumExpHead(Conditioned):
+    """K logits l, and as score log Z, where Z = Σ exp l (Salimans et al. 2016, arXiv:1606.03498, Section 5).
+
+    As the logit of a discriminator: D = σ(log Z) = Z / (Z + 1), one minus the share of a class K + 1 whose logit is 0.
+
+    Args:
+        in_features: of the sample.
+        num_classes: K.
+    """
+
+    def __init__(self, in_features: int, num_classes: int):
+        super().__init__()
+        at_least_one(num_classes=num_classes)
+        self.logits = nn.Linear(in_features, num_classes)
+
+    def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Scores (n, 1)."""
+        return self.logits(features).logsumexp(1, keepdim=True)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits (n, K)."""
+        return self.logits(features)

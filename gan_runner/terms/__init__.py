@@ -13,6 +13,7 @@ from gan_runner.terms.consistency import consistency, fake_consistency
 from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
+from gan_runner.terms.labelled import labelled_classification
 from gan_runner.terms.lecam import LeCam
 from gan_runner.terms.moments import mmd, reconstruction
 from gan_runner.terms.pulling_away import pulling_away
@@ -34,6 +35,7 @@ __all__ = [
     "feature_matching",
     "generator_loss",
     "gradient_penalty",
+    "labelled_classification",
     "mmd",
     "pulling_away",
     "r1",
