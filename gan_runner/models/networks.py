@@ -176,9 +176,9 @@ class Discriminator(Network):
         layers = [] if feature_layer is None else [feature_layer(num_features)]
         width = layers[0].out_features if layers else num_features
         scoring = nn.Linear(width, 1) if head is None else head(width)
-        for part in (trunk, *layers, *([scoring] if head is None else [])):
-            initialise(part)
         for part in (trunk, *layers, scoring):
+            if head is None or part is not scoring:
+                initialise(part)
             reparametrize(part, weight_norm)
         self.shape = tuple(shape)
         self.weight_norm: WeightNorm = weight_norm
