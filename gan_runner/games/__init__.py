@@ -2,6 +2,7 @@
 
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
 from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
+from gan_runner.games.infogan import InfoGAN, InfoGANTurn
 from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
 
-__all__ = ["GAN", "Bilinear", "BilinearTurn", "GANTurn", "GenerativeTurn", "MomentMatching", "MomentMatchingCodes"]
+__all__ = ["GAN", "Bilinear", "BilinearTurn", "GANTurn", "GenerativeTurn", "InfoGAN", "InfoGANTurn", "MomentMatching", "MomentMatchingCodes"]

@@ -8,6 +8,7 @@ and is reached where Q is the posterior P(c|x) (Eq. 4 and 5).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -36,6 +37,10 @@ class Code(Protocol):
     @property
     def entropy(self) -> float:
         """H(c) in nats; of a continuous code the differential entropy."""
+
+    @property
+    def most(self) -> float:
+        """The greatest L_I that such a Q can reach, in nats."""
 
     def draw(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
         """Draw n from the prior: (n, dim)."""
@@ -75,6 +80,11 @@ class Categorical:
         """log size."""
         return math.log(self.size)
 
+    @property
+    def most(self) -> float:
+        """H(c), where Q is always right."""
+        return self.entropy
+
     def draw(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
         """One-hot rows (n, size)."""
         drawn = torch.randint(self.size, (n, 1), device=device, generator=rng)
@@ -90,7 +100,7 @@ class Categorical:
 
 
 @dataclass(frozen=True)
-class Continuous:
+class Continuous(ABC):
     """A code whose Q(c|x) is a Gaussian, independent in each dimension.
 
     Args:
@@ -110,6 +120,18 @@ class Continuous:
     def num_parameters(self) -> int:
         """The mean, and where it is learnt the logarithm of the standard deviation."""
         return self.dim if self.std is not None else 2 * self.dim
+
+    @property
+    @abstractmethod
+    def entropy(self) -> float:
+        """Of the prior."""
+
+    @property
+    def most(self) -> float:
+        """Where Q's mean is the code itself: there is no end where the deviation is learnt."""
+        if self.std is None:
+            return math.inf
+        return self.entropy - self.dim * (math.log(self.std) + 0.5 * math.log(2 * math.pi))
 
     def log_prob(self, outputs: Tensor, code: Tensor) -> Tensor:
         """The log density (n,) of N(mean, std²)."""

@@ -14,6 +14,7 @@ from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
 from gan_runner.terms.lecam import LeCam
 from gan_runner.terms.moments import mmd, reconstruction
+from gan_runner.terms.mutual_information import mutual_information
 from gan_runner.terms.pulling_away import pulling_away
 from gan_runner.terms.unrolled import UnrolledGeneratorLoss
 from gan_runner.terms.value import value
@@ -32,6 +33,7 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "mmd",
+    "mutual_information",
     "pulling_away",
     "r1",
     "r2",
