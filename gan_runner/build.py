@@ -68,7 +68,7 @@ class Parts:
 
     @torch.no_grad()
     def sample(self, noise: Tensor, chunk: int = 512) -> Tensor:
-        """Samples (n, *shape) for latents (n, latent_dim), networks in evaluation mode, a chunk at a time."""
+        """Samples (n, *shape) for such rows of `noise` (n, …), networks in evaluation mode, a chunk at a time."""
         networks = self.sampling_networks()
         with evaluating(networks):
             return torch.cat([self.game.sample(networks, part) for part in noise.split(chunk)])
@@ -117,9 +117,9 @@ class Parts:
         return torch.cat(moves)
 
     def noise(self, n: int, seed: int) -> Tensor:
-        """The same n latents (n, latent_dim) for the same seed, whatever the device."""
+        """What n samples are made from, the same for the same seed, whatever the device: latents, and conditions."""
         generator = torch.Generator().manual_seed(seed)
-        return self.game.latent(n, torch.device("cpu"), generator).to(self.device)
+        return self.game.noise(self.networks, n, generator).to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is trained, for a checkpoint."""
@@ -190,11 +190,11 @@ def build_parts(config: DictConfig) -> Parts:
     torch.manual_seed(config.seed)
     game = build("game", config.game)
     check_owners(config)
-    names = {name: None for player in config.players.values() for name in player.networks}
+    names = networks_of(config)
     for name in names:
         if config.model.get(name) is None:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
-    facts = {"shape": dataset.shape, "bounded": dataset.bounded}
+    facts = {"shape": dataset.shape, "bounded": dataset.bounded, **facts_of(game, dataset)}
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
     networks = {name: build_network(name, config, facts).to(device).to(memory_format=layout) for name in names}
     for name, network in networks.items():
@@ -203,6 +203,10 @@ def build_parts(config: DictConfig) -> Parts:
                 f"trainer.batch_size=1 leaves model.{name}.norm=batch nothing to compare with; "
                 f"choose a larger batch or model.{name}.norm=layer"
             )
+    try:
+        check_requirements(game, networks)
+    except ValueError as error:
+        raise ConfigError(f"game: {error}") from error
     moving = [name for name, player in config.players.items() if player.updates != 0]
     players = [build_player(str(name), config, game, networks) for name in moving]
     if not players or not players[0].fresh_batches:
@@ -210,6 +214,24 @@ def build_parts(config: DictConfig) -> Parts:
     used = any("loss" in term for player in config.players.values() for term in player.terms.values())
     loss = build("loss", config.loss) if used else None
     return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
+
+
+def networks_of(config: DictConfig) -> list[str]:
+    """Names of the networks that players own, or that the game has beside them, each once."""
+    owned = [str(name) for player in config.players.values() for name in player.networks]
+    return list(dict.fromkeys([*owned, *config.game.get("fixed", ())]))
+
+
+def facts_of(game: Game, dataset: Dataset) -> dict[str, Any]:
+    """What networks are told of the data by the game.
+
+    Raises:
+        ConfigError: the dataset lacks what the game is about.
+    """
+    try:
+        return game.facts(dataset)
+    except ValueError as error:
+        raise ConfigError(f"game: {error}") from error
 
 
 def check_owners(config: DictConfig) -> None:
@@ -360,7 +382,7 @@ def check_unused(config: DictConfig) -> None:
         ConfigError: naming the key and the nearest one that is read.
     """
     read = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(config, resolve=False)))
-    owned = {f"model.{network}" for player in config.players.values() for network in player.networks}
+    owned = {f"model.{network}" for network in networks_of(config)}
     for name, knobs in config.regularizer.items():
         if not isinstance(knobs, DictConfig):
             raise ConfigError(f"regularizer.{name}={knobs} is no set of options; regularizer=[{name}] chooses it")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gan_runner.datasets.base import Data, Dataset
 from gan_runner.sharding import average
 from gan_runner.turn import AS_IT_IS, Batch, Turn
 
@@ -26,11 +27,21 @@ class Game(Protocol):
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> Turn:
         """What the player that owns `owned` sees of this batch."""
 
-    def prepare(self, networks: Mapping[str, nn.Module], data: Tensor) -> None:
-        """Initialise from data (n, *shape) what depends on it."""
+    def facts(self, dataset: Dataset) -> dict[str, Any]:
+        """What networks are told beside the shape of the data, by the names of their constructors' arguments.
+
+        Raises:
+            ValueError: the dataset lacks what the game is about.
+        """
+
+    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
+        """Initialise from n of the data what depends on it."""
+
+    def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
+        """What n samples are made from, on the CPU: latents, and beside each what else the generator is told."""
 
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
-        """Generated data (n, *shape) for latents (n, latent_dim)."""
+        """Generated data (n, *shape) for such rows."""
 
     def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """A critic's scores (n,) of any points (n, *shape)."""

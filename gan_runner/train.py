@@ -21,6 +21,7 @@ from gan_runner.build import Parts, build_checked, build_parts, check_unused
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
 from gan_runner.config import resolve, what_is_trained
+from gan_runner.datasets import Classes, Dataset
 from gan_runner.errors import Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_figures
 from gan_runner.files import RunDirectory, environment
@@ -106,6 +107,8 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
     config = resolve(job.config)
     check_unused(job.config)
     parts = build_parts(config)
+    for kept in (config, job.config):
+        keep_classes(kept, parts.dataset)
     prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
     observers = build_observers(config, parts)
@@ -124,10 +127,17 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
         environment=environment(parts.device),
         multirun=job.multirun,
     )
-    parts.game.prepare(parts.networks, run.data.real(config.trainer.batch_size))
+    parts.game.prepare(parts.networks, run.data, config.trainer.batch_size)
     if run.directory.last.exists():
         run.load(run.directory.last, with_other_options=job.resumed)
     return run, observers
+
+
+def keep_classes(config: DictConfig, dataset: Dataset) -> None:
+    """Classes that were found on the disk become part of the configuration: a checkpoint then needs no folder."""
+    labels = getattr(dataset, "labels", None)
+    if isinstance(labels, Classes) and config.dataset.get("classes", "unknown") is None:
+        OmegaConf.update(config, "dataset.classes", list(labels.names))
 
 
 def is_complete(run: Run) -> bool:

@@ -49,6 +49,7 @@ class Turn:
     """What every game's turn has: the networks, the batch, and which of the networks the player may change.
 
     Args:
+        game: whose turn it is.
         networks: all networks of the game by name.
         owned: names of the networks that the moving player descends.
         batch: the data of this move, on the device.
@@ -57,7 +58,8 @@ class Turn:
     shown: tuple[str, ...] = ()
     """Names of the quantities that are logged, as means over the batch, if a term asked for them."""
 
-    def __init__(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch):
+    def __init__(self, game: Any, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch):
+        self.game = game
         self.networks = networks
         self.owned = owned
         self.batch = batch

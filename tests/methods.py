@@ -46,9 +46,26 @@ def batches_of(parts, size=8):
         yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
 
 
+class Drawn:
+    """Data that is one batch.
+
+    Args:
+        batch: of it.
+    """
+
+    def __init__(self, batch):
+        self.batch = batch
+
+    def real(self, n):
+        return self.batch["data"][:n]
+
+    def first(self, n):
+        return {name: value[:n] for name, value in self.batch.items()}
+
+
 def prepared(parts):
     """The parts, initialised from data that is random."""
-    parts.game.prepare(parts.networks, next(batches_of(parts))["data"])
+    parts.game.prepare(parts.networks, Drawn(next(batches_of(parts))), 8)
     return parts
 
 
@@ -106,7 +123,7 @@ def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer
     nn.ModuleDict(parts.networks).to(dtype)
     for player in parts.players:
         player.memory().to(dtype)
-    parts.game.prepare(parts.networks, next(batches_in(dtype, parts))["data"])
+    parts.game.prepare(parts.networks, Drawn(next(batches_in(dtype, parts))), 8)
     if compiled == "moves":
         parts.play = compile_moves(parts.play, parts.players, backend=backend)
     if compiled == "iteration":

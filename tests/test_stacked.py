@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from methods import METHODS, SGD, moves, name_of, overrides
+from methods import METHODS, SGD, Drawn, moves, name_of, overrides
 from torch import nn
 
 from gan_runner.build import build_parts
@@ -27,7 +27,7 @@ def ready(make_parts, options, seed):
     for player in parts.players:
         player.memory().double()
     data = parts.dataset.load(parts.device)
-    parts.game.prepare(parts.networks, data.real(8).double())
+    parts.game.prepare(parts.networks, Drawn(next(double([data.first(8)]))), 8)
     return parts, double(Batches(data, 8, seed)), random_state(parts.device)
 
 

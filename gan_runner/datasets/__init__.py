@@ -8,13 +8,16 @@ number alone, so that a resumed run sees the same data as one that was never sto
 from gan_runner.datasets.base import Batches, Data, Dataset
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.folder import ImageFolder
+from gan_runner.datasets.labels import Attributes, Classes, Labels
 from gan_runner.datasets.point import PointMass
 from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.datasets.torchvision import TorchvisionImages
 from gan_runner.datasets.toy import Density, GaussianMixture, Grid, ParallelLines, Ring, SwissRoll
 
 __all__ = [
+    "Attributes",
     "Batches",
+    "Classes",
     "Data",
     "Dataset",
     "Density",
@@ -22,6 +25,7 @@ __all__ = [
     "GaussianMixture",
     "Grid",
     "ImageFolder",
+    "Labels",
     "ParallelLines",
     "PointMass",
     "Ring",

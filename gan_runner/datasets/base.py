@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.labels import Labels
 from gan_runner.turn import Batch
 
 ALL = slice(None)
@@ -33,15 +34,30 @@ class Data(Protocol):
     def real(self, n: int) -> Tensor:
         """The same choice in one piece: (n, *shape)."""
 
+    def first(self, n: int) -> Batch:
+        """The same choice with all that belongs to it: labels, captions."""
+
     def describe(self) -> str:
         """How much of what, and where it is held."""
 
 
 class Dataset(Protocol):
-    """A recipe for data: known before any file is read."""
+    """A recipe for data: known before any file is read.
+
+    Attributes:
+        shape: of a sample, (channels, side, side) or (dim,).
+        bounded: whether all values are in [−1, 1].
+    """
 
     shape: tuple[int, ...]
     bounded: bool
+
+    @property
+    def labels(self) -> Labels | None:
+        """What `batch["label"]` means; None where it means nothing that could be asked for.
+
+        It is known where there are no files, as beside a checkpoint.
+        """
 
     @property
     def splits(self) -> tuple[Split, ...]:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from gan_runner.datasets.images import ArraySource, ImageDataset, Source
+from gan_runner.datasets.labels import Labels, classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,11 @@ class Digits(ImageDataset):
 
     image_size: int = 16
     channels: Literal[1, 3] = 1
+
+    @property
+    def labels(self) -> Labels | None:
+        """Which digit."""
+        return classes(10)
 
     def source(self) -> Source:
         """Values 0 … 16 are stretched to 0 … 255."""

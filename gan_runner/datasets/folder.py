@@ -10,7 +10,11 @@ from pathlib import Path
 from PIL import Image
 
 from gan_runner.datasets.images import ImageDataset, Source
+from gan_runner.datasets.labels import Labels, classes, listed
 from gan_runner.errors import DataError
+
+LOOSE = "."
+"""The class of images that lie beside the folders of the others."""
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
 
@@ -22,10 +26,21 @@ class ImageFolder(ImageDataset):
     Args:
         root: the folder. Files are found at any depth; a file's class is the first folder on the way to it.
         test_root: another, of the same classes, for testing.
+        classes: the names of the folders that are classes; None takes all that there are in `root`, sorted.
     """
 
     root: str
     test_root: str | None = None
+    classes: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        classes(self.classes)  # refuses names by which nothing can be chosen
+
+    @property
+    def labels(self) -> Labels | None:
+        """The folders that are classes; None where there are none, or where they are not named and not at hand."""
+        return classes(self.classes or subfolders(Path(self.root).expanduser()) or None)
 
     @property
     def has_test(self) -> bool:
@@ -51,28 +66,48 @@ class ImageFolder(ImageDataset):
             raise DataError(
                 f"{folder} holds no images; set dataset.{option} to a folder of {', '.join(EXTENSIONS)} files"
             )
-        return Source(str(folder), Files(folder, files), self.image_size, self.channels, files)
+        return Source(str(folder), Files(files, self.numbers(folder, files)), self.image_size, self.channels, files)
+
+    def numbers(self, folder: Path, files: list[Path]) -> list[int]:
+        """The class of each of the files in a folder, all 0 if there are no classes.
+
+        Raises:
+            DataError: a file is of none of the classes.
+        """
+        if self.labels is None:
+            return [0] * len(files)
+        number = {name: i for i, name in enumerate(self.labels.names)}
+        names = [path.relative_to(folder).parts[0] if path.parent != folder else LOOSE for path in files]
+        if unknown := sorted(set(names) - set(number)):
+            raise DataError(
+                f"{folder / unknown[0]} is none of the classes {listed(self.labels.names)}; "
+                "move its images, or set dataset.classes"
+            )
+        return [number[name] for name in names]
 
 
 class Files:
-    """Image files with their classes.
+    """Image files with the numbers of their classes."""
 
-    Args:
-        folder: where the classes are subfolders.
-        files: below it.
-    """
-
-    def __init__(self, folder: Path, files: list[Path]):
+    def __init__(self, files: list[Path], labels: list[int]):
         self.files = files
-        classes = [path.relative_to(folder).parts[0] if path.parent != folder else "" for path in files]
-        number = {name: i for i, name in enumerate(sorted(set(classes)))}
-        self.labels = [number[name] for name in classes]
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
         return Image.open(self.files[index]), self.labels[index]
+
+
+def subfolders(folder: Path) -> tuple[str, ...]:
+    """The names of the folders in a folder, sorted, with one for images beside them; none where there is no folder."""
+    if not folder.is_dir():
+        return ()
+    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+    names = {entry.name for entry in entries if entry.is_dir()}
+    loose = names and any(entry.name.lower().endswith(EXTENSIONS) for entry in entries if entry.is_file())
+    return tuple(sorted(names | ({LOOSE} if loose else set())))
 
 
 def image_files(folder: Path) -> Iterator[Path]:

@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Subset
 from torch.utils.data import Dataset as TorchDataset
 
 from gan_runner.datasets.base import ALL, Data, Order, Split, rng
+from gan_runner.datasets.labels import Labels
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -65,6 +66,11 @@ class ImageDataset:
     def shape(self) -> tuple[int, ...]:
         """(channels, side, side)."""
         return (self.channels, self.image_size, self.image_size)
+
+    @property
+    def labels(self) -> Labels | None:
+        """What its labels mean: nothing, unless it says so."""
+        return None
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -283,6 +289,11 @@ def mirrored(data: Tensor, size: int, seed: int, number: int, rows: slice = ALL)
     return torch.where(heads.to(data.device), data.flip(3), data)
 
 
+def fixed_choice(length: int, n: int) -> Tensor:
+    """The first n of a permutation that is always the same; all, if there are fewer."""
+    return Order(length, seed=0).indices(0, min(n, length))
+
+
 class ResidentImages:
     """All images on the device as uint8."""
 
@@ -306,12 +317,17 @@ class ResidentImages:
 
     def pieces(self, n: int) -> Iterator[Tensor]:
         """The first n images of a fixed permutation, so many at a time."""
-        chosen = Order(len(self.images), seed=0).indices(0, min(n, len(self.images)))
+        chosen = fixed_choice(len(self), n)
         yield from (normalised(self.images[some]) for some in chosen.to(self.images.device).split(CHUNK))
 
     def real(self, n: int) -> Tensor:
         """The same in one piece."""
         return torch.cat(list(self.pieces(n)))
+
+    def first(self, n: int) -> Batch:
+        """The same with their labels."""
+        chosen = fixed_choice(len(self), n).to(self.images.device)
+        return {"data": normalised(self.images[chosen]), "label": self.labels[chosen]}
 
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, `size` at a time."""
@@ -356,13 +372,20 @@ class StreamedImages:
 
     def pieces(self, n: int) -> Iterator[Tensor]:
         """The first n images of a fixed permutation, so many at a time."""
-        chosen = Order(len(self.source), seed=0).indices(0, min(n, len(self.source)))
-        for some in chosen.split(CHUNK):
+        for some in fixed_choice(len(self), n).split(CHUNK):
             yield normalised(torch.stack([self.source[i][0] for i in some.tolist()]).to(self.device))
 
     def real(self, n: int) -> Tensor:
         """The same in one piece."""
         return torch.cat(list(self.pieces(n)))
+
+    def first(self, n: int) -> Batch:
+        """The same with their labels."""
+        images, labels = zip(*(self.source[i] for i in fixed_choice(len(self), n).tolist()))
+        return {
+            "data": normalised(torch.stack(images).to(self.device)),
+            "label": torch.stack([torch.as_tensor(label) for label in labels]).to(self.device),
+        }
 
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, `size` at a time."""

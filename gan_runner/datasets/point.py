@@ -29,6 +29,7 @@ class PointMass:
     point: tuple[float, ...]
 
     bounded = False
+    labels: ClassVar[None] = None
     splits: ClassVar[tuple[Split, ...]] = ("train",)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_runner.datasets.base import ALL, Split, rng
 from gan_runner.datasets.images import CHUNK, ImageDataset, ResidentImages, normalised
+from gan_runner.datasets.labels import Classes
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -46,6 +47,11 @@ class StackedDigits:
     def shape(self) -> tuple[int, ...]:
         """(3, side, side)."""
         return (3, *self.digits.shape[1:])
+
+    @property
+    def labels(self) -> Classes:
+        """The modes, by their three digits."""
+        return Classes(tuple(f"{mode:03}" for mode in range(CLASSES**3)))
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -100,6 +106,12 @@ class StackedImages:
     def real(self, n: int) -> Tensor:
         """The same in one piece."""
         return torch.cat(list(self.pieces(n)))
+
+    def first(self, n: int) -> Batch:
+        """The same with their labels."""
+        generator = rng(-1, 0)
+        drawn = [self.drawn(min(CHUNK, n - i), generator) for i in range(0, n, CHUNK)]
+        return {name: torch.cat([batch[name] for batch in drawn]) for name in drawn[0]}
 
     def mode_weights(self) -> Tensor:
         """Probabilities (1000,) of the modes: products of the digits' frequencies."""

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from gan_runner.datasets.images import ArraySource, ImageDataset, Source
+from gan_runner.datasets.labels import Attributes, Labels, classes
 from gan_runner.errors import DataError
 
 
@@ -24,6 +25,8 @@ class TorchvisionImages(ImageDataset):
         root: folder that the constructor is given, to name it when nothing is found there.
         download: whether the constructor was told to download.
         test: the constructor's arguments that differ for the images for testing; None if there are none.
+        classes: the names of its classes, or how many there are; None if its labels are no classes.
+        attributes: the names of its attributes, where a label is a row of them.
         advice: what to do if the data is not there, where that differs from what can be done for most.
     """
 
@@ -32,7 +35,20 @@ class TorchvisionImages(ImageDataset):
     root: str
     download: bool = False
     test: dict[str, Any] | None = None
+    classes: int | tuple[str, ...] | None = None
+    attributes: tuple[str, ...] = ()
     advice: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.classes is not None and self.attributes:
+            raise ValueError("dataset.classes and dataset.attributes are two meanings of one label; leave one out")
+        _ = self.labels  # refuses names by which nothing can be chosen
+
+    @property
+    def labels(self) -> Labels | None:
+        """Classes or attributes, as it was told."""
+        return Attributes(tuple(self.attributes)) if self.attributes else classes(self.classes)
 
     @property
     def has_test(self) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from gan_runner.datasets.base import ALL, Split, rng
+from gan_runner.datasets.labels import Labels, classes
 from gan_runner.turn import Batch
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -62,6 +63,11 @@ class Density:
     def modes(self) -> Tensor | None:
         """Means of the components (k, dim) where each is a mode of its own, else None."""
         return self.centres() / self.scale
+
+    @property
+    def labels(self) -> Labels | None:
+        """The component that a point comes from, by its number, where each is a mode of its own."""
+        return None if self.modes is None else classes(len(self.modes))
 
     @property
     def mode_std(self) -> float:
@@ -127,7 +133,12 @@ class FreshDraws:
 
     def real(self, n: int) -> Tensor:
         """Draws (n, dim) that are the same every time."""
-        return self.source.sample(n, rng(-1, SPLITS.index(self.split)))[0].to(self.device)
+        return self.first(n)["data"]
+
+    def first(self, n: int) -> Batch:
+        """The same with their labels."""
+        data, label = self.source.sample(n, rng(-1, SPLITS.index(self.split)))
+        return {"data": data.to(self.device), "label": label.to(self.device)}
 
     def describe(self) -> str:
         """What it is."""
@@ -279,6 +290,11 @@ class ParallelLines:
     def __post_init__(self) -> None:
         if not self.positions or not all(math.isfinite(x) for x in self.positions):
             raise ValueError(f"dataset.positions must be finite numbers, at least one, not {list(self.positions)}")
+
+    @property
+    def labels(self) -> Labels | None:
+        """The line on which a point lies, by its number."""
+        return classes(len(self.positions))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Points (n, 2) and the lines (n,) on which they lie."""

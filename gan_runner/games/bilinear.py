@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from gan_runner.datasets.base import Data, Dataset
 from gan_runner.models.latents import Normal
 from gan_runner.turn import Batch, Turn, lazy
 
@@ -46,11 +47,19 @@ class Bilinear:
     latent: ClassVar = Normal(0)
     """What samples are drawn from: nothing is random, so it has no dimensions."""
 
+    def facts(self, dataset: Dataset) -> dict[str, Any]:
+        """Points are told nothing."""
+        return {}
+
+    def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
+        """(n, 0)."""
+        return torch.empty(n, 0)
+
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> BilinearTurn:
         """What the player that owns `owned` sees of this batch."""
-        return BilinearTurn(networks, owned, batch)
+        return BilinearTurn(self, networks, owned, batch)
 
-    def prepare(self, networks: Mapping[str, nn.Module], data: Tensor) -> None:
+    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
         """Nothing depends on data."""
 
     @torch.no_grad()

@@ -10,20 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from gan_runner.datasets.base import Data, Dataset
 from gan_runner.losses import Scores
 from gan_runner.models.latents import Latent
 from gan_runner.sharding import gather, share, whole
 from gan_runner.turn import Batch, Turn, lazy
 
+CPU = torch.device("cpu")
+"""Where latents are drawn that are to be the same on every device."""
+
 
 class GenerativeTurn(Turn):
-    """Real data, noise and fakes of one move."""
-
-    def __init__(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent):
-        super().__init__(networks, owned, batch)
-        self.latent = latent
+    """Real data, noise and fakes of one move, of a game that has a `latent`."""
 
     @lazy
     def real(self) -> Tensor:
@@ -33,7 +34,7 @@ class GenerativeTurn(Turn):
     @lazy
     def noise(self) -> Tensor:
         """Latent draws (n, latent_dim), on the device of the data."""
-        return share(self.latent(whole(len(self.real)), self.real.device))
+        return share(self.game.latent(whole(len(self.real)), self.real.device))
 
     @lazy
     def fake(self) -> Tensor:
@@ -47,15 +48,14 @@ class GANTurn(GenerativeTurn):
 
     shown = ("real_scores", "fake_scores")
 
-    def __init__(
-        self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch, latent: Latent, judge: str
-    ):
-        super().__init__(networks, owned, batch, latent)
-        self.judge = judge
+    @property
+    def judge(self) -> str:
+        """The network that scores."""
+        return self.game.judge
 
     def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
         """The same batch, noise and fakes, as another player or other networks see them."""
-        other = GANTurn(networks, owned, self.batch, self.latent, self.judge)
+        other = type(self)(self.game, networks, owned, self.batch)
         other.__dict__.update(noise=self.noise, fake=self.fake)
         return other
 
@@ -119,7 +119,26 @@ class TurnScores:
 
 
 @dataclass(frozen=True)
-class GAN:
+class FromLatents:
+    """A game whose samples are made of draws from a prior.
+
+    Args:
+        latent: the prior p(z) that the generator is fed from.
+    """
+
+    latent: Latent
+
+    def facts(self, dataset: Dataset) -> dict[str, Any]:
+        """Networks need to know the shape of the data alone."""
+        return {}
+
+    def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
+        """Latents (n, latent_dim)."""
+        return self.latent(n, CPU, rng)
+
+
+@dataclass(frozen=True)
+class GAN(FromLatents):
     """Generator against discriminator.
 
     Args:
@@ -127,18 +146,18 @@ class GAN:
         judge: the network that scores: a discriminator, or an autoencoder by its reconstruction error.
     """
 
-    latent: Latent
     judge: str = "discriminator"
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> GANTurn:
         """What the player that owns `owned` sees of this batch."""
-        return GANTurn(networks, owned, batch, self.latent, self.judge)
+        return GANTurn(self, networks, owned, batch)
 
-    def prepare(self, networks: Mapping[str, nn.Module], data: Tensor) -> None:
-        """Initialise from data (n, *shape) what depends on it: reference batches, output biases."""
-        noise = self.latent(len(data), data.device)
-        for name, inputs in {"generator": noise, self.judge: data}.items():
-            networks[name].prepare(inputs, data)  # type: ignore[operator]
+    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
+        """Initialise from n of the data what depends on it: reference batches, output biases."""
+        real = data.real(n)
+        noise = self.latent(len(real), real.device)
+        for name, inputs in {"generator": noise, self.judge: real}.items():
+            networks[name].prepare(inputs, real)  # type: ignore[operator]
 
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
         """Generated data (n, *shape) for given latents (n, latent_dim)."""

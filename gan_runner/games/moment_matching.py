@@ -15,8 +15,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_runner.games.gan import GenerativeTurn
-from gan_runner.models.latents import Latent
+from gan_runner.datasets.base import Data
+from gan_runner.games.gan import FromLatents, GenerativeTurn
 from gan_runner.turn import Batch, lazy
 
 
@@ -77,22 +77,17 @@ class CodesTurn(GenerativeTurn):
 
 
 @dataclass(frozen=True)
-class MomentMatching:
-    """A generator of data, alone.
-
-    Args:
-        latent: the prior p(z) that it is fed from.
-    """
-
-    latent: Latent
+class MomentMatching(FromLatents):
+    """A generator of data, alone."""
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> DataTurn:
         """What the player that owns `owned` sees of this batch."""
-        return DataTurn(networks, owned, batch, self.latent)
+        return DataTurn(self, networks, owned, batch)
 
-    def prepare(self, networks: Mapping[str, nn.Module], data: Tensor) -> None:
-        """Initialise from data (n, *shape) what depends on it."""
-        networks["generator"].prepare(self.latent(len(data), data.device), data)  # type: ignore[operator]
+    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
+        """Initialise from n of the data what depends on it."""
+        real = data.real(n)
+        networks["generator"].prepare(self.latent(len(real), real.device), real)  # type: ignore[operator]
 
     @torch.no_grad()
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
@@ -101,25 +96,20 @@ class MomentMatching:
 
 
 @dataclass(frozen=True)
-class MomentMatchingCodes:
-    """A generator of codes beside an autoencoder of the data.
-
-    Args:
-        latent: the prior p(z) that the generator is fed from.
-    """
-
-    latent: Latent
+class MomentMatchingCodes(FromLatents):
+    """A generator of codes beside an autoencoder of the data."""
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> CodesTurn:
         """What the player that owns `owned` sees of this batch."""
-        return CodesTurn(networks, owned, batch, self.latent)
+        return CodesTurn(self, networks, owned, batch)
 
     @torch.no_grad()
-    def prepare(self, networks: Mapping[str, nn.Module], data: Tensor) -> None:
-        """Initialise from data (n, *shape) what depends on it."""
-        networks["autoencoder"].prepare(data, data)  # type: ignore[operator]
-        codes = networks["autoencoder"].features(data)  # type: ignore[operator]
-        networks["code_generator"].prepare(self.latent(len(data), data.device), codes)  # type: ignore[operator]
+    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
+        """Initialise from n of the data what depends on it."""
+        real = data.real(n)
+        networks["autoencoder"].prepare(real, real)  # type: ignore[operator]
+        codes = networks["autoencoder"].features(real)  # type: ignore[operator]
+        networks["code_generator"].prepare(self.latent(len(real), real.device), codes)  # type: ignore[operator]
 
     @torch.no_grad()
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:

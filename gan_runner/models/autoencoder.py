@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import reparametrize
+from gan_runner.models.layers import Chain, reparametrize
 from gan_runner.models.networks import Discriminator, Generator
 from gan_runner.models.sizes import at_least_one
 
@@ -31,7 +31,8 @@ class Autoencoder(nn.Module):
         super().__init__()
         at_least_one(latent_dim=latent_dim)
         *layers, score = encoder.head.children()
-        assert isinstance(score, nn.Linear)
+        if not isinstance(score, nn.Linear):
+            raise ValueError("its encoder ends in a code, and has no head; leave out method=, or choose another loss")
         if len(encoder.augment):
             raise ValueError(
                 "it would be judged by how well it undoes instance_noise, diff_augment or ada, not by its data; "
@@ -39,7 +40,7 @@ class Autoencoder(nn.Module):
             )
         code = nn.Linear(score.in_features, latent_dim)
         reparametrize(code, encoder.weight_norm)
-        encoder.head = nn.Sequential(*layers, code)
+        encoder.head = Chain(*layers, code)
         self.encoder = encoder
         self.decoder = decoder
         self.error = error
@@ -63,7 +64,7 @@ class Autoencoder(nn.Module):
         """(n, *shape)."""
         return self.decode(self.features(x))
 
-    def score(self, features: Tensor, x: Tensor) -> Tensor:
+    def score(self, features: Tensor, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Minus the reconstruction error of each sample, from its code: (n,), at most 0."""
         difference = (self.decode(features) - x).flatten(1)
         return -(difference.square() if self.error == "squared" else difference.abs()).mean(1)

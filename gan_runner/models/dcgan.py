@@ -11,8 +11,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.layers import Chain, Norm, WeightNorm
+from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
 from gan_runner.models.sizes import at_least_one
 
 
@@ -50,7 +50,7 @@ def init_weights(network: nn.Module) -> None:
 
 
 class DCGANGenerator(Generator):
-    """Latents (n, latent_dim) → images (n, channels, side, side), doubling the side and halving the width.
+    """Rows (n, latent_dim + condition_dim) → images (n, channels, side, side), doubling the side and halving the width.
 
     Args:
         latent_dim: of z.
@@ -60,6 +60,7 @@ class DCGANGenerator(Generator):
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
+        condition_dim: length of the condition beside each latent.
     """
 
     def __init__(
@@ -71,14 +72,15 @@ class DCGANGenerator(Generator):
         norm: Norm = "batch",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
+        condition_dim: int = 0,
     ):
-        super().__init__(norm, reference_size)
+        super().__init__(norm, reference_size, condition_dim)
         at_least_one(latent_dim=latent_dim, width=width)
         sides = resolutions(shape)
         widths = [width * 2**i for i in reversed(range(len(sides) - 1))]
         layers: list[nn.Module] = [
-            nn.Unflatten(1, (latent_dim, 1, 1)),
-            nn.ConvTranspose2d(latent_dim, widths[0], sides[0], bias=norm == "none"),
+            nn.Unflatten(1, (latent_dim + condition_dim, 1, 1)),
+            nn.ConvTranspose2d(latent_dim + condition_dim, widths[0], sides[0], bias=norm == "none"),
             self.normalization(widths[0], spatial=True),
             nn.ReLU(),
         ]
@@ -88,7 +90,7 @@ class DCGANGenerator(Generator):
                 self.normalization(fine, spatial=True),
                 nn.ReLU(),
             ]
-        body = nn.Sequential(*layers, nn.ConvTranspose2d(width, shape[0], 4, 2, 1))
+        body = Chain(*layers, nn.ConvTranspose2d(width, shape[0], 4, 2, 1))
         self.assemble(body, latent_dim, bounded, weight_norm, init_weights)
 
 
@@ -103,6 +105,7 @@ class DCGANDiscriminator(Discriminator):
         reference_size: rows of the reference batch of `norm=virtual`.
         feature_layer: between the features and the score, as minibatch discrimination; None for none.
         augment: what is done to its input while it trains, in this order.
+        head: what scores; None for one linear score.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class DCGANDiscriminator(Discriminator):
         reference_size: int = 64,
         feature_layer: FeatureLayer | None = None,
         augment: Augment | None = None,
+        head: Head | None = None,
     ):
         super().__init__(norm, reference_size)
         at_least_one(width=width)
@@ -128,4 +132,4 @@ class DCGANDiscriminator(Discriminator):
             ]
         trunk = nn.Sequential(*layers, nn.Flatten())
         num_features = elements((widths[-1], sides[0], sides[0]))
-        self.assemble(trunk, shape, num_features, feature_layer, weight_norm, init_weights, augment=augment)
+        self.assemble(trunk, shape, num_features, feature_layer, weight_norm, init_weights, augment=augment, head=head)

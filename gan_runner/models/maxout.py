@@ -7,8 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Dropout, Maxout, Norm, WeightNorm
-from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.layers import Chain, Dropout, Maxout, Norm, WeightNorm
+from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
 from gan_runner.models.sizes import at_least_one
 
 
@@ -48,6 +48,7 @@ class ReLUSigmoidGenerator(Generator):
         norm: normalisation of the hidden layers (none in the paper).
         weight_norm: reparametrisation of the weights (none in the paper).
         reference_size: rows of the reference batch of `norm=virtual`.
+        condition_dim: length of the condition beside each latent.
     """
 
     def __init__(
@@ -60,12 +61,13 @@ class ReLUSigmoidGenerator(Generator):
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
+        condition_dim: int = 0,
     ):
-        super().__init__(norm, reference_size)
+        super().__init__(norm, reference_size, condition_dim)
         at_least_one(latent_dim=latent_dim, width=width)
         self.bounded = bounded
-        body = nn.Sequential(
-            nn.Linear(latent_dim, width),
+        body = Chain(
+            nn.Linear(latent_dim + condition_dim, width),
             self.normalization(width),
             nn.ReLU(),
             nn.Linear(width, width),
@@ -107,6 +109,7 @@ class MaxoutDiscriminator(Discriminator):
         reference_size: rows of the reference batch of `norm=virtual`.
         feature_layer: between the features and the score, as minibatch discrimination; None for none.
         augment: what is done to its input while it trains, in this order.
+        head: what scores; None for one linear score.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class MaxoutDiscriminator(Discriminator):
         reference_size: int = 64,
         feature_layer: FeatureLayer | None = None,
         augment: Augment | None = None,
+        head: Head | None = None,
     ):
         super().__init__(norm, reference_size)
         trunk = nn.Sequential(
@@ -137,4 +141,4 @@ class MaxoutDiscriminator(Discriminator):
             Dropout(dropout),
         )
         initialise = partial(uniform_weights, bound=init_bound)
-        self.assemble(trunk, shape, width, feature_layer, weight_norm, initialise, augment=augment)
+        self.assemble(trunk, shape, width, feature_layer, weight_norm, initialise, augment=augment, head=head)

@@ -8,12 +8,13 @@ from typing import Literal
 
 from torch import nn
 
-from gan_runner.models.layers import Norm, WeightNorm
+from gan_runner.models.layers import Chain, Norm, WeightNorm
 from gan_runner.models.networks import (
     Augment,
     Discriminator,
     FeatureLayer,
     Generator,
+    Head,
     Initialise,
     as_built,
     elements,
@@ -57,7 +58,7 @@ def hidden_layers(
 
 
 class MLPGenerator(Generator):
-    """Latents (n, latent_dim) → data (n, *shape).
+    """Rows (n, latent_dim + condition_dim) → data (n, *shape).
 
     Args:
         latent_dim: of z.
@@ -70,6 +71,7 @@ class MLPGenerator(Generator):
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
+        condition_dim: length of the condition beside each latent.
     """
 
     def __init__(
@@ -84,11 +86,12 @@ class MLPGenerator(Generator):
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
+        condition_dim: int = 0,
     ):
-        super().__init__(norm, reference_size)
+        super().__init__(norm, reference_size, condition_dim)
         at_least_one(latent_dim=latent_dim)
-        body = nn.Sequential(
-            *hidden_layers(latent_dim, width, depth, activation, self.normalization),
+        body = Chain(
+            *hidden_layers(latent_dim + condition_dim, width, depth, activation, self.normalization),
             nn.Linear(width, elements(shape)),
             nn.Unflatten(1, shape),
         )
@@ -109,6 +112,7 @@ class MLPDiscriminator(Discriminator):
         reference_size: rows of the reference batch of `norm=virtual`.
         feature_layer: between the features and the score, as minibatch discrimination; None for none.
         augment: what is done to its input while it trains, in this order.
+        head: what scores; None for one linear score.
     """
 
     def __init__(
@@ -123,11 +127,19 @@ class MLPDiscriminator(Discriminator):
         reference_size: int = 64,
         feature_layer: FeatureLayer | None = None,
         augment: Augment | None = None,
+        head: Head | None = None,
     ):
         super().__init__(norm, reference_size)
         trunk = nn.Sequential(
             nn.Flatten(), *hidden_layers(elements(shape), width, depth, activation, self.normalization)
         )
         self.assemble(
-            trunk, shape, width, feature_layer, weight_norm, initialise_with(orthogonal_gain), augment=augment
+            trunk,
+            shape,
+            width,
+            feature_layer,
+            weight_norm,
+            initialise_with(orthogonal_gain),
+            augment=augment,
+            head=head,
         )

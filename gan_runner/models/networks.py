@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Norm, WeightNorm, normalization, reparametrize
+from gan_runner.models.layers import Chain, Conditioned, Norm, WeightNorm, normalization, reparametrize
 from gan_runner.models.sizes import at_least_one
 
 
-class WithReference(nn.Module):
+class WithReference(Conditioned):
     """Runs a body with a fixed reference batch in front of its input, for virtual batch norm inside it.
 
     Args:
@@ -38,8 +38,8 @@ class WithReference(nn.Module):
         rows = torch.arange(len(self.reference), device=inputs.device) % len(inputs)
         self.reference.copy_(inputs[rows])
 
-    def forward(self, x: Tensor) -> Tensor:
-        """What the body makes of x, its batch-mates being the reference."""
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What the body makes of x, its batch-mates being the reference. No layer of it looks at a condition."""
         return self.body(torch.cat([self.reference, x]))[len(self.reference) :]
 
 
@@ -48,6 +48,9 @@ Initialise = Callable[[nn.Module], None]
 
 FeatureLayer = Callable[[int], Any]
 """in_features → a layer (n, in_features) → (n, out_features), which knows its `out_features`."""
+
+Head = Callable[[int], Conditioned]
+"""in_features → a layer (n, in_features), condition → (n, 1), which may have more to say of the features."""
 
 Augment = dict[str, Callable[..., Any]]
 """By name: shape=… of one sample → a layer (n, *shape) → (n, *shape), twice differentiable."""
@@ -63,17 +66,19 @@ class Network(nn.Module):
     Args:
         norm: normalisation of activations inside the body, as the body was built with.
         reference_size: rows of the reference batch of `norm=virtual`.
+        condition_dim: length of the condition that it is given; 0 for none.
     """
 
-    def __init__(self, norm: Norm, reference_size: int):
+    def __init__(self, norm: Norm, reference_size: int, condition_dim: int = 0):
         super().__init__()
         at_least_one(reference_size=reference_size)
         self.norm = norm
         self.reference_size = reference_size
+        self.condition_dim = condition_dim
 
     def normalization(self, channels: int, spatial: bool = False) -> nn.Module:
         """The chosen normalisation of `channels` activations."""
-        return normalization(self.norm, channels, spatial, self.reference_size)
+        return normalization(self.norm, channels, spatial, self.reference_size, self.condition_dim)
 
     def referred(self, body: nn.Module, shape: tuple[int, ...]) -> nn.Module:
         """The body, with a reference batch of inputs of this shape if its norm wants one."""
@@ -92,7 +97,7 @@ class Network(nn.Module):
 
 
 class Generator(Network):
-    """Latents (n, latent_dim) → data (n, *shape).
+    """Latents, and beside each its condition, (n, latent_dim + condition_dim) → data (n, *shape).
 
     Subclasses build the body with `self.normalization` and hand it to `assemble`.
     """
@@ -111,11 +116,13 @@ class Generator(Network):
         initialise(body)
         reparametrize(body, weight_norm)
         output = nn.Tanh() if bounded else nn.Identity()
-        self.body = self.referred(nn.Sequential(body, output), (latent_dim,))
+        self.latent_dim = latent_dim
+        self.body = self.referred(Chain(body, output), (latent_dim + self.condition_dim,))
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, rows: Tensor) -> Tensor:
         """Generate (n, *shape)."""
-        return self.body(z).to(z.dtype)
+        condition = rows[:, self.latent_dim :] if self.condition_dim else None
+        return self.body(rows, condition).to(rows.dtype)
 
 
 class LayerlessGenerator(Generator):
@@ -143,7 +150,7 @@ class Discriminator(Network):
     shape: tuple[int, ...]
     augment: nn.Sequential
     trunk: nn.Module
-    head: nn.Module
+    head: Chain
 
     def assemble(
         self,
@@ -154,29 +161,36 @@ class Discriminator(Network):
         weight_norm: WeightNorm,
         initialise: Initialise = as_built,
         augment: Augment | None = None,
+        head: Head | None = None,
     ) -> None:
-        """Take the trunk; put a head on it: a layer on the features, if given, and one linear score."""
-        if feature_layer is None:
-            head = nn.Sequential(nn.Linear(num_features, 1))
-        else:
-            layer = feature_layer(num_features)
-            head = nn.Sequential(layer, nn.Linear(layer.out_features, 1))
-        for part in (trunk, head):
+        """Take the trunk; put a layer on the features, if given, and on that a head: by default one linear score."""
+        layers = [] if feature_layer is None else [feature_layer(num_features)]
+        width = layers[0].out_features if layers else num_features
+        scoring = Chain(*layers, nn.Linear(width, 1) if head is None else head(width))
+        for part in (trunk, scoring):
             initialise(part)
             reparametrize(part, weight_norm)
         self.shape = tuple(shape)
         self.weight_norm: WeightNorm = weight_norm
         self.augment = nn.Sequential(*(make(shape=self.shape) for make in (augment or {}).values()))
         self.trunk = self.referred(trunk, shape)
-        self.head = head
+        self.num_features = num_features
+        self.head = scoring
 
     def features(self, x: Tensor) -> Tensor:
         """(n, num_features); of augmented data while training."""
         return self.trunk(self.augment(x) if self.training else x).to(x.dtype)
 
-    def score(self, features: Tensor, x: Tensor) -> Tensor:
-        """(n,), from the features of x: a logit or a critic's value, by the loss."""
-        return self.head(features).squeeze(1).to(x.dtype)
+    def score(self, features: Tensor, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(n,), from the features of x, and its condition: a logit or a critic's value, by the loss."""
+        return self.head(features, condition).squeeze(1).to(x.dtype)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """The head's logits (n, classes), from features: of a head that classifies."""
+        *layers, head = self.head
+        for layer in layers:
+            features = layer(features)
+        return head.classify(features)  # type: ignore[operator]
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores (n,)."""

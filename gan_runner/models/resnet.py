@@ -1,4 +1,4 @@
-"""Residual networks of WGAN-GP and SNGAN for images, without labels.
+"""Residual networks of WGAN-GP and SNGAN for images.
 
 Gulrajani et al. 2017, arXiv:1704.00028, Appendix F, and Miyato et al. 2018, arXiv:1802.05957, Table 4, with the code of
 both, have the same blocks at 32 px: a shortcut beside normalisation, ReLU and 3×3 convolution, twice. Images grow by
@@ -15,15 +15,15 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gan_runner.models.dcgan import resolutions
-from gan_runner.models.layers import Norm, WeightNorm
-from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, elements
+from gan_runner.models.layers import Chain, Conditioned, Norm, WeightNorm
+from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
 from gan_runner.models.sizes import at_least_one
 
 Pooling = Literal["mean", "sum"]
 SpatialNorm = Callable[[int], nn.Module]
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Conditioned):
     """The sum of two ways: (n, in_channels, h, w) → (n, out_channels, h', w').
 
     Args:
@@ -31,14 +31,14 @@ class ResidualBlock(nn.Module):
         shortcut: the linear way beside it.
     """
 
-    def __init__(self, residual: nn.Sequential, shortcut: nn.Module):
+    def __init__(self, residual: Chain, shortcut: nn.Module):
         super().__init__()
         self.residual = residual
         self.shortcut = shortcut
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Both ways, added."""
-        return self.shortcut(x) + self.residual(x)
+        return self.shortcut(x) + self.residual(x, condition)
 
 
 def convolution(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -58,7 +58,7 @@ def doubled() -> nn.Module:
 
 def growing_block(width: int, norm: SpatialNorm) -> ResidualBlock:
     """(n, width, h, w) → (n, width, 2h, 2w)."""
-    residual = nn.Sequential(
+    residual = Chain(
         *(norm(width), nn.ReLU(), doubled(), convolution(width, width)),
         *(norm(width), nn.ReLU(), convolution(width, width)),
     )
@@ -67,7 +67,7 @@ def growing_block(width: int, norm: SpatialNorm) -> ResidualBlock:
 
 def plain_block(width: int, norm: SpatialNorm) -> ResidualBlock:
     """(n, width, h, w) → the same shape; the shortcut is the identity."""
-    residual = nn.Sequential(
+    residual = Chain(
         *(norm(width), nn.ReLU(), convolution(width, width)),
         *(norm(width), nn.ReLU(), convolution(width, width)),
     )
@@ -76,13 +76,13 @@ def plain_block(width: int, norm: SpatialNorm) -> ResidualBlock:
 
 def shrinking_block(width: int, norm: SpatialNorm) -> ResidualBlock:
     """(n, width, 2h, 2w) → (n, width, h, w)."""
-    residual = nn.Sequential(*plain_block(width, norm).residual, halved())
+    residual = Chain(*plain_block(width, norm).residual, halved())
     return ResidualBlock(residual, nn.Sequential(halved(), nn.Conv2d(width, width, 1)))
 
 
 def first_block(channels: int, width: int) -> ResidualBlock:
     """Images (n, channels, 2h, 2w) → (n, width, h, w), with nothing between them and the first convolution."""
-    residual = nn.Sequential(convolution(channels, width), nn.ReLU(), convolution(width, width), halved())
+    residual = Chain(convolution(channels, width), nn.ReLU(), convolution(width, width), halved())
     return ResidualBlock(residual, nn.Sequential(halved(), nn.Conv2d(channels, width, 1)))
 
 
@@ -119,9 +119,10 @@ def init_weights(network: nn.Module) -> None:
 
 
 class ResNetGenerator(Generator):
-    """Latents (n, latent_dim) → images (n, channels, side, side): a dense layer, then blocks that double the side.
+    """Rows (n, latent_dim + condition_dim) → images (n, channels, side, side): a dense layer, then blocks.
 
-    At 32 px three blocks on 4×4 pixels, as published; other sizes have more or fewer, all of the same width.
+    Each block doubles the side. At 32 px three of them on 4×4 pixels, as published; other sizes have more or fewer, all
+    of the same width.
 
     Args:
         latent_dim: of z.
@@ -131,6 +132,7 @@ class ResNetGenerator(Generator):
         norm: normalisation before each ReLU.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
+        condition_dim: length of the condition beside each latent.
 
     Raises:
         ValueError: if the data are not square images of such a side.
@@ -145,14 +147,15 @@ class ResNetGenerator(Generator):
         norm: Norm = "batch",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
+        condition_dim: int = 0,
     ):
-        super().__init__(norm, reference_size)
+        super().__init__(norm, reference_size, condition_dim)
         at_least_one(latent_dim=latent_dim, width=width)
         sides = resolutions(shape)
         spatial_norm = partial(self.normalization, spatial=True)
         coarse = (width, sides[0], sides[0])
-        body = nn.Sequential(
-            nn.Linear(latent_dim, elements(coarse)),
+        body = Chain(
+            nn.Linear(latent_dim + condition_dim, elements(coarse)),
             nn.Unflatten(1, coarse),
             *(growing_block(width, spatial_norm) for _ in sides[1:]),
             spatial_norm(width),
@@ -176,6 +179,7 @@ class ResNetDiscriminator(Discriminator):
         reference_size: rows of the reference batch of `norm=virtual`.
         feature_layer: between the features and the score, as minibatch discrimination; None for none.
         augment: what is done to its input while it trains, in this order.
+        head: what scores; None for one linear score.
 
     Raises:
         ValueError: if the data are not square images of such a side.
@@ -191,16 +195,17 @@ class ResNetDiscriminator(Discriminator):
         reference_size: int = 64,
         feature_layer: FeatureLayer | None = None,
         augment: Augment | None = None,
+        head: Head | None = None,
     ):
         super().__init__(norm, reference_size)
         at_least_one(width=width)
         spatial_norm = partial(self.normalization, spatial=True)
         halvings = sum(side > 8 for side in resolutions(shape)) or 1
-        trunk = nn.Sequential(
+        trunk = Chain(
             first_block(shape[0], width),
             *(shrinking_block(width, spatial_norm) for _ in range(halvings - 1)),
             *(plain_block(width, spatial_norm) for _ in range(2)),
             nn.ReLU(),
             GlobalPooling(pooling),
         )
-        self.assemble(trunk, shape, width, feature_layer, weight_norm, init_weights, augment=augment)
+        self.assemble(trunk, shape, width, feature_layer, weight_norm, init_weights, augment=augment, head=head)

@@ -189,7 +189,7 @@ def test_a_folder_without_classes_is_refused_in_one_line_before_the_first_step(g
     assert code == 2
     assert "labels tell no classes apart; choose extractor=torchvision" in err
     assert err.count("\n") == 1
-    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == ""
 
 
 def test_what_is_drawn_afresh_or_is_no_image_is_refused():

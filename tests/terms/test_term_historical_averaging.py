@@ -31,7 +31,7 @@ def wander(networks):
 
 
 def turn_of(networks):
-    return Turn(networks, tuple(networks), {})
+    return Turn(None, networks, tuple(networks), {})
 
 
 def test_distance_to_the_mean_of_the_past(networks):
@@ -70,7 +70,7 @@ def test_only_what_the_player_owns_is_averaged(networks):
     owned = {"one": networks["one"]}
     term = HistoricalAveraging(owned)
     for _ in range(2):
-        value = term(Turn(networks, ("one",), {}))
+        value = term(Turn(None, networks, ("one",), {}))
         wander({"two": networks["two"]})
     assert value.item() == 0
 

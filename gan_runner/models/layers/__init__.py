@@ -2,6 +2,7 @@
 
 from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
 from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
+from gan_runner.models.layers.conditioning import Chain, ConditionalBatchNorm, Conditioned
 from gan_runner.models.layers.diff_augment import DiffAugment
 from gan_runner.models.layers.dropout import Dropout
 from gan_runner.models.layers.instance_noise import InstanceNoise
@@ -14,6 +15,9 @@ __all__ = [
     "AdaptiveAugmentation",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Chain",
+    "ConditionalBatchNorm",
+    "Conditioned",
     "DiffAugment",
     "Dropout",
     "InstanceNoise",

@@ -10,17 +10,19 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import register_parametrization
 
 from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
+from gan_runner.models.layers.conditioning import ConditionalBatchNorm
 from gan_runner.models.layers.orthogonal import Orthogonal
 from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
 
-Norm = Literal["none", "batch", "layer", "instance", "virtual"]
+Norm = Literal["none", "batch", "layer", "instance", "virtual", "conditional"]
 WeightNorm = Literal["none", "spectral", "orthogonal"]
 
 
-def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int) -> nn.Module:
+def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int, condition_dim: int = 0) -> nn.Module:
     """A layer that normalises activations (n, channels), or (n, channels, h, w) if they are spatial.
 
-    Layer norm is over all elements of a sample (one group), instance norm over each channel of a sample.
+    Layer norm is over all elements of a sample (one group), instance norm over each channel of a sample; the gain and
+    bias of conditional batch norm depend on a condition.
     """
     if norm == "instance" and not spatial:
         raise ValueError("norm=instance needs images: on vectors it would erase them; choose norm=layer or batch")
@@ -30,6 +32,7 @@ def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int)
         "layer": lambda: nn.GroupNorm(1, channels),
         "instance": lambda: nn.InstanceNorm2d(channels, affine=True),
         "virtual": lambda: VirtualBatchNorm(channels, reference_size),
+        "conditional": lambda: ConditionalBatchNorm(channels, condition_dim, spatial),
     }
     return makers[norm]()
 

@@ -1,0 +1,180 @@
+"""What the labels of a dataset mean: one class a sample, or attributes that it has or has not.
+
+A condition is a vector of floats: of a class its one-hot code, of attributes a 1 for each that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from gan_runner.config import did_you_mean
+
+
+class Labels(Protocol):
+    """What `batch["label"]` means, known before any file is read."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each element of a vector stands for."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    def vectors(self, label: Tensor) -> Tensor:
+        """A batch of labels, as the dataset yields them, as vectors (n, dim)."""
+
+    def parse(self, text: str) -> Tensor:
+        """The vector (dim,) that a person means.
+
+        Raises:
+            ValueError: it names nothing that there is, saying what there is.
+        """
+
+    def say(self, vector: Tensor) -> str:
+        """A vector (dim,) in words, which `parse` understands."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One class a sample: labels (n,) are numbers from 0 on.
+
+    Args:
+        names: of the classes, in order.
+
+    Raises:
+        ValueError: there are none, or two are the same.
+    """
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_names("classes", self.names)
+
+    @property
+    def dim(self) -> int:
+        """How many."""
+        return len(self.names)
+
+    def vectors(self, label: Tensor) -> Tensor:
+        """One-hot (n, dim) of labels (n,); a label outside of all classes, such as −1 for none, gives zeros."""
+        classes = torch.arange(self.dim, device=label.device)
+        return (label.unsqueeze(-1) == classes).to(torch.get_default_dtype())
+
+    def parse(self, text: str) -> Tensor:
+        """A name in any case, or else the number of a class: (dim,)."""
+        name = found(text, self.names)
+        if name is None and text.strip().isdecimal() and int(text) < self.dim:
+            name = self.names[int(text)]
+        if name is None:
+            raise ValueError(f"there is no class {text.strip()!r}{advice(text, self.names)}")
+        return self.vectors(torch.tensor(self.names.index(name)))
+
+    def say(self, vector: Tensor) -> str:
+        """The name of the class of a vector (dim,), which may be a mixture: the most probable one."""
+        return self.names[int(vector.argmax())]
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What a sample has and has not: labels (n, dim) of zeros and ones.
+
+    Args:
+        names: of the attributes, in order.
+        groups: names of which every sample has exactly one; what is in none of them is simply there or not.
+
+    Raises:
+        ValueError: there are none, two are the same, or a group holds what is no attribute or another's.
+    """
+
+    names: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        check_names("attributes", self.names)
+        grouped = [name for group in self.groups for name in group]
+        if any("," in name for name in self.names):
+            raise ValueError("a comma parts attributes, so none can have one in its name")
+        if not set(grouped) <= set(self.names) or len(set(grouped)) < len(grouped):
+            raise ValueError(f"groups must hold attributes, each one once, not {self.groups}")
+
+    @property
+    def dim(self) -> int:
+        """How many, all groups together."""
+        return len(self.names)
+
+    def vectors(self, label: Tensor) -> Tensor:
+        """Labels (n, dim) as floats."""
+        return label.to(torch.get_default_dtype())
+
+    def parse(self, text: str) -> Tensor:
+        """Names in any case, with commas between them, one of each group: (dim,); other attributes are not there."""
+        named: list[str] = []
+        for word in filter(str.strip, text.split(",")):
+            name = found(word, self.names)
+            if name is None:
+                raise ValueError(f"there is no attribute {word.strip()!r}{advice(word, self.names)}")
+            named.append(name)
+        for group in self.groups:
+            chosen = [name for name in group if name in named]
+            if len(chosen) > 1:
+                raise ValueError(f"{text!r} cannot be: {' and '.join(chosen)} exclude each other")
+            if not chosen:
+                raise ValueError(f"{text!r} leaves something open; add one of {listed(group)}")
+        return torch.tensor([float(name in named) for name in self.names])
+
+    def say(self, vector: Tensor) -> str:
+        """The names of what is there in a vector (dim,): of each group the largest, of others those above ½."""
+        place = {name: i for i, name in enumerate(self.names)}
+        there = {max(group, key=lambda name: float(vector[place[name]])) for group in self.groups}
+        grouped = {name for group in self.groups for name in group}
+        there |= {name for name in self.names if name not in grouped and float(vector[place[name]]) > 0.5}
+        return ", ".join(name for name in self.names if name in there)
+
+
+def classes(said: int | Iterable[str] | None) -> Classes | None:
+    """Classes by their names, or by their count: then a name is a number; None if nothing is said."""
+    if said is None:
+        return None
+    return Classes(tuple(map(str, range(said))) if isinstance(said, int) else tuple(said))
+
+
+def check_names(kind: str, names: tuple[str, ...]) -> None:
+    """Raise ValueError for names by which nothing can be chosen."""
+    if not names or not all(names):
+        raise ValueError(f"{kind} need at least one name, and none that is empty, not {list(names)}")
+    if len(set(names)) < len(names):
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"two {kind} are called {twice!r}; each needs a name of its own")
+
+
+def plain(name: str) -> str:
+    """A name without what people type as they like: case, outer spaces, and underscores for spaces."""
+    return name.casefold().replace("_", " ").strip()
+
+
+def found(word: str, names: tuple[str, ...]) -> str | None:
+    """The name that is meant, if there is one: to the letter if possible."""
+    exact = (name for name in names if name == word.strip())
+    return next((name for same in (exact, (n for n in names if plain(n) == plain(word))) for name in same), None)
+
+
+MANY = 50  # choices: more are not listed one by one
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Choices for people."""
+    if len(names) <= MANY:
+        return ", ".join(names)
+    return f"{names[0]}, {names[1]}, … {names[-1]} ({len(names):,})"
+
+
+def advice(word: str, names: tuple[str, ...]) -> str:
+    """The nearest choice, else all of them."""
+    near = did_you_mean(word.strip(), names)
+    return near if near.startswith("; did") else f"; choose from {listed(names)}"

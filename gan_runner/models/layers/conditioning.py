@@ -1,0 +1,53 @@
+"""Layers that look at a condition beside what they are fed: labels, attributes, the embedding of a sentence."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
+
+
+class Conditioned(nn.Module):
+    """A layer whose `forward` takes a condition (n, condition_dim), or None, as its second argument."""
+
+
+class Chain(nn.Sequential, Conditioned):
+    """Layers one after the other; those that are `Conditioned` are given the condition."""
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What the last one makes of it."""
+        for layer in self:
+            x = layer(x, condition) if isinstance(layer, Conditioned) else layer(x)
+        return x
+
+
+class ConditionalBatchNorm(Conditioned):
+    """Batch norm whose gain and bias are affine in the condition: (n, channels, …) → the same shape.
+
+    For a one-hot condition each class has a gain and a bias of its own (Dumoulin et al. 2017, arXiv:1610.07629, Eq. 5;
+    de Vries et al. 2017, arXiv:1707.00683, Section 3). Every class starts near the same ones.
+
+    Args:
+        channels: size of dimension 1.
+        condition_dim: length of a condition.
+        spatial: whether activations are (n, channels, h, w).
+
+    Raises:
+        ValueError: there is no condition.
+    """
+
+    def __init__(self, channels: int, condition_dim: int, spatial: bool):
+        super().__init__()
+        if condition_dim < 1:
+            raise ValueError(
+                "norm=conditional needs a condition; choose norm=batch, or a game whose generator is told something, "
+                "such as game=conditional"
+            )
+        self.norm = BatchNorm2d(channels) if spatial else BatchNorm1d(channels)
+        self.gain = nn.Linear(condition_dim, channels, bias=False)
+        self.bias = nn.Linear(condition_dim, channels, bias=False)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """Normalise, scale and shift."""
+        shape = (len(x), -1, *[1] * (x.dim() - 2))
+        return self.norm(x) * (1 + self.gain(condition).view(shape)) + self.bias(condition).view(shape)
