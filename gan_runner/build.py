@@ -82,6 +82,14 @@ class Parts:
         with evaluating(self.networks):
             return torch.cat([self.game.criticise(self.networks, part) for part in x.to(self.device).split(chunk)])
 
+    @torch.no_grad()
+    def recognise(self, x: Tensor, chunk: int = 512) -> Tensor:
+        """What the game makes of the codes of points (n, *shape), in evaluation mode, a chunk at a time: (n, …)."""
+        networks = self.sampling_networks()
+        with evaluating(networks):
+            game: Any = self.game
+            return torch.cat([game.recognise(networks, part) for part in x.to(self.device).split(chunk)])
+
     def surface(self) -> Surface | None:
         """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""
         if not hasattr(self.game, "criticise"):
@@ -196,7 +204,11 @@ def build_parts(config: DictConfig) -> Parts:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
     facts = {"shape": dataset.shape, "bounded": dataset.bounded, **facts_of(game, dataset)}
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
-    networks = {name: build_network(name, config, facts).to(device).to(memory_format=layout) for name in names}
+    networks: dict[str, nn.Module] = {}
+    for name in names:
+        networks[name] = build_network(name, config, facts).to(device).to(memory_format=layout)
+        if hasattr(networks[name], "num_features"):  # which those that come after may read
+            facts["num_features"] = networks[name].num_features
     for name, network in networks.items():
         if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ConfigError(

@@ -5,4 +5,14 @@ from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
 from gan_runner.games.infogan import InfoGAN, InfoGANTurn
 from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
 
-__all__ = ["GAN", "Bilinear", "BilinearTurn", "GANTurn", "GenerativeTurn", "InfoGAN", "InfoGANTurn", "MomentMatching", "MomentMatchingCodes"]
+__all__ = [
+    "GAN",
+    "Bilinear",
+    "BilinearTurn",
+    "GANTurn",
+    "GenerativeTurn",
+    "InfoGAN",
+    "InfoGANTurn",
+    "MomentMatching",
+    "MomentMatchingCodes",
+]

@@ -15,8 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_runner.games.gan import GAN, GANTurn
+from gan_runner.datasets.base import Data, Dataset
+from gan_runner.games.gan import CPU, GAN, GANTurn
 from gan_runner.models.codes import Code, Codes
+from gan_runner.models.networks import Discriminator
+from gan_runner.requirements import Requirement
 from gan_runner.sharding import share, whole
 from gan_runner.turn import Batch, lazy
 
@@ -55,7 +58,20 @@ class InfoGAN(GAN):
         """All codes side by side."""
         return Codes(self.codes)
 
-    def facts(self, dataset: Any) -> dict[str, Any]:
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """A discriminator, and Q on it."""
+        return (self.check,)
+
+    def check(self, networks: Mapping[str, nn.Module]) -> None:
+        """Raise ValueError if nobody owns Q, or there are no features of a discriminator for it."""
+        if "q" not in networks or not isinstance(networks.get(self.judge), Discriminator):
+            raise ValueError(
+                "codes are read off a discriminator's features by q, which a player must own; "
+                "choose a loss with a discriminator"
+            )
+
+    def facts(self, dataset: Dataset) -> dict[str, Any]:
         """What networks are told: the generator of the codes' length, Q of how much it has to say."""
         return {"condition_dim": self.joint.dim, "num_parameters": self.joint.num_parameters}
 
@@ -69,7 +85,7 @@ class InfoGAN(GAN):
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """Rows to sample from: (n, latent_dim + codes)."""
-        return self.rows(n, rng.device, rng)
+        return self.rows(n, CPU, rng)
 
     def codes_in(self, rows: Tensor) -> Tensor:
         """The codes (n, codes) of rows (n, latent_dim + codes)."""
@@ -86,10 +102,12 @@ class InfoGAN(GAN):
         return torch.cat([latents, shown], 1)
 
     @torch.no_grad()
-    def prepare(self, networks: Mapping[str, nn.Module], data: Tensor) -> None:
-        """Initialise from data (n, *shape) what depends on it."""
-        super().prepare(networks, data)
-        networks["q"].prepare(networks[self.judge].features(data), data)  # type: ignore[operator]
+    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
+        """Initialise from n of the data what depends on it."""
+        real = data.real(n)
+        networks["generator"].prepare(self.rows(len(real), real.device), real)  # type: ignore[operator]
+        networks[self.judge].prepare(real, real)  # type: ignore[operator]
+        networks["q"].prepare(networks[self.judge].features(real), real)  # type: ignore[operator]
 
     def recognise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """What Q says of the codes of any data (n, *shape): (n, num_parameters)."""

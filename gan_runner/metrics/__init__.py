@@ -4,7 +4,7 @@ A metric is a function of the `Results` of a game, which returns named floats. W
 of them whether less (`min`) or more (`max`) is better; with `requires`, what it demands of the parts that play.
 """
 
-from gan_runner.metrics.codes import CodeError, mutual_information
+from gan_runner.metrics.codes import CodeError, MutualInformation
 from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
 from gan_runner.metrics.distance import distance
 from gan_runner.metrics.energy import equilibrium, total_variation
@@ -26,6 +26,7 @@ __all__ = [
     "CodeError",
     "FrechetDistance",
     "KernelDistance",
+    "MutualInformation",
     "PrecisionRecall",
     "Reference",
     "Results",
@@ -40,7 +41,6 @@ __all__ = [
     "mmd_gap",
     "mode_coverage",
     "ms_ssim_diversity",
-    "mutual_information",
     "optimal_transport",
     "order",
     "parzen",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,10 +12,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from gan_runner.datasets.base import Split
-from gan_runner.metrics.figures import figures
-from gan_runner.metrics.results import CHUNK, Reference, Results
-from gan_runner.models.codes import Categorical
-from gan_runner.requirements import Requirement, requires
+from gan_runner.datasets.labels import Classes
+from gan_runner.metrics.figures import Better
+from gan_runner.metrics.results import CHUNK, Results
+from gan_runner.models.codes import Categorical, Code
+from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
@@ -26,18 +28,32 @@ def codes_read(parts: Parts) -> None:
         raise ValueError("it looks at codes, and this game has none; choose game=infogan, or leave it out")
 
 
-@figures(mutual_information=max)
-@requires(codes_read)
-def mutual_information(results: Results) -> dict[str, float]:
+@dataclass(frozen=True)
+class MutualInformation:
     """L_I in nats, of all codes together and of each, on fresh samples (Chen et al. 2016, arXiv:1606.03657, Eq. 5).
 
     A lower bound on what samples tell of the codes, by a Q in evaluation mode; of a categorical code at most log size.
+
+    Args:
+        codes: those of the game, by name.
     """
-    game: Any = results.parts.game
-    outputs = results.parts.recognise(results.samples)
-    found = game.joint.information(outputs.double(), game.codes_in(results.noise).double())
-    each = {f"mutual_information_{name}": value.item() for name, value in found.items()}
-    return {"mutual_information": sum(each.values()), **each}
+
+    codes: Mapping[str, Any] | None
+
+    requirements: ClassVar = (codes_read,)
+
+    @property
+    def figures(self) -> Mapping[str, Better]:
+        """All together, and each."""
+        return dict.fromkeys(["mutual_information", *(f"mutual_information_{name}" for name in self.codes or ())], max)
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """By name."""
+        game: Any = results.parts.game
+        outputs = results.parts.recognise(results.samples)
+        found = game.joint.information(outputs.double(), game.codes_in(results.noise).double())
+        each = {f"mutual_information_{name}": value.item() for name, value in found.items()}
+        return {"mutual_information": sum(each.values()), **each}
 
 
 def assignment(categories: Tensor, labels: Tensor, size: int) -> Tensor:
@@ -94,8 +110,10 @@ class CodeError:
         return (codes_read, self.check)
 
     def check(self, parts: Parts) -> None:
-        """Raise ValueError if there is no such code, or no such split."""
+        """Raise ValueError if there is no such code, no such split, or labels are no classes."""
         self.chosen(parts.game)
+        if not isinstance(parts.dataset.labels, Classes):
+            raise ValueError("the labels of this dataset tell no classes apart; leave it out")
         for option in ("matched_on", "measured_on"):
             split = getattr(self, option)
             if split not in parts.dataset.splits:
@@ -114,19 +132,10 @@ class CodeError:
         categorical = [name for name, code in game.codes.items() if isinstance(code, Categorical)]
         if (self.code or "") not in categorical and (self.code is not None or not categorical):
             there_are = f"there are {', '.join(categorical)}" if categorical else "there is none"
-            raise ValueError(f"it needs a categorical code, and {there_are}; set metric.code_error.code, or leave it out")
+            raise ValueError(
+                f"it needs a categorical code, and {there_are}; set metric.code_error.code, or leave it out"
+            )
         return self.code or categorical[0]
-
-    def prepare(self, reference: Reference) -> None:
-        """Look whether labels are classes.
-
-        Raises:
-            ValueError: they are not.
-        """
-        for split in (self.matched_on, self.measured_on):
-            label = next(reference.split(split).stream(0, 1, seed=0)).get("label")
-            if label is None or label.dim() != 1:
-                raise ValueError(f"the labels of the {split} split tell no classes apart; leave it out")
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Errors in %."""

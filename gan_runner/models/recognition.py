@@ -26,6 +26,9 @@ class Recognition(Network):
         ValueError: a size below one, or a depth below zero.
     """
 
+    judges = False
+    """No score depends on it, so what bounds and smooths scores leaves it as it is."""
+
     def __init__(
         self,
         num_features: int,
