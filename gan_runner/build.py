@@ -6,7 +6,7 @@ import copy
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,7 @@ from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.losses import Evaluated, generator_slope
 from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Field, Surface
-from gan_runner.players import Game, Player
+from gan_runner.players import Arrangement, Game, Player
 from gan_runner.precision import HALF
 from gan_runner.requirements import check_requirements
 from gan_runner.step import Play
@@ -128,6 +128,11 @@ class Parts:
         """What n samples are made from, the same for the same seed, whatever the device: latents, and conditions."""
         generator = torch.Generator().manual_seed(seed)
         return self.game.noise(self.networks, n, generator).to(self.device)
+
+    def arranged(self, n: int, seed: int) -> Arrangement:
+        """The same rows to be drawn for the same seed, whatever the device, in the order in which they are shown."""
+        arrangement = self.game.arranged(self.networks, n, torch.Generator().manual_seed(seed))
+        return replace(arrangement, noise=arrangement.noise.to(self.device))
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is trained, for a checkpoint."""
@@ -275,10 +280,32 @@ def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn
     So are the networks that it is made of, where they are constructor calls inside it.
     """
     node = copy.deepcopy(config.model[name])
+    own: Mapping[str, Any] = {}
     for _, call in constructor_calls(node):
         asked = inspect.signature(locate(call._target_, config.trusted)).parameters
-        call.update({fact: value for fact, value in facts.items() if fact in asked and fact not in call})
-    return build(f"model.{name}", node)
+        lacking = [
+            fact for fact in OF_CONDITIONS if is_required(asked, fact) and fact not in call and fact not in facts
+        ]
+        if lacking:
+            raise ConfigError(
+                f"model.{name}: {str(call._target_).rpartition('.')[2]} is told a condition, and this game has none; "
+                "choose a game that has, such as game=conditional, or leave out method="
+            )
+        unsaid = {fact: value for fact, value in facts.items() if fact in asked and fact not in call}
+        if call is node:
+            own = unsaid
+        else:
+            call.update(unsaid)
+    return build(f"model.{name}", node, **own)
+
+
+OF_CONDITIONS = ("condition_dim", "labels")
+"""Facts that only a game with conditions tells."""
+
+
+def is_required(asked: Mapping[str, inspect.Parameter], argument: str) -> bool:
+    """Whether a constructor cannot do without an argument."""
+    return argument in asked and asked[argument].default is inspect.Parameter.empty
 
 
 def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, nn.Module]) -> Player:
@@ -400,7 +427,7 @@ def check_unused(config: DictConfig) -> None:
             raise ConfigError(f"regularizer.{name}={knobs} is no set of options; regularizer=[{name}] chooses it")
     networks = [name for name, node in config.model.items() if node is not None and "_target_" in node]
     knobs = [f"regularizer.{name}.{knob!s}" for name, knobs in config.regularizer.items() for knob in knobs]
-    for key in [*knobs, *(f"model.{name}" for name in networks)]:
+    for key in [*knobs, *(f"method.{knob!s}" for knob in config.method), *(f"model.{name}" for name in networks)]:
         if not any(key == used or used.startswith(f"{key}.") for used in read | owned):
             family = key.rpartition(".")[0]
             siblings = [used for used in read | owned if used.startswith(f"{family}.")]

@@ -149,9 +149,9 @@ def seeds_in(directory: RunDirectory) -> list[RunDirectory]:
 
 
 def label_of(choices: Mapping[str, Any]) -> str:
-    """The chosen parts in words: play and game if unusual, model, loss, regularizers, dataset."""
+    """The chosen parts in words: play, game and method if unusual, model, loss, regularizers, dataset."""
     named = [choices.get(group) for group in ("model", "loss", "regularizer", "dataset")]
-    for group, usual in (("game", "gan"), ("play", "alternating")):
+    for group, usual in (("method", None), ("game", "gan"), ("play", "alternating")):
         if choices.get(group) != usual:
             named.insert(0, choices.get(group))
     words = [" ".join(map(str, name)) if isinstance(name, list) else name for name in named]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from gan_runner.datasets.images import as_bytes
@@ -52,6 +53,8 @@ def draw(
     surface: Surface | None = None,
     field: Field | None = None,
     step: int | None = None,
+    columns: int | None = None,
+    captions: Sequence[str] = (),
 ) -> None:
     """Write a PNG of samples (n, *shape): images as a grid, points as a scatter.
 
@@ -62,9 +65,12 @@ def draw(
         surface: what the critic makes of points, to be shown beside them.
         field: where points are pushed, to be shown beside that, in two dimensions.
         step: when, for the title of a scatter; a grid is images alone.
+        columns: of a grid; None for a square one.
+        captions: a line for each of its rows.
     """
     if samples.dim() == 4:
-        save_image(path, image_grid(samples))
+        grid = image_grid(samples, columns)
+        save_image(path, beside(grid, captions) if captions else grid)
     else:
         save_figure(path, scatter(samples.cpu(), density, surface, field, step))
 
@@ -112,6 +118,37 @@ def image_grid(images: Tensor, columns: int | None = None, gap: int | None = Non
     tiles = to_uint8(images).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
     gap = (2 if len(tiles) > 1 else 0) if gap is None else gap
     return side_by_side(tiles, columns, gap).expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+SHORT = 16
+"""Letters, at most, of captions that stand to the left of their rows; longer ones stand under them."""
+
+
+def beside(grid: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    """A grid (height, width, 3) of as many rows as captions, with these to their left, or under them if one is long."""
+    font: Any = ImageFont.load_default(14)
+    rows = np.array_split(grid, len(captions))
+    if max(map(len, captions)) <= SHORT:
+        width = 8 + max(round(font.getlength(caption)) for caption in captions)
+        return np.concatenate(
+            [
+                np.concatenate([written([caption], font, width, len(row)), row], 1)
+                for caption, row in zip(captions, rows)
+            ]
+        )
+    parts = []
+    for caption, row in zip(captions, rows):
+        lines = textwrap.wrap(caption, max(8, int(row.shape[1] / font.getlength("n"))))
+        parts += [row, written(lines, font, row.shape[1], 18 * len(lines) + 6)]
+    return np.concatenate(parts)
+
+
+def written(lines: Sequence[str], font: Any, width: int, height: int) -> np.ndarray:
+    """Lines in the middle of a white picture, from its left: (height, width, 3)."""
+    picture = Image.new("RGB", (width, height), "white")
+    text = "\n".join(lines)
+    ImageDraw.Draw(picture).multiline_text((4, height / 2), text, "black", font, anchor="lm", spacing=4)
+    return np.asarray(picture)
 
 
 def side_by_side(tiles: Tensor, columns: int, gap: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -19,6 +20,21 @@ WAYS_TO_STEP = ("fused", "foreach", "capturable")
 
 Term = Callable[[Any], Tensor]
 """A turn of its game → a scalar."""
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """What a picture of samples shows.
+
+    Attributes:
+        noise: rows that samples are made from, in the order of the picture.
+        columns: of the picture; None for as many as it has rows.
+        captions: a line for each row of the picture, if there is something to be said.
+    """
+
+    noise: Tensor
+    columns: int | None = None
+    captions: tuple[str, ...] = ()
 
 
 class Game(Protocol):
@@ -39,6 +55,9 @@ class Game(Protocol):
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """What n samples are made from, on the CPU: latents, and beside each what else the generator is told."""
+
+    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+        """About n such rows as a picture shows them."""
 
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
         """Generated data (n, *shape) for such rows."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gan_runner.config import did_you_mean
 
@@ -38,6 +39,12 @@ class Labels(Protocol):
 
     def say(self, vector: Tensor) -> str:
         """A vector (dim,) in words, which `parse` understands."""
+
+    def surprise(self, logits: Tensor, vectors: Tensor) -> Tensor:
+        """−log P(vector) in nats (n,) of vectors (n, dim) under a classifier's logits (n, dim)."""
+
+    def hits(self, logits: Tensor, vectors: Tensor) -> Tensor:
+        """What a classifier's logits (n, dim) are right about, of vectors (n, dim): (n, questions) of booleans."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,14 @@ class Classes:
     def say(self, vector: Tensor) -> str:
         """The name of the class of a vector (dim,), which may be a mixture: the most probable one."""
         return self.names[int(vector.argmax())]
+
+    def surprise(self, logits: Tensor, vectors: Tensor) -> Tensor:
+        """Cross-entropy (n,) in nats."""
+        return -(logits.log_softmax(1) * vectors).sum(1)
+
+    def hits(self, logits: Tensor, vectors: Tensor) -> Tensor:
+        """Whether the class is the right one: (n, 1)."""
+        return (logits.argmax(1) == vectors.argmax(1)).unsqueeze(1)
 
 
 @dataclass(frozen=True)
@@ -135,6 +150,33 @@ class Attributes:
         grouped = {name for group in self.groups for name in group}
         there |= {name for name in self.names if name not in grouped and float(vector[place[name]]) > 0.5}
         return ", ".join(name for name in self.names if name in there)
+
+    @property
+    def questions(self) -> list[list[int]]:
+        """Places in a vector: of every group together, of what is in none alone."""
+        grouped = [name for group in self.groups for name in group]
+        alone = [(name,) for name in self.names if name not in grouped]
+        return [[self.names.index(name) for name in question] for question in (*self.groups, *alone)]
+
+    def surprise(self, logits: Tensor, vectors: Tensor) -> Tensor:
+        """Cross-entropy of each group, and of each attribute that is in none, added: (n,) in nats."""
+        parts = []
+        for places in self.questions:
+            asked, true = logits[:, places], vectors[:, places]
+            if len(places) == 1:
+                parts.append(binary_cross_entropy_with_logits(asked, true, reduction="none").squeeze(1))
+            else:
+                parts.append(-(asked.log_softmax(1) * true).sum(1))
+        return torch.stack(parts, 1).sum(1)
+
+    def hits(self, logits: Tensor, vectors: Tensor) -> Tensor:
+        """Whether each question has the right answer: (n, groups and single attributes)."""
+        right = []
+        for places in self.questions:
+            asked, true = logits[:, places], vectors[:, places]
+            alone = len(places) == 1
+            right.append((asked > 0).eq(true > 0.5).squeeze(1) if alone else asked.argmax(1) == true.argmax(1))
+        return torch.stack(right, 1)
 
 
 def classes(said: int | Iterable[str] | None) -> Classes | None:

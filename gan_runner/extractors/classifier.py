@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gan_runner.cache import kept, key_of
 from gan_runner.datasets.images import ImageDataset
-from gan_runner.errors import DataError
+from gan_runner.datasets.labels import Labels
 from gan_runner.extractors.base import Extractor, Eye, Seen
 
 if TYPE_CHECKING:
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gan_runner")
 
-FORMAT = "2"
+FORMAT = "3"
 """Of what is kept: another one where the same recipe trains another network."""
 
 
 class Trunk(nn.Module):
-    """Images (n, c, h, w) → logits (n, classes), by way of features (n, d)."""
+    """Images (n, c, h, w) → logits (n, classes), or of each attribute, by way of features (n, d)."""
 
     def __init__(self, body: nn.Module, head: nn.Linear):
         super().__init__()
@@ -65,12 +65,17 @@ class TrainedHere(Extractor):
         return "none"
 
     def check(self, parts: Parts) -> None:
-        """The data must be images, of which there is an end."""
+        """The data must be images, of which there is an end, with labels that tell them apart."""
         super().check(parts)
         if not isinstance(parts.dataset, ImageDataset):
             raise ValueError(
                 f"extractor={self.title} is trained on a set of labelled images, and this data is drawn afresh; choose "
                 "extractor=torchvision, or leave it out"
+            )
+        if parts.dataset.labels is None or parts.dataset.labels.dim < 2:
+            raise ValueError(
+                f"extractor={self.title} cannot be trained on this dataset, whose labels tell no classes apart; choose "
+                "extractor=torchvision, or labelled data"
             )
 
     @abstractmethod
@@ -82,12 +87,10 @@ class TrainedHere(Extractor):
         """Its optimizer, and the schedule of its learning rate."""
 
     def open(self, dataset: Dataset, device: torch.device) -> Eye:
-        """Train it, unless it is kept from before; say how well it does.
-
-        Raises:
-            DataError: the labels are no classes.
-        """
+        """Train it, unless it is kept from before; say how well it does."""
         data: Any = dataset.load(device)
+        labels = dataset.labels
+        assert labels is not None
         first = next(data.stream(0, self.batch_size, seed=0))
         sights = (data.real(500), first["data"], first["label"])
         key = key_of([FORMAT, repr(self), str(len(data)), *(sight.cpu().numpy().tobytes() for sight in sights)])
@@ -96,13 +99,11 @@ class TrainedHere(Extractor):
         def make() -> dict[str, Any]:
             log.info("training the %s on %s", self.title, data.describe())
             fresh.append(True)
-            classes = classes_of(torch.cat([batch["label"] for batch in data.every()]))
-            trained = self.train(self.new(dataset.shape, classes, device), data)
+            trained = self.train(self.new(dataset.shape, labels.dim, device), data, labels)
             split = next(split for split in ("test", "validation", "train") if split in dataset.splits)
             return {
                 "network": trained.state_dict(),
-                "classes": classes,
-                "accuracy": accuracy(trained, data if split == "train" else dataset.load(device, split)),
+                "accuracy": accuracy(trained, data if split == "train" else dataset.load(device, split), labels),
                 "split": split,
             }
 
@@ -114,7 +115,7 @@ class TrainedHere(Extractor):
             state["split"],
             "" if fresh else " (kept from before)",
         )
-        network = self.new(dataset.shape, state["classes"], device)
+        network = self.new(dataset.shape, labels.dim, device)
         network.load_state_dict(state["network"])
         network.eval()
 
@@ -131,11 +132,11 @@ class TrainedHere(Extractor):
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would also seed every GPU
             return self.network(shape, classes).to(device)
 
-    def train(self, network: Trunk, data: Data) -> Trunk:
-        """Descend the cross-entropy."""
+    def train(self, network: Trunk, data: Data, labels: Labels) -> Trunk:
+        """Descend the cross-entropy, of attributes that of each question."""
         optimizer, schedule = self.optimizer(network)
         for _, batch in zip(range(self.steps), data.stream(0, self.batch_size, seed=0)):
-            loss = nn.functional.cross_entropy(network(batch["data"]), batch["label"])
+            loss = labels.surprise(network(batch["data"]), labels.vectors(batch["label"])).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -143,24 +144,10 @@ class TrainedHere(Extractor):
         return network.eval()
 
 
-def classes_of(labels: Tensor) -> int:
-    """How many classes labels (n,) tell apart.
-
-    Raises:
-        DataError: they tell none apart.
-    """
-    if labels.dim() != 1 or labels.min() < 0 or labels.max() < 1:
-        raise DataError(
-            "a classifier cannot be trained on this dataset, whose labels tell no classes apart; choose "
-            "extractor=torchvision, or labelled data"
-        )
-    return int(labels.max()) + 1
-
-
 @torch.no_grad()
-def accuracy(network: nn.Module, data: Any) -> float:
-    """The share of all images of which it is right."""
-    hits = [(network(batch["data"]).argmax(1) == batch["label"]).double() for batch in data.every()]
+def accuracy(network: nn.Module, data: Any, labels: Labels) -> float:
+    """The share of all images of which it is right; of attributes, the share of right answers."""
+    hits = [labels.hits(network(batch["data"]), labels.vectors(batch["label"])).double() for batch in data.every()]
     return torch.cat(hits).mean().item()
 
 

@@ -1,6 +1,7 @@
 """Who plays, and who sees what."""
 
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
+from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn
 from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
 from gan_runner.games.infogan import InfoGAN, InfoGANTurn
 from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
@@ -9,6 +10,8 @@ __all__ = [
     "GAN",
     "Bilinear",
     "BilinearTurn",
+    "ConditionalGAN",
+    "ConditionalTurn",
     "GANTurn",
     "GenerativeTurn",
     "InfoGAN",

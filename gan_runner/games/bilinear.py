@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.models.latents import Normal
+from gan_runner.players import Arrangement
 from gan_runner.turn import Batch, Turn, lazy
 
 
@@ -54,6 +55,10 @@ class Bilinear:
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """(n, 0)."""
         return torch.empty(n, 0)
+
+    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+        """As they come."""
+        return Arrangement(self.noise(networks, n, rng))
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> BilinearTurn:
         """What the player that owns `owned` sees of this batch."""

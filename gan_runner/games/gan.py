@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.losses import Scores
 from gan_runner.models.latents import Latent
+from gan_runner.players import Arrangement
 from gan_runner.sharding import gather, share, whole
 from gan_runner.turn import Batch, Turn, lazy
 
@@ -66,6 +67,10 @@ class GANTurn(GenerativeTurn):
     def score(self, features: Tensor, x: Tensor) -> Tensor:
         """The discriminator's scores (n,) of data `x` with these features: logits, or a critic's values."""
         return self.networks[self.judge].score(features, x)  # type: ignore[operator]
+
+    def classify(self, features: Tensor) -> Tensor:
+        """The logits (n, classes) of a judge that classifies, from features."""
+        return self.networks[self.judge].classify(features)  # type: ignore[operator]
 
     def critic(self, x: Tensor) -> Tensor:
         """The discriminator's scores (n,) of data `x`."""
@@ -135,6 +140,10 @@ class FromLatents:
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """Latents (n, latent_dim)."""
         return self.latent(n, CPU, rng)
+
+    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+        """As they come, in a square."""
+        return Arrangement(self.noise(networks, n, rng))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from gan_runner.metrics.codes import CodeError, MutualInformation
 from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
 from gan_runner.metrics.distance import distance
 from gan_runner.metrics.energy import equilibrium, total_variation
-from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
+from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, LabelAccuracy, PrecisionRecall
 from gan_runner.metrics.figures import best_of, figures
 from gan_runner.metrics.independent_critic import independent_critic
 from gan_runner.metrics.mmd import mmd, mmd_gap
@@ -26,6 +26,7 @@ __all__ = [
     "CodeError",
     "FrechetDistance",
     "KernelDistance",
+    "LabelAccuracy",
     "MutualInformation",
     "PrecisionRecall",
     "Reference",

@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gan_runner.datasets.labels import Attributes, Labels
 from gan_runner.extractors import Extractor
+from gan_runner.extractors.classifier import TrainedHere
 from gan_runner.metrics.classifier_score import classifier_score
 from gan_runner.metrics.figures import Better
 from gan_runner.metrics.frechet import frechet_distance, moments
 from gan_runner.metrics.kernel_distance import kernel_distance
 from gan_runner.metrics.neighbours import precision_recall_density_coverage
+from gan_runner.models.conditions import LabelCondition
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
+    from gan_runner.build import Parts
     from gan_runner.metrics.results import Reference, Results
 
 
@@ -110,6 +114,42 @@ class PrecisionRecall(FeatureMetric):
         return {self.extractor.figure(kind): value for kind, value in found.items()}
 
 
+def labels_as_conditions(parts: Parts) -> None:
+    """Samples must have been made for labels."""
+    if not isinstance(parts.networks.get("condition"), LabelCondition):
+        raise ValueError("it reads the labels that samples were made for; choose game=conditional, or leave it out")
+
+
+@dataclass(frozen=True)
+class LabelAccuracy(FeatureMetric):
+    """Whether a classifier sees in samples the labels that they were made for.
+
+    Args:
+        extractor: the classifier, trained on the data's own labels.
+    """
+
+    extractor: TrainedHere
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """There are labels, and a classifier of them."""
+        return (labels_as_conditions, *super().requirements)
+
+    @property
+    def figures(self) -> Mapping[str, Better]:
+        """More is better."""
+        return {self.extractor.figure("accuracy"): max}
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """The share of samples of the right class; of attributes, of right answers, and of samples without a fault."""
+        condition = results.parts.networks["condition"]
+        labels: Labels = condition.labels  # type: ignore[assignment]
+        hits = labels.hits(results.looked_at(self.extractor).logits, results.noise[:, -labels.dim :])
+        name = self.extractor.figure("accuracy")
+        faultless = {} if hits.shape[1] == 1 else {f"{name}_faultless": hits.all(1).double().mean().item()}
+        return {name: hits.double().mean().item(), **faultless}
+
+
 @dataclass(frozen=True)
 class ClassifierScore(FeatureMetric):
     """The Inception score, and the same of another classifier: `score_NAME`.
@@ -120,6 +160,16 @@ class ClassifierScore(FeatureMetric):
     """
 
     splits: int = 10
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Its network tells classes."""
+        return (*super().requirements, self.check_classes)
+
+    def check_classes(self, parts: Parts) -> None:
+        """Raise ValueError if the network is trained on attributes, many of which a sample may have."""
+        if isinstance(self.extractor, TrainedHere) and isinstance(parts.dataset.labels, Attributes):
+            raise ValueError("it needs one class a sample, and this dataset has attributes; choose extractor=inception")
 
     @property
     def figures(self) -> Mapping[str, Better]:

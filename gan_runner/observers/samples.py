@@ -34,7 +34,7 @@ class Samples(Observer):
         """Fix the latents."""
         self.run = run
         drawn_as_image = len(run.parts.dataset.shape) == 3
-        self.noise = run.parts.noise(self.images if drawn_as_image else self.points, self.seed)
+        self.shown = run.parts.arranged(self.images if drawn_as_image else self.points, self.seed)
         self.density = run.parts.dataset if hasattr(run.parts.dataset, "log_prob") else None
         self.real = run.data.real(self.points) if run.parts.dataset.shape == (2,) else None
 
@@ -44,9 +44,10 @@ class Samples(Observer):
             return
         path = self.run.directory.samples / f"step_{moment.step:07d}.png"
         parts = self.run.parts
-        samples = parts.sample(self.noise)
+        samples = parts.sample(self.shown.noise)
         field = None if self.real is None else parts.field(self.real, samples)
-        draw(path, samples, self.density, parts.surface(), field, moment.step)
+        surface = parts.surface()
+        draw(path, samples, self.density, surface, field, moment.step, self.shown.columns, self.shown.captions)
         moment.pictures["samples"] = path
 
     def finish(self, summary: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ networks it says with `requires`.
 from gan_runner.terms.adversarial import discriminator_loss, generator_loss
 from gan_runner.terms.augmentation_control import AugmentationControl
 from gan_runner.terms.boundary_equilibrium import BoundaryEquilibrium
+from gan_runner.terms.classification import classification, fake_classification
 from gan_runner.terms.consistency import consistency, fake_consistency
 from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
@@ -25,9 +26,11 @@ __all__ = [
     "HistoricalAveraging",
     "LeCam",
     "UnrolledGeneratorLoss",
+    "classification",
     "consistency",
     "discriminator_loss",
     "dragan",
+    "fake_classification",
     "fake_consistency",
     "feature_matching",
     "generator_loss",

@@ -1,0 +1,102 @@
+"""Generator and discriminator are both told a condition (Mirza & Osindero 2014, arXiv:1411.1784, Eq. 2).
+
+Every fake is made for the condition of one of the data, and judged beside it. How the discriminator takes the condition
+in is said by its head (`gan_runner.models.heads`), what it learns of it by terms: `conf/method/`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.datasets.base import Data, Dataset
+from gan_runner.games.gan import CPU, GAN, GANTurn
+from gan_runner.players import Arrangement
+from gan_runner.turn import Batch, lazy
+
+
+class ConditionalTurn(GANTurn):
+    """Also the condition: that of each of the data, for which a fake is made."""
+
+    @lazy
+    def condition(self) -> Tensor:
+        """(n, condition_dim)."""
+        with torch.no_grad():
+            return self.networks["condition"](self.batch)
+
+    @lazy
+    def fake(self) -> Tensor:
+        """Generated data (n, *shape), with a graph only in the generator's own turn."""
+        with self.recording("generator"):
+            return self.networks["generator"](torch.cat([self.noise, self.condition], 1))
+
+    def score(self, features: Tensor, x: Tensor) -> Tensor:
+        """The discriminator's scores (n,) of data `x` with these features, beside the conditions of this turn."""
+        return self.networks[self.judge].score(features, x, self.condition)  # type: ignore[operator]
+
+
+def takes_conditions(networks: Mapping[str, nn.Module]) -> None:
+    """The generator must be told of conditions."""
+    if not getattr(networks["generator"], "condition_dim", 0):
+        raise ValueError("model.generator takes no condition; choose model=mlp, maxout, dcgan or resnet")
+
+
+def told(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> Arrangement:
+    """All latents (columns, latent_dim) beside all conditions (rows, condition_dim)."""
+    rows, columns = len(conditions), len(latents)
+    beside = torch.cat([latents.repeat(rows, 1), conditions.repeat_interleave(columns, 0)], 1)
+    return Arrangement(beside, columns, tuple(captions))
+
+
+@dataclass(frozen=True)
+class ConditionalGAN(GAN):
+    """Generator against discriminator, both told a condition.
+
+    Args:
+        latent: the prior p(z) that the generator is fed from.
+        judge: the network that scores.
+        fixed: the network that makes conditions of batches, which nobody descends.
+    """
+
+    fixed: tuple[str, ...] = ("condition",)
+
+    requirements = (takes_conditions,)
+
+    def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> ConditionalTurn:
+        """What the player that owns `owned` sees of this batch."""
+        return ConditionalTurn(self, networks, owned, batch)
+
+    def facts(self, dataset: Dataset) -> dict[str, Any]:
+        """What labels mean, and how long a condition is.
+
+        Raises:
+            ValueError: the dataset has no labels.
+        """
+        if dataset.labels is None:
+            raise ValueError("it is about labels, and this dataset has none; choose one with classes, or game=gan")
+        return {"labels": dataset.labels, "condition_dim": dataset.labels.dim}
+
+    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
+        """Initialise from n of the data what depends on it: reference batches, output biases; keep some conditions."""
+        networks["condition"].prepare(data)  # type: ignore[operator]
+        first = data.first(n)
+        real, condition = first["data"], networks["condition"](first)
+        rows = torch.cat([self.latent(len(real), real.device), condition], 1)
+        for name, inputs in {"generator": rows, self.judge: real}.items():
+            networks[name].prepare(inputs, real)  # type: ignore[operator]
+
+    def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
+        """Latents, and beside each the condition of one of the data: (n, latent_dim + condition_dim)."""
+        latents = super().noise(networks, n, rng)
+        return torch.cat([latents, networks["condition"].draw(n, rng)], 1)  # type: ignore[operator]
+
+    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+        """A condition a row, and in every column the same latent."""
+        conditions, captions = networks["condition"].shown(max(1, math.isqrt(n) + 2))  # type: ignore[operator]
+        columns = max(1, n // len(conditions))
+        return told(self.latent(columns, CPU, rng), conditions, captions)

@@ -1,0 +1,107 @@
+"""Heads: what a discriminator makes of its features, beside which it may be told a condition.
+
+A head maps features (n, in_features) and a condition (n, condition_dim) to scores (n, 1). So every way to judge a
+sample together with its condition works on every trunk, under every loss.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.models.layers import Conditioned, Maxout
+from gan_runner.models.sizes import at_least_one
+
+
+class ConcatHead(Conditioned):
+    """The features beside a hidden layer of the condition, joined in a hidden layer, then a score.
+
+    So are features and embedding joined by Reed et al. 2016, arXiv:1605.05396, Section 4, and Gauthier 2014: there
+    after the convolutions, as here.
+
+    Args:
+        in_features: of the sample.
+        condition_dim: length of the condition.
+        embedding: units of the hidden layer of the condition.
+        width: units of the joint hidden layer.
+    """
+
+    def __init__(self, in_features: int, condition_dim: int, embedding: int = 128, width: int = 256):
+        super().__init__()
+        at_least_one(embedding=embedding, width=width)
+        self.embed = nn.Sequential(nn.Linear(condition_dim, embedding), nn.LeakyReLU(0.2))
+        self.joint = nn.Sequential(nn.Linear(in_features + embedding, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """Scores (n, 1)."""
+        return self.joint(torch.cat([features, self.embed(condition)], 1))
+
+
+class MaxoutHead(Conditioned):
+    """The same of maxout layers, as in the first conditional GAN (Mirza & Osindero 2014, arXiv:1411.1784, Section 4.1).
+
+    Args:
+        in_features: of the sample.
+        condition_dim: length of the condition.
+        embedding: maxout units of the condition.
+        embedding_pieces: linear pieces of each.
+        width: joint maxout units.
+        pieces: linear pieces of each.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        condition_dim: int,
+        embedding: int = 50,
+        embedding_pieces: int = 5,
+        width: int = 240,
+        pieces: int = 4,
+    ):
+        super().__init__()
+        self.embed = Maxout(condition_dim, embedding, embedding_pieces)
+        self.joint = nn.Sequential(Maxout(in_features + embedding, width, pieces), nn.Linear(width, 1))
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """Scores (n, 1)."""
+        return self.joint(torch.cat([features, self.embed(condition)], 1))
+
+
+class ProjectionHead(Conditioned):
+    """ψ(φ) + ⟨Vy, φ⟩ for features φ and condition y (Miyato & Koyama 2018, arXiv:1802.05637, Eq. 3).
+
+    Args:
+        in_features: of the sample.
+        condition_dim: length of the condition.
+    """
+
+    def __init__(self, in_features: int, condition_dim: int):
+        super().__init__()
+        self.score = nn.Linear(in_features, 1)
+        self.embed = nn.Linear(condition_dim, in_features, bias=False)
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """Scores (n, 1)."""
+        return self.score(features) + (self.embed(condition) * features).sum(1, keepdim=True)
+
+
+class AuxiliaryHead(Conditioned):
+    """A score that knows no condition, and beside it logits of the condition (Odena et al. 2017, arXiv:1610.09585).
+
+    Args:
+        in_features: of the sample.
+        condition_dim: length of the condition.
+    """
+
+    def __init__(self, in_features: int, condition_dim: int):
+        super().__init__()
+        self.score = nn.Linear(in_features, 1)
+        self.logits = nn.Linear(in_features, condition_dim)
+
+    def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Scores (n, 1)."""
+        return self.score(features)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits (n, condition_dim): of classes, or of each attribute."""
+        return self.logits(features)
