@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.games.gan import CPU, GAN, GANTurn
 from gan_runner.models.codes import Code, Codes
+from gan_runner.models.layers import Conditioned
 from gan_runner.models.networks import Discriminator
 from gan_runner.requirements import Requirement
 from gan_runner.sharding import share, whole
@@ -64,12 +65,17 @@ class InfoGAN(GAN):
         return (self.check,)
 
     def check(self, networks: Mapping[str, nn.Module]) -> None:
-        """Raise ValueError if nobody owns Q, or there are no features of a discriminator for it."""
-        if "q" not in networks or not isinstance(networks.get(self.judge), Discriminator):
+        """Raise ValueError if nobody owns Q, there are no features of a discriminator, or it wants a condition."""
+        judge = networks.get(self.judge)
+        if "q" not in networks or not isinstance(judge, Discriminator):
             raise ValueError(
                 "codes are read off a discriminator's features by q, which a player must own; "
                 "choose a loss with a discriminator"
             )
+        if isinstance(judge.head[-1], Conditioned):
+            raise ValueError("its discriminator is not told the codes; leave out method=, or choose game=conditional")
+        if not getattr(networks["generator"], "condition_dim", 0):
+            raise ValueError("model.generator takes no codes; choose model=mlp, maxout, dcgan, resnet or infogan")
 
     def facts(self, dataset: Dataset) -> dict[str, Any]:
         """What networks are told: the generator of the codes' length, Q of how much it has to say."""

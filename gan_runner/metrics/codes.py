@@ -15,7 +15,7 @@ from gan_runner.datasets.base import Split
 from gan_runner.datasets.labels import Classes
 from gan_runner.metrics.figures import Better
 from gan_runner.metrics.results import CHUNK, Results
-from gan_runner.models.codes import Categorical, Code
+from gan_runner.models.codes import Categorical
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
