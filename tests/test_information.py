@@ -36,7 +36,7 @@ def test_the_most_is_where_q_says_the_code_itself(code, most):
 
 
 def test_a_sweep_over_games_ends_with_the_picture(gan_run, tmp_path):
-    options = ["dataset=ring8", "model=mlp", *TINY["mlp"], "model.q.width=8", "trainer.steps=4", "metric=[]"]
+    options = ["dataset=ring8", "model=mlp", *TINY["mlp"], "trainer.steps=4", "metric=[]"]
     options += ["trainer.evaluate_every=2", "trainer.sample_every=0", "observer.evaluation.samples=32"]
     options += ["objective=mutual_information", "logger.mode=disabled", "trainer.batch_size=8", "hydra.sweep.dir=sweep"]
     callback = "+hydra.callbacks.information._target_=gan_runner.information.SweepInformation"

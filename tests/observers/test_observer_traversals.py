@@ -1,5 +1,6 @@
 """Traversals: a grid a code, drawn while a run goes on and from its checkpoint."""
 
+import numpy as np
 import pytest
 import torch
 from conftest import TINY
@@ -24,7 +25,7 @@ def drawn(gan_run, tmp_path):
     return tmp_path / "run"
 
 
-def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(drawn, capsys):
+def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(drawn, capfd):
     names = {path.name for path in (drawn / "samples").glob("traversal_*")}
     assert names == {f"traversal_c{number}_step_000000{step}.png" for number in (1, 2, 3) for step in (1, 2)}
     with Image.open(drawn / "samples" / "traversal_c2_step_0000002.png") as picture:
@@ -34,12 +35,12 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
     assert (drawn / "samples" / "training.gif").exists()
 
     sample.main([str(drawn), "--traverse"])
-    assert capsys.readouterr().out.strip().endswith("traversal_*_seed0.png")
+    assert capfd.readouterr().out.strip().endswith("traversal_*_seed0.png")
     assert {path.name for path in (drawn / "samples").glob("*_seed0.png")} == {
         f"traversal_c{number}_seed0.png" for number in (1, 2, 3)
     }
     sample.main([str(drawn), "--traverse", "c3", "--seed", "4"])
-    assert capsys.readouterr().out.strip().endswith("traversal_c3_seed4.png")
+    assert capfd.readouterr().out.strip().endswith("traversal_c3_seed4.png")
 
     for options, said in {
         ("--traverse", "c4"): "there is no such code; did you mean c3?",
@@ -49,7 +50,7 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
         with pytest.raises(SystemExit) as ended:
             sample.main([str(drawn), *options])
         assert ended.value.code == 2
-        assert said in capsys.readouterr().err
+        assert said in capfd.readouterr().err
 
 
 def test_a_row_is_one_latent_and_a_column_one_value(make_parts):
@@ -77,7 +78,7 @@ def test_images_are_a_grid_of_so_many_columns(tmp_path):
     images = torch.rand(6, 1, 64, 64) * 2 - 1
     draw_traversal(tmp_path / "a.png", images, 3)
     with Image.open(tmp_path / "a.png") as picture:
-        assert torch.equal(torch.tensor(list(picture.getdata())).view(134, 200, 3), torch.tensor(image_grid(images, 3)))
+        assert torch.equal(torch.as_tensor(np.array(picture)), torch.as_tensor(image_grid(images, 3)))
 
 
 def test_games_without_codes_are_refused(gan_run, make_parts, tmp_path):
