@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
-"""What a dataset yields: `data` (n, *shape), and where it has them `label` (n,) or (n, attributes)."""
+"""What a dataset yields: `data` (n, *shape), and where it has them `label` (n,) or (n, attributes) and `caption` (n,
+length), character codes."""
 
 Value = TypeVar("Value")
 

@@ -40,10 +40,14 @@ def impossible(model, loss, regularizer, kind):
 
 
 def batches_of(parts, size=8):
-    """Endless random batches of the shape of the data."""
+    """Endless random batches of the shape of the data, with random labels where it has some."""
     generator = torch.Generator().manual_seed(0)
+    labels = parts.dataset.labels
     while True:
-        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+        batch = {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+        if labels is not None:
+            batch["label"] = torch.randint(labels.dim, (size,), generator=generator)
+        yield batch
 
 
 class Drawn:
@@ -116,6 +120,26 @@ METHODS = [
     ("mlp", "wgan", "unrolled", "points", "game=infogan", *INFOGAN),
     ("infogan", "hinge", None, "image", "game=gan_with_codes", *INFOGAN),
     ("dcgan", "lsgan", "virtual_batch_norm", "image", "game=infogan", *INFOGAN, "model.q.norm=virtual"),
+    ("mlp", "wgan_gp", "r1", "points", "game=conditional"),
+    ("mlp", "hinge", "historical_averaging", "points", "game=conditional", "method=projection"),
+    (
+        "dcgan",
+        "non_saturating",
+        "ema",
+        "image",
+        "game=conditional",
+        "method=ac_gan",
+        "model.generator.norm=conditional",
+    ),
+    (
+        "resnet",
+        "hinge",
+        "spectral_norm",
+        "image",
+        "game=conditional",
+        "method=projection",
+        "model.generator.norm=conditional",
+    ),
 ]
 METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
 
@@ -147,7 +171,7 @@ def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer
 
 def batches_in(dtype, parts):
     for batch in batches_of(parts):
-        yield {name: value.to(dtype) for name, value in batch.items()}
+        yield {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
 
 
 def name_of(method):

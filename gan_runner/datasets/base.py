@@ -23,8 +23,9 @@ class Data(Protocol):
     """Data at hand: it can be drawn from."""
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
-        """Batches from number `start` on, without end, on the device: `data` (size, *shape), `label`.
+        """Batches from number `start` on, without end, on the device: `data` (size, *shape), and what it has besides.
 
+        That is `label`, as the dataset's `labels` say, and `caption` (size, length), the character codes of a sentence.
         Of each, only these rows: with others they are the same batch.
         """
 

@@ -111,7 +111,10 @@ class ImageDataset:
 
     def load(self, device: torch.device, split: Split = "train") -> Data:
         """Bring the images to the device, or get ready to stream them."""
-        source = self.of(split)
+        return self.held(self.of(split), device)
+
+    def held(self, source: Source, device: torch.device) -> ResidentImages | StreamedImages:
+        """Images in memory, or streamed."""
         if len(source) == 0:
             raise DataError(f"{source.name} holds no images")
         resident = self.resident

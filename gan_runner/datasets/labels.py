@@ -144,11 +144,14 @@ class Attributes:
         return torch.tensor([float(name in named) for name in self.names])
 
     def say(self, vector: Tensor) -> str:
-        """The names of what is there in a vector (dim,): of each group the largest, of others those above ½."""
-        place = {name: i for i, name in enumerate(self.names)}
-        there = {max(group, key=lambda name: float(vector[place[name]])) for group in self.groups}
+        """The names of what is there in a vector (dim,): of each group the largest, of others those above ½.
+
+        Of a group that is zero altogether nothing is said.
+        """
+        value = dict(zip(self.names, vector.tolist()))
+        there = {max(group, key=value.__getitem__) for group in self.groups if any(value[name] for name in group)}
         grouped = {name for group in self.groups for name in group}
-        there |= {name for name in self.names if name not in grouped and float(vector[place[name]]) > 0.5}
+        there |= {name for name in self.names if name not in grouped and value[name] > 0.5}
         return ", ".join(name for name in self.names if name in there)
 
     @property

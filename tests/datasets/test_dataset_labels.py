@@ -77,6 +77,7 @@ def test_people_type_as_they_like():
 def test_mixtures_are_called_by_what_is_most_of_them():
     assert ANIMALS.say(torch.tensor([0.2, 0.5, 0.3])) == "dog"
     assert INK.say(torch.tensor([0.1, 0.3, 0.2, 0.4, 0.3, 0.4])) == "1, red"
+    assert INK.say(torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 1.0])) == "2, Wearing_Hat"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_every_dataset_says_what_its_labels_mean_without_files(hydra_config, nam
         assert torch.equal(labels.parse(labels.say(labels.parse(EXAMPLES[name]))), labels.parse(EXAMPLES[name]))
 
 
-UNLABELLED = {"image_folder", "lsun", "point_mass", "stl10", "swiss_roll"}
+UNLABELLED = {"coco", "image_folder", "lsun", "point_mass", "stl10", "swiss_roll"}
 DIMS = {
     **dict.fromkeys(("digits", "mnist", "svhn", "kmnist", "fashion_mnist", "cifar10", "stl10_labelled"), 10),
     "cifar100": 100,
@@ -138,6 +139,11 @@ DIMS = {
     "grid25": 25,
     "gaussian": 1,
     "gaussian_mixture": 3,
+    "color_mnist": 20,
+    "color_digits": 20,
+    "captioned_shapes": 30,
+    "cub": 200,
+    "oxford102": 102,
     "parallel_lines": 1,
 }
 EXAMPLES = {
@@ -149,6 +155,11 @@ EXAMPLES = {
     "celeba": "Smiling, Male",
     "stacked_mnist": "209",
     "stl10_labelled": "monkey",
+    "color_mnist": "red, 7",
+    "color_digits": "pink, 0",
+    "cub": "1",
+    "oxford102": "black-eyed susan",
+    "captioned_shapes": "small, red, circle, top left, white background",
 }
 
 
