@@ -43,7 +43,7 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
     assert capfd.readouterr().out.strip().endswith("traversal_c3_seed4.png")
 
     for options, said in {
-        ("--traverse", "c4"): "there is no such code; did you mean c3?",
+        ("--traverse", "c4"): "there is no such code; choose from c1, c2, c3",
         ("--traverse", "--picture", "x.png"): "there are 3 codes; name one: --traverse c1",
         ("--traverse", "--reject"): "leave out --reject, --weigh, --label and --text",
     }.items():
