@@ -117,7 +117,7 @@ METHODS = [
     ("resnet", "wgan_gp", None, "image"),
     ("infogan", "non_saturating", None, "image", "game=infogan", *INFOGAN),
     ("infogan", "wgan_gp", None, "image", "game=infogan", *INFOGAN, "game.codes.c2.std=null"),
-    ("mlp", "wgan", "unrolled", "points", "game=infogan", *INFOGAN),
+    ("mlp", "wgan", "unrolled", "points", "game=infogan", *INFOGAN, "model.q.norm=none"),
     ("infogan", "hinge", None, "image", "game=gan_with_codes", *INFOGAN),
     ("dcgan", "lsgan", "virtual_batch_norm", "image", "game=infogan", *INFOGAN, "model.q.norm=virtual"),
     ("mlp", "wgan_gp", "r1", "points", "game=conditional"),
