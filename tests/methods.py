@@ -41,12 +41,12 @@ def impossible(model, loss, regularizer, kind):
 
 def batches_of(parts, size=8):
     """Endless random batches of the shape of the data, with random labels where it has some."""
-    generator = torch.Generator().manual_seed(0)
+    generator, of_labels = (torch.Generator().manual_seed(seed) for seed in (0, 1))
     labels = parts.dataset.labels
     while True:
         batch = {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
         if labels is not None:
-            batch["label"] = torch.randint(labels.dim, (size,), generator=generator)
+            batch["label"] = torch.randint(labels.dim, (size,), generator=of_labels)
         yield batch
 
 

@@ -112,7 +112,7 @@ def test_regularizers_go_together(make_parts, first, second):
 
 def step_on_meta(parts):
     """One whole step, optimizers and constraints included, on a device that has shapes and no numbers."""
-    batch = {"data": torch.empty(8, *parts.dataset.shape, device="meta")}
+    batch = {name: torch.empty_like(value, device="meta") for name, value in next(batches_of(parts)).items()}
     with FakeTensorMode(allow_non_fake_inputs=True):
         parts.play(parts.players, itertools.repeat(batch))
 
