@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -86,12 +86,20 @@ class Parts:
         with evaluating(self.networks):
             return torch.cat([self.game.criticise(self.networks, part) for part in x.to(self.device).split(chunk)])
 
-    @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:
-        """The logits (n, classes) that a game which classifies has of data x (n, *shape), by averaged weights."""
+        """The logits (n, classes) that a game which classifies has of data x (n, *shape)."""
+        return self.looked_at(self.game.classify, x)
+
+    def recognise(self, x: Tensor) -> Tensor:
+        """What a game that reads codes makes of those of data x (n, *shape): (n, …)."""
+        return self.looked_at(self.game.recognise, x)
+
+    @torch.no_grad()
+    def looked_at(self, look: Callable[..., Tensor], x: Tensor, chunk: int = 512) -> Tensor:
+        """What a game makes of data x (n, *shape) by averaged weights, in evaluation mode, a chunk at a time."""
         networks = self.sampling_networks()
         with evaluating(networks):
-            return self.game.classify(networks, x.to(self.device))
+            return torch.cat([look(networks, part) for part in x.to(self.device).split(chunk)])
 
     def surface(self) -> Surface | None:
         """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""
@@ -212,7 +220,11 @@ def build_parts(config: DictConfig) -> Parts:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
     facts = {"shape": dataset.shape, "bounded": dataset.bounded, **facts_of(game, dataset)}
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
-    networks = {name: build_network(name, config, facts).to(device).to(memory_format=layout) for name in names}
+    networks: dict[str, nn.Module] = {}
+    for name in names:
+        networks[name] = build_network(name, config, facts).to(device).to(memory_format=layout)
+        if hasattr(networks[name], "num_features"):  # which those that come after may read
+            facts["num_features"] = networks[name].num_features
     for name, network in networks.items():
         if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ConfigError(

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from gan_runner.build import Parts, build_parts
 from gan_runner.checkpoints import load_checkpoint
-from gan_runner.config import register, resolve
+from gan_runner.config import did_you_mean, register, resolve
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_atomically
-from gan_runner.pictures import draw, image_grid, save_image, to_uint8
+from gan_runner.pictures import draw, draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.rejection import effective_sample_size, importance_weights, rejection_samples
+from gan_runner.traversals import traverse
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +52,14 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument("--grid", action="store_true", help="one picture of all (the default)")
     form.add_argument("--out", type=Path, metavar="DIR", help="one file a sample: PNG images, or samples.csv of points")
     form.add_argument("--interpolate", action="store_true", help="rows that lead from one latent to another")
+    form.add_argument(
+        "--traverse", nargs="?", const=ALL, metavar="CODE", help="all values of a code, or of each, a latent a row"
+    )
     return arguments
+
+
+ALL = ""
+"""What `--traverse` without a name means: all codes."""
 
 
 def positive(text: str) -> int:
@@ -82,6 +90,8 @@ def run(options: argparse.Namespace) -> Path:
         path = options.picture or folder / f"interpolation{file_name(options.told)}_seed{options.seed}.png"
         draw_interpolation(parts, options, path)
         return path
+    if options.traverse is not None:
+        return draw_traversals(parts, options, folder)
     samples = draw_samples(parts, options)
     if options.out is not None:
         write_separately(options.out, samples)
@@ -92,6 +102,29 @@ def run(options: argparse.Namespace) -> Path:
     path = options.picture or folder / name
     draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=options.told)
     return path
+
+
+def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> Path:
+    """A picture of every code, or of one: ten latents, of a continuous code ten values. Returns the last one's path.
+
+    Raises:
+        ConfigError: there is no such code, or options do not go together.
+    """
+    code = options.traverse or None
+    names = list(getattr(parts.game, "codes", ()))
+    if not names:
+        raise ConfigError("--traverse shows codes, and this run's game has none; leave it out")
+    if code is not None and code not in names:
+        raise ConfigError(f"--traverse {code}: there is no such code{did_you_mean(code, names)}")
+    if options.reject or options.weigh or options.told:
+        raise ConfigError("--traverse shows chosen codes; leave out --reject, --weigh, --label and --text")
+    if options.picture is not None and code is None and len(names) > 1:
+        raise ConfigError(f"--picture is one file, and there are {len(names)} codes; name one: --traverse {names[0]}")
+    path = folder
+    for name, samples, columns in traverse(parts, code, rows=10, columns=10, seed=options.seed):
+        path = options.picture or folder / f"traversal_{name}_seed{options.seed}.png"
+        draw_traversal(path, samples, columns)
+    return path if code is not None or len(names) == 1 else path.with_name(f"traversal_*_seed{options.seed}.png")
 
 
 def file_name(told: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ MODELS = names_in("model")
 SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
 
 
-IMAGE_MODELS = ("dcgan", "resnet")
+IMAGE_MODELS = ("dcgan", "resnet", "infogan")
 IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment")
 JUDGED_BY = {  # regularizers of the discriminator's player or network
     *("gradient_penalty", "dragan", "r1", "r2", "historical_averaging", "minibatch_discrimination", "lecam"),
@@ -95,6 +95,9 @@ def overrides(model, loss, regularizer, kind, *more):
     ]
 
 
+INFOGAN = ("model.q.width=4", "game.codes.c1.size=3")
+
+
 METHODS = [
     *(("mlp", loss, None, "points") for loss in LOSSES),
     *(("mlp", "wgan_gp", "historical_averaging", "points", f"play={play}") for play in names_in("play")),
@@ -115,6 +118,11 @@ METHODS = [
     ("mlp", "mmd", None, "image", "game=moment_matching_codes"),
     ("resnet", "hinge", "spectral_norm", "image"),
     ("resnet", "wgan_gp", None, "image"),
+    ("infogan", "non_saturating", None, "image", "game=infogan", *INFOGAN),
+    ("infogan", "wgan_gp", None, "image", "game=infogan", *INFOGAN, "game.codes.c2.std=null"),
+    ("mlp", "wgan", "unrolled", "points", "game=infogan", *INFOGAN, "model.q.norm=none"),
+    ("infogan", "hinge", None, "image", "game=gan_with_codes", *INFOGAN),
+    ("dcgan", "lsgan", "virtual_batch_norm", "image", "game=infogan", *INFOGAN, "model.q.norm=virtual"),
     ("mlp", "wgan_gp", "r1", "points", "game=conditional"),
     ("mlp", "hinge", "historical_averaging", "points", "game=conditional", "method=projection"),
     (

@@ -3,6 +3,7 @@
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
 from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn
 from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
+from gan_runner.games.infogan import InfoGAN, InfoGANTurn
 from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
 from gan_runner.games.semi_supervised import SemiSupervised, SemiSupervisedTurn
 
@@ -14,6 +15,8 @@ __all__ = [
     "ConditionalTurn",
     "GANTurn",
     "GenerativeTurn",
+    "InfoGAN",
+    "InfoGANTurn",
     "MomentMatching",
     "MomentMatchingCodes",
     "SemiSupervised",

@@ -41,6 +41,7 @@ class Autoencoder(nn.Module):
         code = nn.Linear(score.in_features, latent_dim)
         reparametrize(code, encoder.weight_norm)
         encoder.head = Chain(*layers, code)
+        self.num_features = latent_dim
         self.encoder = encoder
         self.decoder = decoder
         self.error = error

@@ -16,6 +16,7 @@ from gan_runner.terms.historical_averaging import HistoricalAveraging
 from gan_runner.terms.labelled import labelled_classification
 from gan_runner.terms.lecam import LeCam
 from gan_runner.terms.moments import mmd, reconstruction
+from gan_runner.terms.mutual_information import mutual_information
 from gan_runner.terms.pulling_away import pulling_away
 from gan_runner.terms.unrolled import UnrolledGeneratorLoss
 from gan_runner.terms.value import value
@@ -37,6 +38,7 @@ __all__ = [
     "gradient_penalty",
     "labelled_classification",
     "mmd",
+    "mutual_information",
     "pulling_away",
     "r1",
     "r2",
