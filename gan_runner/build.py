@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gan_runner import distributed
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
-from gan_runner.datasets import Dataset
+from gan_runner.datasets import Data, Dataset
 from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.losses import Evaluated, generator_slope
 from gan_runner.optimizers.eager import eager
@@ -58,6 +58,10 @@ class Parts:
             player.scheduler.step()
         return report
 
+    def seen(self, data: Data) -> Data:
+        """What the players see of the data: all of it, unless the game hides some."""
+        return self.game.seen(self.dataset, data) if hasattr(self.game, "seen") else data
+
     def sampling_networks(self) -> dict[str, nn.Module]:
         """The networks that samples are drawn from: averaged ones where a player keeps averages."""
         networks = dict(self.networks)
@@ -81,6 +85,21 @@ class Parts:
         """
         with evaluating(self.networks):
             return torch.cat([self.game.criticise(self.networks, part) for part in x.to(self.device).split(chunk)])
+
+    def classify(self, x: Tensor) -> Tensor:
+        """The logits (n, classes) that a game which classifies has of data x (n, *shape)."""
+        return self.looked_at(self.game.classify, x)
+
+    def recognise(self, x: Tensor) -> Tensor:
+        """What a game that reads codes makes of those of data x (n, *shape): (n, …)."""
+        return self.looked_at(self.game.recognise, x)
+
+    @torch.no_grad()
+    def looked_at(self, look: Callable[..., Tensor], x: Tensor, chunk: int = 512) -> Tensor:
+        """What a game makes of data x (n, *shape) by averaged weights, in evaluation mode, a chunk at a time."""
+        networks = self.sampling_networks()
+        with evaluating(networks):
+            return torch.cat([look(networks, part) for part in x.to(self.device).split(chunk)])
 
     def surface(self) -> Surface | None:
         """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""
@@ -201,7 +220,11 @@ def build_parts(config: DictConfig) -> Parts:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
     facts = {"shape": dataset.shape, "bounded": dataset.bounded, **facts_of(game, dataset)}
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
-    networks = {name: build_network(name, config, facts).to(device).to(memory_format=layout) for name in names}
+    networks: dict[str, nn.Module] = {}
+    for name in names:
+        networks[name] = build_network(name, config, facts).to(device).to(memory_format=layout)
+        if hasattr(networks[name], "num_features"):  # which those that come after may read
+            facts["num_features"] = networks[name].num_features
     for name, network in networks.items():
         if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ConfigError(

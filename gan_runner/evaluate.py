@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -21,6 +21,9 @@ from gan_runner.cli import explain
 from gan_runner.config import CONF, WHERE_AND_HOW, register, resolve
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_json
+
+if TYPE_CHECKING:
+    from gan_runner.datasets.base import Split
 
 GROUPS = ("metric", "extractor")
 """What is chosen anew; everything else stays as the run had it."""
@@ -43,7 +46,12 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which one (default last)")
     arguments.add_argument("--samples", type=int, default=10_000, help="how many are measured (default 10,000)")
     arguments.add_argument("--seed", type=int, default=1, help="of the latents (default 1)")
-    arguments.add_argument("--split", choices=["train", "validation", "test"], default="train", help="of the data")
+    arguments.add_argument("--split", choices=["train", "validation", "test"], help="of the data (default train)")
+    arguments.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="RUN_DIR is that of a sweep: errors of its classifiers and of all together (default split test)",
+    )
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
     return arguments
@@ -54,7 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     register()
     options = parser().parse_intermixed_args(arguments)
     try:
-        tell(run(options))
+        if options.ensemble:
+            from gan_runner import ensemble
+
+            print(*ensemble.run(options), sep="\n")
+        else:
+            tell(run(options))
     except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
         print(f"gan-eval: {' '.join(explain(error).split())}", file=sys.stderr)
         sys.exit(2)
@@ -74,10 +87,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     parts = build_parts(config)
     parts.load_state_dict(state["parts"])
     try:
-        check_split(parts.dataset, options.split, "--split")
+        split: Split = options.split or "train"
+        check_split(parts.dataset, split, "--split")
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    evaluator = Evaluator(parts, build_metrics(config, parts), options.samples, options.seed, options.split)
+    evaluator = Evaluator(parts, build_metrics(config, parts), options.samples, options.seed, split)
     figures = evaluator.measure()
     how = {"step": state["step"], "seed": options.seed}
     measured = {

@@ -89,7 +89,8 @@ class Evaluator:
         """On what a metric measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
         base = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
-        return base | getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+        own = getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+        return {name: value for name, value in (base | own).items() if value is not None}
 
 
 def check_split(dataset: Dataset, split: Split, option: str) -> None:

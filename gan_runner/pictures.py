@@ -85,6 +85,24 @@ def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
     return np.concatenate([left, between, right], 1)
 
 
+def draw_traversal(path: Path, samples: Tensor, columns: int) -> None:
+    """A PNG of samples (rows · columns, *shape), row by row: images as a grid, points by the colour of their column."""
+    if samples.dim() == 4:
+        save_image(path, image_grid(samples, columns))
+        return
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    column = torch.arange(columns).repeat(len(samples) // columns)
+    points = samples.cpu()
+    across, up = points[:, 0], points[:, 1] if points.shape[1] > 1 else torch.arange(len(points)) // columns
+    drawn = axes.scatter(across, up, c=column, s=8, cmap="viridis")
+    figure.colorbar(drawn, label="the code's value, by number")
+    axes.set_aspect("equal" if points.shape[1] > 1 else "auto")
+    save_figure(path, figure)
+
+
 def to_uint8(images: Tensor) -> Tensor:
     """Images in [−1, 1] as uint8, in memory."""
     return as_bytes(images.detach().float().cpu())

@@ -65,6 +65,15 @@ class Game(Protocol):
     def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """A critic's scores (n,) of any points (n, *shape)."""
 
+    def classify(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
+        """Logits (n, classes) of data (n, *shape), of a game that classifies."""
+
+    def recognise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
+        """What is read of the codes of data (n, *shape), of a game that has codes: (n, …)."""
+
+    def seen(self, dataset: Dataset, data: Data) -> Data:
+        """What players see of the data, of a game that hides some of it."""
+
     @property
     def latent(self) -> Any:
         """The prior that samples are drawn from."""

@@ -70,7 +70,7 @@ class Run:
     def batches_from(self, drawn: int) -> Batches:
         """The data in this run's order; of each batch, this process's rows."""
         size = self.config.trainer.batch_size
-        return Batches(self.data, size, self.config.seed, drawn, distributed.present.rows(size))
+        return Batches(self.parts.seen(self.data), size, self.config.seed, drawn, distributed.present.rows(size))
 
     @property
     def expected(self) -> dict[str, Expectation]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,12 @@ from torch import Tensor
 
 from gan_runner.build import Parts, build_parts
 from gan_runner.checkpoints import load_checkpoint
-from gan_runner.config import register, resolve
+from gan_runner.config import did_you_mean, register, resolve
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_atomically
-from gan_runner.pictures import draw, image_grid, save_image, to_uint8
+from gan_runner.pictures import draw, draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.rejection import effective_sample_size, importance_weights, rejection_samples
+from gan_runner.traversals import traverse
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,11 +35,31 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--reject", action="store_true", help="keep samples by the density ratio of the critic")
     arguments.add_argument("--gamma", type=float, help="with --reject: more accepts fewer (default 0)")
     arguments.add_argument("--weigh", action="store_true", help="with --out: importance weights too, in weights.csv")
+    told = arguments.add_mutually_exclusive_group()
+    told.add_argument(
+        "--label",
+        action="append",
+        default=[],
+        dest="told",
+        metavar="LABEL",
+        help="of a conditional run: a class by name or number, or attributes with commas between them; "
+        "with --interpolate two lead from one to the other",
+    )
+    told.add_argument(
+        "--text", action="append", dest="told", metavar="SENTENCE", help="of a text-to-image run: likewise"
+    )
     form = arguments.add_mutually_exclusive_group()
     form.add_argument("--grid", action="store_true", help="one picture of all (the default)")
     form.add_argument("--out", type=Path, metavar="DIR", help="one file a sample: PNG images, or samples.csv of points")
     form.add_argument("--interpolate", action="store_true", help="rows that lead from one latent to another")
+    form.add_argument(
+        "--traverse", nargs="?", const=ALL, metavar="CODE", help="all values of a code, or of each, a latent a row"
+    )
     return arguments
+
+
+ALL = ""
+"""What `--traverse` without a name means: all codes."""
 
 
 def positive(text: str) -> int:
@@ -65,25 +87,96 @@ def run(options: argparse.Namespace) -> Path:
     parts = load_parts(checkpoint, options.device, options.trust)
     folder = checkpoint.parent.parent / "samples" if checkpoint.parent.name == "checkpoints" else checkpoint.parent
     if options.interpolate:
-        if options.reject or options.weigh:
-            raise ConfigError("--interpolate shows chosen latents; leave out --reject and --weigh")
-        if len(parts.dataset.shape) != 3:
-            raise ConfigError("--interpolate shows images, and this run generates points; leave it out")
-        steps = 8
-        rows = -(-options.n // steps)
-        path = options.picture or folder / f"interpolation_seed{options.seed}.png"
-        images = parts.sample(interpolation(parts.noise(2 * rows, options.seed), steps))
-        save_image(path, image_grid(images, steps))
+        path = options.picture or folder / f"interpolation{file_name(options.told)}_seed{options.seed}.png"
+        draw_interpolation(parts, options, path)
         return path
+    if options.traverse is not None:
+        return draw_traversals(parts, options, folder)
     samples = draw_samples(parts, options)
     if options.out is not None:
         write_separately(options.out, samples)
         if options.weigh:
             write_weights(options.out, importance_weights(parts, samples))
         return options.out
-    path = options.picture or folder / f"grid{'_rejection' * options.reject}_seed{options.seed}_n{options.n}.png"
-    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None)
+    name = f"grid{'_rejection' * options.reject}{file_name(options.told)}_seed{options.seed}_n{options.n}.png"
+    path = options.picture or folder / name
+    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=options.told)
     return path
+
+
+def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> Path:
+    """A picture of every code, or of one: ten latents, of a continuous code ten values. Returns the last one's path.
+
+    Raises:
+        ConfigError: there is no such code, or options do not go together.
+    """
+    code = options.traverse or None
+    names = list(getattr(parts.game, "codes", ()))
+    if not names:
+        raise ConfigError("--traverse shows codes, and this run's game has none; leave it out")
+    if code is not None and code not in names:
+        raise ConfigError(f"--traverse {code}: there is no such code{did_you_mean(code, names)}")
+    if options.reject or options.weigh or options.told:
+        raise ConfigError("--traverse shows chosen codes; leave out --reject, --weigh, --label and --text")
+    if options.picture is not None and code is None and len(names) > 1:
+        raise ConfigError(f"--picture is one file, and there are {len(names)} codes; name one: --traverse {names[0]}")
+    path = folder
+    for name, samples, columns in traverse(parts, code, rows=10, columns=10, seed=options.seed):
+        path = options.picture or folder / f"traversal_{name}_seed{options.seed}.png"
+        draw_traversal(path, samples, columns)
+    return path if code is not None or len(names) == 1 else path.with_name(f"traversal_*_seed{options.seed}.png")
+
+
+def file_name(told: Sequence[str]) -> str:
+    """What samples were told, as part of a file's name."""
+    return "".join("_" + re.sub(r"\W+", "-", text).strip("-")[:60] for text in told)
+
+
+def draw_interpolation(parts: Parts, options: argparse.Namespace, path: Path) -> None:
+    """Rows that lead from one latent to another; where two things are told, from one of these to the other.
+
+    Raises:
+        ConfigError: options that do not go together.
+    """
+    if options.reject or options.weigh:
+        raise ConfigError("--interpolate shows chosen latents; leave out --reject and --weigh")
+    if len(parts.dataset.shape) != 3:
+        raise ConfigError("--interpolate shows images, and this run generates points; leave it out")
+    steps = 8
+    rows = -(-options.n // steps)
+    dim = parts.game.latent.dim
+    first, second = parts.noise(2 * rows, options.seed).chunk(2)
+    first = tell(parts, first, options.told[:1])
+    second = (
+        torch.cat([second[:, :dim], first[:, dim:]], 1)
+        if len(options.told) < 2
+        else tell(parts, first, options.told[1:])
+    )
+    conditions = torch.linspace(0, 1, steps, device=first.device).view(1, -1, 1)
+    told = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), conditions).flatten(0, 1)
+    latents = interpolation(torch.cat([first[:, :dim], second[:, :dim]]), steps)
+    images = parts.sample(torch.cat([latents, told], 1))
+    save_image(path, image_grid(images, steps))
+
+
+def tell(parts: Parts, noise: Tensor, told: Sequence[str]) -> Tensor:
+    """Rows of noise (n, …) whose condition is what is told, if anything is.
+
+    Raises:
+        ConfigError: more than one thing is told, there is no such condition, or samples are told nothing.
+    """
+    if not told:
+        return noise
+    if len(told) > 1:
+        raise ConfigError("give one --label or --text, or two with --interpolate")
+    condition = parts.networks.get("condition")
+    if condition is None:
+        raise ConfigError("this run's samples are made from latents alone; leave out --label and --text")
+    try:
+        wanted = condition.parse(told[0])  # type: ignore[operator]
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return torch.cat([noise[:, : parts.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
 
 
 def draw_samples(parts: Parts, options: argparse.Namespace) -> Tensor:
@@ -97,7 +190,9 @@ def draw_samples(parts: Parts, options: argparse.Namespace) -> Tensor:
     if options.gamma is not None and not options.reject:
         raise ConfigError("--gamma is how strict --reject is; add --reject")
     if not options.reject:
-        return parts.sample(parts.noise(options.n, options.seed))
+        return parts.sample(tell(parts, parts.noise(options.n, options.seed), options.told))
+    if options.told:
+        raise ConfigError("--reject weighs samples of all conditions together; leave out --label and --text")
     samples, share = rejection_samples(parts, options.n, options.seed, options.gamma or 0.0)
     print(f"accepted {share:.1%} of the samples")
     return samples

@@ -21,9 +21,14 @@ from gan_runner.config import CONF, register, resolve
 TINY = {
     "mlp": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
     "maxout": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
+    "infogan": [
+        *("model.generator.width=2", "model.discriminator.width=2", "model.latent.dim=4"),
+        *("model.generator.hidden=8", "model.discriminator.hidden=8"),
+    ],
     "point": [],
     "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "resnet": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
+    "salimans_mnist": ["model.generator.width=8", "model.discriminator.widths=[8,8]", "model.latent.dim=4"],
     "gaussian": ["model.discriminator.width=8"],
     "line": ["model.discriminator.width=8"],
 }

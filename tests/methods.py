@@ -15,7 +15,7 @@ MODELS = names_in("model")
 SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
 
 
-IMAGE_MODELS = ("dcgan", "resnet")
+IMAGE_MODELS = ("dcgan", "resnet", "infogan")
 IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment", "style_encoder")
 JUDGED_BY = {  # regularizers of the discriminator's player or network
     *("gradient_penalty", "dragan", "r1", "r2", "historical_averaging", "minibatch_discrimination", "lecam"),
@@ -42,19 +42,19 @@ def impossible(model, loss, regularizer, kind):
 
 
 def batches_of(parts, size=8):
-    """Endless random batches of the shape of the data."""
-    generator = torch.Generator().manual_seed(0)
+    """Endless random batches of the shape of the data, with random labels where it has some."""
+    generator, of_labels = (torch.Generator().manual_seed(seed) for seed in (0, 1))
+    labels = parts.dataset.labels
     while True:
-        yield {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1, **captioned(parts, size)}
-
-
-def captioned(parts, size):
-    """Captions that say nothing, and labels, of a game that reads sentences."""
-    if not hasattr(parts.dataset, "caption_length"):
-        return {}
-    generator = torch.Generator().manual_seed(2)
-    codes = torch.randint(71, (size, parts.dataset.caption_length), generator=generator)
-    return {"caption": codes, "label": torch.randint(2, (size, parts.dataset.labels.dim), generator=generator)}
+        batch = {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+        if labels is not None:
+            batch["label"] = torch.randint(labels.dim, (size,), generator=of_labels)
+        if hasattr(parts.game, "labelled"):
+            label = batch.pop("label")  # as the game hides it
+            batch |= {"labelled": batch["data"].flip(0), "labelled_label": label.flip(0)}
+        if hasattr(parts.dataset, "caption_length"):
+            batch["caption"] = torch.randint(71, (size, parts.dataset.caption_length), generator=of_labels)
+        yield batch
 
 
 class Drawn:
@@ -113,6 +113,7 @@ TEXT = (
     *("dataset.count=24", "dataset.test_count=8", "dataset.image_size=16", "dataset.caption_length=56"),
     *("model.condition.encoder.dim=6", "model.condition.encoder.widths=[6,6]", "model.condition.training.steps=1"),
 )
+INFOGAN = ("model.q.width=4", "game.codes.c1.size=3")
 
 
 METHODS = [
@@ -138,6 +139,35 @@ METHODS = [
     *(("dcgan", "non_saturating", None, "text", *TEXT, f"method={method}") for method in ("gan", "cls", "int")),
     ("dcgan", "wgan_gp", None, "text", *TEXT, "method=int_cls"),
     ("mlp", "relativistic_average", "style_encoder", "text", *TEXT, "method=int_cls"),
+    ("infogan", "non_saturating", None, "image", "game=infogan", *INFOGAN),
+    ("infogan", "wgan_gp", None, "image", "game=infogan", *INFOGAN, "game.codes.c2.std=null"),
+    ("mlp", "wgan", "unrolled", "points", "game=infogan", *INFOGAN, "model.q.norm=none"),
+    ("infogan", "hinge", None, "image", "game=gan_with_codes", *INFOGAN),
+    ("dcgan", "lsgan", "virtual_batch_norm", "image", "game=infogan", *INFOGAN, "model.q.norm=virtual"),
+    ("mlp", "wgan_gp", "r1", "points", "game=conditional"),
+    ("mlp", "hinge", "historical_averaging", "points", "game=conditional", "method=projection"),
+    (
+        "dcgan",
+        "non_saturating",
+        "ema",
+        "image",
+        "game=conditional",
+        "method=ac_gan",
+        "model.generator.norm=conditional",
+    ),
+    (
+        "resnet",
+        "hinge",
+        "spectral_norm",
+        "image",
+        "game=conditional",
+        "method=projection",
+        "model.generator.norm=conditional",
+    ),
+    *(("salimans_mnist", loss, None, "image") for loss in ("non_saturating", "mmd")),
+    ("salimans_mnist", "feature_matching", None, "image", "game=semi_supervised"),
+    ("salimans_mnist", "non_saturating", "minibatch_discrimination", "image", "game=semi_supervised"),
+    ("dcgan", "non_saturating", None, "image", "game=semi_supervised", "model.discriminator.weight_norm=weight"),
 ]
 METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
 

@@ -63,6 +63,14 @@ BAD_LINES = {
     "dataset.image_size=100": "choose a power of two from 8 on, or 28",
     "dataset=mnist dataset.root=/nowhere": "no MNIST at /nowhere",
     "dataset=image_folder dataset.root=/nowhere": "there is no folder /nowhere",
+    "dataset=color_mnist dataset.root=/nowhere": "no MNIST at /nowhere",
+    "dataset=color_digits dataset.digits.image_size=8": "dataset.digits.image_size=8 must be dataset.image_size=16",
+    "dataset=cub dataset.root=/nowhere": "there is no /nowhere/CUB_200_2011/images.txt; put CUB_200_2011/",
+    "dataset=oxford102 dataset.root=/nowhere": "there is no /nowhere/flowers-102/imagelabels.mat; put jpg/",
+    "dataset=coco dataset.root=/nowhere": "there is no /nowhere/annotations/captions_train2017.json; unzip",
+    "dataset=captioned_shapes dataset.unseen=[red_moon]": "must be different pairs such as 'red circle'",
+    "dataset=captioned_shapes dataset.caption_length=0": "dataset.caption_length must be positive, not 0",
+    "dataset=mnist dataset.classes=[a,a]": "two classes are called 'a'; each needs a name of its own",
     "loss._target_=os.system": "outside the allow-list",
     "loss._target_=gan_runner.losses.wasserstein.Tensor": "outside the allow-list",
     "optimizer._target_=torch.optim.lr_scheduler.Counter": "outside the allow-list",
@@ -288,6 +296,10 @@ def shrunk(experiment, content):
     groups = {next(iter(choice)).rpartition("/")[2]: next(iter(choice.values())) for choice in content["defaults"]}
     if experiment.startswith(("truth/", "gulrajani2017/", "metz2017/", "fedus2017/", "salimans2016/")):
         yield "trainer.sample_every=0"  # pictures of densities have tests of their own
+    if "semi_supervised_mnist" in groups.values():
+        yield from TINY["salimans_mnist"]
+    if experiment.startswith("chen2016/"):
+        yield from (*TINY["infogan"], "metric.code_error.matched=16", "observer.traversals.rows=1")
     if "maxout" in groups.values():
         yield from TINY["maxout"]
     if "stacked_mnist" in experiment:
@@ -306,15 +318,16 @@ def shrunk(experiment, content):
 )
 def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request):
     small = ["trainer.steps=2", "observer.evaluation.samples=16", "trainer.batch_size=4", "logger.mode=disabled"]
-    alone = ["hydra.mode=RUN"] if experiment.startswith("toy/") else []  # their sweeps have tests of their own
     content = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
+    alone = ["hydra.mode=RUN"] if "hydra" in content else []  # their sweeps have tests of their own
     where = []
-    if "mnist" in experiment:
+    if "mnist" in experiment or experiment.startswith("chen2016/"):
         where = [f"dataset.root={request.getfixturevalue('data_root')}"]
     if content.get("full_scale"):  # neither its images nor Inception can be had everywhere
         captions = "text_to_image" in str(content["defaults"])
         data = ["dataset=captioned_shapes", *DRAWN] if captions else stand_in_photographs(tmp_path)
         where = [*data, "metric=[]", "objective=null", "~expected", *TINY["dcgan"][:2]]
+        where += ["game.labelled.count=4"] if {"override /game": "semi_supervised"} in content["defaults"] else []
     else:
         where += shrunk(experiment, content)
     code, _, err = gan_run(f"experiment={experiment}", *small, *alone, *where)
@@ -322,11 +335,12 @@ def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request
 
 
 def stand_in_photographs(folder):
-    """Options for a few images of noise, of CIFAR-10's size."""
-    (folder / "photographs").mkdir()
+    """Options for a few images of noise, of CIFAR-10's size, in two classes."""
     for number in range(8):
+        place = folder / "photographs" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(number).integers(256, size=(32, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / "photographs" / f"{number}.png")
+        Image.fromarray(pixels).save(place / f"{number}.png")
     return ["dataset=image_folder", f"dataset.root={folder / 'photographs'}", "dataset.image_size=32"]
 
 

@@ -1,5 +1,6 @@
 """What the README shows, works."""
 
+import json
 import re
 import subprocess
 import sys
@@ -45,6 +46,29 @@ def test_added_loss_works_as_shown(gan_run, tmp_path, monkeypatch):
     assert code == 0, err
 
 
+def test_added_game_works_as_shown(gan_run, tmp_path, monkeypatch):
+    """It trains, compiled too, and goes on; the generator listens to both judges."""
+    (tmp_path / "my_games.py").write_text(block("`my_games.py`", "python"))
+    (tmp_path / "my_conf" / "game").mkdir(parents=True)
+    (tmp_path / "my_conf" / "game" / "two_scales.yaml").write_text(block("`my_conf/game", "yaml"))
+    monkeypatch.syspath_prepend(tmp_path)
+    _, *line = block("`my_conf/game", "bash").split()
+    small = ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4", "metric=[]"]
+    code, _, err = gan_run(
+        *line, *small, "objective=null", "trainer.steps=2", "logger.mode=disabled", "hydra.run.dir=run"
+    )
+    assert code == 0, err
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert set(summary["parameters"]) == {"discriminator", "generator", "coarse"}
+    assert {"coarse/adversarial", "generator/coarse", "generator/adversarial"} <= set(summary["final"])
+    code, out, err = gan_run("resume=run", "trainer.steps=4", "trusted=[my_games]")
+    assert code == 0, err
+    assert "completed at step 4" in out
+    code, _, err = gan_run(*line, *small, "trusted=[]", "logger.mode=disabled")
+    assert code == 2
+    assert "my_games" in err
+
+
 @pytest.mark.parametrize(
     "group",
     [
@@ -58,6 +82,7 @@ def test_added_loss_works_as_shown(gan_run, tmp_path, monkeypatch):
         "extractor",
         "observer",
         "game",
+        "method",
         "play",
         "dynamics",
     ],

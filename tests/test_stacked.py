@@ -28,7 +28,7 @@ def ready(make_parts, options, seed):
         player.memory().double()
     data = parts.dataset.load(parts.device)
     parts.game.prepare(parts.networks, Drawn(next(double([data.first(8)]))), 8)
-    return parts, double(Batches(data, 8, seed)), random_state(parts.device)
+    return parts, double(Batches(parts.seen(data), 8, seed)), random_state(parts.device)
 
 
 def alone(make_parts, options, seed, steps):

@@ -12,7 +12,7 @@ class WeightClipping(nn.Module):
     """w ← clip(w, −bound, bound) after every update (Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1).
 
     Args:
-        networks: the player's networks, all of whose parameters are clipped.
+        networks: the player's, all of whose parameters are clipped, unless no score depends on them.
         bound: c of the paper.
     """
 
@@ -21,7 +21,8 @@ class WeightClipping(nn.Module):
         if bound <= 0:
             raise ValueError(f"the bound of weight clipping must be positive, not {bound}")
         self.bound = bound
-        self.clipped: list[torch.Tensor] = [p for network in networks.values() for p in network.parameters()]
+        judges = [network for network in networks.values() if getattr(network, "judges", True)]
+        self.clipped: list[torch.Tensor] = [p for network in judges for p in network.parameters()]
 
     @torch.no_grad()
     def forward(self) -> None:

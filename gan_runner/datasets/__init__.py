@@ -10,6 +10,7 @@ from gan_runner.datasets.captioned_files import Birds, CommonObjects, Flowers
 from gan_runner.datasets.captions import CaptionedImageDataset, CaptionedImages
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.folder import ImageFolder
+from gan_runner.datasets.labelled import LabelledSubset, PartlyLabelled
 from gan_runner.datasets.labels import Attributes, Classes, Labels
 from gan_runner.datasets.point import PointMass
 from gan_runner.datasets.shapes import CaptionedShapes
@@ -35,8 +36,10 @@ __all__ = [
     "GaussianMixture",
     "Grid",
     "ImageFolder",
+    "LabelledSubset",
     "Labels",
     "ParallelLines",
+    "PartlyLabelled",
     "PointMass",
     "Ring",
     "StackedDigits",

@@ -3,7 +3,9 @@
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
 from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn
 from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
+from gan_runner.games.infogan import InfoGAN, InfoGANTurn
 from gan_runner.games.moment_matching import MomentMatching, MomentMatchingCodes
+from gan_runner.games.semi_supervised import SemiSupervised, SemiSupervisedTurn
 from gan_runner.games.text_to_image import TextToImage, TextTurn
 
 __all__ = [
@@ -14,8 +16,12 @@ __all__ = [
     "ConditionalTurn",
     "GANTurn",
     "GenerativeTurn",
+    "InfoGAN",
+    "InfoGANTurn",
     "MomentMatching",
     "MomentMatchingCodes",
+    "SemiSupervised",
+    "SemiSupervisedTurn",
     "TextToImage",
     "TextTurn",
 ]

@@ -88,8 +88,8 @@ class ConditionalGAN(GAN):
         first = data.first(n)
         real, condition = first["data"], networks["condition"](first)
         rows = torch.cat([self.latent(len(real), real.device), condition], 1)
-        for name, inputs in {"generator": rows, self.judge: real}.items():
-            networks[name].prepare(inputs, real)  # type: ignore[operator]
+        networks["generator"].prepare(rows, real)  # type: ignore[operator]
+        networks[self.judge].prepare(real, real, condition)  # type: ignore[operator]
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """Latents, and beside each the condition of one of the data: (n, latent_dim + condition_dim)."""

@@ -5,6 +5,8 @@ of them whether less (`min`) or more (`max`) is better; with `requires`, what it
 """
 
 from gan_runner.metrics.captions import CaptionAccuracy
+from gan_runner.metrics.classification import ClassificationError
+from gan_runner.metrics.codes import CodeError, MutualInformation
 from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
 from gan_runner.metrics.distance import distance
 from gan_runner.metrics.energy import equilibrium, total_variation
@@ -22,11 +24,14 @@ from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
 __all__ = [
     "CaptionAccuracy",
+    "ClassificationError",
     "ClassifiedModes",
     "ClassifierScore",
+    "CodeError",
     "FrechetDistance",
     "KernelDistance",
     "LabelAccuracy",
+    "MutualInformation",
     "PrecisionRecall",
     "Reference",
     "Results",

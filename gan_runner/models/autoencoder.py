@@ -41,12 +41,13 @@ class Autoencoder(nn.Module):
         code = nn.Linear(score.in_features, latent_dim)
         reparametrize(code, encoder.weight_norm)
         encoder.head = Chain(*layers, code)
+        self.num_features = latent_dim
         self.encoder = encoder
         self.decoder = decoder
         self.error = error
 
-    def prepare(self, inputs: Tensor, data: Tensor) -> None:
-        """Data-dependent initialisation of both networks: `inputs` and `data` are (n, *shape)."""
+    def prepare(self, inputs: Tensor, data: Tensor, condition: Tensor | None = None) -> None:
+        """Data-dependent initialisation of both networks: `inputs` and `data` are (n, *shape); no condition is seen."""
         self.encoder.prepare(inputs, data)
         with torch.no_grad():
             codes = self.features(inputs)

@@ -17,7 +17,8 @@ class ConcatHead(Conditioned):
     """The features beside a hidden layer of the condition, joined in a hidden layer, then a score.
 
     So are features and embedding joined by Reed et al. 2016, arXiv:1605.05396, Section 4, and Gauthier 2014: there
-    after the convolutions, as here.
+    after the convolutions, as here. A linear layer of both together is the sum of one of each; written so, each starts
+    with weights that suit the number of its own inputs, and thousands of features do not drown a few labels.
 
     Args:
         in_features: of the sample.
@@ -29,12 +30,15 @@ class ConcatHead(Conditioned):
     def __init__(self, in_features: int, condition_dim: int, embedding: int = 128, width: int = 256):
         super().__init__()
         at_least_one(embedding=embedding, width=width)
-        self.embed = nn.Sequential(nn.Linear(condition_dim, embedding), nn.LeakyReLU(0.2))
-        self.joint = nn.Sequential(nn.Linear(in_features + embedding, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
+        scaled = nn.RMSNorm(condition_dim, elementwise_affine=False)  # one-hot or dense, of like size
+        self.embed = nn.Sequential(scaled, nn.Linear(condition_dim, embedding), nn.LeakyReLU(0.2))
+        self.of_features = nn.Linear(in_features, width)
+        self.of_condition = nn.Linear(embedding, width, bias=False)
+        self.score = nn.Sequential(nn.LeakyReLU(0.2), nn.Linear(width, 1))
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """Scores (n, 1)."""
-        return self.joint(torch.cat([features, self.embed(condition)], 1))
+        return self.score(self.of_features(features) + self.of_condition(self.embed(condition)))
 
 
 class MaxoutHead(Conditioned):
@@ -104,4 +108,28 @@ class AuxiliaryHead(Conditioned):
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits (n, condition_dim): of classes, or of each attribute."""
+        return self.logits(features)
+
+
+class LogSumExpHead(Conditioned):
+    """K logits l, and as score log Z, where Z = Σ exp l (Salimans et al. 2016, arXiv:1606.03498, Section 5).
+
+    As the logit of a discriminator: D = σ(log Z) = Z / (Z + 1), one minus the share of a class K + 1 whose logit is 0.
+
+    Args:
+        in_features: of the sample.
+        num_classes: K.
+    """
+
+    def __init__(self, in_features: int, num_classes: int):
+        super().__init__()
+        at_least_one(num_classes=num_classes)
+        self.logits = nn.Linear(in_features, num_classes)
+
+    def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Scores (n, 1)."""
+        return self.logits(features).logsumexp(1, keepdim=True)
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits (n, K)."""
         return self.logits(features)

@@ -1,4 +1,6 @@
-"""The networks of the first GAN, as the authors' code has them for MNIST (Goodfellow et al. 2014)."""
+"""The networks of the first GAN, as the authors' code has them for MNIST (Goodfellow et al. 2014), and of the first
+conditional one (Mirza & Osindero 2014, arXiv:1411.1784, Section 4.1).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Chain, Dropout, Maxout, Norm, WeightNorm
+from gan_runner.models.layers import Chain, Conditioned, Dropout, Maxout, Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
 from gan_runner.models.sizes import at_least_one
 
@@ -91,15 +93,96 @@ class ReLUSigmoidGenerator(Generator):
         output.bias.copy_(marginal if self.bounded else mean)
 
 
+class Branches(Conditioned):
+    """A hidden layer of latents beside one of conditions, joined in a third: (n, latent + condition) → (n, joint).
+
+    Args:
+        latent_dim: of z.
+        condition_dim: length of a condition.
+        latent_width: units that see the latent alone.
+        condition_width: units that see the condition alone.
+        joint: units that see both.
+        dropout: share of each layer's units dropped.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        condition_dim: int,
+        latent_width: int,
+        condition_width: int,
+        joint: int,
+        dropout: float,
+    ):
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.latent = nn.Sequential(nn.Linear(latent_dim, latent_width), nn.ReLU(), Dropout(dropout))
+        self.condition = nn.Sequential(nn.Linear(condition_dim, condition_width), nn.ReLU(), Dropout(dropout))
+        self.joint = nn.Sequential(nn.Linear(latent_width + condition_width, joint), nn.ReLU(), Dropout(dropout))
+
+    def forward(self, rows: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What both make together."""
+        z, y = rows[:, : self.latent_dim], rows[:, self.latent_dim :]
+        return self.joint(torch.cat([self.latent(z), self.condition(y)], 1))
+
+
+class TwoBranchGenerator(Generator):
+    """z → 200 ReLU beside y → 1000 ReLU, together → 1200 ReLU → sigmoid (Mirza & Osindero 2014, Section 4.1).
+
+    The paper's sigmoid is on [0, 1]; data here is on [−1, 1], so it reads tanh(a / 2).
+
+    Args:
+        latent_dim: of z.
+        shape: of one sample.
+        bounded: whether data lies in [−1, 1].
+        condition_dim: length of the condition beside each latent.
+        latent_width: units of z.
+        condition_width: units of y.
+        width: units of both together.
+        dropout: share of hidden units dropped.
+        init_bound: weights start at U(−init_bound, init_bound).
+        norm: normalisation of the joint layer (none in the paper).
+        weight_norm: reparametrisation of the weights (none in the paper).
+        reference_size: rows of the reference batch of `norm=virtual`.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        shape: tuple[int, ...],
+        bounded: bool,
+        condition_dim: int,
+        latent_width: int = 200,
+        condition_width: int = 1000,
+        width: int = 1200,
+        dropout: float = 0.5,
+        init_bound: float = 0.05,
+        norm: Norm = "none",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+    ):
+        super().__init__(norm, reference_size, condition_dim)
+        at_least_one(latent_dim=latent_dim, latent_width=latent_width, condition_width=condition_width, width=width)
+        body = Chain(
+            Branches(latent_dim, condition_dim, latent_width, condition_width, width, dropout),
+            self.normalization(width),
+            nn.Linear(width, elements(shape)),
+            Affine(0.5 if bounded else 1.0),
+            nn.Unflatten(1, shape),
+        )
+        self.assemble(body, latent_dim, bounded, weight_norm, partial(uniform_weights, bound=init_bound))
+
+
 class MaxoutDiscriminator(Discriminator):
-    """Two maxout layers of 240 units × 5 pieces with dropout, then one score (in the paper, of a sigmoid).
+    """Maxout layers of 240 units × 5 pieces with dropout, then one score (in the paper, of a sigmoid).
 
     Bounded data is brought to [0, 1], where the paper's has it: dropout and the small initial weights take 0 for black.
 
     Args:
         shape: of one sample.
         bounded: whether data lies in [−1, 1].
-        width: maxout units in either layer.
+        width: maxout units in each layer.
+        depth: layers; two in the first GAN, one in the first conditional one.
         pieces: linear pieces a unit.
         input_dropout: share of the inputs dropped (the paper keeps .8).
         dropout: share of the hidden units dropped (the paper keeps .5).
@@ -117,6 +200,7 @@ class MaxoutDiscriminator(Discriminator):
         shape: tuple[int, ...],
         bounded: bool = False,
         width: int = 240,
+        depth: int = 2,
         pieces: int = 5,
         input_dropout: float = 0.2,
         dropout: float = 0.5,
@@ -129,16 +213,11 @@ class MaxoutDiscriminator(Discriminator):
         head: Head | None = None,
     ):
         super().__init__(norm, reference_size)
-        trunk = nn.Sequential(
-            nn.Flatten(),
-            Affine(0.5, 0.5) if bounded else nn.Identity(),
-            Dropout(input_dropout),
-            Maxout(elements(shape), width, pieces),
-            self.normalization(width),
-            Dropout(dropout),
-            Maxout(width, width, pieces),
-            self.normalization(width),
-            Dropout(dropout),
-        )
+        at_least_one(depth=depth)
+        hidden: list[nn.Module] = []
+        for in_features in [elements(shape)] + [width] * (depth - 1):
+            hidden += [Maxout(in_features, width, pieces), self.normalization(width), Dropout(dropout)]
+        scaled = Affine(0.5, 0.5) if bounded else nn.Identity()
+        trunk = nn.Sequential(nn.Flatten(), scaled, Dropout(input_dropout), *hidden)
         initialise = partial(uniform_weights, bound=init_bound)
         self.assemble(trunk, shape, width, feature_layer, weight_norm, initialise, augment=augment, head=head)

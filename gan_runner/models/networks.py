@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Chain, Conditioned, Norm, WeightNorm, normalization, reparametrize
+from gan_runner.models.layers import Chain, Conditioned, Norm, WeightNorm, normalization, reparametrize, standardize
 from gan_runner.models.sizes import at_least_one
 
 
@@ -91,6 +91,11 @@ class Network(nn.Module):
             inputs: a batch of what this network is fed, (n, *input_shape).
             data: a batch of the dataset, (n, *shape).
         """
+        self.keep_reference(inputs)
+        standardize(self, inputs)
+
+    def keep_reference(self, inputs: Tensor) -> None:
+        """Fix the reference batches."""
         for module in self.modules():
             if isinstance(module, WithReference):
                 module.prepare(inputs)
@@ -163,19 +168,35 @@ class Discriminator(Network):
         augment: Augment | None = None,
         head: Head | None = None,
     ) -> None:
-        """Take the trunk; put a layer on the features, if given, and on that a head: by default one linear score."""
+        """Take the trunk; put a layer on the features, if given, and on that a head: by default one linear score.
+
+        A head keeps the weights that it was built with: beside features a condition has few and small numbers, which
+        the small initial weights of some models would drown.
+        """
         layers = [] if feature_layer is None else [feature_layer(num_features)]
         width = layers[0].out_features if layers else num_features
-        scoring = Chain(*layers, nn.Linear(width, 1) if head is None else head(width))
-        for part in (trunk, scoring):
-            initialise(part)
+        scoring = nn.Linear(width, 1) if head is None else head(width)
+        for part in (trunk, *layers, scoring):
+            if head is None or part is not scoring:
+                initialise(part)
             reparametrize(part, weight_norm)
         self.shape = tuple(shape)
         self.weight_norm: WeightNorm = weight_norm
         self.augment = nn.Sequential(*(make(shape=self.shape) for make in (augment or {}).values()))
         self.trunk = self.referred(trunk, shape)
         self.num_features = num_features
-        self.head = scoring
+        self.head = Chain(*layers, scoring)
+
+    def prepare(self, inputs: Tensor, data: Tensor, condition: Tensor | None = None) -> None:
+        """Data-dependent initialisation.
+
+        Args:
+            inputs: a batch of what this network is fed, (n, *shape).
+            data: a batch of the dataset, (n, *shape).
+            condition: what stands beside the inputs, (n, condition_dim), for a head that looks at it.
+        """
+        self.keep_reference(inputs)
+        standardize(self, inputs, condition)
 
     def features(self, x: Tensor) -> Tensor:
         """(n, num_features); of augmented data while training."""
@@ -192,9 +213,9 @@ class Discriminator(Network):
             features = layer(features)
         return head.classify(features)  # type: ignore[operator]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Scores (n,)."""
-        return self.score(self.features(x), x)
+        return self.score(self.features(x), x, condition)
 
 
 def elements(shape: tuple[int, ...]) -> int:

@@ -14,6 +14,7 @@ from gan_runner.observers.progress import Progress
 from gan_runner.observers.samples import Samples
 from gan_runner.observers.scalars import Scalars
 from gan_runner.observers.trajectory import Trajectory
+from gan_runner.observers.traversals import Traversals
 from gan_runner.observers.weights_and_biases import WeightsAndBiases
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "Samples",
     "Scalars",
     "Trajectory",
+    "Traversals",
     "WeightsAndBiases",
 ]

@@ -13,9 +13,11 @@ from gan_runner.terms.consistency import consistency, fake_consistency
 from gan_runner.terms.feature_matching import feature_matching
 from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
+from gan_runner.terms.labelled import labelled_classification
 from gan_runner.terms.lecam import LeCam
 from gan_runner.terms.matching import interpolation, mismatch
 from gan_runner.terms.moments import mmd, reconstruction
+from gan_runner.terms.mutual_information import mutual_information
 from gan_runner.terms.pulling_away import pulling_away
 from gan_runner.terms.style import style
 from gan_runner.terms.unrolled import UnrolledGeneratorLoss
@@ -37,8 +39,10 @@ __all__ = [
     "generator_loss",
     "gradient_penalty",
     "interpolation",
+    "labelled_classification",
     "mismatch",
     "mmd",
+    "mutual_information",
     "pulling_away",
     "r1",
     "r2",

@@ -21,10 +21,10 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
     """No batch normalisation: the gradient of one score by its own input is what a penalty is about.
 
     Minibatch discrimination also ties samples together, but weakly, and is used with penalties in practice
-    (Karras et al. 2018, arXiv:1710.10196), so it is allowed.
+    (Karras et al. 2018, arXiv:1710.10196), so it is allowed. Networks on which no score depends may do as they like.
     """
     for name, network in networks.items():
-        if any(isinstance(module, _BatchNorm) for module in network.modules()):
+        if getattr(network, "judges", True) and any(isinstance(module, _BatchNorm) for module in network.modules()):
             whole = hasattr(network, "norm")  # or made of networks that have one each
             option = f"model.{name}.norm" if whole else "model.discriminator.norm or model.generator.norm"
             raise ValueError(

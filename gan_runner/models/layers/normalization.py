@@ -13,9 +13,10 @@ from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
 from gan_runner.models.layers.conditioning import ConditionalBatchNorm
 from gan_runner.models.layers.orthogonal import Orthogonal
 from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
+from gan_runner.models.layers.weight_norm import normalize_weight
 
 Norm = Literal["none", "batch", "layer", "instance", "virtual", "conditional"]
-WeightNorm = Literal["none", "spectral", "orthogonal"]
+WeightNorm = Literal["none", "weight", "spectral", "orthogonal"]
 
 
 def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int, condition_dim: int = 0) -> nn.Module:
@@ -41,11 +42,13 @@ def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
     """Reparametrise the weight of every linear and convolutional layer in place, as a matrix (out, everything else).
 
     `spectral` divides it by its largest singular value, found by one power iteration a forward pass (Miyato et
-    al. 2018, arXiv:1802.05957, Algorithm 1). `orthogonal` makes all its singular values one. A transposed
-    convolution's weight has its outputs in dimension 1.
+    al. 2018, arXiv:1802.05957, Algorithm 1). `orthogonal` makes all its singular values one. `weight` learns the norm
+    of every row apart from its direction, and starts where data says. A transposed convolution's weight has its outputs
+    in dimension 1.
     """
     makers: dict[WeightNorm, Callable[[nn.Module, int], object]] = {
         "none": lambda module, dim: module,
+        "weight": normalize_weight,
         "spectral": lambda module, dim: spectral_norm(module, dim=dim),
         "orthogonal": lambda module, dim: register_parametrization(module, "weight", Orthogonal(dim)),
     }

@@ -1,0 +1,84 @@
+"""How often the game's own classifier errs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from gan_runner.datasets.base import Split
+from gan_runner.metrics.figures import figures
+from gan_runner.metrics.results import Results
+from gan_runner.requirements import Requirement
+from gan_runner.turn import Batch
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+    from gan_runner.datasets import Dataset
+
+DRAWS = 10_000
+"""So many are looked at where data is drawn without end."""
+
+
+PREFERRED: tuple[Split, ...] = ("test", "validation", "train")
+
+
+@figures(errors=min, error_rate=min)
+@dataclass
+class ClassificationError:
+    """`errors`: how many samples are taken for another class than theirs; `error_rate`: their share.
+
+    Every sample of a split is looked at once, by the averaged weights where there are any.
+
+    Args:
+        split: which; None takes those for testing, where there are none those for validation, and else all that is
+            trained on, of which few labels are known.
+    """
+
+    split: Split | None = None
+
+    def __post_init__(self) -> None:
+        self.conditions: dict[str, Any] = {}
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The game must classify, and the data have the split."""
+        return (self.check,)
+
+    def check(self, parts: Parts) -> None:
+        """Raise ValueError where there is nothing to count."""
+        if not hasattr(parts.game, "classify"):
+            raise ValueError(f"{type(parts.game).__name__} does not classify; choose game=semi_supervised")
+        split_of(parts.dataset, self.split)
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """Look at all of them."""
+        split = split_of(results.dataset, self.split)
+        data = results.reference.split(split)
+        wrong = [mistaken(results.parts.classify(batch["data"]), batch["label"]) for batch in all_of(data)]
+        errors, count = sum(int(some.sum()) for some in wrong), sum(map(len, wrong))
+        self.conditions = {"samples": None, "real": None, "split": split, "images": count}
+        return {"errors": float(errors), "error_rate": errors / count}
+
+
+def split_of(dataset: Dataset, chosen: Split | None) -> Split:
+    """The split whose errors count.
+
+    Raises:
+        ValueError: the data has not the one that was chosen.
+    """
+    if chosen is not None and chosen not in dataset.splits:
+        raise ValueError(f"there are no {chosen} images in this data, which has {', '.join(dataset.splits)}")
+    return next(split for split in PREFERRED if split in dataset.splits) if chosen is None else chosen
+
+
+def all_of(data: Any) -> Iterable[Batch]:
+    """All of the data with its labels, or so many draws where it has no end."""
+    return data.every() if hasattr(data, "every") else [data.first(DRAWS)]
+
+
+def mistaken(scores: Tensor, label: Tensor) -> Tensor:
+    """Where the largest of the scores (n, K) is not that of the label (n,): (n,) of booleans."""
+    return scores.argmax(1) != label.to(scores.device)

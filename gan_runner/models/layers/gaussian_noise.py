@@ -1,0 +1,35 @@
+"""Noise between layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan_runner.sharding import share, whole
+
+
+class GaussianNoise(nn.Module):
+    """x + σ ε with ε ~ N(0, I) while training, x itself in evaluation mode: (n, …) → the same shape.
+
+    Args:
+        std: σ, in the units of x; 0 adds nothing.
+
+    Raises:
+        ValueError: it is negative.
+    """
+
+    def __init__(self, std: float):
+        super().__init__()
+        if std < 0:
+            raise ValueError(f"the standard deviation of noise must be 0 or more, not {std}")
+        self.std = std
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add the noise."""
+        if not self.training or self.std == 0:
+            return x
+        return x + self.std * share(torch.randn(whole(len(x)), *x.shape[1:], device=x.device, dtype=x.dtype))
+
+    def extra_repr(self) -> str:
+        """As it stands in a printed network."""
+        return f"std={self.std}"

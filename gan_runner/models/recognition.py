@@ -1,0 +1,56 @@
+"""Q(c|x): a network that reads codes off a discriminator's features (Chen et al. 2016, arXiv:1606.03657, Section 6)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan_runner.models.layers import Norm, WeightNorm, reparametrize
+from gan_runner.models.networks import Network
+from gan_runner.models.sizes import at_least_one
+
+
+class Recognition(Network):
+    """Features (n, num_features) of the judge → the parameters of Q(c|x) for all codes, (n, num_parameters).
+
+    Args:
+        num_features: of the judge.
+        num_parameters: of all codes together.
+        width: units in each hidden layer.
+        depth: hidden layers; 0 for a linear map of the features.
+        leak: slope of the leaky ReLU below zero.
+        norm: normalisation of the hidden layers.
+        weight_norm: reparametrisation of the weights.
+        reference_size: rows of the reference batch of `norm=virtual`.
+
+    Raises:
+        ValueError: a size below one, or a depth below zero.
+    """
+
+    judges = False
+    """No score depends on it, so what bounds and smooths scores leaves it as it is."""
+
+    def __init__(
+        self,
+        num_features: int,
+        num_parameters: int,
+        width: int = 128,
+        depth: int = 1,
+        leak: float = 0.01,
+        norm: Norm = "batch",
+        weight_norm: WeightNorm = "none",
+        reference_size: int = 64,
+    ):
+        super().__init__(norm, reference_size)
+        at_least_one(width=width)
+        if depth < 0:
+            raise ValueError(f"depth must be at least 0, not {depth}")
+        layers: list[nn.Module] = []
+        for features in [num_features, *[width] * depth][:depth]:
+            layers += [nn.Linear(features, width, bias=norm == "none"), self.normalization(width), nn.LeakyReLU(leak)]
+        body = nn.Sequential(*layers, nn.Linear(width if depth else num_features, num_parameters))
+        reparametrize(body, weight_norm)
+        self.body = self.referred(body, (num_features,))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Of each code in turn: logits, or means and logarithms of standard deviations."""
+        return self.body(features).to(features.dtype)

@@ -1,0 +1,51 @@
+"""Pictures of what each code of a game does: all its values in a row, everything else staying as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from gan_runner.metrics.codes import codes_read
+from gan_runner.observers.base import Moment, Observer
+from gan_runner.pictures import draw_traversal
+from gan_runner.traversals import traverse
+
+if TYPE_CHECKING:
+    from gan_runner.run import Run
+
+
+@dataclass
+class Traversals(Observer):
+    """Draws `samples/traversal_CODE_step_*.png` for every code (Chen et al. 2016, arXiv:1606.03657, Fig. 2).
+
+    Args:
+        every: steps between two pictures.
+        rows: how many latents, the same every time; where samples are points, so many more.
+        columns: values of a continuous code; of a categorical one all are shown.
+        seed: of the latents.
+    """
+
+    requirements: ClassVar = (codes_read,)
+
+    every: int
+    rows: int = 10
+    columns: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("rows", 1), ("columns", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
+
+    def start(self, run: Run) -> None:
+        """Remember the run."""
+        self.run = run
+
+    def __call__(self, moment: Moment) -> None:
+        """Draw, if it is time."""
+        if not moment.due(self.every):
+            return
+        for name, samples, columns in traverse(self.run.parts, None, self.rows, self.columns, self.seed):
+            path = self.run.directory.samples / f"traversal_{name}_step_{moment.step:07d}.png"
+            draw_traversal(path, samples, columns)
+            moment.pictures[f"traversal/{name}"] = path

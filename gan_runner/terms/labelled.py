@@ -1,0 +1,13 @@
+"""What a classifier descends that knows some labels."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from gan_runner.games.semi_supervised import SemiSupervisedTurn
+
+
+def labelled_classification(turn: SemiSupervisedTurn) -> Tensor:
+    """−E[log p(y | x, y ≤ K)] of what is labelled, in nats (Salimans et al. 2016, arXiv:1606.03498, Section 5)."""
+    return cross_entropy(turn.labelled_logits, turn.labelled_label)

@@ -1,0 +1,191 @@
+"""Both players are told labels: the score that is best, the terms, and what samples are made from."""
+
+import math
+
+import pytest
+import torch
+from conftest import names_in
+from methods import Drawn, batches_of, overrides
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
+
+from gan_runner.datasets import Attributes, Classes
+from gan_runner.errors import ConfigError
+from gan_runner.models.conditions import LabelCondition
+from gan_runner.models.heads import AuxiliaryHead, ConcatHead, MaxoutHead, ProjectionHead
+from gan_runner.models.mlp import MLPDiscriminator
+
+HEADS = {
+    "concat": lambda width: ConcatHead(width, 2, embedding=8, width=32),
+    "maxout": lambda width: MaxoutHead(width, 2, embedding=8, width=24),
+    "projection": lambda width: ProjectionHead(width, 2),
+}
+ATTRIBUTES = Attributes(("red", "green", "small", "round", "flat"), (("red", "green"), ("round", "flat")))
+
+
+def conditional(make_parts, *options, kind="points"):
+    """Parts of a small conditional game, prepared, and one batch."""
+    parts = make_parts(*overrides("mlp", "non_saturating", None, kind, "game=conditional", *options))
+    batch = next(batches_of(parts))
+    parts.game.prepare(parts.networks, Drawn(batch), 8)
+    return parts, batch
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_best_score_is_the_log_ratio_of_the_conditional_densities(head):
+    """p(x|y) = N(μ_y, ½²) for μ = −1, 1 against q(x|y) = N(0, 1), so that y makes a difference."""
+    torch.manual_seed(0)
+    means = torch.tensor([-1.0, 1.0])
+    judge = MLPDiscriminator((1,), 32, 2, "leaky_relu", head=HEADS[head])
+    descent = torch.optim.Adam(judge.parameters(), 5e-3)
+    rate = torch.optim.lr_scheduler.LinearLR(descent, 1.0, 0.01, 400)
+
+    def score(x, y):
+        features = judge.features(x)
+        return judge.score(features, x, nn.functional.one_hot(y, 2).float())
+
+    def log_ratio(x, y):
+        p, q = torch.distributions.Normal(means[y], 0.5), torch.distributions.Normal(0.0, 1.0)
+        return p.log_prob(x[:, 0]) - q.log_prob(x[:, 0])
+
+    for _ in range(400):
+        y = torch.randint(2, (256,))
+        real, fake = means[y].unsqueeze(1) + 0.5 * torch.randn(256, 1), torch.randn(256, 1)
+        loss = softplus(-score(real, y)).mean() + softplus(score(fake, y)).mean()
+        descent.zero_grad()
+        loss.backward()
+        descent.step()
+        rate.step()
+    y = torch.arange(2).repeat_interleave(100)
+    x = torch.linspace(-1, 1, 100).repeat(2).unsqueeze(1)
+    error = (score(x, y) - log_ratio(x, y)).abs().mean()
+    assert error < 0.25
+    assert (score(x, 1 - y) - log_ratio(x, y)).abs().mean() > 1.5  # told the other label, it says something else
+
+
+def test_projection_is_an_inner_product_beside_a_linear_score():
+    torch.manual_seed(0)
+    head, features, y = ProjectionHead(5, 3), torch.randn(4, 5), torch.eye(3)[[0, 1, 2, 1]]
+    by_hand = features @ head.score.weight[0] + head.score.bias + (features * head.embed.weight.T[[0, 1, 2, 1]]).sum(1)
+    torch.testing.assert_close(head(features, y).squeeze(1), by_hand)
+
+
+def test_auxiliary_score_knows_no_condition():
+    head, features = AuxiliaryHead(5, 3), torch.randn(4, 5)
+    assert torch.equal(head(features, torch.eye(3)[[0, 1, 2, 1]]), head(features, None))
+    assert head.classify(features).shape == (4, 3)
+
+
+def test_surprise_is_cross_entropy():
+    torch.manual_seed(0)
+    logits, label = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    classes = Classes(("a", "b", "c"))
+    expected = cross_entropy(logits, label, reduction="none")
+    torch.testing.assert_close(classes.surprise(logits, classes.vectors(label)), expected)
+    assert classes.hits(logits, classes.vectors(label)).squeeze(1).equal(logits.argmax(1) == label)
+
+
+def test_surprise_at_attributes_is_that_at_each_question():
+    torch.manual_seed(0)
+    logits, truth = torch.randn(2, 5), torch.tensor([[1.0, 0, 1, 0, 1], [0, 1, 0, 1, 0]])
+    expected = (
+        cross_entropy(logits[:, :2], truth[:, :2].argmax(1), reduction="none")
+        + cross_entropy(logits[:, 3:], truth[:, 3:].argmax(1), reduction="none")
+        + binary_cross_entropy_with_logits(logits[:, 2], truth[:, 2], reduction="none")
+    )
+    torch.testing.assert_close(ATTRIBUTES.surprise(logits, truth), expected)
+    sure = 10 * (2 * truth - 1)
+    sure[0, 2] *= -1  # of the first the one answer that is wrong is about its size
+    assert ATTRIBUTES.hits(sure, truth).tolist() == [[True, True, False], [True, True, True]]
+
+
+def test_classifiers_terms_are_those_of_the_paper(make_parts):
+    parts, batch = conditional(make_parts, "method=ac_gan")
+    judge, player = parts.networks["discriminator"], parts.players[0]
+    turn = parts.game.turn(parts.networks, player.owned, batch)
+    value = player.terms["classification"](turn)
+    fake = parts.networks["generator"](torch.cat([turn.noise, turn.condition], 1))
+    by_hand = sum(cross_entropy(judge.classify(judge.features(x)), batch["label"]) for x in (batch["data"], fake))
+    torch.testing.assert_close(value, by_hand)
+
+
+@pytest.mark.parametrize("method", ["concat", "projection", "ac_gan"])
+@pytest.mark.parametrize("loss", ["wgan_gp", "hinge", "lsgan"])
+def test_every_method_trains_under_any_loss(make_parts, method, loss):
+    parts = make_parts(*overrides("mlp", loss, None, "points", "game=conditional", f"method={method}"))
+    batches = batches_of(parts)
+    parts.game.prepare(parts.networks, Drawn(next(batches)), 8)
+    before = {name: value.clone() for name, value in nn.ModuleDict(parts.networks).state_dict().items()}
+    report = parts.step(batches)
+    assert all(value.isfinite().all() for value in report.values())
+    moved = [n for n, v in nn.ModuleDict(parts.networks).state_dict().items() if not torch.equal(v, before[n])]
+    assert any("head" in name for name in moved)
+    assert any(name.startswith("generator") for name in moved)
+    assert not any(name.startswith("condition.") for name in moved)
+
+
+def test_samples_are_made_for_labels_of_the_data(make_parts):
+    parts, batch = conditional(make_parts)
+    batch = {name: value[:4] for name, value in batch.items()} | {"label": torch.tensor([2, 2, 2, 5])}
+    parts.game.prepare(parts.networks, Drawn(batch), 4)
+    rows = parts.noise(2000, seed=0)
+    told = rows[:, parts.game.latent.dim :]
+    shares = told.mean(0)
+    assert torch.equal(told.sum(1), torch.ones(2000))
+    assert shares[2].item() == pytest.approx(0.75, abs=0.03)
+    assert shares[5].item() == pytest.approx(0.25, abs=0.03)
+    assert torch.equal(rows, parts.noise(2000, seed=0))
+
+
+def test_a_picture_has_a_label_a_row_and_a_latent_a_column(make_parts):
+    parts, _ = conditional(make_parts, kind="image")
+    known = parts.networks["condition"].known
+    known.copy_(torch.eye(10)[torch.arange(len(known)) % 10])
+    shown = parts.arranged(64, seed=0)
+    rows = shown.noise.view(10, shown.columns, -1)
+    dim = parts.game.latent.dim
+    assert shown.captions == tuple("0123456789")
+    assert torch.equal(rows[..., dim:].argmax(2), torch.arange(10).unsqueeze(1).expand(10, shown.columns))
+    assert torch.equal(rows[:, :, :dim], rows[:1, :, :dim].expand(10, -1, -1))
+
+
+def test_fakes_are_made_for_the_conditions_of_the_batch(make_parts):
+    """A generator that shows what it is told."""
+    parts, batch = conditional(make_parts)
+
+    class Parrot(nn.Module):
+        def forward(self, rows):
+            return rows[:, -8:]
+
+    parts.networks["generator"] = Parrot()
+    turn = parts.game.turn(parts.networks, ("discriminator",), batch)
+    assert torch.equal(turn.fake.argmax(1), batch["label"])
+
+
+def test_a_condition_survives_a_checkpoint(make_parts):
+    parts, _ = conditional(make_parts)
+    again = make_parts(*overrides("mlp", "non_saturating", None, "points", "game=conditional", "seed=1"))
+    again.load_state_dict(parts.state_dict())
+    assert torch.equal(again.sample(again.noise(5, 0)), parts.sample(parts.noise(5, 0)))
+
+
+def test_unlabelled_data_and_generators_that_take_nothing_are_refused(make_parts):
+    with pytest.raises(ConfigError, match="this dataset has none; choose one with classes, or game=gan"):
+        make_parts("game=conditional", "dataset=swiss_roll", "model=mlp")
+    with pytest.raises(ConfigError, match="takes no condition; choose model=mlp"):
+        make_parts("game=conditional", "dataset=ring8", "model=gaussian")
+
+
+@pytest.mark.parametrize("method", ["concat", "projection", "ac_gan"])
+def test_a_method_without_its_game_is_refused(make_parts, method):
+    assert method in names_in("method")
+    with pytest.raises(ConfigError, match="is told a condition, and this game has none; choose a game that has"):
+        make_parts("dataset=digits", f"method={method}")
+
+
+def test_fewer_labels_than_are_kept_are_kept_more_than_once():
+    condition = LabelCondition(Classes(("a", "b")))
+    condition.prepare(Drawn({"data": torch.zeros(3, 1), "label": torch.tensor([0, 1, 1])}))
+    assert condition.known.mean(0)[1].item() == pytest.approx(2 / 3, abs=1e-3)
+    assert condition.known.sum(1).eq(1).all()
+    assert math.isclose(condition.draw(500, torch.Generator().manual_seed(0)).mean(0)[1], 2 / 3, abs_tol=0.06)

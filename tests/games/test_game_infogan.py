@@ -1,0 +1,135 @@
+"""InfoGAN: who moves for the codes, what they are told, and that it works."""
+
+import math
+
+import pytest
+import torch
+from conftest import TINY
+from methods import batches_of, prepared
+from torch import nn
+
+from gan_runner.errors import ConfigError
+from gan_runner.games import InfoGAN
+from gan_runner.models.codes import Categorical, Uniform
+from gan_runner.models.latents import Normal
+from gan_runner.step import train_step
+from gan_runner.terms import mutual_information
+
+POINTS = ["dataset=ring8", "model=mlp", *TINY["mlp"], "model.q.width=8"]
+CODES = {"c": Categorical(3), "u": Uniform(1)}
+
+
+class Says(nn.Module):
+    """As Q: logits that are the first three features, and a mean that is the fourth."""
+
+    def forward(self, features):
+        return features[:, :4]
+
+
+class Trunk(nn.Module):
+    def features(self, x):
+        return x
+
+
+def turn_of(fake, rows, owned=("discriminator", "q")):
+    """A turn in which these fakes (n, 4) were made from these rows."""
+    networks = {"generator": nn.Identity(), "discriminator": Trunk(), "q": Says()}
+    turn = InfoGAN(Normal(2), codes=CODES).turn(networks, owned, {"data": torch.zeros_like(fake)})
+    turn.__dict__.update(noise=rows, fake=fake)
+    return turn
+
+
+def test_term_is_the_bound_by_hand_and_each_code_is_told():
+    """Q is right with probability e^2 / (e^2 + 2) about c, and off by 0.5 about u, whose Q has σ = 1."""
+    rows = torch.tensor([[0.0, 0, 1, 0, 0, 0.3], [0, 0, 0, 0, 1, -0.2]])
+    fake = torch.tensor([[2.0, 0, 0, 0.8], [0, 0, 2, -0.7]])
+    turn = turn_of(fake, rows)
+    of_c = 2 - math.log(math.exp(2) + 2) + math.log(3)
+    of_u = -0.5 * 0.25 - 0.5 * math.log(2 * math.pi) + math.log(2)
+    assert mutual_information(turn).item() == pytest.approx(of_c + of_u, abs=1e-6)
+    assert turn.report()["mutual_information_c"].item() == pytest.approx(of_c, abs=1e-6)
+    assert turn.report()["mutual_information_u"].item() == pytest.approx(of_u, abs=1e-6)
+
+
+def test_rows_are_latents_and_codes_the_same_for_the_same_seed(make_parts):
+    parts = make_parts("game=infogan", *POINTS)
+    rows = parts.noise(500, 3)
+    assert rows.shape == (500, 4 + 12)
+    assert torch.equal(rows, parts.noise(500, 3))
+    assert parts.networks["generator"].condition_dim == 12
+    codes = parts.game.joint.apart(parts.game.codes_in(rows))
+    assert (codes["c1"].sum(1) == 1).all()
+    assert codes["c2"].abs().max() <= 1
+    assert parts.sample(rows[:7]).shape == (7, 2)
+    assert parts.recognise(torch.randn(7, 2)).shape == (7, 12)
+
+
+def gradients_with(parts, player, batch, shift):
+    """The gradients of a player's own parameters but Q's, with Q's weights moved."""
+    with torch.no_grad():
+        for parameter in parts.networks["q"].parameters():
+            parameter.add_(shift)
+    torch.manual_seed(5)
+    _, gradients = player.gradients(batch)
+    own = {id(p): g for p, g in zip(player.parameters, gradients)}
+    return [own[id(p)] for name in player.owned if name != "q" for p in parts.networks[name].parameters()]
+
+
+@pytest.mark.parametrize(("game", "steers"), [("infogan", True), ("gan_with_codes", False)])
+@pytest.mark.parametrize("name", ["discriminator", "generator"])
+def test_q_steers_both_players_of_infogan_and_neither_of_the_plain_gan(make_parts, game, steers, name):
+    parts = prepared(make_parts(f"game={game}", *POINTS))
+    player, batch = next(p for p in parts.players if p.name == name), next(batches_of(parts))
+    before, after = (gradients_with(parts, player, batch, shift) for shift in (0.0, 0.3))
+    same = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert all(same) != steers
+
+
+def test_where_q_looks_on_it_learns_and_moves_no_other_weight(make_parts):
+    parts = prepared(make_parts("game=gan_with_codes", *POINTS))
+    recogniser = parts.players[2]
+    assert recogniser.owned == ("q",)
+    before = {name: p.clone() for name, p in nn.ModuleDict(parts.networks).named_parameters()}
+    recogniser.descend(recogniser.gradients(next(batches_of(parts)))[1])
+    moved = {name for name, p in nn.ModuleDict(parts.networks).named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {name for name in before if name.startswith("q.")}
+
+
+def test_samples_tell_their_codes_only_if_somebody_wants_it(make_parts):
+    told = {}
+    for game in ("infogan", "gan_with_codes"):
+        wide = ["model.generator.width=32", "model.discriminator.width=32", "optimizer.lr=3e-3", "scheduler=constant"]
+        parts = prepared(make_parts(f"game={game}", *POINTS, *wide, "model.q.width=32"))
+        batches = batches_of(parts, 64)
+        for _ in range(60):
+            train_step(parts.players, batches)
+        rows = parts.noise(1000, 0)
+        outputs = parts.recognise(parts.sample(rows))
+        told[game] = parts.game.joint.information(outputs, parts.game.codes_in(rows))["c1"].item()
+    assert told["infogan"] > 0.6
+    assert told["gan_with_codes"] < 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["loss=ebgan", "game=gan_with_codes"], "choose a loss with a discriminator"),
+        (["game=infogan", "method=projection"], "leave out method="),
+        (["game=infogan", "model=gaussian", "dataset=gaussian"], "model.generator takes no codes"),
+        (["game=infogan", "game.codes.c1=3"], "c1=3 is no code; give it a _target_"),
+        (["game=infogan", "~game.codes"], "at least one code"),
+        (["game=infogan", "game.codes.c2.high=-1"], "low=-1 must lie below high=-1"),
+        (["game=infogan", "model.q.depth=-1"], "depth must be at least 0, not -1"),
+    ],
+)
+def test_what_cannot_be_is_said(make_parts, options, said):
+    with pytest.raises(ConfigError, match=said):
+        make_parts(*options)
+
+
+def test_a_traversal_keeps_the_latents_and_the_other_codes(make_parts):
+    parts = make_parts("game=infogan", *POINTS)
+    rows = parts.noise(3, 0)
+    shown = parts.game.traversal(rows, "c3", 5).unflatten(0, (3, 5))
+    assert torch.equal(shown[:, :, :-1], rows[:, :-1].unsqueeze(1).expand(3, 5, 15))
+    torch.testing.assert_close(shown[:, :, -1], torch.linspace(-2, 2, 5).expand(3, 5))

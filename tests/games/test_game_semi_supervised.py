@@ -1,0 +1,152 @@
+"""The semi-supervised game: K + 1 classes in K logits, and who descends what."""
+
+import pytest
+import torch
+from conftest import TINY
+from methods import batches_of
+from torch.nn.functional import softmax
+
+from gan_runner.build import evaluating
+from gan_runner.datasets import Batches
+from gan_runner.datasets.base import Order, mix
+from gan_runner.errors import ConfigError
+from gan_runner.losses import Evaluated, NonSaturating
+from gan_runner.models.heads import LogSumExpHead
+from gan_runner.models.layers import normalized_weights
+
+OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]
+FEATURES = ["loss=feature_matching"]
+
+
+@pytest.fixture
+def parts(make_parts):
+    made = make_parts(*OPTIONS, *FEATURES)
+    made.game.prepare(made.networks, made.dataset.load(made.device), 8)
+    return made
+
+
+def head_and_features():
+    return LogSumExpHead(6, 10).double(), torch.randn(9, 6, dtype=torch.float64)
+
+
+def test_the_score_is_the_logit_of_a_softmax_with_one_class_more():
+    head, features = head_and_features()
+    logits = torch.cat([head.classify(features), torch.zeros(9, 1)], 1)
+    fake = softmax(logits, 1)[:, 10]
+    torch.testing.assert_close(head(features).squeeze(1).sigmoid(), 1 - fake)
+    z = head.classify(features).exp().sum(1)
+    torch.testing.assert_close(head(features).squeeze(1).sigmoid(), z / (z + 1))
+
+
+def test_unsupervised_loss_is_the_cross_entropy_of_k_plus_one_classes():
+    """−log p(y ≤ K) of data, −log p(K + 1) of fakes (Section 5)."""
+    head, features = head_and_features()
+    real, fake = head(features[:5]).squeeze(1), head(features[5:]).squeeze(1)
+    zeros = torch.zeros(9, 1)
+    p = softmax(torch.cat([head.classify(features), zeros], 1), 1)[:, 10]
+    truth = -(1 - p[:5]).log().mean() - p[5:].log().mean()
+    torch.testing.assert_close(NonSaturating().discriminator(Evaluated(real, fake)), truth)
+
+
+def test_what_the_discriminator_descends_by_hand(parts):
+    """∂/∂l of the head's logits: supervised p − y; on data −½ (1 − D) p; on fakes ½ D p (p the softmax of K)."""
+    (batch,) = [next(batches_of(parts))]
+    player = parts.players[0]
+    torch.manual_seed(0)
+    turn = parts.game.turn(parts.networks, player.owned, batch)
+    terms = {name: term(turn) for name, term in player.terms.items()}
+    total = player.total(terms)
+    logits = {
+        "labelled": turn.labelled_logits,
+        "real": turn.classify(turn.real_features),
+        "fake": turn.classify(turn.fake_features),
+    }
+    assert player.weights == {"adversarial": 0.5, "supervised": 1.0}
+    torch.testing.assert_close(
+        terms["supervised"], -logits["labelled"].log_softmax(1)[range(8), batch["labelled_label"]].mean()
+    )
+    (by_labelled,) = torch.autograd.grad(total, turn.labelled_logits, retain_graph=True)
+    truth = softmax(logits["labelled"], 1)
+    truth[range(8), batch["labelled_label"]] -= 1
+    torch.testing.assert_close(by_labelled, truth / 8)
+    by_scores = torch.autograd.grad(total, (turn.real_scores, turn.fake_scores))
+    torch.testing.assert_close(by_scores[0], -0.5 * (-turn.real_scores).sigmoid() / 8)
+    torch.testing.assert_close(by_scores[1], 0.5 * turn.fake_scores.sigmoid() / 8)
+    for name, score in (("real", 0), ("fake", 1)):
+        leaf = logits[name].detach().requires_grad_()
+        (by_logits,) = torch.autograd.grad(leaf.logsumexp(1), leaf, by_scores[score])
+        torch.testing.assert_close(by_logits, by_scores[score].unsqueeze(1) * softmax(leaf, 1))
+
+
+def test_generator_matches_features_and_never_looks_at_a_label(parts):
+    batch = next(batches_of(parts))
+    torch.manual_seed(0)
+    report, gradients = parts.players[1].gradients(batch)
+    torch.manual_seed(0)
+    blind, same = parts.players[1].gradients({"data": batch["data"]})
+    assert all(torch.equal(a, b) for a, b in zip(gradients, same))
+    assert report["feature_matching"] == blind["feature_matching"] > 0
+
+
+def test_labels_that_are_not_known_change_nothing(make_parts):
+    """Training with those permuted that were not looked at ends with the same parameters."""
+
+    def trained(permuted):
+        parts = make_parts(*OPTIONS, *FEATURES, "game.labelled.count=20")
+        data = parts.dataset.load(parts.device)
+        if permuted:
+            unseen = Order(len(data), mix(-2, 0)).indices(0, len(data))[256:]
+            data.labels[unseen] = data.labels[unseen.flip(0)]
+        parts.game.prepare(parts.networks, data, 8)
+        batches = Batches(parts.seen(data), 8, 0)
+        torch.manual_seed(0)
+        for _ in range(3):
+            parts.step(batches)
+        return [p for player in parts.players for p in player.parameters]
+
+    assert all(torch.equal(a, b) for a, b in zip(trained(False), trained(True), strict=True))
+
+
+def test_initialisation_sees_more_than_a_batch(make_parts):
+    parts = make_parts(*OPTIONS, *FEATURES, "model.discriminator.input_noise=0", "model.discriminator.hidden_noise=0")
+    data = parts.dataset.load(parts.device)
+    parts.game.prepare(parts.networks, data, 8)
+    seen = []
+    judge = parts.networks["discriminator"]
+    for layer, _ in normalized_weights(judge):
+        layer.register_forward_hook(lambda _, __, output: seen.append(output))
+    judge(data.real(500))
+    assert len(seen) == 3
+    for y in seen:
+        torch.testing.assert_close(y.mean(0), torch.zeros(y.shape[1]), atol=1e-4, rtol=0)
+        torch.testing.assert_close(y.var(0, correction=0), torch.ones(y.shape[1]), atol=1e-3, rtol=0)
+
+
+def test_classifier_is_the_averaged_discriminator(parts):
+    batches = batches_of(parts)
+    for _ in range(3):
+        parts.step(batches)
+    x = next(batches)["data"]
+    average = parts.players[0].constraints["ema"].averages["discriminator"]
+    found = parts.classify(x)
+    with torch.no_grad():
+        torch.testing.assert_close(found, average.classify(average.features(x)))
+        present = {"discriminator": parts.networks["discriminator"]}
+        with evaluating(present):
+            assert not torch.allclose(found, parts.game.classify(present, x))
+    assert found.shape == (8, 10)
+
+
+def test_minibatch_discrimination_goes_before_the_classes(make_parts):
+    parts = make_parts(*OPTIONS, "loss=non_saturating", "regularizer=[minibatch_discrimination]")
+    noise, layer = parts.networks["discriminator"].head[0]
+    assert (noise.std, layer.out_features) == (0.5, 8 + 100)
+    report = parts.step(batches_of(parts))
+    assert report["generator/adversarial"].isfinite()
+
+
+def test_data_without_classes_is_refused(make_parts):
+    with pytest.raises(ConfigError, match="game: a classifier needs classes, and SwissRoll has none"):
+        make_parts("game=semi_supervised", "dataset=swiss_roll", "model=mlp")
+    with pytest.raises(ConfigError, match="count=101 labels cannot be shared equally by 10 classes; choose 100"):
+        make_parts(*OPTIONS, "game.labelled.count=101")

@@ -1,0 +1,59 @@
+"""Errors of a game's classifier."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import TINY
+
+from gan_runner.datasets.toy import Ring
+from gan_runner.errors import ConfigError
+from gan_runner.evaluation import Evaluator, build_checked
+from gan_runner.metrics import ClassificationError, Results
+from gan_runner.metrics.classification import mistaken, split_of
+from gan_runner.metrics.results import Reference
+from gan_runner.requirements import check_requirements
+
+OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]
+
+
+def test_mistakes_are_counted_once_an_image(make_parts):
+    parts = make_parts(*OPTIONS, "dataset.held_out=200")
+    metric = ClassificationError()
+    evaluator = Evaluator(parts, {"classification_error": metric}, 10, 0)
+    check_requirements(metric, parts)
+    found = evaluator.measure()
+    every = next(parts.dataset.load(parts.device, "validation").every(200))
+    wrong = (parts.classify(every["data"]).argmax(1) != every["label"]).sum().item()
+    assert found == {"errors": wrong, "error_rate": wrong / 200}
+    assert evaluator.conditions["errors"] == {"split": "validation", "images": 200}
+
+
+@pytest.mark.parametrize("wrong", [0, 3, 10])
+def test_of_a_classifier_that_is_right_but_for_some(wrong):
+    label = torch.arange(10)
+    scores = torch.nn.functional.one_hot((label + (label < wrong)) % 10, 10).float()
+    assert mistaken(scores, label).sum() == wrong
+
+
+def test_points_are_drawn_for_it():
+    dataset = Ring()
+    centres = dataset.modes
+    parts = SimpleNamespace(dataset=dataset, loss=None, classify=lambda x: -torch.cdist(x, centres))
+    found = ClassificationError()(Results(parts, None, Reference(dataset, 5, torch.device("cpu"))))
+    assert found["errors"] / 10_000 == found["error_rate"] < 1e-3
+
+
+def test_the_split_is_one_that_is_there(make_parts):
+    assert split_of(Ring(), None) == "test"
+    assert split_of(Ring(), "validation") == "validation"
+    parts = make_parts(*OPTIONS)
+    assert split_of(parts.dataset, None) == "train"
+    with pytest.raises(ValueError, match="there are no test images in this data, which has train"):
+        check_requirements(ClassificationError("test"), parts)
+
+
+def test_a_game_that_does_not_classify_is_refused(hydra_config, make_parts):
+    config = hydra_config("metric=[classification_error]")
+    with pytest.raises(ConfigError, match="classification_error: GAN does not classify; choose game=semi_supervised"):
+        build_checked("metric", config, make_parts(), "metric=")

@@ -1,0 +1,117 @@
+"""Codes as classifiers: matched as brute force would, on other data than errors are counted on."""
+
+import itertools
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import TINY
+
+from gan_runner.config import resolve
+from gan_runner.datasets.images import ResidentImages
+from gan_runner.datasets.labels import Classes
+from gan_runner.errors import ConfigError
+from gan_runner.evaluation import build_metrics
+from gan_runner.metrics import CodeError, MutualInformation
+from gan_runner.metrics.codes import assignment
+from gan_runner.models.codes import Categorical, Codes, Uniform
+
+CODES = {"u": Uniform(1), "c": Categorical(4)}
+
+
+def test_assignment_is_the_best_of_all_permutations():
+    torch.manual_seed(1)
+    for _ in range(5):
+        categories, labels = torch.randint(4, (60,)), torch.randint(4, (60,))
+        hits = max((torch.tensor(p)[categories] == labels).sum().item() for p in itertools.permutations(range(4)))
+        assert (assignment(categories, labels, 4)[categories] == labels).sum().item() == hits
+
+
+def test_names_of_categories_do_not_matter():
+    labels = torch.randint(5, (200,))
+    noisy = torch.where(torch.rand(200) < 0.2, torch.randint(5, (200,)), labels)
+    renamed = torch.tensor([3, 0, 4, 1, 2])
+    first, second = assignment(noisy, labels, 5), assignment(renamed[noisy], labels, 5)
+    assert torch.equal(first[noisy], second[renamed[noisy]])
+
+
+def test_of_more_categories_than_classes_some_stand_for_none():
+    matched = assignment(torch.tensor([0, 0, 0, 1, 2, 2]), torch.tensor([1, 1, 1, 1, 0, 0]), 4)
+    assert matched.tolist() == [1, -1, 0, -1]
+
+
+def data_with(labels, shades):
+    """Images of one grey, of which Q will read the category, with these labels."""
+    images = torch.tensor(shades, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+    return ResidentImages("greys", images, torch.tensor(labels), flip=False)
+
+
+def reads_greys(x):
+    """Q's outputs (n, 5): a mean of u, and logits by which the category is the grey of x."""
+    category = ((x.mean((1, 2, 3)) + 1) * 127.5).round().long()
+    return torch.cat([torch.zeros(len(x), 1), 9 * torch.eye(4)[category]], 1)
+
+
+def results_of(**splits):
+    game = SimpleNamespace(codes=CODES, joint=Codes(CODES))
+    parts = SimpleNamespace(game=game, recognise=reads_greys)
+    return SimpleNamespace(parts=parts, reference=SimpleNamespace(split=splits.get))
+
+
+def test_errors_are_counted_on_another_split_than_categories_are_matched_on():
+    """Training says that grey 2 is a zero, 0 a one, 3 a two and 1 a three; one in five of the test says otherwise."""
+    train = data_with([0, 1, 2, 3] * 5, [2, 0, 3, 1] * 5)
+    test = data_with([0, 1, 2, 3, 3], [2, 0, 3, 1, 0])
+    assert CodeError(matched=20)(results_of(train=train, test=test)) == {"code_error": pytest.approx(20.0)}
+    other = data_with([0, 1, 2, 3] * 5, [0, 2, 1, 3] * 5)
+    assert CodeError(matched=20)(results_of(train=other, test=test)) == {"code_error": pytest.approx(100.0)}
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_knows_nothing(right):
+    codes = Codes({"c": Categorical(4)})
+    rows = codes.draw(400, torch.device("cpu"))
+    outputs = 50 * rows if right else torch.zeros(400, 4)
+    game = SimpleNamespace(joint=codes, codes_in=lambda rows: rows)
+    parts = SimpleNamespace(game=game, recognise=lambda samples: outputs)
+    found = MutualInformation(codes.codes)(SimpleNamespace(parts=parts, samples=None, noise=rows))
+    expected = pytest.approx(math.log(4) if right else 0.0, abs=1e-9)
+    assert found == {"mutual_information": expected, "mutual_information_c": expected}
+    assert set(MutualInformation(codes.codes).figures) == set(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["metric=[mutual_information]"], "this game has none; choose game=infogan"),
+        (["metric=[code_error]"], "this game has none; choose game=infogan"),
+        (["game=infogan", "metric=[code_error]"], "measured_on=test, and this dataset has train"),
+        (["game=infogan", "metric=[code_error]", "metric.code_error.code=c2"], "there are c1; set metric.code_error"),
+        (["game=infogan", "metric=[code_error]", "~game.codes.c1"], "and there is none; set"),
+        (["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=train"], "need a split of their own"),
+    ],
+)
+def test_what_cannot_be_measured_is_said(hydra_config, make_parts, options, said):
+    options = [*options, *TINY["dcgan"]]
+    with pytest.raises(ConfigError, match=said):
+        build_metrics(resolve(hydra_config(*options)), make_parts(*options))
+
+
+def test_data_without_classes_is_refused(make_parts):
+    parts = make_parts("game=infogan", *TINY["dcgan"])
+    dataset = SimpleNamespace(labels=None, splits=("train", "test"))
+    with pytest.raises(ValueError, match="tell no classes apart"):
+        CodeError().check(SimpleNamespace(game=parts.game, dataset=dataset))
+
+
+def test_a_validation_split_will_do(hydra_config, make_parts):
+    options = ["game=infogan", "metric=[code_error]", "dataset.held_out=40", "metric.code_error.measured_on=validation"]
+    options += ["metric.code_error.matched=50", *TINY["dcgan"]]
+    parts = make_parts(*options)
+    assert isinstance(parts.dataset.labels, Classes)
+    metric = build_metrics(resolve(hydra_config(*options)), parts)["code_error"]
+    splits = {split: parts.dataset.load(parts.device, split) for split in ("train", "validation")}
+    found = metric(SimpleNamespace(parts=parts, reference=SimpleNamespace(split=splits.get)))
+    assert found["code_error"] * 40 / 100 == pytest.approx(round(found["code_error"] * 40 / 100))
+    assert metric.conditions == {"split": "validation", "matched_on": "train", "matched": 50}

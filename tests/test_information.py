@@ -1,0 +1,57 @@
+"""The picture of what samples tell of their codes: read back from runs, with what is most."""
+
+import json
+import math
+
+import pytest
+from conftest import TINY
+from PIL import Image
+
+from gan_runner.information import codes_of, curves, draw_information
+from gan_runner.models.codes import Categorical, Gaussian, Uniform
+
+
+def test_curves_are_read_back_by_code(tmp_path):
+    rows = [
+        {"step": 5, "metric/mutual_information": 1.5, "metric/mutual_information_a": 1.0},
+        {"step": 5, "metric/mutual_information_b": 0.5},
+        {"step": 7, "generator/mutual_information_a": 9.0},
+        {"step": 10, "metric/mutual_information_a": 2.0, "metric/mutual_information_b": None},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert curves(tmp_path / "metrics.jsonl") == {"a": [(5, 1.0), (10, 2.0)], "b": [(5, 0.5)]}
+
+
+@pytest.mark.parametrize(
+    ("code", "most"),
+    [
+        (Categorical(10), math.log(10)),
+        (Uniform(1), math.log(2) - 0.5 * math.log(2 * math.pi)),
+        (Gaussian(2, std=0.5), 2 * (0.5 * math.log(2 * math.pi * math.e) - math.log(0.5 * math.sqrt(2 * math.pi)))),
+        (Gaussian(1, std=None), math.inf),
+    ],
+)
+def test_the_most_is_where_q_says_the_code_itself(code, most):
+    assert code.most == pytest.approx(most)
+
+
+def test_a_sweep_over_games_ends_with_the_picture(gan_run, tmp_path):
+    options = ["dataset=ring8", "model=mlp", *TINY["mlp"], "trainer.steps=4", "metric=[]"]
+    options += ["trainer.evaluate_every=2", "trainer.sample_every=0", "observer.evaluation.samples=32"]
+    options += ["objective=mutual_information", "logger.mode=disabled", "trainer.batch_size=8", "hydra.sweep.dir=sweep"]
+    callback = "+hydra.callbacks.information._target_=gan_runner.information.SweepInformation"
+    code, out, err = gan_run("-m", "game=infogan,gan_with_codes", callback, *options)
+    assert code == 0, err
+    assert "what samples tell of their codes: sweep/mutual_information.png" in out
+    with Image.open(tmp_path / "sweep" / "mutual_information.png") as picture:
+        assert picture.size == (3 * 480, 360)
+    codes = codes_of(tmp_path / "sweep" / "0" / "config.yaml")
+    assert codes == {"c1": Categorical(10), "c2": Uniform(1), "c3": Uniform(1)}
+    found = curves(tmp_path / "sweep" / "1" / "metrics.jsonl")
+    assert [step for step, _ in found["c1"]] == [2, 4]
+
+
+def test_a_code_that_was_not_measured_is_left_empty(tmp_path):
+    draw_information(tmp_path / "a.png", {"run": {"c": [(1, 0.0), (2, 1.0)]}}, {"c": Categorical(3), "d": Gaussian(1)})
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (960, 360)
