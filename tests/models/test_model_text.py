@@ -147,7 +147,7 @@ def test_training_happens_once_and_says_how_well_it_went(condition, caplog):
 
 @pytest.mark.slow
 def test_what_is_learnt_of_seen_pairs_holds_for_unseen_ones(caplog):
-    """Images are found far above chance; a linear map from φ to colours, fitted to seen pairs, is right about others."""
+    """Images are found far above chance; a linear map from φ to colours, fitted to seen pairs, is right of others."""
     with caplog.at_level("INFO", "gan_runner"):
         condition = trained(ENOUGH)
     assert float(caplog.text.split("split in ")[1].split(" %")[0]) > 3 * 100 / 64
