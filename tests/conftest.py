@@ -26,6 +26,10 @@ TINY = {
         *("model.generator.hidden=8", "model.discriminator.hidden=8"),
     ],
     "point": [],
+    "two_branch": [
+        *("model.generator.width=8", "model.generator.latent_width=4", "model.generator.condition_width=4"),
+        *("model.discriminator.width=8", "model.latent.dim=4"),
+    ],
     "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "resnet": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "salimans_mnist": ["model.generator.width=8", "model.discriminator.widths=[8,8]", "model.latent.dim=4"],

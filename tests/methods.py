@@ -36,9 +36,8 @@ def impossible(model, loss, regularizer, kind):
     undone = loss in ("ebgan", "began") and regularizer in ("ada", "diff_augment", "instance_noise")
     shapeless = kind == "points" and (model in IMAGE_MODELS or regularizer in IMAGES_ONLY)
     pointless = kind == "image" and model in ("gaussian", "line")
-    return (
-        smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or model == "point"
-    )  # of bilinear
+    elsewhere = model in ("point", "two_branch")  # for games of their own
+    return smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or elsewhere
 
 
 def batches_of(parts, size=8):
@@ -145,6 +144,7 @@ METHODS = [
     ("infogan", "hinge", None, "image", "game=gan_with_codes", *INFOGAN),
     ("dcgan", "lsgan", "virtual_batch_norm", "image", "game=infogan", *INFOGAN, "model.q.norm=virtual"),
     ("mlp", "wgan_gp", "r1", "points", "game=conditional"),
+    ("two_branch", "non_saturating", None, "image", "game=conditional", "method=concat_maxout"),
     ("mlp", "hinge", "historical_averaging", "points", "game=conditional", "method=projection"),
     (
         "dcgan",
@@ -169,7 +169,7 @@ METHODS = [
     ("salimans_mnist", "non_saturating", "minibatch_discrimination", "image", "game=semi_supervised"),
     ("dcgan", "non_saturating", None, "image", "game=semi_supervised", "model.discriminator.weight_norm=weight"),
 ]
-METHODS = [method for method in METHODS if "game=bilinear" in method or not impossible(*method[:4])]
+METHODS = [method for method in METHODS if method[4:] or not impossible(*method[:4])]
 
 
 SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow
