@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 from torch import Tensor
 
 from gan_runner.build import Parts, build_parts
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.config import did_you_mean, register, resolve
+from gan_runner.datasets.images import fit, normalised
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_atomically
 from gan_runner.pictures import draw, draw_traversal, image_grid, save_image, to_uint8
@@ -47,6 +49,12 @@ def parser() -> argparse.ArgumentParser:
     )
     told.add_argument(
         "--text", action="append", dest="told", metavar="SENTENCE", help="of a text-to-image run: likewise"
+    )
+    arguments.add_argument(
+        "--style",
+        type=Path,
+        metavar="IMAGE",
+        help="of a run with regularizer=[style_encoder]: take the latent of every sample from this image",
     )
     form = arguments.add_mutually_exclusive_group()
     form.add_argument("--grid", action="store_true", help="one picture of all (the default)")
@@ -86,6 +94,8 @@ def run(options: argparse.Namespace) -> Path:
     checkpoint = checkpoint_of(options.run)
     parts = load_parts(checkpoint, options.device, options.trust)
     folder = checkpoint.parent.parent / "samples" if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    if options.style is not None and (options.interpolate or options.traverse is not None or options.reject):
+        raise ConfigError("--style chooses the latents; leave out --interpolate, --traverse and --reject")
     if options.interpolate:
         path = options.picture or folder / f"interpolation{file_name(options.told)}_seed{options.seed}.png"
         draw_interpolation(parts, options, path)
@@ -98,7 +108,8 @@ def run(options: argparse.Namespace) -> Path:
         if options.weigh:
             write_weights(options.out, importance_weights(parts, samples))
         return options.out
-    name = f"grid{'_rejection' * options.reject}{file_name(options.told)}_seed{options.seed}_n{options.n}.png"
+    style = "" if options.style is None else f"_style-{options.style.stem}"
+    name = f"grid{'_rejection' * options.reject}{style}{file_name(options.told)}_seed{options.seed}_n{options.n}.png"
     path = options.picture or folder / name
     draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=options.told)
     return path
@@ -179,6 +190,26 @@ def tell(parts: Parts, noise: Tensor, told: Sequence[str]) -> Tensor:
     return torch.cat([noise[:, : parts.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
 
 
+def styled(parts: Parts, noise: Tensor, image: Path | None) -> Tensor:
+    """Rows of noise (n, …) whose latents are all what made this image look as it does, if there is one.
+
+    Raises:
+        ConfigError: the run has not learnt to tell.
+        OSError: there is no such image.
+    """
+    if image is None:
+        return noise
+    if "style" not in parts.networks:
+        raise ConfigError(
+            "--style needs a run that learns to invert its generator; train with regularizer=[style_encoder]"
+        )
+    channels, side, _ = parts.dataset.shape
+    with Image.open(image) as file:
+        pixels = normalised(fit(file, side, channels)).unsqueeze(0)
+    latent = parts.looked_at(lambda networks, x: networks["style"](x), pixels)
+    return torch.cat([latent.expand(len(noise), -1), noise[:, latent.shape[1] :]], 1)
+
+
 def draw_samples(parts: Parts, options: argparse.Namespace) -> Tensor:
     """Samples (n, *shape), by rejection if that is asked for.
 
@@ -190,7 +221,8 @@ def draw_samples(parts: Parts, options: argparse.Namespace) -> Tensor:
     if options.gamma is not None and not options.reject:
         raise ConfigError("--gamma is how strict --reject is; add --reject")
     if not options.reject:
-        return parts.sample(tell(parts, parts.noise(options.n, options.seed), options.told))
+        n = 1 if options.style is not None and options.told else options.n  # more would all be the same
+        return parts.sample(styled(parts, tell(parts, parts.noise(n, options.seed), options.told), options.style))
     if options.told:
         raise ConfigError("--reject weighs samples of all conditions together; leave out --label and --text")
     samples, share = rejection_samples(parts, options.n, options.seed, options.gamma or 0.0)

@@ -107,6 +107,10 @@ def overrides(model, loss, regularizer, kind, *more):
     ]
 
 
+GENTLY = {"style_encoder": ("players.style.optimizer.lr=1e-4",)}
+"""What keeps players from diverging by the optimizer of `SGD`."""
+
+
 TEXT = (
     "game=text_to_image",
     *("dataset.count=24", "dataset.test_count=8", "dataset.image_size=16", "dataset.caption_length=56"),
@@ -119,7 +123,10 @@ METHODS = [
     *(("mlp", loss, None, "points") for loss in LOSSES),
     *(("mlp", "wgan_gp", "historical_averaging", "points", f"play={play}") for play in names_in("play")),
     ("point", "minimax", "historical_averaging", "origin", "game=bilinear"),
-    *(("mlp", "lsgan", name, "image" if name in IMAGES_ONLY else "points") for name in REGULARIZERS),
+    *(
+        ("mlp", "lsgan", name, "image" if name in IMAGES_ONLY else "points", *GENTLY.get(name, ()))
+        for name in REGULARIZERS
+    ),
     *((model, "wgan_gp", None, "image") for model in ("mlp", "maxout", "dcgan")),
     *((model, "non_saturating", None, "image") for model in ("mlp", "maxout", "dcgan")),
     ("dcgan", "hinge", "spectral_norm", "image"),
@@ -137,7 +144,7 @@ METHODS = [
     ("resnet", "wgan_gp", None, "image"),
     *(("dcgan", "non_saturating", None, "text", *TEXT, f"method={method}") for method in ("gan", "cls", "int")),
     ("dcgan", "wgan_gp", None, "text", *TEXT, "method=int_cls"),
-    ("mlp", "relativistic_average", "style_encoder", "text", *TEXT, "method=int_cls"),
+    ("mlp", "relativistic_average", "style_encoder", "text", *TEXT, "method=int_cls", *GENTLY["style_encoder"]),
     ("infogan", "non_saturating", None, "image", "game=infogan", *INFOGAN),
     ("infogan", "wgan_gp", None, "image", "game=infogan", *INFOGAN, "game.codes.c2.std=null"),
     ("mlp", "wgan", "unrolled", "points", "game=infogan", *INFOGAN, "model.q.norm=none"),

@@ -2,13 +2,18 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from methods import Drawn, batches_of
+from PIL import Image
 from torch import nn
 
+from gan_runner.build import evaluating
 from gan_runner.errors import ConfigError
 from gan_runner.models.style import StyleEncoder
+from gan_runner.sample import load_parts
+from gan_runner.sample import main as gan_sample
 from gan_runner.terms import style
 
 TINY = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", "model.latent.dim=3")
@@ -46,3 +51,43 @@ def test_it_learns_to_invert_a_generator_that_stays_and_nobody_learns_from_it(ma
     assert losses[0] > 2  # E‖z‖² = 3 where S knows nothing
     assert sum(losses[-5:]) / 5 < 0.5 * losses[0]
     assert all(torch.equal(a, b) for a, b in zip(before, parts.networks["generator"].parameters()))
+
+
+def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
+    small = (*TINY, "model.generator.width=4", "model.discriminator.width=4", "metric=[]", "objective=null")
+    code, _, err = gan_run(
+        *small, "trainer.steps=1", "trainer.batch_size=8", "logger.mode=disabled", "hydra.run.dir=run"
+    )
+    assert code == 0, err
+    gan_sample(["run", "--n", "1", "--out", "made"])
+    parts = load_parts(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
+    gan_sample(["run", "--n", "3", "--style", "made/00000.png", "--out", "alike"])
+    capfd.readouterr()
+    made, *alike = (
+        torch.from_numpy(np.array(Image.open(path)))
+        for path in [tmp_path / "made" / "00000.png", *sorted((tmp_path / "alike").iterdir())]
+    )
+    assert len(alike) == 3
+    assert all(torch.equal(one, alike[0]) for one in alike)
+    with evaluating(parts.networks), torch.no_grad():
+        latent = parts.networks["style"]((made / 127.5 - 1).view(1, 1, 16, 16))
+    expected = ((parts.sample(latent)[0, 0] + 1) * 127.5).round()
+    assert (alike[0] - expected).abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--style", "image.png"], "train with regularizer=[style_encoder]"),
+        (["--style", "image.png", "--interpolate"], "leave out --interpolate"),
+    ],
+)
+def test_what_style_cannot_do_is_said_in_a_line(gan_run, capfd, options, message):
+    small = ("model=mlp", "metric=[]", "objective=null", "trainer.steps=1", "logger.mode=disabled", "hydra.run.dir=run")
+    assert gan_run(*small)[0] == 0
+    with pytest.raises(SystemExit) as stopped:
+        gan_sample(["run", *options])
+    assert stopped.value.code == 2
+    err = capfd.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
