@@ -85,8 +85,10 @@ class LabelCondition(nn.Module):
         return self.labels.parse(text)
 
     def shown(self, n: int) -> tuple[Tensor, list[str]]:
-        """The first n different ones of the data, in order."""
-        vectors = self.known.cpu().unique(dim=0).flip(0)[:n]
+        """n different ones of the data, in order; of many, some evenly."""
+        vectors = self.known.cpu().unique(dim=0).flip(0)
+        if len(vectors) > n:
+            vectors = vectors[torch.linspace(0, len(vectors) - 1, n).long()]
         return vectors, [self.labels.say(vector) for vector in vectors]
 
 

@@ -59,7 +59,7 @@ def test_best_score_is_the_log_ratio_of_the_conditional_densities(head):
     y = torch.arange(2).repeat_interleave(100)
     x = torch.linspace(-1, 1, 100).repeat(2).unsqueeze(1)
     error = (score(x, y) - log_ratio(x, y)).abs().mean()
-    assert error < 0.25
+    assert error < 0.3
     assert (score(x, 1 - y) - log_ratio(x, y)).abs().mean() > 1.5  # told the other label, it says something else
 
 
