@@ -321,7 +321,7 @@ def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request
     content = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
     alone = ["hydra.mode=RUN"] if "hydra" in content else []  # their sweeps have tests of their own
     where = []
-    if "mnist" in experiment or experiment.startswith("chen2016/"):
+    if "mnist" in f"{experiment} {content['defaults']}":
         where = [f"dataset.root={request.getfixturevalue('data_root')}"]
     if content.get("full_scale"):  # neither its images nor Inception can be had everywhere
         captions = "text_to_image" in str(content["defaults"])
