@@ -152,6 +152,7 @@ METHODS = [
     ("dcgan", "lsgan", "virtual_batch_norm", "image", "game=infogan", *INFOGAN, "model.q.norm=virtual"),
     ("mlp", "wgan_gp", "r1", "points", "game=conditional"),
     ("two_branch", "non_saturating", None, "image", "game=conditional", "method=concat_maxout"),
+    ("mlp", "non_saturating", "unrolled", "points", "game=conditional"),
     ("mlp", "hinge", "historical_averaging", "points", "game=conditional", "method=projection"),
     (
         "dcgan",

@@ -65,7 +65,7 @@ def test_push_of_the_saturating_game_dies_where_that_of_wgan_does_not(make_parts
             head = torch.tensor([-slope, 0.0])
             critic = parts.networks["discriminator"]
             critic.features = lambda x: x
-            critic.score = lambda features, x, head=head: features @ head
+            critic.score = lambda features, x, condition=None, head=head: features @ head
             figures = push(Results(parts, parts.noise(10, 0), Reference(parts.dataset, 10, parts.device)))
             assert figures["push"] == pytest.approx(expected(slope, 0.5), rel=1e-4)
 

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from gan_runner.datasets.base import Split
@@ -64,6 +63,8 @@ def assignment(categories: Tensor, labels: Tensor, size: int) -> Tensor:
         labels: (n,) from 0 on. Of fewer labels than categories, categories left over get −1.
         size: how many categories there are.
     """
+    from scipy.optimize import linear_sum_assignment
+
     classes = int(labels.max()) + 1
     counts = torch.bincount(categories * classes + labels, minlength=size * classes).view(size, classes)
     rows, columns = linear_sum_assignment(counts.cpu().numpy(), maximize=True)

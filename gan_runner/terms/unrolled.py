@@ -166,9 +166,9 @@ class WithWeights:
         """(n, num_features)."""
         return functional_call(self.calls, self.weights, ("features", x))
 
-    def score(self, features: Tensor, x: Tensor) -> Tensor:
+    def score(self, features: Tensor, x: Tensor, *condition: Tensor) -> Tensor:
         """(n,)."""
-        return functional_call(self.calls, self.weights, ("score", features, x))
+        return functional_call(self.calls, self.weights, ("score", features, x, *condition))
 
 
 def remembers(term: Any) -> bool:
