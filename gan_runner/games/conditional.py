@@ -38,7 +38,11 @@ class ConditionalTurn(GANTurn):
 
     def score(self, features: Tensor, x: Tensor) -> Tensor:
         """The discriminator's scores (n,) of data `x` with these features, beside the conditions of this turn."""
-        return self.networks[self.judge].score(features, x, self.condition)  # type: ignore[operator]
+        return self.score_with(features, x, self.condition)
+
+    def score_with(self, features: Tensor, x: Tensor, condition: Tensor) -> Tensor:
+        """Scores (n,) of data `x` with these features, beside conditions (n, condition_dim)."""
+        return self.networks[self.judge].score(features, x, condition)  # type: ignore[operator]
 
 
 def takes_conditions(networks: Mapping[str, nn.Module]) -> None:

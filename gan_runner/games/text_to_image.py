@@ -59,10 +59,6 @@ class TextTurn(ConditionalTurn):
         with self.recording(self.judge, "generator"):
             return self.score_with(self.features(x), x, condition)
 
-    def score_with(self, features: Tensor, x: Tensor, condition: Tensor) -> Tensor:
-        """Scores (n,) of data `x` with these features, beside conditions (n, condition_dim)."""
-        return self.networks[self.judge].score(features, x, condition)  # type: ignore[operator]
-
 
 def reads_sentences(networks: Mapping[str, nn.Module]) -> None:
     """Conditions must be sentences, and the discriminator must be told of them."""
