@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -15,7 +16,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationKeyError, OmegaConfBaseException
 
 from gan_runner import distributed
 from gan_runner.errors import ConfigError
@@ -253,9 +254,18 @@ def explain_value(error: OmegaConfBaseException, config: DictConfig | None = Non
         siblings = [sibling.name for sibling in fields(error.object_type)]
     if siblings and name not in siblings:
         return f"there is no option {key}{did_you_mean(name, siblings, f'{family}.'.lstrip('.'))}"
+    if isinstance(error, InterpolationKeyError):
+        return unread(error, key)
     key = key if config is None else source_of(config, key)
     what = str(error).split("\n", 1)[0].rpartition("': ")[2]  # without "While dereferencing interpolation '…': "
     return f"{key}: {what}" if key else what
+
+
+def unread(error: InterpolationKeyError, key: str) -> str:
+    """A line for an interpolation of a key that these parts do not have."""
+    wanted = re.findall(r"Interpolation key '([^']*)' not found", str(error))
+    reader = f"{key} reads" if key else "an option reads"
+    return f"{reader} {', '.join(wanted)}, and with these parts there is none; leave that part out, or choose others"
 
 
 def source_of(config: DictConfig, key: str) -> str:
