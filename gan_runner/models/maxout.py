@@ -35,6 +35,14 @@ def uniform_weights(network: nn.Module, bound: float) -> None:
             nn.init.zeros_(module.bias)
 
 
+def he_weights(network: nn.Module) -> None:
+    """He-initialised weights for ReLU (He et al. 2015, arXiv:1502.01852, Eq. 10), biases zero, in every linear layer."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+
+
 class ReLUSigmoidGenerator(Generator):
     """z → 1200 ReLU → 1200 ReLU → sigmoid, whose output bias starts at the data's marginals.
 
@@ -140,7 +148,8 @@ class TwoBranchGenerator(Generator):
         condition_width: units of y.
         width: units of both together.
         dropout: share of hidden units dropped.
-        init_bound: weights start at U(−init_bound, init_bound).
+        init_bound: if given, weights start at U(−init_bound, init_bound); otherwise He-initialised, by which a one-hot
+            condition of few entries and a latent of many come through alike.
         norm: normalisation of the joint layer (none in the paper).
         weight_norm: reparametrisation of the weights (none in the paper).
         reference_size: rows of the reference batch of `norm=virtual`.
@@ -156,7 +165,7 @@ class TwoBranchGenerator(Generator):
         condition_width: int = 1000,
         width: int = 1200,
         dropout: float = 0.5,
-        init_bound: float = 0.05,
+        init_bound: float | None = None,
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
@@ -170,7 +179,8 @@ class TwoBranchGenerator(Generator):
             Affine(0.5 if bounded else 1.0),
             nn.Unflatten(1, shape),
         )
-        self.assemble(body, latent_dim, bounded, weight_norm, partial(uniform_weights, bound=init_bound))
+        initialise = he_weights if init_bound is None else partial(uniform_weights, bound=init_bound)
+        self.assemble(body, latent_dim, bounded, weight_norm, initialise)
 
 
 class MaxoutDiscriminator(Discriminator):
