@@ -235,8 +235,8 @@ def build_parts(config: DictConfig) -> Parts:
         check_requirements(game, networks)
     except ValueError as error:
         raise ConfigError(f"game: {error}") from error
-    moving = [name for name, player in config.players.items() if player.updates != 0]
-    players = [build_player(str(name), config, game, networks) for name in moving]
+    moving = [str(name) for name, player in config.players.items() if player.networks and player.updates != 0]
+    players = [build_player(name, config, game, networks, first=name == moving[0]) for name in moving]
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
     used = any("loss" in term for player in config.players.values() for term in player.terms.values())
@@ -269,7 +269,7 @@ def check_owners(config: DictConfig) -> None:
         ConfigError: naming what was set, and whom the game has.
     """
     for name, player in config.players.items():
-        if not player.networks:
+        if not player.networks and (player.terms or player.constraints or player.updates):
             parts = ", ".join(map(str, [*player.terms, *player.constraints])) or "options"
             others = ", ".join(str(other) for other, node in config.players.items() if node.networks)
             raise ConfigError(
@@ -319,8 +319,13 @@ def is_required(asked: Mapping[str, inspect.Parameter], argument: str) -> bool:
     return argument in asked and asked[argument].default is inspect.Parameter.empty
 
 
-def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, nn.Module]) -> Player:
-    """A player from its part of the configuration; its optimizer is a diff over the shared one."""
+def build_player(
+    name: str, config: DictConfig, game: Game, networks: dict[str, nn.Module], first: bool = False
+) -> Player:
+    """A player from its part of the configuration; its optimizer is a diff over the shared one.
+
+    Where nothing is said of it, the first of the players draws batches, and the others see its last one.
+    """
     player = config.players[name]
     key = f"players.{name}"
     if player.updates < 0:
@@ -347,7 +352,7 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
             for constraint, node in player.constraints.items()
         },
         updates=player.updates,
-        fresh_batches=player.fresh_batches,
+        fresh_batches=first if player.fresh_batches is None else player.fresh_batches,
         half=HALF.get(config.trainer.precision),
     )
 

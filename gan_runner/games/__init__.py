@@ -1,5 +1,6 @@
 """Who plays, and who sees what."""
 
+from gan_runner.games.autoencoding import Autoencoding, AutoencodingTurn, Bidirectional, BidirectionalTurn
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
 from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn
 from gan_runner.games.gan import GAN, GANTurn, GenerativeTurn
@@ -9,6 +10,10 @@ from gan_runner.games.semi_supervised import SemiSupervised, SemiSupervisedTurn
 from gan_runner.games.text_to_image import TextToImage, TextTurn
 
 __all__ = [
+    "Bidirectional",
+    "BidirectionalTurn",
+    "Autoencoding",
+    "AutoencodingTurn",
     "GAN",
     "Bilinear",
     "BilinearTurn",

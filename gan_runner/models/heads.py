@@ -26,12 +26,16 @@ class ConcatHead(Conditioned):
         condition_dim: length of the condition.
         embedding: units of the hidden layer of the condition.
         width: units of the joint hidden layer.
+        rescale: whether conditions are brought to one length first, so that one-hot and dense ones are of like size;
+            not where their length tells something.
     """
 
-    def __init__(self, in_features: int, condition_dim: int, embedding: int = 128, width: int = 256):
+    def __init__(
+        self, in_features: int, condition_dim: int, embedding: int = 128, width: int = 256, rescale: bool = True
+    ):
         super().__init__()
         at_least_one(embedding=embedding, width=width)
-        scaled = nn.RMSNorm(condition_dim, elementwise_affine=False)  # one-hot or dense, of like size
+        scaled = nn.RMSNorm(condition_dim, elementwise_affine=False) if rescale else nn.Identity()
         self.embed = nn.Sequential(scaled, nn.Linear(condition_dim, embedding), nn.LeakyReLU(0.2))
         self.of_features = nn.Linear(in_features, width)
         self.of_condition = nn.Linear(embedding, width, bias=False)

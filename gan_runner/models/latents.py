@@ -40,3 +40,15 @@ class Uniform:
     def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
         """Draw n."""
         return self.low + (self.high - self.low) * torch.rand(n, self.dim, device=device, generator=rng)
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """z uniform on the sphere of radius √dim, where each coordinate has mean 0 and variance 1."""
+
+    dim: int
+
+    def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
+        """Draw n."""
+        drawn = torch.randn(n, self.dim, device=device, generator=rng)
+        return torch.nn.functional.normalize(drawn, dim=1) * self.dim**0.5

@@ -7,6 +7,17 @@ networks it says with `requires`.
 
 from gan_runner.terms.adversarial import discriminator_loss, generator_loss
 from gan_runner.terms.augmentation_control import AugmentationControl
+from gan_runner.terms.autoencoding import (
+    code_discriminator_loss,
+    code_encoder_loss,
+    code_reconstruction,
+    feature_reconstruction,
+    kl_divergence,
+    kl_of_moments,
+    reconstruction_discriminator_loss,
+    reconstruction_generator_loss,
+    swapped_loss,
+)
 from gan_runner.terms.boundary_equilibrium import BoundaryEquilibrium
 from gan_runner.terms.classification import classification, fake_classification
 from gan_runner.terms.consistency import consistency, fake_consistency
@@ -24,6 +35,15 @@ from gan_runner.terms.unrolled import UnrolledGeneratorLoss
 from gan_runner.terms.value import value
 
 __all__ = [
+    "swapped_loss",
+    "reconstruction_generator_loss",
+    "reconstruction_discriminator_loss",
+    "kl_of_moments",
+    "kl_divergence",
+    "feature_reconstruction",
+    "code_reconstruction",
+    "code_encoder_loss",
+    "code_discriminator_loss",
     "AugmentationControl",
     "BoundaryEquilibrium",
     "HistoricalAveraging",

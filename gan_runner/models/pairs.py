@@ -1,0 +1,34 @@
+"""A discriminator of pairs: data beside a code."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from gan_runner.models.heads import ConcatHead
+from gan_runner.models.layers import Chain, reparametrize
+from gan_runner.models.networks import Discriminator
+
+
+class PairDiscriminator(Discriminator):
+    """Data (n, *shape) beside codes (n, latent_dim) → scores (n,), by the trunk of a discriminator of data.
+
+    The code has a hidden layer of its own and joins the features in another (Dumoulin et al. 2017, arXiv:1606.00704,
+    Appendix A; Mescheder et al. 2017, arXiv:1701.04722, Appendix).
+
+    Args:
+        judge: the discriminator whose trunk it is built like.
+        latent_dim: of a code.
+        embedding: units that see the code alone.
+        width: units that see both.
+    """
+
+    def __init__(self, judge: Discriminator, latent_dim: int, embedding: int = 128, width: int = 256):
+        nn.Module.__init__(self)
+        head = ConcatHead(judge.num_features, latent_dim, embedding, width, rescale=False)
+        reparametrize(head, judge.weight_norm)
+        self.shape = judge.shape
+        self.weight_norm = judge.weight_norm
+        self.augment = judge.augment
+        self.trunk = judge.trunk
+        self.num_features = judge.num_features
+        self.head = Chain(head)
