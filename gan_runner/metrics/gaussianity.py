@@ -31,7 +31,7 @@ def has_codes(parts: Parts) -> None:
 
 
 def normal_distances(z: Tensor) -> Tensor:
-    """The largest difference between the distribution function of every column of z (n, d) and that of N(0, 1): (d,)."""
+    """How far the distribution function of every column of z (n, d) is from that of N(0, 1), at most: (d,)."""
     n = len(z)
     expected = torch.special.ndtr(z.sort(0).values)
     above = torch.arange(1, n + 1, device=z.device, dtype=z.dtype).unsqueeze(1) / n

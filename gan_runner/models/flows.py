@@ -180,7 +180,7 @@ class MultiScale(Invertible):
     def __init__(self, shape: tuple[int, ...], fine: Invertible, coarse: Invertible, rest: Invertible):
         super().__init__()
         channels, height, width = shape
-        self.half = (2 * channels, height // 2, width // 2)
+        self.kept = (2 * channels, height // 2, width // 2)
         self.fine = fine
         self.coarse = coarse
         self.rest = rest
@@ -188,7 +188,7 @@ class MultiScale(Invertible):
     def forward(self, z: Tensor) -> Tensor:
         """z → x."""
         own, others = z.chunk(2, 1)
-        return self.fine(unsqueeze(self.coarse(torch.cat([own.reshape(-1, *self.half), self.rest(others)], 1))))
+        return self.fine(unsqueeze(self.coarse(torch.cat([own.reshape(-1, *self.kept), self.rest(others)], 1))))
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """x → z, and log|det dz/dx|."""

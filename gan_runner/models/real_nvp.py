@@ -86,9 +86,9 @@ class RealNVP(Generator):
 
     Vectors: couplings that alternate between even and odd elements, by fully connected networks. Images: at each scale
     couplings by chessboard masks, a squeeze, couplings by halves of the channels, half of which is factored out; at the
-    coarsest scale those by chessboard masks and one more. Their networks are residual and convolutional, twice as wide a
-    scale. Between couplings there is ActNorm in place of the paper's batch norm: the density of a sample depends on no
-    other of its batch. Bounded data is modelled behind a logit.
+    coarsest scale those by chessboard masks, one more of them. Their networks are residual and convolutional, and twice
+    as wide a scale. Between couplings there is ActNorm in place of the paper's batch norm: the density of a sample
+    depends on no other of its batch. Bounded data is modelled behind a logit.
 
     Args:
         latent_dim: of z, as many as one sample has elements.
