@@ -35,7 +35,8 @@ def impossible(model, loss, regularizer, kind):
     unjudged = loss in UNJUDGED and regularizer in JUDGED_BY
     unnormed = model in ("gaussian", "line", *FLOWS) and regularizer == "virtual_batch_norm"
     undone = loss in ("ebgan", "began") and regularizer in ("ada", "diff_augment", "instance_noise")
-    shapeless = kind == "points" and (model in IMAGE_MODELS or regularizer in IMAGES_ONLY)
+    flow_alone = model == "real_nvp_dcgan" and loss in UNJUDGED  # whose discriminator is for images, and not here
+    shapeless = kind == "points" and ((model in IMAGE_MODELS and not flow_alone) or regularizer in IMAGES_ONLY)
     pointless = kind == "image" and model in ("gaussian", "line")
     unknown = "likelihood" in (regularizer or loss) and model not in ("gaussian", *FLOWS)
     elsewhere = model in ("point", "two_branch")  # for games of their own

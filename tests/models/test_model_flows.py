@@ -113,5 +113,5 @@ def test_bounded_reaches_as_far_beyond_as_it_says_and_shows_its_bins_alike_at_bo
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, -1.0])
 def test_bounded_refuses_what_is_no_logit(alpha):
-    with pytest.raises(ValueError, match="alpha=.* must be between 0 and 0.5"):
+    with pytest.raises(ValueError, match=r"alpha=.* must be between 0 and 0\.5"):
         Bounded(alpha)
