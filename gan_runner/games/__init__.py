@@ -10,11 +10,11 @@ from gan_runner.games.semi_supervised import SemiSupervised, SemiSupervisedTurn
 from gan_runner.games.text_to_image import TextToImage, TextTurn
 
 __all__ = [
-    "Bidirectional",
-    "BidirectionalTurn",
+    "GAN",
     "Autoencoding",
     "AutoencodingTurn",
-    "GAN",
+    "Bidirectional",
+    "BidirectionalTurn",
     "Bilinear",
     "BilinearTurn",
     "ConditionalGAN",
