@@ -24,6 +24,7 @@ JUDGED_BY = {  # regularizers of the discriminator's player or network
 } - {"style_encoder"}
 UNJUDGED = ("maximum_likelihood", "mmd", "mmd_rq")
 FLOWS = ("real_nvp", "real_nvp_dcgan")
+UNJUDGED_GAMES = ("vae", "aae", "adversarial_vb", "age")
 WITH_TARGETS = [loss for loss in LOSSES if "real_target" in (CONF / "loss" / f"{loss}.yaml").read_text()]
 WITHOUT_NEUTRAL_SCORE = ("wgan", "wgan_gp", "kliep", "relativistic", "relativistic_average", "began")
 
@@ -38,7 +39,7 @@ def impossible(model, loss, regularizer, kind):
     flow_alone = model == "real_nvp_dcgan" and loss in UNJUDGED  # whose discriminator is for images, and not here
     shapeless = kind == "points" and ((model in IMAGE_MODELS and not flow_alone) or regularizer in IMAGES_ONLY)
     pointless = kind == "image" and model in ("gaussian", "line")
-    unknown = "likelihood" in (regularizer or loss) and model not in ("gaussian", *FLOWS)
+    unknown = "likelihood" in f"{loss} {regularizer}" and model not in ("gaussian", *FLOWS)
     elsewhere = model in ("point", "two_branch")  # for games of their own
     return smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or unknown or elsewhere
 
@@ -91,9 +92,10 @@ def prepared(parts):
     return parts
 
 
-def moves(loss, updates):
+def moves(loss, updates, *options):
     """How often the discriminator moves a step, where there is one."""
-    return [] if loss in UNJUDGED else [f"players.discriminator.updates={updates}"]
+    unjudged = loss in UNJUDGED or any(f"game={game}" in options for game in UNJUDGED_GAMES)
+    return [] if unjudged else [f"players.discriminator.updates={updates}"]
 
 
 def overrides(model, loss, regularizer, kind, *more):
@@ -181,6 +183,15 @@ METHODS = [
     ("real_nvp_dcgan", "wgan_gp", None, "image"),
     ("real_nvp_dcgan", "hinge", "likelihood", "image", "model.generator.norm=layer"),
     ("gaussian", "lsgan", "likelihood", "points"),
+    *(
+        ("mlp", "non_saturating", None, "points", f"game={game}")
+        for game in ("vae", "aae", "adversarial_vb", "age", "ali")
+    ),
+    ("mlp", "wgan_gp", None, "points", "game=gan_e"),
+    ("mlp", "hinge", "feature_matching", "points", "game=vae_gan"),
+    ("mlp", "decoupled", None, "points", "game=alpha_gan", "loss@loss.aim=fgan_reverse_kl"),
+    ("dcgan", "non_saturating", None, "image", "game=alpha_gan", "prior=approximate"),
+    ("dcgan", "wgan_gp", "r1", "image", "game=ali", "encoder=deterministic"),
     *(("salimans_mnist", loss, None, "image") for loss in ("non_saturating", "mmd")),
     ("salimans_mnist", "feature_matching", None, "image", "game=semi_supervised"),
     ("salimans_mnist", "non_saturating", "minibatch_discrimination", "image", "game=semi_supervised"),
@@ -195,7 +206,7 @@ SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow
 def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer=SGD, steps=12, dtype=torch.float64):
     """Parameters and buffers after some steps: eager, each move compiled, or the whole iteration."""
     torch.compiler.reset()
-    options = [*overrides(*method), *moves(method[1], 2), *optimizer]
+    options = [*overrides(*method), *moves(method[1], 2, *method[4:]), *optimizer]
     parts = make_parts(*options)
     nn.ModuleDict(parts.networks).to(dtype)
     for player in parts.players:

@@ -33,7 +33,7 @@ PROCESSES = 2
 
 def options_of(method):
     """What `some_steps` types for a method."""
-    return (*overrides(*method), *moves(method[1], 2), "optimizer=sgd", "optimizer.lr=0.01")
+    return (*overrides(*method), *moves(method[1], 2, *method[4:]), "optimizer=sgd", "optimizer.lr=0.01")
 
 
 def shared(build, index, *options):

@@ -85,7 +85,7 @@ def compare(found, expected):
     ids=lambda method: name_of(method),
 )
 def test_every_seed_is_its_own_run(make_parts, method):
-    assert_each_is_its_own(make_parts, [*overrides(*method), *moves(method[1], 2), *SGD])
+    assert_each_is_its_own(make_parts, [*overrides(*method), *moves(method[1], 2, *method[4:]), *SGD])
 
 
 @pytest.mark.usefixtures("_float64")

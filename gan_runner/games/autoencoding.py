@@ -1,10 +1,10 @@
 """Generator and encoder: variational autoencoders, adversarial ones, and everything between.
 
-All descend a bound on −log p(x): how unlikely data is given its code, and how far codes are from the prior. Rosca et al.
-2017, arXiv:1706.04987, Table 1, file them by two choices. The *likelihood* is observed (a distance between data and its
-reconstruction), or made of the ratio that a discriminator estimates, or both. The distance to the *prior* is an integral
-that is known, an approximation, or a ratio again, by a discriminator of codes. Each choice is a set of terms: see
-`conf/likelihood/` and `conf/prior/`.
+All descend a bound on −log p(x): how unlikely data is given its code, and how far codes are from the prior. Rosca et
+al. 2017, arXiv:1706.04987, Table 1, file them by two choices. The *likelihood* is observed (a distance between data and
+its reconstruction), or made of the ratio that a discriminator estimates, or both. The distance to the *prior* is an
+integral that is known, an approximation, or a ratio again, by a discriminator of codes. Each choice is a set of terms:
+see `conf/likelihood/` and `conf/prior/`.
 """
 
 from __future__ import annotations
