@@ -94,6 +94,24 @@ class Parts:
         """What a game that reads codes makes of those of data x (n, *shape): (n, …)."""
         return self.looked_at(self.game.recognise, x)
 
+    @property
+    def encoder(self) -> Callable[..., Tensor] | None:
+        """Networks, data (n, *shape) → its codes (n, latent_dim): as the game has it, or backwards through a flow."""
+        if hasattr(self.game, "encode"):
+            return self.game.encode
+        if hasattr(self.networks.get("generator"), "inverse"):
+            return lambda networks, x: networks["generator"].inverse(x)[0]
+        return None
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The codes (n, latent_dim) of data x (n, *shape), where there is an `encoder`."""
+        assert self.encoder is not None
+        return self.looked_at(self.encoder, x)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """The log density (n,) in nats that a generator which has one gives to data x (n, *shape)."""
+        return self.looked_at(lambda networks, x: networks["generator"].log_prob(x), x)
+
     @torch.no_grad()
     def looked_at(self, look: Callable[..., Tensor], x: Tensor, chunk: int = 512) -> Tensor:
         """What a game makes of data x (n, *shape) by averaged weights, in evaluation mode, a chunk at a time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import math
 import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -172,8 +173,21 @@ class Config:
 
 
 def register() -> None:
-    """Tell Hydra the schema of `conf/`."""
+    """Tell Hydra the schema of `conf/`, and what an interpolation can compute."""
     ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("elements", elements_of, replace=True)
+
+
+def elements_of(dataset: DictConfig, *, _root_: DictConfig) -> int:
+    """`${elements:${dataset}}`: how many numbers one sample of a dataset has, for what must be of that size.
+
+    Raises:
+        ConfigError: the dataset is not well described.
+    """
+    node = OmegaConf.create(OmegaConf.to_container(dataset, resolve=True))
+    for key, call in constructor_calls(node, "dataset"):
+        check_call(key, call, _root_)
+    return math.prod(build("dataset", node).shape)
 
 
 def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
@@ -204,6 +218,8 @@ def resolve(config: DictConfig) -> DictConfig:
         resolved = OmegaConf.merge(OmegaConf.structured(Config), untyped)
         OmegaConf.resolve(resolved)
     except OmegaConfBaseException as error:
+        if isinstance(error.__cause__, ConfigError):  # of a resolver
+            raise error.__cause__ from None
         raise ConfigError(explain_value(error, config)) from error
     assert isinstance(resolved, DictConfig)
     for part, schema in (("trainer", Trainer), ("logger", Logger)):

@@ -33,6 +33,14 @@ TINY = {
     "dcgan": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "resnet": ["model.generator.width=4", "model.discriminator.width=4", "model.latent.dim=4"],
     "salimans_mnist": ["model.generator.width=8", "model.discriminator.widths=[8,8]", "model.latent.dim=4"],
+    "real_nvp": [
+        *("model.generator.couplings=1", "model.generator.width=4", "model.generator.depth=1"),
+        "model.discriminator.width=8",
+    ],
+    "real_nvp_dcgan": [
+        *("model.generator.couplings=1", "model.generator.width=2", "model.generator.depth=1"),
+        *("model.generator.scales=2", "model.discriminator.width=4"),
+    ],
     "gaussian": ["model.discriminator.width=8"],
     "line": ["model.discriminator.width=8"],
 }

@@ -15,14 +15,15 @@ MODELS = names_in("model")
 SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
 
 
-IMAGE_MODELS = ("dcgan", "resnet", "infogan")
+IMAGE_MODELS = ("dcgan", "resnet", "infogan", "real_nvp_dcgan")
 IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment", "style_encoder")
 JUDGED_BY = {  # regularizers of the discriminator's player or network
     *("gradient_penalty", "dragan", "r1", "r2", "historical_averaging", "minibatch_discrimination", "lecam"),
     *("spectral_norm", "orthogonal", "virtual_batch_norm", "weight_clipping", "unrolled", "instance_noise"),
     *IMAGES_ONLY,
 } - {"style_encoder"}
-UNJUDGED = ("mmd", "mmd_rq")
+UNJUDGED = ("maximum_likelihood", "mmd", "mmd_rq")
+FLOWS = ("real_nvp", "real_nvp_dcgan")
 UNJUDGED_GAMES = ("vae", "aae", "adversarial_vb", "age")
 WITH_TARGETS = [loss for loss in LOSSES if "real_target" in (CONF / "loss" / f"{loss}.yaml").read_text()]
 WITHOUT_NEUTRAL_SCORE = ("wgan", "wgan_gp", "kliep", "relativistic", "relativistic_average", "began")
@@ -33,12 +34,14 @@ def impossible(model, loss, regularizer, kind):
     smoothed = regularizer == "label_smoothing" and loss not in WITH_TARGETS
     steered = regularizer == "ada" and loss in WITHOUT_NEUTRAL_SCORE
     unjudged = loss in UNJUDGED and regularizer in JUDGED_BY
-    unnormed = model in ("gaussian", "line") and regularizer == "virtual_batch_norm"
+    unnormed = model in ("gaussian", "line", *FLOWS) and regularizer == "virtual_batch_norm"
     undone = loss in ("ebgan", "began") and regularizer in ("ada", "diff_augment", "instance_noise")
-    shapeless = kind == "points" and (model in IMAGE_MODELS or regularizer in IMAGES_ONLY)
+    flow_alone = model == "real_nvp_dcgan" and loss in UNJUDGED  # whose discriminator is for images, and not here
+    shapeless = kind == "points" and ((model in IMAGE_MODELS and not flow_alone) or regularizer in IMAGES_ONLY)
     pointless = kind == "image" and model in ("gaussian", "line")
+    unknown = "likelihood" in f"{loss} {regularizer}" and model not in ("gaussian", *FLOWS)
     elsewhere = model in ("point", "two_branch")  # for games of their own
-    return smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or elsewhere
+    return smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or unknown or elsewhere
 
 
 def batches_of(parts, size=8):
@@ -174,6 +177,12 @@ METHODS = [
         "method=projection",
         "model.generator.norm=conditional",
     ),
+    *(("real_nvp", "maximum_likelihood", None, kind) for kind in ("image", "points")),
+    ("real_nvp", "wgan_gp", "likelihood", "points"),
+    ("real_nvp", "non_saturating", "unrolled", "points", "model.generator.weight_norm=weight"),
+    ("real_nvp_dcgan", "wgan_gp", None, "image"),
+    ("real_nvp_dcgan", "hinge", "likelihood", "image", "model.generator.norm=layer"),
+    ("gaussian", "lsgan", "likelihood", "points"),
     *(
         ("mlp", "non_saturating", None, "points", f"game={game}")
         for game in ("vae", "aae", "adversarial_vb", "age", "ali")

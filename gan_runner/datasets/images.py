@@ -5,6 +5,7 @@ Both are normalised to [−1, 1] and flipped on the device.
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -284,6 +285,33 @@ def normalised(images: Tensor) -> Tensor:
 def as_bytes(images: Tensor) -> Tensor:
     """The way back: images in [−1, 1], or beyond, as the bytes of the file that they would be written to."""
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+LEVELS = 256
+"""Values of a byte."""
+
+
+def dequantised(images: Tensor, noise: Tensor) -> Tensor:
+    """Images (n, …) on [−1, 1] as densities are fitted to them: each byte anywhere in its bin (Uria et al. 2013,
+    arXiv:1306.0186, Section 5).
+
+    Args:
+        images: of bytes from 0 to 255, as `normalised` leaves them.
+        noise: of the same shape, from 0 to 1.
+
+    Returns:
+        2 (byte + noise) / 256 − 1: the bins of all bytes fill [−1, 1].
+    """
+    return ((images + 1) * 127.5 + noise) * (2 / LEVELS) - 1
+
+
+def bits(nats: Tensor, of_bytes: bool) -> Tensor:
+    """−log₂ p a dimension, from −ln p a dimension of a density on [−1, 1]; of images per unit of their bytes.
+
+    So the uniform density on all images has 8 bits (Theis et al. 2016, arXiv:1511.01844, Section 3.1).
+    """
+    units = math.log2(LEVELS / 2) if of_bytes else 0.0
+    return nats / math.log(2) + units
 
 
 def mirrored(data: Tensor, size: int, seed: int, number: int, rows: slice = ALL) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
+from gan_runner.datasets.images import dequantised
 from gan_runner.losses import Scores
 from gan_runner.models.latents import Latent
 from gan_runner.players import Arrangement
@@ -31,6 +32,18 @@ class GenerativeTurn(Turn):
     def real(self) -> Tensor:
         """Data (n, *shape)."""
         return self.batch["data"]
+
+    @lazy
+    def dequantised(self) -> Tensor:
+        """Data as densities are fitted to it (n, *shape): images with noise in the bins of their bytes, points as is.
+
+        Of a game with a generator that has a density.
+        """
+        if not self.networks["generator"].bounded:
+            return self.real
+        real = self.real
+        noise = torch.rand(whole(len(real)), *real.shape[1:], device=real.device, dtype=real.dtype)
+        return dequantised(real, share(noise))
 
     @lazy
     def noise(self) -> Tensor:

@@ -12,7 +12,9 @@ from gan_runner.metrics.distance import distance
 from gan_runner.metrics.energy import equilibrium, total_variation
 from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, LabelAccuracy, PrecisionRecall
 from gan_runner.metrics.figures import best_of, figures
+from gan_runner.metrics.gaussianity import latent_gaussianity
 from gan_runner.metrics.independent_critic import independent_critic
+from gan_runner.metrics.likelihood import bits_per_dimension
 from gan_runner.metrics.mmd import mmd, mmd_gap
 from gan_runner.metrics.modes import ClassifiedModes, mode_coverage
 from gan_runner.metrics.ms_ssim import ms_ssim_diversity
@@ -36,11 +38,13 @@ __all__ = [
     "Reference",
     "Results",
     "best_of",
+    "bits_per_dimension",
     "distance",
     "divergence",
     "equilibrium",
     "figures",
     "independent_critic",
+    "latent_gaussianity",
     "log_ratio",
     "mmd",
     "mmd_gap",

@@ -19,6 +19,7 @@ class Gaussian(LayerlessGenerator):
         shape: of one sample.
         mean: where μ starts, an element each; zeros if None.
         std: where every element of σ starts.
+        bounded: whether data is of bytes, so that it is dequantised to be scored.
         norm: of hidden layers, of which it has none.
         weight_norm: of layers, of which it has none.
         reference_size: of `norm=virtual`.
@@ -30,6 +31,7 @@ class Gaussian(LayerlessGenerator):
         shape: tuple[int, ...],
         mean: tuple[float, ...] | None = None,
         std: float = 1.0,
+        bounded: bool = False,
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
@@ -46,6 +48,7 @@ class Gaussian(LayerlessGenerator):
         if not 0 < std < math.inf:
             raise ValueError(f"std must be positive and finite, not {std}")
         self.shape = tuple(shape)
+        self.bounded = bounded
         self.mean = nn.Parameter(torch.tensor([0.0] * dim if mean is None else [float(m) for m in mean]))
         self.log_std = nn.Parameter(torch.full((dim,), math.log(std)))
 

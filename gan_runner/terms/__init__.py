@@ -26,6 +26,7 @@ from gan_runner.terms.gradient_penalties import dragan, gradient_penalty, r1, r2
 from gan_runner.terms.historical_averaging import HistoricalAveraging
 from gan_runner.terms.labelled import labelled_classification
 from gan_runner.terms.lecam import LeCam
+from gan_runner.terms.likelihood import negative_log_likelihood
 from gan_runner.terms.matching import interpolation, mismatch
 from gan_runner.terms.moments import mmd, reconstruction
 from gan_runner.terms.mutual_information import mutual_information
@@ -60,6 +61,7 @@ __all__ = [
     "mismatch",
     "mmd",
     "mutual_information",
+    "negative_log_likelihood",
     "pulling_away",
     "r1",
     "r2",

@@ -1,0 +1,27 @@
+"""Maximum likelihood: a generator whose density is known, without an adversary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gan_runner.games.moment_matching import MomentMatching
+from gan_runner.models.latents import Normal
+
+
+@dataclass(frozen=True)
+class MaximumLikelihood(MomentMatching):
+    """A generator alone, which descends what its density makes of the data.
+
+    Args:
+        latent: the prior p(z), N(0, I).
+
+    Raises:
+        ValueError: the prior is another.
+    """
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.latent, Normal):
+            raise ValueError(
+                f"densities are those of latents N(0, I), and model.latent is {type(self.latent).__name__}; "
+                "set model.latent._target_=gan_runner.models.latents.Normal"
+            )

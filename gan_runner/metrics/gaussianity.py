@@ -1,0 +1,83 @@
+"""How far the codes of data are from the prior N(0, I) that samples are made from."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from gan_runner.metrics.figures import figures, measured
+from gan_runner.metrics.likelihood import as_modelled
+from gan_runner.metrics.results import Results
+from gan_runner.precision import full_precision
+from gan_runner.requirements import requires
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+CRITICAL = 1.3581
+"""The Kolmogorov distribution is below it in 95 % of all cases."""
+
+
+def has_codes(parts: Parts) -> None:
+    """Data must have codes."""
+    if parts.encoder is None:
+        raise ValueError(
+            "it looks at codes of data, and nothing here makes any; choose model=real_nvp or a game with an encoder, "
+            "such as game=vae, or leave it out"
+        )
+
+
+def normal_distances(z: Tensor) -> Tensor:
+    """How far the distribution function of every column of z (n, d) is from that of N(0, 1), at most: (d,)."""
+    n = len(z)
+    expected = torch.special.ndtr(z.sort(0).values)
+    above = torch.arange(1, n + 1, device=z.device, dtype=z.dtype).unsqueeze(1) / n
+    return torch.maximum(above - expected, expected - above + 1 / n).amax(0)
+
+
+def rejected(z: Tensor) -> Tensor:
+    """Which columns of z (n, d) a Kolmogorov–Smirnov test at 5 % does not take for draws from N(0, 1): (d,).
+
+    By the Kolmogorov distribution with Stephens's correction for finite n (Stephens 1970, J. R. Stat. Soc. B 32, 115).
+    """
+    root = math.sqrt(len(z))
+    return normal_distances(z) * (root + 0.12 + 0.11 / root) > CRITICAL
+
+
+def figures_of(z: Tensor) -> dict[str, float]:
+    """What is said of codes z (n, d), in float64: see `latent_gaussianity`."""
+    z = z.double()
+    n, dim = z.shape
+    centred = z - z.mean(0)
+    variance = centred.square().mean(0)
+    kurtosis = centred.pow(4).mean(0) / variance.square().clamp(min=torch.finfo(z.dtype).tiny) - 3
+    with full_precision(z):
+        gram = centred.T @ centred if dim <= n else centred @ centred.T  # the same eigenvalues, but for zeros
+    return {
+        "latent_rejected": rejected(z).double().mean().item(),
+        "latent_mean_square": z.square().mean().item(),
+        "latent_excess_kurtosis": kurtosis.mean().item(),
+        "latent_largest_variance": (torch.linalg.eigvalsh(gram)[-1] / n).item(),
+    }
+
+
+@figures(latent_rejected=min)
+@measured(samples=None, real=None, split="test, or else validation, or else train")
+@requires(has_codes)
+def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
+    """How Gaussian the codes of held-out data are, which for a likelihood are to be N(0, I) (Danihelka et al. 2017,
+    arXiv:1705.05263, whose flows trained by a critic have codes that are not).
+
+    `latent_rejected`: the share of dimensions that a Kolmogorov–Smirnov test at 5 % tells from N(0, 1); of N(0, I)
+    about 0.05. `latent_mean_square`: E‖z‖² / d, of N(0, I) 1. `latent_excess_kurtosis`: its mean over dimensions, of
+    N(0, I) 0. `latent_largest_variance`: along any direction, of N(0, I) at most (1 + √(d / n))² or so.
+
+    Args:
+        results: whose game has codes, by an encoder, or by a generator that has an inverse.
+        n: data, at most.
+        seed: of the noise by which images are dequantised.
+    """
+    return figures_of(torch.cat([results.parts.encode(x) for x in as_modelled(results, n, seed)]))

@@ -1,0 +1,121 @@
+"""Real NVP: back to where it came from, a density that is one, and how many scales an image has."""
+
+import math
+
+import pytest
+import torch
+from torch.autograd.functional import jacobian
+
+from gan_runner.models.flows import ActNorm
+from gan_runner.models.real_nvp import RealNVP, alternating, chessboard, halves, scales_of
+
+SHAPES = [(2,), (5,), (1,), (1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 5, 3), (1, 6, 6)]
+
+
+def random_flow(shape, spread=0.1, **options):
+    """With weights that are all random."""
+    bounded = options.pop("bounded", len(shape) == 3)
+    flow = RealNVP(math.prod(shape), shape, bounded, **{"couplings": 2, "width": 3, "depth": 1, **options})
+    for parameter in flow.parameters():
+        parameter.data += spread * torch.randn_like(parameter)
+    return flow
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("shape", SHAPES)
+def test_inverse_is_the_way_back(shape):
+    flow = random_flow(shape, spread=0.1 if math.prod(shape) < 1000 else 0.02)
+    z = torch.randn(4, math.prod(shape))
+    x = flow.generate(z).detach()
+    assert x.shape == (4, *shape)
+    back, log_det = flow.inverse(x)
+    torch.testing.assert_close(back, z, rtol=1e-8, atol=1e-8)
+    assert log_det.shape == (4,)
+    assert (x - z.view_as(x)).abs().max() > 0.1
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("weight_norm", ["none", "weight", "spectral", "orthogonal"])
+@pytest.mark.parametrize("shape", [(2,), (5,), (1, 4, 4), (2, 4, 6)])
+def test_density_is_that_of_the_latents_changed_by_the_jacobian(shape, weight_norm):
+    dim = math.prod(shape)
+    flow = random_flow(shape, weight_norm=weight_norm, norm="layer", scales=2 if len(shape) == 3 else None).eval()
+    z = 0.5 * torch.randn(dim)
+    slopes = jacobian(lambda row: flow.generate(row[None]).flatten(), z)
+    expected = torch.distributions.Normal(0, 1).log_prob(z).sum() - torch.linalg.slogdet(slopes).logabsdet
+    torch.testing.assert_close(flow.log_prob(flow.generate(z[None]))[0], expected, rtol=1e-8, atol=1e-8)
+
+
+def test_density_of_points_integrates_to_one():
+    flow = random_flow((2,), couplings=4)
+    axis = torch.linspace(-15, 15, 300)
+    density = flow.log_prob(torch.cartesian_prod(axis, axis)).exp()
+    assert (density.sum() * (axis[1] - axis[0]) ** 2).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_samples_of_images_lie_within_bounds_and_are_what_is_generated_where_that_does():
+    flow = random_flow((1, 8, 8))
+    z = 2 * torch.randn(50, 64)
+    free, cut = flow.generate(z), flow(z)
+    assert free.abs().max() > 1
+    assert cut.abs().max() == 1
+    assert torch.equal(cut, free.clamp(-1, 1))
+    points = random_flow((2,), bounded=False)
+    assert torch.equal(points(z[:, :2]), points.generate(z[:, :2]))
+
+
+def test_training_starts_where_latents_of_the_data_are_standardised():
+    flow = RealNVP(2, (2,), False, couplings=4)
+    x = torch.randn(500, 2) * torch.tensor([0.1, 5.0]) + 3
+    flow.prepare(torch.randn(500, 2), x)
+    z, _ = flow.inverse(x)
+    torch.testing.assert_close(z.mean(0), torch.zeros(2), rtol=0, atol=1e-4)
+    torch.testing.assert_close(z.var(0, correction=0), torch.ones(2), rtol=0, atol=1e-4)
+    assert not any(module.fitting for module in flow.modules() if isinstance(module, ActNorm))
+
+
+def test_latents_of_images_start_with_variance_one():
+    flow = RealNVP(64, (1, 8, 8), True, couplings=2, width=4, depth=1)
+    x = torch.randint(256, (100, 1, 8, 8)) / 127.5 - 1
+    flow.prepare(torch.randn(100, 64), x)
+    z, _ = flow.inverse(x)
+    assert z.square().mean().item() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [((1, 8, 8), 2), ((1, 16, 16), 3), ((1, 28, 28), 3), ((3, 32, 32), 4), ((3, 64, 64), 5), ((1, 5, 5), 1)],
+)
+def test_scales_lead_to_a_side_of_four_to_seven(shape, count):
+    assert scales_of(shape, None) == count
+
+
+@pytest.mark.parametrize(("shape", "make"), [((5,), alternating), ((3, 5, 4), chessboard), ((4, 2, 2), halves)])
+def test_masks_are_complementary_and_of_a_half_each(shape, make):
+    masks = [make(shape, phase).expand(shape) for phase in (0, 1)]
+    assert torch.equal(masks[0] + masks[1], torch.ones(shape))
+    assert masks[0].mean().item() == pytest.approx(0.5, abs=0.11)
+
+
+def test_chessboard_has_no_two_neighbours_of_a_colour():
+    mask = chessboard((1, 4, 4), 0)[0]
+    assert (mask[1:] != mask[:-1]).all()
+    assert (mask[:, 1:] != mask[:, :-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"latent_dim": 5}, "one latent for each element .* model.latent.dim=5, or set it to 64"),
+        ({"norm": "virtual"}, "norm=virtual would make .* choose norm=none or layer"),
+        ({"norm": "batch"}, "norm=batch would make"),
+        ({"condition_dim": 10}, "takes no condition here"),
+        ({"couplings": 0}, "couplings must be at least 1"),
+        ({"scales": 5}, "scales=5, and 8×8 px have 1 to 4"),
+        ({"scales": 0}, "scales=0"),
+        ({"alpha": 0.7}, "alpha=0.7 must be between"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        RealNVP(**{"latent_dim": 64, "shape": (1, 8, 8), "bounded": True, **options})
