@@ -135,7 +135,7 @@ class Parts:
 
     def surface(self) -> Surface | None:
         """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""
-        if not hasattr(self.game, "criticise"):
+        if not hasattr(self.game, "criticise") or getattr(self.game, "judge", "discriminator") not in self.networks:
             return None
         if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
             return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)
