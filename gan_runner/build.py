@@ -114,14 +114,32 @@ class Parts:
 
     @torch.no_grad()
     def looked_at(self, look: Callable[..., Tensor], x: Tensor, chunk: int = 512) -> Tensor:
-        """What a game makes of data x (n, *shape) by averaged weights, in evaluation mode, a chunk at a time."""
+        """What a game makes of data x (n, *shape) by averaged weights, in evaluation mode, a chunk at a time.
+
+        What is drawn for it is the same every time, and a run's own random numbers stay as they are.
+        """
         networks = self.sampling_networks()
-        with evaluating(networks):
+        own = [self.device] if self.device.type == "cuda" else []
+        with evaluating(networks), torch.random.fork_rng(own):
+            torch.manual_seed(0)
             return torch.cat([look(networks, part) for part in x.to(self.device).split(chunk)])
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """What comes back of data x (n, *shape) when it is made anew from its codes: (n, *shape)."""
+        return self.sample(self.encode(x))
+
+    def paths(self, first: Tensor, second: Tensor, steps: int) -> Tensor:
+        """What is made on the way from the code of each of the first data (n, *shape) to that of its second.
+
+        Returns:
+            (n, steps, *shape), the first and the last of them reconstructions.
+        """
+        codes = self.game.latent.path(self.encode(first), self.encode(second), steps)
+        return self.sample(codes).unflatten(0, (len(first), steps))
 
     def surface(self) -> Surface | None:
         """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""
-        if not hasattr(self.game, "criticise"):
+        if not hasattr(self.game, "criticise") or getattr(self.game, "judge", "discriminator") not in self.networks:
             return None
         if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
             return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)

@@ -75,14 +75,68 @@ def draw(
         save_figure(path, scatter(samples.cpu(), density, surface, field, step))
 
 
+APART = 12
+"""White pixels between what is shown and what it is compared with."""
+
+
 def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
     """Samples (n, c, h, w) in a column, and beside each in a row its neighbours (n, k, c, h, w): (height, width, 3)."""
-    left, right = (
-        image_grid(samples, columns=1, gap=2),
-        image_grid(neighbours.flatten(0, 1), neighbours.shape[1], gap=2),
-    )
-    between = np.full((len(left), 12, 3), 255, np.uint8)
-    return np.concatenate([left, between, right], 1)
+    return flanked(neighbours, samples)
+
+
+def flanked(rows: Tensor, *columns: Tensor) -> np.ndarray:
+    """Rows of images (n, k, c, h, w) behind a column (n, c, h, w), and perhaps before another: (height, width, 3)."""
+    shown = [image_grid(column, columns=1, gap=2) for column in columns]
+    shown.insert(1, image_grid(rows.flatten(0, 1), rows.shape[1], gap=2))
+    between = np.full((len(shown[0]), APART, 3), 255, np.uint8)
+    return np.concatenate([part for grid in shown for part in (between, grid)][1:], 1)
+
+
+def pairs_grid(above: Tensor, below: Tensor, columns: int) -> np.ndarray:
+    """Rows of so many images (n, c, h, w), each with a row of their counterparts under it: (height, width, 3)."""
+    columns = min(columns, len(above))
+    pairs = []
+    for some, others in zip(above.split(columns), below.split(columns)):
+        white = some.new_ones(columns - len(some), *some.shape[1:])
+        pairs.append(image_grid(torch.cat([some, white, others, white]), columns, gap=2))
+    between = np.full((APART, pairs[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for grid in pairs for part in (between, grid)][1:])
+
+
+def draw_pairs(path: Path, data: Tensor, made: Tensor, columns: int, said: str) -> None:
+    """A PNG of data (n, *shape) and what was made of it (n, *shape): images by `pairs_grid`, points joined by lines."""
+    if data.dim() == 4:
+        save_image(path, pairs_grid(data, made, columns))
+    else:
+        draw_lines(path, torch.stack([data, made], 1), ("data", said))
+
+
+def draw_paths(path: Path, steps: Tensor, first: Tensor, last: Tensor) -> None:
+    """A PNG of paths (n, k, *shape) from each of the first (n, *shape) to its last: images in rows, points on lines."""
+    if first.dim() == 4:
+        save_image(path, flanked(steps, first, last))
+    else:
+        draw_lines(path, torch.cat([first.unsqueeze(1), steps, last.unsqueeze(1)], 1), ("from", "on the way", "to"))
+
+
+def draw_lines(path: Path, points: Tensor, said: Sequence[str]) -> None:
+    """A PNG of rows of points (n, k, dim), each joined by a line; the first, the last and the others have names."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    flat = points.cpu()[:, :, :2]
+    if flat.shape[2] == 1:  # a line each, one above the other
+        flat = torch.cat([flat, torch.arange(len(flat)).view(-1, 1, 1).expand(flat.shape)], 2)
+    across, up = flat.unbind(2)
+    axes.plot(across.T, up.T, color="tab:grey", linewidth=0.5, zorder=1)
+    if points.shape[1] > 2:
+        axes.scatter(across[:, 1:-1], up[:, 1:-1], s=8, color="tab:grey", label=said[1], zorder=2)
+    for place, name, colour in ((0, said[0], "tab:blue"), (-1, said[-1], "tab:orange")):
+        axes.scatter(across[:, place], up[:, place], s=10, color=colour, label=name, zorder=3)
+    axes.legend(loc="upper right")
+    axes.set_aspect("equal" if points.shape[2] > 1 else "auto")
+    save_figure(path, figure)
 
 
 def draw_traversal(path: Path, samples: Tensor, columns: int) -> None:

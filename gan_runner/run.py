@@ -18,6 +18,7 @@ from gan_runner import distributed
 from gan_runner.build import Parts
 from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.datasets import Batches, Data
+from gan_runner.datasets.base import Split
 from gan_runner.errors import CheckpointError
 from gan_runner.expectations import Expectation, verdict
 from gan_runner.files import RunDirectory, new_wandb_id, write_json
@@ -43,6 +44,7 @@ class Run:
         objective_step: when the objective was best.
         measured_on: by figure, the conditions under which it was measured.
         metric_seconds: by metric, how long it took since this start.
+        kept: what checkpoints hold beside what is trained, by name: tensors and plain values, made when one is saved.
     """
 
     config: DictConfig
@@ -60,12 +62,20 @@ class Run:
     objective_step: int = -1
     measured_on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     metric_seconds: Mapping[str, float] = field(default_factory=dict)
+    kept: dict[str, Callable[[], Any]] = field(default_factory=dict)
     wandb_id: str = field(default_factory=new_wandb_id)
     elapsed_before_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
         self.batches = self.batches_from(0)
+        self.splits: dict[Split, Data] = {"train": self.data}
+
+    def split(self, split: Split) -> Data:
+        """The data of a split, read when it is first asked for."""
+        if split not in self.splits:
+            self.splits[split] = self.parts.dataset.load(self.parts.device, split)
+        return self.splits[split]
 
     def batches_from(self, drawn: int) -> Batches:
         """The data in this run's order; of each batch, this process's rows."""
@@ -115,6 +125,7 @@ class Run:
             "wandb_id": self.wandb_id,
             "random": random_state(self.parts.device),
             "parts": self.parts.state_dict(),
+            **{name: make() for name, make in self.kept.items()},
         }
         save_checkpoint(path, state)
 

@@ -18,8 +18,10 @@ from gan_runner.build import Parts, build_parts
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.config import did_you_mean, register, resolve
 from gan_runner.datasets.images import fit, normalised
+from gan_runner.edit import asks_for_codes, edited
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_atomically
+from gan_runner.models.latents import interpolation
 from gan_runner.pictures import draw, draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.rejection import effective_sample_size, importance_weights, rejection_samples
 from gan_runner.traversals import traverse
@@ -61,6 +63,29 @@ def parser() -> argparse.ArgumentParser:
     form.add_argument("--out", type=Path, metavar="DIR", help="one file a sample: PNG images, or samples.csv of points")
     form.add_argument("--interpolate", action="store_true", help="rows that lead from one latent to another")
     form.add_argument(
+        "--reconstruct",
+        nargs="+",
+        type=Path,
+        metavar="IMAGE",
+        help="of a run with an encoder: what comes of images",
+    )
+    form.add_argument(
+        "--between", nargs=2, type=Path, metavar="IMAGE", help="of a run with an encoder: from one image to another"
+    )
+    form.add_argument(
+        "--attribute",
+        nargs="+",
+        metavar=("NAME", "IMAGE"),
+        help="of a run with an encoder and labels: images, or else samples, with more and less of a class or attribute",
+    )
+    arguments.add_argument(
+        "--strength",
+        nargs="+",
+        type=float,
+        metavar="S",
+        help="with --attribute: how many times its vector is added (default -2 -1 0 1 2)",
+    )
+    form.add_argument(
         "--traverse", nargs="?", const=ALL, metavar="CODE", help="all values of a code, or of each, a latent a row"
     )
     return arguments
@@ -94,6 +119,11 @@ def run(options: argparse.Namespace) -> Path:
     checkpoint = checkpoint_of(options.run)
     parts = load_parts(checkpoint, options.device, options.trust)
     folder = checkpoint.parent.parent / "samples" if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    if asks_for_codes(options):
+        words, pixels = edited(parts, options, checkpoint)
+        path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
+        save_image(path, pixels)
+        return path
     if options.style is not None and (options.interpolate or options.traverse is not None or options.reject):
         raise ConfigError("--style chooses the latents; leave out --interpolate, --traverse and --reject")
     if options.interpolate:
@@ -256,22 +286,6 @@ def load_parts(checkpoint: Path, device: str, trusted: Sequence[str]) -> Parts:
     parts = build_parts(resolve(config))
     parts.load_state_dict(state["parts"])
     return parts
-
-
-def interpolation(ends: Tensor, steps: int) -> Tensor:
-    """Rows of latents from one end to the other: (2 rows, dim) → (rows · steps, dim).
-
-    Spherical (White 2016, arXiv:1609.04468): between Gaussian latents a straight line would pass through lengths
-    that the prior never draws.
-    """
-    first, second = ends.chunk(2)
-    share = torch.linspace(0, 1, steps, device=ends.device).view(1, -1, 1)
-    cosine = torch.nn.functional.cosine_similarity(first, second, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
-    angle = cosine.acos().view(-1, 1, 1)
-    along = (
-        ((1 - share) * angle).sin() * first.unsqueeze(1) + (share * angle).sin() * second.unsqueeze(1)
-    ) / angle.sin()
-    return along.flatten(0, 1)
 
 
 def write_separately(folder: Path, samples: Tensor) -> None:

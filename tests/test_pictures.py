@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from torchvision.utils import make_grid
 
 from gan_runner.datasets import GaussianMixture, Ring
-from gan_runner.pictures import Field, Surface, animate, draw, image_grid
+from gan_runner.pictures import Field, Surface, animate, draw, draw_pairs, draw_paths, flanked, image_grid, pairs_grid
 
 
 def test_grid_has_each_image_once_in_reading_order():
@@ -198,3 +198,33 @@ def test_a_run_is_animated_up_to_its_last_step(gan_run, tmp_path):
     assert code == 0, err
     with Image.open(tmp_path / "run" / "samples" / "training.gif") as gif:
         assert (gif.n_frames, gif.size) == (2, (900, 300))
+
+
+def test_rows_stand_above_their_counterparts():
+    images = torch.rand(5, 1, 64, 64) * 2 - 1
+    grid = pairs_grid(images, -images, 3)
+    assert grid.shape == (2 * (2 * 66 + 2) + 12, 3 * 66 + 2, 3)
+    np.testing.assert_array_equal(grid[:68], image_grid(images[:3], 3))
+    np.testing.assert_array_equal(grid[66:134], image_grid(-images[:3], 3))
+    below = grid[134 + 12 :]
+    np.testing.assert_array_equal(below[:68, : 2 * 66 + 2], image_grid(images[3:], 2))
+    assert (below[:, 2 * 66 + 2 :] == 255).all()  # there is no sixth
+    assert (grid[134:146] == 255).all()
+
+
+def test_rows_stand_between_columns():
+    rows, first, last = torch.rand(2, 3, 1, 64, 64), torch.rand(2, 1, 64, 64), torch.rand(2, 1, 64, 64)
+    both, left = flanked(rows, first, last), flanked(rows, first)
+    np.testing.assert_array_equal(both[:, : left.shape[1]], left)
+    np.testing.assert_array_equal(both[:, -68:], image_grid(last, 1))
+    np.testing.assert_array_equal(left[:, 80:], image_grid(rows.flatten(0, 1), 3, gap=2))
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_points_are_joined_by_lines(tmp_path, dim):
+    first, last = torch.randn(2, 9, dim)
+    draw_pairs(tmp_path / "pairs.png", first, last, 3, "made")
+    draw_paths(tmp_path / "paths.png", torch.randn(9, 4, dim), first, last)
+    for name in ("pairs", "paths"):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            assert picture.size == (600, 600)

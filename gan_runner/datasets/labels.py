@@ -30,6 +30,13 @@ class Labels(Protocol):
     def vectors(self, label: Tensor) -> Tensor:
         """A batch of labels, as the dataset yields them, as vectors (n, dim)."""
 
+    def place(self, text: str) -> int:
+        """The place in a vector of the one thing that a person names.
+
+        Raises:
+            ValueError: there is no such thing, saying what there is.
+        """
+
     def parse(self, text: str) -> Tensor:
         """The vector (dim,) that a person means.
 
@@ -73,14 +80,18 @@ class Classes:
         classes = torch.arange(self.dim, device=label.device)
         return (label.unsqueeze(-1) == classes).to(torch.get_default_dtype())
 
-    def parse(self, text: str) -> Tensor:
-        """A name in any case, or else the number of a class: (dim,)."""
+    def place(self, text: str) -> int:
+        """A name in any case, or else the number of a class."""
         name = found(text, self.names)
         if name is None and text.strip().isdecimal() and int(text) < self.dim:
             name = self.names[int(text)]
         if name is None:
             raise ValueError(f"there is no class {text.strip()!r}{advice(text, self.names)}")
-        return self.vectors(torch.tensor(self.names.index(name)))
+        return self.names.index(name)
+
+    def parse(self, text: str) -> Tensor:
+        """A name in any case, or else the number of a class: (dim,)."""
+        return self.vectors(torch.tensor(self.place(text)))
 
     def say(self, vector: Tensor) -> str:
         """The name of the class of a vector (dim,), which may be a mixture: the most probable one."""
@@ -127,14 +138,16 @@ class Attributes:
         """Labels (n, dim) as floats."""
         return label.to(torch.get_default_dtype())
 
+    def place(self, text: str) -> int:
+        """A name in any case."""
+        name = found(text, self.names)
+        if name is None:
+            raise ValueError(f"there is no attribute {text.strip()!r}{advice(text, self.names)}")
+        return self.names.index(name)
+
     def parse(self, text: str) -> Tensor:
         """Names in any case, with commas between them, one of each group: (dim,); other attributes are not there."""
-        named: list[str] = []
-        for word in filter(str.strip, text.split(",")):
-            name = found(word, self.names)
-            if name is None:
-                raise ValueError(f"there is no attribute {word.strip()!r}{advice(word, self.names)}")
-            named.append(name)
+        named = [self.names[self.place(word)] for word in filter(str.strip, text.split(","))]
         for group in self.groups:
             chosen = [name for name in group if name in named]
             if len(chosen) > 1:

@@ -21,6 +21,7 @@ from gan_runner.metrics.ms_ssim import ms_ssim_diversity
 from gan_runner.metrics.optimal_transport import optimal_transport
 from gan_runner.metrics.parzen import parzen
 from gan_runner.metrics.push import push
+from gan_runner.metrics.reconstruction import Reconstruction
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
@@ -35,6 +36,7 @@ __all__ = [
     "LabelAccuracy",
     "MutualInformation",
     "PrecisionRecall",
+    "Reconstruction",
     "Reference",
     "Results",
     "best_of",

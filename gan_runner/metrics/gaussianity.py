@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gan_runner.attributes import encodes
 from gan_runner.metrics.figures import figures, measured
 from gan_runner.metrics.likelihood import as_modelled
 from gan_runner.metrics.results import Results
@@ -19,15 +20,6 @@ if TYPE_CHECKING:
 
 CRITICAL = 1.3581
 """The Kolmogorov distribution is below it in 95 % of all cases."""
-
-
-def has_codes(parts: Parts) -> None:
-    """Data must have codes."""
-    if parts.encoder is None:
-        raise ValueError(
-            "it looks at codes of data, and nothing here makes any; choose model=real_nvp or a game with an encoder, "
-            "such as game=vae, or leave it out"
-        )
 
 
 def normal_distances(z: Tensor) -> Tensor:
@@ -66,7 +58,7 @@ def figures_of(z: Tensor) -> dict[str, float]:
 
 @figures(latent_rejected=min)
 @measured(samples=None, real=None, split="test, or else validation, or else train")
-@requires(has_codes)
+@requires(encodes)
 def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
     """How Gaussian the codes of held-out data are, which for a likelihood are to be N(0, I) (Danihelka et al. 2017,
     arXiv:1705.05263, whose flows trained by a critic have codes that are not).

@@ -7,6 +7,7 @@ which add to the moment; then those that write down what the moment holds, where
 from gan_runner.observers.base import Moment, Observer
 from gan_runner.observers.checkpoints import Checkpoints
 from gan_runner.observers.console import Console
+from gan_runner.observers.encodings import Attributes, Interpolations, LatentSpace, Reconstructions
 from gan_runner.observers.evaluation import Evaluation
 from gan_runner.observers.metrics_file import MetricsFile
 from gan_runner.observers.neighbours import Neighbours
@@ -18,14 +19,18 @@ from gan_runner.observers.traversals import Traversals
 from gan_runner.observers.weights_and_biases import WeightsAndBiases
 
 __all__ = [
+    "Attributes",
     "Checkpoints",
     "Console",
     "Evaluation",
+    "Interpolations",
+    "LatentSpace",
     "MetricsFile",
     "Moment",
     "Neighbours",
     "Observer",
     "Progress",
+    "Reconstructions",
     "Samples",
     "Scalars",
     "Trajectory",

@@ -239,3 +239,11 @@ def test_a_checkpoint_knows_the_classes_of_a_folder_that_is_gone(gan_run, tmp_pa
     parts = load_parts(Path("run/checkpoints/last.pt"), "cpu", [])
     assert parts.dataset.labels == Classes(("7", "cat"))
     assert list(OmegaConf.load("run/config.yaml").dataset.classes) == ["7", "cat"]
+
+
+def test_one_thing_is_named_by_its_place():
+    labels = Classes(("cat", "7", "dog"))
+    assert [labels.place(text) for text in ("Dog", "7", "0")] == [2, 1, 0]  # a name before a number
+    assert Attributes(("red", "blue", "Wearing_Hat"), (("red", "blue"),)).place("wearing hat") == 2
+    with pytest.raises(ValueError, match="there is no attribute 'blau'; did you mean blue"):
+        Attributes(("red", "blue")).place("blau")

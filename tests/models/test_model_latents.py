@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from gan_runner.models.latents import Normal, Uniform
+from gan_runner.models.latents import Normal, Sphere, Uniform
 
 CPU = torch.device("cpu")
 PRIORS = {
@@ -29,3 +29,24 @@ def test_draws_are_fixed_by_the_random_numbers_given(prior):
     first, second = (prior(6, CPU, torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, prior(6, CPU, torch.Generator().manual_seed(8)))
+
+
+@pytest.mark.parametrize("prior", [Normal(4), Uniform(4), Sphere(4)])
+def test_paths_lead_from_end_to_end_and_nothing_added_changes_nothing(prior):
+    first, second = (prior(6, CPU, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    path = prior.path(first, second, 9).unflatten(0, (6, 9))
+    torch.testing.assert_close(path[:, 0], first)
+    torch.testing.assert_close(path[:, -1], second)
+    torch.testing.assert_close(prior.path(second, first, 9).unflatten(0, (6, 9)).flip(1), path)
+    torch.testing.assert_close(prior.moved(first, torch.zeros(6, 4)), first)
+
+
+def test_paths_go_where_the_prior_draws():
+    first, second = Sphere(5)(7, CPU), Sphere(5)(7, CPU)
+    along = Sphere(5).path(first, second, 6)
+    torch.testing.assert_close(along.norm(dim=1), torch.full((42,), 5**0.5))
+    torch.testing.assert_close(Sphere(5).moved(first, 3 * second).norm(dim=1), torch.full((7,), 5**0.5))
+    quarter = Normal(2).path(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]]), 3)
+    torch.testing.assert_close(quarter[1], torch.full((2,), 2**0.5))
+    corners = Uniform(2).path(torch.tensor([[-1.0, 1.0]]), torch.tensor([[1.0, 1.0]]), 5)
+    assert corners.tolist() == [[-1, 1], [-0.5, 1], [0, 1], [0.5, 1], [1, 1]]  # never out of the square

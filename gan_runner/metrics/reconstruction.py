@@ -1,0 +1,57 @@
+"""How much of data is lost between its codes and what is made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gan_runner.attributes import encodes
+from gan_runner.datasets.base import Split
+from gan_runner.metrics.classification import split_of
+from gan_runner.metrics.figures import figures
+from gan_runner.metrics.results import Results
+from gan_runner.requirements import Requirement
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+
+@figures(reconstruction_absolute=min, reconstruction_squared=min)
+@dataclass
+class Reconstruction:
+    """`reconstruction_absolute` and `reconstruction_squared`: the mean of |x − x̂| and of (x − x̂)² over all elements.
+
+    x̂ is what is made from the code of x, by averaged weights where there are any. Images are in [−1, 1].
+
+    Args:
+        split: of the data; None takes that for testing, else that for validation, and else that for training.
+        samples: how many of it are looked at, at most; None for as many as samples are drawn.
+    """
+
+    split: Split | None = None
+    samples: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.samples is not None and self.samples < 1:
+            raise ValueError(f"samples={self.samples} must be at least 1")
+        self.conditions: dict[str, Any] = {}
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The game must encode, and the data have the split."""
+        return (encodes, self.check)
+
+    def check(self, parts: Parts) -> None:
+        """Raise ValueError if the data has no such split."""
+        split_of(parts.dataset, self.split)
+
+    def __call__(self, results: Results) -> dict[str, float]:
+        """Look at them, some at a time."""
+        split = split_of(results.dataset, self.split)
+        absolute, squared, elements, count = 0.0, 0.0, 0, 0
+        for x in results.reference.split(split).pieces(self.samples or results.reference.n):
+            error = (results.parts.reconstruct(x) - x).double()
+            absolute, squared = absolute + error.abs().sum().item(), squared + error.square().sum().item()
+            elements, count = elements + x.numel(), count + len(x)
+        self.conditions = {"samples": None, "real": None, "split": split, "reconstructed": count}
+        return {"reconstruction_absolute": absolute / elements, "reconstruction_squared": squared / elements}
