@@ -29,6 +29,8 @@ Metrics = Mapping[str, Callable[..., dict[str, float]]]
 class Evaluator:
     """Draws samples, of the same latents every time, and measures them.
 
+    In a game with conditions they are made for those of the split that they are compared with.
+
     Args:
         parts: what plays.
         metrics: by name.
@@ -54,8 +56,12 @@ class Evaluator:
     ):
         self.parts = parts
         self.metrics = metrics
-        self.noise = parts.noise(samples, seed)
         self.reference = Reference(parts.dataset, samples, parts.device, split, data)
+        self.noise = (
+            parts.noise(samples, seed)
+            if split == "train"
+            else parts.noise_like(lambda: self.reference.split(split), samples, seed)
+        )
         self.conditions: dict[str, dict[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
 

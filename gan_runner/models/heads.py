@@ -6,6 +6,8 @@ sample together with its condition works on every trunk, under every loss.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -53,8 +55,7 @@ class MaxoutHead(Conditioned):
         width: joint maxout units.
         pieces: linear pieces of each.
         dropout: share of the units of both layers dropped.
-        init_bound: if given, weights start at U(−init_bound, init_bound), as those of model=two_branch, which learn at a
-            rate of .1; otherwise as torch's layers do.
+        init_bound: if given, weights start at U(−init_bound, init_bound); otherwise as torch's layers do.
     """
 
     def __init__(
@@ -106,6 +107,8 @@ class AuxiliaryHead(Conditioned):
         condition_dim: length of the condition.
     """
 
+    needs_condition: ClassVar[bool] = False
+
     def __init__(self, in_features: int, condition_dim: int):
         super().__init__()
         self.score = nn.Linear(in_features, 1)
@@ -129,6 +132,8 @@ class LogSumExpHead(Conditioned):
         in_features: of the sample.
         num_classes: K.
     """
+
+    needs_condition: ClassVar[bool] = False
 
     def __init__(self, in_features: int, num_classes: int):
         super().__init__()
