@@ -95,8 +95,24 @@ class Evaluator:
         """On what a metric measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
         base = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
-        own = getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
-        return {name: value for name, value in (base | own).items() if value is not None}
+        return {name: value for name, value in (base | own_conditions(metric)).items() if value is not None}
+
+
+def own_conditions(metric: Any) -> Mapping[str, Any]:
+    """What a metric, with or without its knobs, says of on what it measures."""
+    return getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+
+
+def check_own_splits(metrics: Mapping[str, Any], split: str | None) -> None:
+    """Refuse a split that was asked for where a metric measures on another, whatever is asked for.
+
+    Raises:
+        ConfigError: naming the metric and its split.
+    """
+    for name, metric in metrics.items():
+        own = own_conditions(metric).get("split", split)
+        if split is not None and own != split:
+            raise ConfigError(f"metric={name} measures on its own split ({own}); leave out --split {split}, or {name}")
 
 
 def check_split(dataset: Dataset, split: Split, option: str) -> None:
