@@ -94,8 +94,8 @@ class Evaluator:
     def conditions_of(self, metric: Any) -> dict[str, Any]:
         """On what a metric measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
-        base = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
-        return {name: value for name, value in (base | own_conditions(metric)).items() if value is not None}
+        base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
+        return {name: value for name, value in (base | dict(own_conditions(metric))).items() if value is not None}
 
 
 def own_conditions(metric: Any) -> Mapping[str, Any]:
