@@ -53,7 +53,7 @@ def test_whoever_sees_what_there_is_finds_all_that_is_said_of_it_and_little_of_w
     assert wrong["caption_colour_and_shape"] < 0.2
 
 
-def test_a_run_is_measured(hydra_config, make_parts):
+def test_a_run_is_measured(hydra_config, make_parts, monkeypatch):
     tiny = ("model.generator.width=4", "model.discriminator.width=4", "metric=[caption_accuracy]")
     options = (*TEXT, *tiny, "metric.caption_accuracy.classifier.steps=2")
     parts = make_parts(*options)
@@ -64,6 +64,15 @@ def test_a_run_is_measured(hydra_config, make_parts):
     assert set(found) == set(CaptionAccuracy.figures)
     assert all(0 <= value <= 1 for value in found.values())
     assert evaluator.conditions["caption_accuracy"]["split"] == "test"
+    metrics = build_metrics(hydra_config(*options, "metric.caption_accuracy.split=train"), parts)
+    asked = []
+    captions = CaptionedShapes.captions
+    monkeypatch.setattr(
+        CaptionedShapes, "captions", lambda data, n, split: asked.append(split) or captions(data, n, split)
+    )
+    evaluator = Evaluator(parts, metrics, 20, 0)
+    evaluator.measure()
+    assert asked == [evaluator.conditions["caption_accuracy"]["split"]] == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +81,7 @@ def test_a_run_is_measured(hydra_config, make_parts):
         (("dataset=digits",), "choose dataset=captioned_shapes"),
         (("dataset=captioned_shapes", "dataset.count=10", "dataset.unseen=0"), "choose dataset=captioned_shapes"),
         (("dataset=captioned_shapes", "dataset.count=10"), "choose game=text_to_image"),
+        ((*TEXT, "metric.caption_accuracy.split=validation"), "there is no split=validation of this data, which has"),
     ],
 )
 def test_what_it_cannot_judge_is_refused(make_parts, hydra_config, options, message):
