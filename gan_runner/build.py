@@ -218,7 +218,8 @@ def build_parts(config: DictConfig) -> Parts:
     for name in names:
         if config.model.get(name) is None:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
-    facts = {"shape": dataset.shape, "bounded": dataset.bounded, **facts_of(game, dataset)}
+    of_all = {"shape": dataset.shape, "bounded": dataset.bounded, "latent_dim": game.latent.dim}
+    facts = of_all | facts_of(game, dataset)
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
     networks: dict[str, nn.Module] = {}
     for name in names:
