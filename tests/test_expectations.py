@@ -86,7 +86,7 @@ def test_full_scale_experiments_measure_what_they_expect(hydra_config, experimen
 
 def test_without_an_objective_no_checkpoint_is_the_best(hydra_config, tmp_path):
     config = resolve(hydra_config("objective=null", "logger.artifacts=best"))
-    with pytest.raises(ConfigError, match="set objective=FIGURE, or choose logger.artifacts=last"):
+    with pytest.raises(ConfigError, match=r"set objective=FIGURE, or choose logger.artifacts=last"):
         check_figures(config, {}, {})
     with pytest.raises(CheckpointError, match="a run with objective=FIGURE keeps one; take the last instead"):
         load_checkpoint(RunDirectory(tmp_path).best)
