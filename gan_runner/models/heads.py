@@ -53,8 +53,7 @@ class MaxoutHead(Conditioned):
         width: joint maxout units.
         pieces: linear pieces of each.
         dropout: share of the units of both layers dropped.
-        init_bound: if given, weights start at U(−init_bound, init_bound), as those of model=two_branch, which learn at
-            a rate of .1; otherwise as torch's layers do.
+        init_bound: if given, weights start at U(−init_bound, init_bound); otherwise as torch's layers do.
     """
 
     def __init__(

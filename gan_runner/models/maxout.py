@@ -35,11 +35,40 @@ def uniform_weights(network: nn.Module, bound: float) -> None:
             nn.init.zeros_(module.bias)
 
 
-class ReLUSigmoidGenerator(Generator):
-    """z → 1200 ReLU → 1200 ReLU → sigmoid, whose output bias starts at the data's marginals.
+def he_weights(network: nn.Module) -> None:
+    """He's weights for ReLU (He et al. 2015, arXiv:1502.01852, Eq. 10), biases zero, in every linear layer."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
 
-    The paper's sigmoid is on [0, 1]; data here is on [−1, 1], so it reads 2σ(a) − 1 = tanh(a / 2). Data that
-    is not bounded gets no squashing.
+
+class SigmoidGenerator(Generator):
+    """A generator that ends in a sigmoid, whose bias starts at the data's marginals.
+
+    The papers' sigmoid is on [0, 1]; data here is on [−1, 1], so it reads 2σ(a) − 1 = tanh(a / 2). Data that is not
+    bounded gets no squashing.
+    """
+
+    def output_layers(self, width: int, shape: tuple[int, ...], bounded: bool) -> list[nn.Module]:
+        """From the last hidden layer to data, less the tanh: (n, width) → (n, *shape)."""
+        self.bounded = bounded
+        return [nn.Linear(width, elements(shape)), Affine(0.5 if bounded else 1.0), nn.Unflatten(1, shape)]
+
+    @torch.no_grad()
+    def prepare(self, inputs: Tensor, data: Tensor) -> None:
+        """Also set the output's bias so that G(z) starts at the mean of the data."""
+        super().prepare(inputs, data)
+        mean = data.flatten(1).mean(0)
+        # A pixel that is constant in the batch would have an infinite logit: one sample's worth of doubt.
+        doubt = 1 / (len(data) + 1)
+        marginal = ((mean + 1) / 2).clamp(doubt, 1 - doubt).logit()
+        *_, output = (module for module in self.modules() if isinstance(module, nn.Linear))
+        output.bias.copy_(marginal if self.bounded else mean)
+
+
+class ReLUSigmoidGenerator(SigmoidGenerator):
+    """z → 1200 ReLU → 1200 ReLU → sigmoid.
 
     Args:
         latent_dim: of z.
@@ -67,7 +96,6 @@ class ReLUSigmoidGenerator(Generator):
     ):
         super().__init__(norm, reference_size, condition_dim)
         at_least_one(latent_dim=latent_dim, width=width)
-        self.bounded = bounded
         body = Chain(
             nn.Linear(latent_dim + condition_dim, width),
             self.normalization(width),
@@ -75,22 +103,9 @@ class ReLUSigmoidGenerator(Generator):
             nn.Linear(width, width),
             self.normalization(width),
             nn.ReLU(),
-            nn.Linear(width, elements(shape)),
-            Affine(0.5 if bounded else 1.0),
-            nn.Unflatten(1, shape),
+            *self.output_layers(width, shape, bounded),
         )
         self.assemble(body, latent_dim, bounded, weight_norm, partial(uniform_weights, bound=init_bound))
-
-    @torch.no_grad()
-    def prepare(self, inputs: Tensor, data: Tensor) -> None:
-        """Also set the output's bias so that G(z) starts at the mean of the data."""
-        super().prepare(inputs, data)
-        mean = data.flatten(1).mean(0)
-        # A pixel that is constant in the batch would have an infinite logit: one sample's worth of doubt.
-        doubt = 1 / (len(data) + 1)
-        marginal = ((mean + 1) / 2).clamp(doubt, 1 - doubt).logit()
-        *_, output = (module for module in self.modules() if isinstance(module, nn.Linear))
-        output.bias.copy_(marginal if self.bounded else mean)
 
 
 class Branches(Conditioned):
@@ -126,10 +141,8 @@ class Branches(Conditioned):
         return self.joint(torch.cat([self.latent(z), self.condition(y)], 1))
 
 
-class TwoBranchGenerator(Generator):
+class TwoBranchGenerator(SigmoidGenerator):
     """z → 200 ReLU beside y → 1000 ReLU, together → 1200 ReLU → sigmoid (Mirza & Osindero 2014, Section 4.1).
-
-    The paper's sigmoid is on [0, 1]; data here is on [−1, 1], so it reads tanh(a / 2).
 
     Args:
         latent_dim: of z.
@@ -140,7 +153,8 @@ class TwoBranchGenerator(Generator):
         condition_width: units of y.
         width: units of both together.
         dropout: share of hidden units dropped.
-        init_bound: weights start at U(−init_bound, init_bound).
+        init_bound: if given, weights start at U(−init_bound, init_bound); otherwise He-initialised, by which a one-hot
+            condition of few entries and a latent of many come through alike.
         norm: normalisation of the joint layer (none in the paper).
         weight_norm: reparametrisation of the weights (none in the paper).
         reference_size: rows of the reference batch of `norm=virtual`.
@@ -156,7 +170,7 @@ class TwoBranchGenerator(Generator):
         condition_width: int = 1000,
         width: int = 1200,
         dropout: float = 0.5,
-        init_bound: float = 0.05,
+        init_bound: float | None = None,
         norm: Norm = "none",
         weight_norm: WeightNorm = "none",
         reference_size: int = 64,
@@ -166,11 +180,10 @@ class TwoBranchGenerator(Generator):
         body = Chain(
             Branches(latent_dim, condition_dim, latent_width, condition_width, width, dropout),
             self.normalization(width),
-            nn.Linear(width, elements(shape)),
-            Affine(0.5 if bounded else 1.0),
-            nn.Unflatten(1, shape),
+            *self.output_layers(width, shape, bounded),
         )
-        self.assemble(body, latent_dim, bounded, weight_norm, partial(uniform_weights, bound=init_bound))
+        initialise = he_weights if init_bound is None else partial(uniform_weights, bound=init_bound)
+        self.assemble(body, latent_dim, bounded, weight_norm, initialise)
 
 
 class MaxoutDiscriminator(Discriminator):
