@@ -238,7 +238,8 @@ def build_parts(config: DictConfig) -> Parts:
     for name in names:
         if config.model.get(name) is None:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
-    facts = {"shape": dataset.shape, "bounded": dataset.bounded, **facts_of(game, dataset)}
+    of_all = {"shape": dataset.shape, "bounded": dataset.bounded, "latent_dim": game.latent.dim}
+    facts = of_all | facts_of(game, dataset)
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
     networks: dict[str, nn.Module] = {}
     for name in names:
@@ -358,12 +359,14 @@ def build_player(name: str, config: DictConfig, game: Game, networks: dict[str, 
         game=game,
         networks=networks,
         owned=tuple(player.networks),
-        terms={term: build_part(f"{key}.terms.{term}", node, owned, others) for term, node in player.terms.items()},
+        terms={
+            term: build_part(f"{key}.terms.{term}", node, game, owned, others) for term, node in player.terms.items()
+        },
         weights=dict(player.weights),
         optimizer=optimizer,
         scheduler=build("scheduler", schedule, optimizer=optimizer),
         constraints={
-            constraint: build_part(f"{key}.constraints.{constraint}", node, owned, others)
+            constraint: build_part(f"{key}.constraints.{constraint}", node, game, owned, others)
             for constraint, node in player.constraints.items()
         },
         updates=player.updates,
@@ -409,13 +412,16 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
     return eager(partial(build, "optimizer", node, params=parameters))
 
 
-def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]) -> Any:
+def build_part(
+    key: str, node: DictConfig, game: Game, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]
+) -> Any:
     """A term or a constraint: a function with its knobs, or, if it remembers something, built on the networks.
 
     It is told of the networks of the `others` if its constructor asks for them.
     """
     part = build(key, node)
     check_kinds(key, part)
+    check_turns(key, part, game)
     name = key.rpartition(".")[2]
     try:
         check_requirements(part, networks)
@@ -440,6 +446,36 @@ def check_kinds(key: str, part: Any) -> None:
     if inspect.isclass(hint) and "loss" in part.keywords and not isinstance(part.keywords["loss"], hint):
         given = type(part.keywords["loss"]).__name__
         raise ConfigError(f"{key} takes a loss of kind {hint.__name__}, not {given}; choose another loss or game")
+
+
+def check_turns(key: str, part: Any, game: Game) -> None:
+    """Refuse a term that looks at other turns than this game's, as its signature and that of `game.turn` say.
+
+    Raises:
+        ConfigError: naming the term, and both kinds of turns.
+    """
+    wanted, turns = turn_looked_at(part), type_hints(type(game).turn).get("return")
+    if inspect.isclass(wanted) and inspect.isclass(turns) and not offers(turns, wanted):
+        raise ConfigError(
+            f"{key} looks at a {wanted.__name__}, and {type(game).__name__} has {turns.__name__}s; "
+            "choose another method= or game=, or leave it out"
+        )
+
+
+def turn_looked_at(part: Any) -> Any:
+    """The type of the first argument of a term, if it says so; None of what takes no argument."""
+    function = part.func if isinstance(part, partial) else part
+    if inspect.isclass(function):
+        function = getattr(function, "forward", function.__call__)
+    first = next((name for name in inspect.signature(function).parameters if name != "self"), None)
+    return type_hints(function).get(first or "")
+
+
+def offers(turns: type, wanted: type) -> bool:
+    """Whether turns are of a class, or have all that a protocol names."""
+    if getattr(wanted, "_is_protocol", False):
+        return all(hasattr(turns, name) for name in vars(wanted) if not name.startswith("_"))
+    return issubclass(turns, wanted)
 
 
 def check_unused(config: DictConfig) -> None:

@@ -38,6 +38,7 @@ class Evaluator:
         seed: of the latents.
         split: of the data that they are compared with.
         data: this split, where it is at hand already.
+        choosing: whether figures choose among checkpoints: errors are then those of validation data, if there is any.
 
     Attributes:
         conditions: by figure, on what it was measured: samples, real ones where any were read, their split, and what
@@ -53,15 +54,21 @@ class Evaluator:
         seed: int,
         split: Split = "train",
         data: Data | None = None,
+        choosing: bool = False,
     ):
         self.parts = parts
         self.metrics = metrics
+<<<<<<< HEAD
         self.reference = Reference(parts.dataset, samples, parts.device, split, data)
         self.noise = (
             parts.noise(samples, seed)
             if split == "train"
             else parts.noise_like(lambda: self.reference.split(split), samples, seed)
         )
+=======
+        self.noise = parts.noise(samples, seed)
+        self.reference = Reference(parts.dataset, samples, parts.device, split, data, choosing)
+>>>>>>> fixB
         self.conditions: dict[str, dict[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
 
@@ -150,6 +157,11 @@ def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Map
     if known and config.objective is not None and config.objective not in known:
         raise ConfigError(
             f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
+        )
+    if config.objective is None and config.logger.artifacts == "best":
+        raise ConfigError(
+            "logger.artifacts=best: no checkpoint is the best without an objective; set objective=FIGURE, or choose "
+            "logger.artifacts=last"
         )
     for figure in map(str, config.expected):
         if figure not in known and "/" not in figure:  # a name with a slash is one that a player reports

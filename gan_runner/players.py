@@ -44,7 +44,7 @@ class Game(Protocol):
         """What the player that owns `owned` sees of this batch."""
 
     def facts(self, dataset: Dataset) -> dict[str, Any]:
-        """What networks are told beside the shape of the data, by the names of their constructors' arguments.
+        """What networks are told beside the shapes of data and latents, by the names of their constructors' arguments.
 
         Raises:
             ValueError: the dataset lacks what the game is about.

@@ -180,6 +180,8 @@ METHODS = [
     ("salimans_mnist", "feature_matching", None, "image", "game=semi_supervised"),
     ("salimans_mnist", "non_saturating", "minibatch_discrimination", "image", "game=semi_supervised"),
     ("dcgan", "non_saturating", None, "image", "game=semi_supervised", "model.discriminator.weight_norm=weight"),
+    ("mlp", "hinge", "unrolled", "points", "game=conditional", "method=ac_gan"),
+    ("mlp", "non_saturating", "unrolled", "points", "game=semi_supervised", "game.labelled.count=80"),
 ]
 METHODS = [method for method in METHODS if method[4:] or not impossible(*method[:4])]
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.cache import kept, key_of
+from gan_runner.datasets.base import judging_split
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.datasets.labels import Labels
 from gan_runner.extractors.base import Extractor, Eye, Seen
@@ -100,7 +101,7 @@ class TrainedHere(Extractor):
             log.info("training the %s on %s", self.title, data.describe())
             fresh.append(True)
             trained = self.train(self.new(dataset.shape, labels.dim, device), data, labels)
-            split = next(split for split in ("test", "validation", "train") if split in dataset.splits)
+            split = judging_split(dataset.splits)
             return {
                 "network": trained.state_dict(),
                 "accuracy": accuracy(trained, data if split == "train" else dataset.load(device, split), labels),

@@ -17,7 +17,7 @@ from torch.nn.functional import embedding, max_pool1d, relu
 
 from gan_runner import distributed
 from gan_runner.cache import kept, key_of
-from gan_runner.datasets.base import Data
+from gan_runner.datasets.base import Data, judging_split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset
 from gan_runner.models.sizes import at_least_one
 from gan_runner.turn import Batch
@@ -199,7 +199,7 @@ class JointEmbedding:
             log.info("training the text encoder on %s", data.describe())
             fresh.append(True)
             text, image = self.trained(captioned, data, like)
-            split = next(split for split in ("test", "validation", "train") if split in captioned.splits)
+            split = judging_split(captioned.splits)
             held_out = data if split == "train" else captioned.load(first["data"].device, split)
             return {"text": text.state_dict(), "found": found_share(text, image, held_out), "split": split}
 

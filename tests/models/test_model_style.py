@@ -16,6 +16,7 @@ from gan_runner.sample import load_parts
 from gan_runner.sample import main as gan_sample
 from gan_runner.terms import style
 
+DCGAN = ("model.generator.width=4", "model.discriminator.width=4")
 TINY = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", "model.latent.dim=3")
 
 
@@ -35,8 +36,27 @@ def test_points_are_refused(make_parts):
 
 def test_term_is_the_squared_distance_of_latents():
     noise, fake = torch.tensor([[[1.0, 2.0], [0.0, 0.0]], [[1.0, 0.0], [3.0, 0.0]]])
-    turn = SimpleNamespace(noise=noise, fake=fake, networks={"style": nn.Identity()})
+    game = SimpleNamespace(latent=SimpleNamespace(dim=2))
+    turn = SimpleNamespace(game=game, noise=noise, fake=fake, networks={"style": nn.Identity()})
     assert style(turn).item() == (4 + 9) / 2
+    turn.noise = torch.cat([noise, torch.full((2, 3), 7.0)], 1)  # codes beside it do not count
+    assert style(turn).item() == (4 + 9) / 2
+
+
+@pytest.mark.parametrize("game", ["infogan", "moment_matching_codes", "conditional", "semi_supervised"])
+def test_it_finds_latents_of_the_game_and_nothing_else_that_the_generator_is_fed(make_parts, game):
+    options = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", f"game={game}", *DCGAN)
+    parts = make_parts(*options, *(["loss=mmd", f"game={game}"] if game.startswith("moment") else []))
+    batch = next(batches_of(parts))
+    parts.game.prepare(parts.networks, Drawn(batch), 8)
+    assert parts.networks["style"].latent.out_features == parts.game.latent.dim
+    assert parts.noise(2, 0).shape[1] >= parts.game.latent.dim
+    assert parts.step(iter([batch]))["style/style"].isfinite()
+
+
+def test_a_game_without_latents_is_refused(make_parts):
+    with pytest.raises(ConfigError, match=r"no latents to be found; leave out regularizer=\[style_encoder\]"):
+        make_parts("game=bilinear", "regularizer=[style_encoder]")
 
 
 @pytest.mark.usefixtures("_float64")
