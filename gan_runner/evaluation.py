@@ -58,17 +58,12 @@ class Evaluator:
     ):
         self.parts = parts
         self.metrics = metrics
-<<<<<<< HEAD
-        self.reference = Reference(parts.dataset, samples, parts.device, split, data)
+        self.reference = Reference(parts.dataset, samples, parts.device, split, data, choosing)
         self.noise = (
             parts.noise(samples, seed)
             if split == "train"
             else parts.noise_like(lambda: self.reference.split(split), samples, seed)
         )
-=======
-        self.noise = parts.noise(samples, seed)
-        self.reference = Reference(parts.dataset, samples, parts.device, split, data, choosing)
->>>>>>> fixB
         self.conditions: dict[str, dict[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
 
