@@ -20,7 +20,7 @@ from gan_runner.sample import main as gan_sample
 
 HEADS = {
     "concat": lambda width: ConcatHead(width, 2, embedding=8, width=32),
-    "maxout": lambda width: MaxoutHead(width, 2, embedding=8, width=24),
+    "maxout": lambda width: MaxoutHead(width, 2, embedding=8, width=24, dropout=0.0),
     "projection": lambda width: ProjectionHead(width, 2),
 }
 ATTRIBUTES = Attributes(("red", "green", "small", "round", "flat"), (("red", "green"), ("round", "flat")))
