@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -78,13 +79,21 @@ class Parts:
             return torch.cat([self.game.sample(networks, part) for part in noise.split(chunk)])
 
     @torch.no_grad()
-    def criticise(self, x: Tensor, chunk: int = 512) -> Tensor:
+    def criticise(self, x: Tensor, rows: Tensor | None = None, chunk: int = 512) -> Tensor:
         """The critic's scores (n,) of points (n, *shape), in evaluation mode, a chunk at a time.
 
-        For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
+        A critic that is told conditions needs the `rows` (n, …) that these samples were made from. For a critic that
+        looks at a whole batch (minibatch discrimination), the chunk is that batch.
         """
+        beside = repeat(None) if rows is None else rows.split(chunk)
         with evaluating(self.networks):
-            return torch.cat([self.game.criticise(self.networks, part) for part in x.to(self.device).split(chunk)])
+            parts = zip(x.to(self.device).split(chunk), beside)
+            return torch.cat([self.game.criticise(self.networks, part, row) for part, row in parts])
+
+    @property
+    def judges_points(self) -> bool:
+        """Whether there is a critic that has scores of points alone: one, and not another beside each condition."""
+        return hasattr(self.game, "criticise") and self.game.judges_points(self.networks)
 
     def classify(self, x: Tensor) -> Tensor:
         """The logits (n, classes) that a game which classifies has of data x (n, *shape)."""
@@ -102,21 +111,25 @@ class Parts:
             return torch.cat([look(networks, part) for part in x.to(self.device).split(chunk)])
 
     def surface(self) -> Surface | None:
-        """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""
-        if not hasattr(self.game, "criticise"):
+        """What the critic makes of any point: the log density ratio where its loss implies one, else its score.
+
+        None where there is no one surface: nobody judges, or the critic judges points beside conditions.
+        """
+        if not self.judges_points:
             return None
         if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
             return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)
         return Surface("the critic's score", self.criticise)
 
     def field(self, real: Tensor, samples: Tensor) -> Field | None:
-        """Where the generator's loss would move a fake, if it is a function of scores and is descended.
+        """Where the generator's loss would move a fake, if it is a function of scores of points and is descended.
 
         That is −n ∂L/∂xᵢ for the mean loss L of n fakes: how a fake at x would move that is one among the `samples`
         (n, *shape), compared, where a loss does so, with the data `real` (n, *shape). Networks are in evaluation mode.
         """
         terms = [(term, player.weights[name]) for player in self.players for name, term in player.terms.items()]
-        if not any(getattr(term, "func", None) is generator_loss and weight for term, weight in terms):
+        descended = any(getattr(term, "func", None) is generator_loss and weight for term, weight in terms)
+        if not (descended and self.judges_points):
             return None
         scores = Evaluated(self.criticise(real), self.criticise(samples))
         return Field("−∇ of the generator's loss", lambda x: self.push(x, scores))
@@ -139,6 +152,13 @@ class Parts:
         """What n samples are made from, the same for the same seed, whatever the device: latents, and conditions."""
         generator = torch.Generator().manual_seed(seed)
         return self.game.noise(self.networks, n, generator).to(self.device)
+
+    def noise_like(self, load: Callable[[], Data], n: int, seed: int) -> Tensor:
+        """The same with conditions of other data than is trained on, which is read if the game has any."""
+        if not hasattr(self.game, "noise_like"):
+            return self.noise(n, seed)
+        generator = torch.Generator().manual_seed(seed)
+        return self.game.noise_like(self.networks, load(), n, generator).to(self.device)
 
     def arranged(self, n: int, seed: int) -> Arrangement:
         """The same rows to be drawn for the same seed, whatever the device, in the order in which they are shown."""

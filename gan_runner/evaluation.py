@@ -29,6 +29,8 @@ Metrics = Mapping[str, Callable[..., dict[str, float]]]
 class Evaluator:
     """Draws samples, of the same latents every time, and measures them.
 
+    In a game with conditions they are made for those of the split that they are compared with.
+
     Args:
         parts: what plays.
         metrics: by name.
@@ -56,8 +58,12 @@ class Evaluator:
     ):
         self.parts = parts
         self.metrics = metrics
-        self.noise = parts.noise(samples, seed)
         self.reference = Reference(parts.dataset, samples, parts.device, split, data, choosing)
+        self.noise = (
+            parts.noise(samples, seed)
+            if split == "train"
+            else parts.noise_like(lambda: self.reference.split(split), samples, seed)
+        )
         self.conditions: dict[str, dict[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
 
@@ -90,9 +96,25 @@ class Evaluator:
     def conditions_of(self, metric: Any) -> dict[str, Any]:
         """On what a metric measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
-        base = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
-        own = getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
-        return {name: value for name, value in (base | own).items() if value is not None}
+        base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
+        return {name: value for name, value in (base | dict(own_conditions(metric))).items() if value is not None}
+
+
+def own_conditions(metric: Any) -> Mapping[str, Any]:
+    """What a metric, with or without its knobs, says of on what it measures."""
+    return getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+
+
+def check_own_splits(metrics: Mapping[str, Any], split: str | None) -> None:
+    """Refuse a split that was asked for where a metric measures on another, whatever is asked for.
+
+    Raises:
+        ConfigError: naming the metric and its split.
+    """
+    for name, metric in metrics.items():
+        own = own_conditions(metric).get("split", split)
+        if split is not None and own != split:
+            raise ConfigError(f"metric={name} measures on its own split ({own}); leave out --split {split}, or {name}")
 
 
 def check_split(dataset: Dataset, split: Split, option: str) -> None:

@@ -8,6 +8,7 @@ from torch import nn
 
 from gan_runner.compilation import compile_iteration, compile_moves
 from gan_runner.config import CONF
+from gan_runner.datasets.labels import shares
 
 LOSSES = names_in("loss")
 REGULARIZERS = names_in("regularizer")
@@ -77,6 +78,9 @@ class Drawn:
 
     def real(self, n):
         return self.batch["data"][:n]
+
+    def label_shares(self):
+        return shares(self.batch["label"])
 
     def first(self, n):
         return {name: value[:n] for name, value in self.batch.items()}

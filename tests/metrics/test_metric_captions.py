@@ -105,7 +105,7 @@ def test_a_generator_that_shows_what_captions_say_is_right_and_one_that_shows_so
     assert wrong["caption_accuracy"] < 0.4
 
 
-def test_a_run_is_measured(hydra_config, make_parts):
+def test_a_run_is_measured(hydra_config, make_parts, monkeypatch):
     tiny = ("model.generator.width=4", "model.discriminator.width=4", "metric=[caption_accuracy]")
     options = (*TEXT, *tiny, "metric.caption_accuracy.classifier.steps=2")
     parts = make_parts(*options)
@@ -116,6 +116,15 @@ def test_a_run_is_measured(hydra_config, make_parts):
     assert set(found) == set(CaptionAccuracy.figures)
     assert all(0 <= value <= 1 for value in found.values())
     assert evaluator.conditions["caption_accuracy"]["split"] == "test"
+    metrics = build_metrics(hydra_config(*options, "metric.caption_accuracy.split=train"), parts)
+    asked = []
+    captions = CaptionedShapes.captions
+    monkeypatch.setattr(
+        CaptionedShapes, "captions", lambda data, n, split: asked.append(split) or captions(data, n, split)
+    )
+    evaluator = Evaluator(parts, metrics, 20, 0)
+    evaluator.measure()
+    assert asked == [evaluator.conditions["caption_accuracy"]["split"]] == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +133,7 @@ def test_a_run_is_measured(hydra_config, make_parts):
         (("dataset=digits",), "choose dataset=captioned_shapes"),
         (("dataset=captioned_shapes", "dataset.count=10", "dataset.unseen=0"), "choose dataset=captioned_shapes"),
         (("dataset=captioned_shapes", "dataset.count=10"), "choose game=text_to_image"),
+        ((*TEXT, "metric.caption_accuracy.split=validation"), "there is no split=validation of this data, which has"),
     ],
 )
 def test_what_it_cannot_judge_is_refused(make_parts, hydra_config, options, message):

@@ -87,8 +87,7 @@ def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
         torch.from_numpy(np.array(Image.open(path)))
         for path in [tmp_path / "made" / "00000.png", *sorted((tmp_path / "alike").iterdir())]
     )
-    assert len(alike) == 3
-    assert all(torch.equal(one, alike[0]) for one in alike)
+    assert len(alike) == 1  # more would be the same
     with evaluating(parts.networks), torch.no_grad():
         latent = parts.networks["style"]((made / 127.5 - 1).view(1, 1, 16, 16))
     expected = ((parts.sample(latent)[0, 0] + 1) * 127.5).round()
@@ -100,6 +99,7 @@ def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
     [
         (["--style", "image.png"], "train with regularizer=[style_encoder]"),
         (["--style", "image.png", "--interpolate"], "leave out --interpolate"),
+        (["--style", "image.png", "--weigh", "--out", "many"], "leave out --interpolate, --traverse, --reject and --w"),
     ],
 )
 def test_what_style_cannot_do_is_said_in_a_line(gan_run, capfd, options, message):
