@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> list[str]:
     together = int(mistaken(torch.stack([*beliefs.values()]).mean(0), label).sum())
     found = {"errors": errors, "ensemble": together, "images": len(label), "split": split, "left_out": left_out}
     write_json(options.run / "ensemble.json", found)
-    return told(found)
+    return report(found)
 
 
 def why(summary: Mapping[str, Any]) -> str:
@@ -140,7 +140,7 @@ def known_of(config: DictConfig) -> dict[str, Any]:
     return {"dataset": without_place(plain["dataset"]), "labels": labels}
 
 
-def told(found: Mapping[str, Any]) -> list[str]:
+def report(found: Mapping[str, Any]) -> list[str]:
     """Errors of each and of all, and who was left out, in lines."""
     errors: dict[str, int] = found["errors"]
     left_out = [f"run {name} is left out: {status}" for name, status in found["left_out"].items()]

@@ -51,7 +51,7 @@ def takes_conditions(networks: Mapping[str, nn.Module]) -> None:
         raise ValueError("model.generator takes no condition; choose model=mlp, maxout, dcgan or resnet")
 
 
-def told(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> Arrangement:
+def side_by_side(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> Arrangement:
     """All latents (columns, latent_dim) beside all conditions (rows, condition_dim)."""
     rows, columns = len(conditions), len(latents)
     beside = torch.cat([latents.repeat(rows, 1), conditions.repeat_interleave(columns, 0)], 1)
@@ -117,4 +117,4 @@ class ConditionalGAN(GAN):
         """A condition a row, and in every column the same latent."""
         conditions, captions = networks["condition"].shown(max(1, math.isqrt(n) + 2))  # type: ignore[operator]
         columns = max(1, n // len(conditions))
-        return told(self.latent(columns, CPU, rng), conditions, captions)
+        return side_by_side(self.latent(columns, CPU, rng), conditions, captions)

@@ -79,8 +79,8 @@ class CaptionAccuracy:
         codes, said = dataset.captions(len(results.noise), self.split)
         condition: Any = results.parts.networks["condition"]
         with torch.no_grad():
-            told = torch.cat([condition.phi(some) for some in codes.to(results.noise.device).split(CHUNK)])
-        rows = torch.cat([results.noise[:, : -condition.dim], told], 1)
+            conditions = torch.cat([condition.phi(some) for some in codes.to(results.noise.device).split(CHUNK)])
+        rows = torch.cat([results.noise[:, : -condition.dim], conditions], 1)
         eye = results.reference.eye(self.classifier, seen_whole(dataset))
         logits = torch.cat([eye.look(results.parts.sample(some)).logits for some in rows.split(CHUNK)])
         return shares(dataset.labels.hits(logits.cpu(), said.cpu()), spoken_of(dataset, said.cpu()))

@@ -39,16 +39,16 @@ def parrot(dim):
     return lambda rows: (2 * rows[:, -dim:] - 1).view(-1, 1, 1, dim)
 
 
-def told(vectors):
+def rows_for(vectors):
     """Rows with these conditions, beside latents that say something else."""
     return torch.cat([5 * torch.randn(len(vectors), 2), vectors], 1)
 
 
 def test_whoever_shows_what_it_is_told_is_always_right():
     classes, vectors = Classes(("a", "b", "c")), torch.eye(3)[[0, 1, 2, 2, 1]]
-    assert measured(classes, told(vectors), parrot(3)) == {"accuracy_pixels": 1.0}
+    assert measured(classes, rows_for(vectors), parrot(3)) == {"accuracy_pixels": 1.0}
     truth = torch.tensor([[1.0, 0, 1, 0, 1], [0, 1, 0, 1, 0]])
-    found = measured(ATTRIBUTES, told(truth), parrot(5))
+    found = measured(ATTRIBUTES, rows_for(truth), parrot(5))
     assert found == {"accuracy_pixels": 1.0, "accuracy_pixels_faultless": 1.0}
 
 
@@ -56,7 +56,7 @@ def test_of_samples_that_show_something_else_the_rest_are_right():
     classes, vectors = Classes(("a", "b", "c")), torch.eye(3)[[0, 1, 2, 2, 1]]
     wrong = vectors.clone()
     wrong[1], wrong[4] = torch.eye(3)[0], torch.eye(3)[2]
-    assert measured(classes, told(vectors), lambda rows: wrong.view(-1, 1, 1, 3)) == {"accuracy_pixels": 3 / 5}
+    assert measured(classes, rows_for(vectors), lambda rows: wrong.view(-1, 1, 1, 3)) == {"accuracy_pixels": 3 / 5}
 
 
 def test_of_attributes_each_question_counts_and_an_image_is_faultless_only_with_all_right():
@@ -64,5 +64,5 @@ def test_of_attributes_each_question_counts_and_an_image_is_faultless_only_with_
     shown = truth.clone()
     shown[0, 2] = 0  # the first is not small
     shown[1] = torch.tensor([1.0, 0, 0, 0, 1])  # the second is red instead of green, and flat instead of round
-    found = measured(ATTRIBUTES, told(truth), lambda rows: (2 * shown - 1).view(-1, 1, 1, 5))
+    found = measured(ATTRIBUTES, rows_for(truth), lambda rows: (2 * shown - 1).view(-1, 1, 1, 5))
     assert found == {"accuracy_pixels": pytest.approx(9 / 12), "accuracy_pixels_faultless": 0.5}
