@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -78,13 +79,21 @@ class Parts:
             return torch.cat([self.game.sample(networks, part) for part in noise.split(chunk)])
 
     @torch.no_grad()
-    def criticise(self, x: Tensor, chunk: int = 512) -> Tensor:
+    def criticise(self, x: Tensor, rows: Tensor | None = None, chunk: int = 512) -> Tensor:
         """The critic's scores (n,) of points (n, *shape), in evaluation mode, a chunk at a time.
 
-        For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
+        A critic that is told conditions needs the `rows` (n, …) that these samples were made from. For a critic that
+        looks at a whole batch (minibatch discrimination), the chunk is that batch.
         """
+        beside = repeat(None) if rows is None else rows.split(chunk)
         with evaluating(self.networks):
-            return torch.cat([self.game.criticise(self.networks, part) for part in x.to(self.device).split(chunk)])
+            parts = zip(x.to(self.device).split(chunk), beside)
+            return torch.cat([self.game.criticise(self.networks, part, row) for part, row in parts])
+
+    @property
+    def judges_points(self) -> bool:
+        """Whether there is a critic that has scores of points alone: one, and not another beside each condition."""
+        return hasattr(self.game, "criticise") and self.game.judges_points(self.networks)
 
     def classify(self, x: Tensor) -> Tensor:
         """The logits (n, classes) that a game which classifies has of data x (n, *shape)."""
@@ -138,21 +147,25 @@ class Parts:
         return self.sample(codes).unflatten(0, (len(first), steps))
 
     def surface(self) -> Surface | None:
-        """What the critic makes of any point: the log density ratio where its loss implies one, else its score."""
-        if not hasattr(self.game, "criticise") or getattr(self.game, "judge", "discriminator") not in self.networks:
+        """What the critic makes of any point: the log density ratio where its loss implies one, else its score.
+
+        None where there is no one surface: nobody judges, or the critic judges points beside conditions.
+        """
+        if not self.judges_points:
             return None
         if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
             return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)
         return Surface("the critic's score", self.criticise)
 
     def field(self, real: Tensor, samples: Tensor) -> Field | None:
-        """Where the generator's loss would move a fake, if it is a function of scores and is descended.
+        """Where the generator's loss would move a fake, if it is a function of scores of points and is descended.
 
         That is −n ∂L/∂xᵢ for the mean loss L of n fakes: how a fake at x would move that is one among the `samples`
         (n, *shape), compared, where a loss does so, with the data `real` (n, *shape). Networks are in evaluation mode.
         """
         terms = [(term, player.weights[name]) for player in self.players for name, term in player.terms.items()]
-        if not any(getattr(term, "func", None) is generator_loss and weight for term, weight in terms):
+        descended = any(getattr(term, "func", None) is generator_loss and weight for term, weight in terms)
+        if not (descended and self.judges_points):
             return None
         scores = Evaluated(self.criticise(real), self.criticise(samples))
         return Field("−∇ of the generator's loss", lambda x: self.push(x, scores))
@@ -175,6 +188,13 @@ class Parts:
         """What n samples are made from, the same for the same seed, whatever the device: latents, and conditions."""
         generator = torch.Generator().manual_seed(seed)
         return self.game.noise(self.networks, n, generator).to(self.device)
+
+    def noise_like(self, load: Callable[[], Data], n: int, seed: int) -> Tensor:
+        """The same with conditions of other data than is trained on, which is read if the game has any."""
+        if not hasattr(self.game, "noise_like"):
+            return self.noise(n, seed)
+        generator = torch.Generator().manual_seed(seed)
+        return self.game.noise_like(self.networks, load(), n, generator).to(self.device)
 
     def arranged(self, n: int, seed: int) -> Arrangement:
         """The same rows to be drawn for the same seed, whatever the device, in the order in which they are shown."""
@@ -254,7 +274,8 @@ def build_parts(config: DictConfig) -> Parts:
     for name in names:
         if config.model.get(name) is None:
             raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
-    facts = {"shape": dataset.shape, "bounded": dataset.bounded, **facts_of(game, dataset)}
+    of_all = {"shape": dataset.shape, "bounded": dataset.bounded, "latent_dim": game.latent.dim}
+    facts = of_all | facts_of(game, dataset)
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
     networks: dict[str, nn.Module] = {}
     for name in names:
@@ -379,12 +400,14 @@ def build_player(
         game=game,
         networks=networks,
         owned=tuple(player.networks),
-        terms={term: build_part(f"{key}.terms.{term}", node, owned, others) for term, node in player.terms.items()},
+        terms={
+            term: build_part(f"{key}.terms.{term}", node, game, owned, others) for term, node in player.terms.items()
+        },
         weights=dict(player.weights),
         optimizer=optimizer,
         scheduler=build("scheduler", schedule, optimizer=optimizer),
         constraints={
-            constraint: build_part(f"{key}.constraints.{constraint}", node, owned, others)
+            constraint: build_part(f"{key}.constraints.{constraint}", node, game, owned, others)
             for constraint, node in player.constraints.items()
         },
         updates=player.updates,
@@ -430,13 +453,16 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
     return eager(partial(build, "optimizer", node, params=parameters))
 
 
-def build_part(key: str, node: DictConfig, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]) -> Any:
+def build_part(
+    key: str, node: DictConfig, game: Game, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]
+) -> Any:
     """A term or a constraint: a function with its knobs, or, if it remembers something, built on the networks.
 
     It is told of the networks of the `others` if its constructor asks for them.
     """
     part = build(key, node)
     check_kinds(key, part)
+    check_turns(key, part, game)
     name = key.rpartition(".")[2]
     try:
         check_requirements(part, networks)
@@ -461,6 +487,36 @@ def check_kinds(key: str, part: Any) -> None:
     if inspect.isclass(hint) and "loss" in part.keywords and not isinstance(part.keywords["loss"], hint):
         given = type(part.keywords["loss"]).__name__
         raise ConfigError(f"{key} takes a loss of kind {hint.__name__}, not {given}; choose another loss or game")
+
+
+def check_turns(key: str, part: Any, game: Game) -> None:
+    """Refuse a term that looks at other turns than this game's, as its signature and that of `game.turn` say.
+
+    Raises:
+        ConfigError: naming the term, and both kinds of turns.
+    """
+    wanted, turns = turn_looked_at(part), type_hints(type(game).turn).get("return")
+    if inspect.isclass(wanted) and inspect.isclass(turns) and not offers(turns, wanted):
+        raise ConfigError(
+            f"{key} looks at a {wanted.__name__}, and {type(game).__name__} has {turns.__name__}s; "
+            "choose another method= or game=, or leave it out"
+        )
+
+
+def turn_looked_at(part: Any) -> Any:
+    """The type of the first argument of a term, if it says so; None of what takes no argument."""
+    function = part.func if isinstance(part, partial) else part
+    if inspect.isclass(function):
+        function = getattr(function, "forward", function.__call__)
+    first = next((name for name in inspect.signature(function).parameters if name != "self"), None)
+    return type_hints(function).get(first or "")
+
+
+def offers(turns: type, wanted: type) -> bool:
+    """Whether turns are of a class, or have all that a protocol names."""
+    if getattr(wanted, "_is_protocol", False):
+        return all(hasattr(turns, name) for name in vars(wanted) if not name.startswith("_"))
+    return issubclass(turns, wanted)
 
 
 def check_unused(config: DictConfig) -> None:

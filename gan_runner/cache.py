@@ -6,6 +6,7 @@ It lies in the folder that `GAN_RUNNER_CACHE` names, or in ~/.cache/gan-runner, 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from typing import Any
 import torch
 
 from gan_runner.files import write_atomically
+
+log = logging.getLogger("gan_runner")
 
 
 def folder() -> Path:
@@ -46,4 +49,28 @@ def kept(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, A
         content = make()
     with suppress(OSError):
         write_atomically(path, lambda file: torch.save(content, file))
+    return content
+
+
+def trained_once(
+    kind: str, key: str, doing: str, train: Callable[[], dict[str, Any]], result: Callable[[dict[str, Any]], str]
+) -> dict[str, Any]:
+    """What was trained once and then kept: read, or trained; either is told, and how well it does.
+
+    Args:
+        kind: of thing.
+        key: the same for the same training.
+        doing: what is trained, and on what, in words.
+        train: what is to be kept.
+        result: how well that does, in words.
+    """
+    fresh = []
+
+    def make() -> dict[str, Any]:
+        log.info("training %s", doing)
+        fresh.append(True)
+        return train()
+
+    content = kept(kind, key, make)
+    log.info("%s%s", result(content), "" if fresh else " (kept from before)")
     return content

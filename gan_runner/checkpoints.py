@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from gan_runner.errors import CheckpointError
-from gan_runner.files import write_atomically
+from gan_runner.files import RunDirectory, write_atomically
 
 FORMAT = 2
 
@@ -27,9 +27,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: if there is none, it cannot be read, or its format is another one.
     """
     if not path.is_file():
-        raise CheckpointError(
-            f"there is no checkpoint {path}; give the directory of a run that has saved one (outputs/<date>/<time>)"
-        )
+        advice = "give the directory of a run that has saved one (outputs/<date>/<time>)"
+        if path == RunDirectory(path.parent.parent).best:
+            advice = "a run with objective=FIGURE keeps one; take the last instead"
+        raise CheckpointError(f"there is no checkpoint {path}; {advice}")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:

@@ -69,7 +69,7 @@ def check(parts: Parts, options: argparse.Namespace, way: str) -> None:
         raise ConfigError(f"--{way} needs a run with an encoder, and this one has none; train one such as game=vae")
     if len(parts.dataset.shape) != 3:
         raise ConfigError(f"--{way} shows images, and this run generates points; leave it out")
-    if any(getattr(options, other, None) for other in ("reject", "weigh", "told", "label", "text", "style")):
+    if any(getattr(options, other, None) for other in ("reject", "weigh", "label", "text", "style")):
         raise ConfigError(f"--{way} chooses codes; leave out --reject, --weigh, --label, --text and --style")
 
 

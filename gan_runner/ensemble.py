@@ -14,7 +14,7 @@ from gan_runner.build import Parts, build_parts
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.config import resolve, without_place
 from gan_runner.errors import ConfigError
-from gan_runner.evaluate import chosen
+from gan_runner.evaluate import GROUPS, chosen
 from gan_runner.files import RunDirectory, write_json
 from gan_runner.metrics.classification import all_of, mistaken, split_of
 from gan_runner.sweep import mean_and_sd, read_runs
@@ -32,15 +32,16 @@ def run(options: argparse.Namespace) -> list[str]:
         Lines for people.
 
     Raises:
-        ConfigError: there are no two such runs, or they do not go together.
+        ConfigError: there are no two such runs, they do not go together, or options are for samples.
     """
+    check_options(options)
     runs = read_runs(options.run)
     states = {
         run["run"]: load_checkpoint(getattr(RunDirectory(options.run / run["run"]), options.checkpoint))
         for run in runs
         if run["summary"]["status"] == "completed"
     }
-    left_out = {run["run"]: run["summary"]["status"] for run in runs if run["run"] not in states}
+    left_out = {run["run"]: why(run["summary"]) for run in runs if run["run"] not in states}
     if len(states) < 2:
         raise ConfigError(
             f"{options.run} holds {len(states)} completed runs of {len(runs)}, and an ensemble has two or more; "
@@ -54,7 +55,26 @@ def run(options: argparse.Namespace) -> list[str]:
     together = int(mistaken(torch.stack([*beliefs.values()]).mean(0), label).sum())
     found = {"errors": errors, "ensemble": together, "images": len(label), "split": split, "left_out": left_out}
     write_json(options.run / "ensemble.json", found)
-    return told(found)
+    return report(found)
+
+
+def why(summary: Mapping[str, Any]) -> str:
+    """How a run ended that is left out."""
+    return " ".join(": ".join(filter(None, [summary["status"], summary.get("error")])).split())
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse what has no part in an ensemble: it counts errors of classifiers on all images of a split.
+
+    Raises:
+        ConfigError: naming it.
+    """
+    given = [f"--{name}" for name in ("samples", "seed") if getattr(options, name) is not None]
+    given += [override for override in options.overrides if override.lstrip("+~").startswith(GROUPS)]
+    if given:
+        raise ConfigError(
+            f"--ensemble counts errors on all images of a split, in which {given[0]} has no part; leave it out"
+        )
 
 
 def loaded(name: str, config: DictConfig, state: Mapping[str, Any]) -> Parts:
@@ -120,7 +140,7 @@ def known_of(config: DictConfig) -> dict[str, Any]:
     return {"dataset": without_place(plain["dataset"]), "labels": labels}
 
 
-def told(found: Mapping[str, Any]) -> list[str]:
+def report(found: Mapping[str, Any]) -> list[str]:
     """Errors of each and of all, and who was left out, in lines."""
     errors: dict[str, int] = found["errors"]
     left_out = [f"run {name} is left out: {status}" for name, status in found["left_out"].items()]

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 GROUPS = ("metric", "extractor")
 """What is chosen anew; everything else stays as the run had it."""
 
+OF_SPLITS = ("split", "measured_on")
+"""Options by which a metric that has a split of its own is told which."""
+
+SAMPLES, SEED = 10_000, 1
+"""What is measured if nothing else is said."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
@@ -44,8 +50,8 @@ def parser() -> argparse.ArgumentParser:
         help="metric=[…] (left out: the run's own), extractor=…, their options; where the data is: dataset.root=…",
     )
     arguments.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which one (default last)")
-    arguments.add_argument("--samples", type=int, default=10_000, help="how many are measured (default 10,000)")
-    arguments.add_argument("--seed", type=int, default=1, help="of the latents (default 1)")
+    arguments.add_argument("--samples", type=int, help=f"how many are measured (default {SAMPLES:,})")
+    arguments.add_argument("--seed", type=int, help=f"of the latents (default {SEED})")
     arguments.add_argument("--split", choices=["train", "validation", "test"], help="of the data (default train)")
     arguments.add_argument(
         "--ensemble",
@@ -77,10 +83,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Load, measure, keep; the figures with the conditions under which they were measured."""
     from gan_runner.build import build_parts
     from gan_runner.checkpoints import load_checkpoint
-    from gan_runner.evaluation import Evaluator, build_metrics, check_split
+    from gan_runner.evaluation import Evaluator, build_metrics, check_own_splits, check_split
 
-    if options.samples < 2:
-        raise ConfigError(f"--samples {options.samples} is too few to be compared with data; choose 2 or more")
+    samples = SAMPLES if options.samples is None else options.samples
+    seed = SEED if options.seed is None else options.seed
+    if samples < 2:
+        raise ConfigError(f"--samples {samples} is too few to be compared with data; choose 2 or more")
     checkpoint = getattr(RunDirectory(options.run), options.checkpoint) if options.run.is_dir() else options.run
     state = load_checkpoint(checkpoint)
     config = resolve(chosen(state["config"], options))
@@ -91,9 +99,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         check_split(parts.dataset, split, "--split")
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    evaluator = Evaluator(parts, build_metrics(config, parts), options.samples, options.seed, split)
+    metrics = build_metrics(config, parts)
+    check_own_splits(metrics, options.split)
+    evaluator = Evaluator(parts, metrics, samples, seed, split)
     figures = evaluator.measure()
-    how = {"step": state["step"], "seed": options.seed}
+    how = {"step": state["step"], "seed": seed}
     measured = {
         name: {"value": value if math.isfinite(value) else None, **how, **evaluator.conditions[name]}
         for name, value in figures.items()
@@ -142,6 +152,10 @@ def chosen(source: str, options: argparse.Namespace) -> DictConfig:
                 "options, or where the data is (dataset.root=…)"
             )
         OmegaConf.update(config, override.key_or_group, override.value())
+    for metric in config.metric.values():
+        for option in OF_SPLITS:
+            if options.split is not None and option in metric:
+                metric[option] = options.split
     config.trusted = list(options.trust)
     config.trainer.device = options.device
     config.objective, config.expected = None, {}

@@ -29,6 +29,8 @@ Metrics = Mapping[str, Callable[..., dict[str, float]]]
 class Evaluator:
     """Draws samples, of the same latents every time, and measures them.
 
+    In a game with conditions they are made for those of the split that they are compared with.
+
     Args:
         parts: what plays.
         metrics: by name.
@@ -36,6 +38,7 @@ class Evaluator:
         seed: of the latents.
         split: of the data that they are compared with.
         data: this split, where it is at hand already.
+        choosing: whether figures choose among checkpoints: errors are then those of validation data, if there is any.
 
     Attributes:
         conditions: by figure, on what it was measured: samples, real ones where any were read, their split, and what
@@ -51,11 +54,16 @@ class Evaluator:
         seed: int,
         split: Split = "train",
         data: Data | None = None,
+        choosing: bool = False,
     ):
         self.parts = parts
         self.metrics = metrics
-        self.noise = parts.noise(samples, seed)
-        self.reference = Reference(parts.dataset, samples, parts.device, split, data)
+        self.reference = Reference(parts.dataset, samples, parts.device, split, data, choosing)
+        self.noise = (
+            parts.noise(samples, seed)
+            if split == "train"
+            else parts.noise_like(lambda: self.reference.split(split), samples, seed)
+        )
         self.conditions: dict[str, dict[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
 
@@ -88,9 +96,25 @@ class Evaluator:
     def conditions_of(self, metric: Any) -> dict[str, Any]:
         """On what a metric measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
-        base = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
-        own = getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
-        return {name: value for name, value in (base | own).items() if value is not None}
+        base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
+        return {name: value for name, value in (base | dict(own_conditions(metric))).items() if value is not None}
+
+
+def own_conditions(metric: Any) -> Mapping[str, Any]:
+    """What a metric, with or without its knobs, says of on what it measures."""
+    return getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+
+
+def check_own_splits(metrics: Mapping[str, Any], split: str | None) -> None:
+    """Refuse a split that was asked for where a metric measures on another, whatever is asked for.
+
+    Raises:
+        ConfigError: naming the metric and its split.
+    """
+    for name, metric in metrics.items():
+        own = own_conditions(metric).get("split", split)
+        if split is not None and own != split:
+            raise ConfigError(f"metric={name} measures on its own split ({own}); leave out --split {split}, or {name}")
 
 
 def check_split(dataset: Dataset, split: Split, option: str) -> None:
@@ -128,6 +152,11 @@ def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Map
     if known and config.objective is not None and config.objective not in known:
         raise ConfigError(
             f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
+        )
+    if config.objective is None and config.logger.artifacts == "best":
+        raise ConfigError(
+            "logger.artifacts=best: no checkpoint is the best without an objective; set objective=FIGURE, or choose "
+            "logger.artifacts=last"
         )
     for figure in map(str, config.expected):
         if figure not in known and "/" not in figure:  # a name with a slash is one that a player reports

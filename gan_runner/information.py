@@ -72,7 +72,7 @@ def draw_information(path: Path, runs: Mapping[str, Mapping[str, Curve]], codes:
 
 
 class SweepInformation(Callback):
-    """At the end of a sweep, `mutual_information.png` in its directory: all runs that measured it."""
+    """At the end of a sweep, `mutual_information.png` in its directory: all codes of all runs that measured it."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Read the runs back; draw."""
@@ -80,12 +80,15 @@ class SweepInformation(Callback):
         runs = read_runs(SweepTable.directory)
         common = set.intersection(*(set(run["overrides"]) for run in runs)) if len(runs) > 1 else set()
         found: dict[str, dict[str, Curve]] = {}
+        codes: dict[str, Code] = {}
         for run in runs:
-            metrics = SweepTable.directory / run["run"] / "metrics.jsonl"
+            folder = SweepTable.directory / run["run"]
+            metrics = folder / "metrics.jsonl"
             name = " ".join(word for word in run["overrides"] if word not in common).replace("game=", "")
             if metrics.exists() and (measured := curves(metrics)):
                 found[name.replace("_", " ") or run["run"]] = measured
+                codes = codes_of(folder / "config.yaml") | codes
         if found:
             path = SweepTable.directory / "mutual_information.png"
-            draw_information(path, found, codes_of(next(SweepTable.directory.glob("**/config.yaml"))))
+            draw_information(path, found, codes)
             print(f"what samples tell of their codes: {path}")

@@ -44,7 +44,7 @@ class Game(Protocol):
         """What the player that owns `owned` sees of this batch."""
 
     def facts(self, dataset: Dataset) -> dict[str, Any]:
-        """What networks are told beside the shape of the data, by the names of their constructors' arguments.
+        """What networks are told beside the shapes of data and latents, by the names of their constructors' arguments.
 
         Raises:
             ValueError: the dataset lacks what the game is about.
@@ -56,14 +56,20 @@ class Game(Protocol):
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """What n samples are made from, on the CPU: latents, and beside each what else the generator is told."""
 
+    def noise_like(self, networks: Mapping[str, nn.Module], data: Data, n: int, rng: torch.Generator) -> Tensor:
+        """The same beside conditions of some other data than is trained on, of a game with conditions."""
+
     def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
         """About n such rows as a picture shows them."""
 
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
         """Generated data (n, *shape) for such rows."""
 
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
-        """A critic's scores (n,) of any points (n, *shape)."""
+    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Whether the critic, of a game that has one, has scores of points alone."""
+
+    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
+        """A critic's scores (n,) of points (n, *shape), or of samples beside the rows (n, …) they were made from."""
 
     def classify(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """Logits (n, classes) of data (n, *shape), of a game that classifies."""

@@ -22,11 +22,14 @@ PATIENCE = 1_000_000
 """Samples drawn before rejection gives up."""
 
 
-def log_ratio(parts: Parts, samples: Tensor) -> Tensor:
+def log_ratio(parts: Parts, samples: Tensor, rows: Tensor) -> Tensor:
     """log p/q (n,) of samples (n, *shape), as the critic implies it; for some losses up to a constant.
 
     It is the ratio that the critic was trained to know: to the generator itself, not to a moving average of it, and of
-    what it sees in training, augmentation included.
+    what it sees in training, augmentation included. A critic that is told conditions judges each sample beside that of
+    its row in `rows` (n, …), which it was made from: since conditions are drawn as the data has them, the ratio of the
+    densities beside a condition is that of sample and condition together. Other pairs that a method counts as fakes
+    (cls) are then among q.
 
     Raises:
         ConfigError: the run's loss identifies no ratio.
@@ -37,7 +40,7 @@ def log_ratio(parts: Parts, samples: Tensor) -> Tensor:
             f"the critic of {type(parts.loss).__name__} identifies a {known}, not the ratio that weighs samples; "
             "train with a loss such as non_saturating, lsgan or fgan_kl"
         )
-    return parts.loss.log_ratio(parts.criticise(samples)).clamp(-LIMIT, LIMIT)
+    return parts.loss.log_ratio(parts.criticise(samples, rows)).clamp(-LIMIT, LIMIT)
 
 
 def acceptance_logit(log_ratio: Tensor, ceiling: Tensor, gamma: float) -> Tensor:
@@ -58,15 +61,17 @@ def rejection_samples(parts: Parts, n: int, seed: int, gamma: float = 0.0) -> tu
     Raises:
         ConfigError: the loss identifies no ratio, or next to nothing is accepted.
     """
-    ceiling = log_ratio(parts, parts.sample(parts.noise(BURN_IN, mix(seed, 0)))).max()
+    rows = parts.noise(BURN_IN, mix(seed, 0))
+    ceiling = log_ratio(parts, parts.sample(rows), rows).max()
     luck = torch.Generator().manual_seed(seed)
     accepted: list[Tensor] = []
     drawn = kept = 0
     while kept < n:
         if drawn >= PATIENCE:
             raise ConfigError(f"only {kept} of {drawn} samples were accepted; choose a smaller --gamma than {gamma:g}")
-        samples = parts.sample(parts.noise(CHUNK, mix(seed, drawn // CHUNK + 1)))
-        ratios = log_ratio(parts, samples)
+        rows = parts.noise(CHUNK, mix(seed, drawn // CHUNK + 1))
+        samples = parts.sample(rows)
+        ratios = log_ratio(parts, samples, rows)
         ceiling = torch.maximum(ceiling, ratios.max())
         chance = acceptance_logit(ratios, ceiling, gamma).sigmoid().cpu()
         accepted.append(samples[(torch.rand(CHUNK, generator=luck) < chance).to(samples.device)])
@@ -74,13 +79,13 @@ def rejection_samples(parts: Parts, n: int, seed: int, gamma: float = 0.0) -> tu
     return torch.cat(accepted)[:n], kept / drawn
 
 
-def importance_weights(parts: Parts, samples: Tensor) -> Tensor:
-    """Weights (n,) of samples (n, *shape), in proportion to p/q and of sum one.
+def importance_weights(parts: Parts, samples: Tensor, rows: Tensor) -> Tensor:
+    """Weights (n,) of samples (n, *shape) made from rows (n, …), in proportion to p/q and of sum one.
 
     Raises:
         ConfigError: the loss identifies no ratio.
     """
-    return log_ratio(parts, samples).double().softmax(0)
+    return log_ratio(parts, samples, rows).double().softmax(0)
 
 
 def effective_sample_size(weights: Tensor) -> float:

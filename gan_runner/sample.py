@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     arguments = argparse.ArgumentParser(prog="gan-sample", description="Draw samples from a trained run.")
     arguments.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")
-    arguments.add_argument("--n", type=positive, default=64, help="how many samples (default 64)")
+    arguments.add_argument("--n", type=positive, help=f"how many samples (default {SAMPLES})")
     arguments.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
@@ -39,18 +40,16 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--reject", action="store_true", help="keep samples by the density ratio of the critic")
     arguments.add_argument("--gamma", type=float, help="with --reject: more accepts fewer (default 0)")
     arguments.add_argument("--weigh", action="store_true", help="with --out: importance weights too, in weights.csv")
-    told = arguments.add_mutually_exclusive_group()
-    told.add_argument(
+    arguments.add_argument(
         "--label",
         action="append",
         default=[],
-        dest="told",
         metavar="LABEL",
         help="of a conditional run: a class by name or number, or attributes with commas between them; "
         "with --interpolate two lead from one to the other",
     )
-    told.add_argument(
-        "--text", action="append", dest="told", metavar="SENTENCE", help="of a text-to-image run: likewise"
+    arguments.add_argument(
+        "--text", action="append", default=[], metavar="SENTENCE", help="of a text-to-image run: likewise"
     )
     arguments.add_argument(
         "--style",
@@ -91,6 +90,9 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
+SAMPLES = 64
+"""So many are drawn if nothing is said."""
+
 ALL = ""
 """What `--traverse` without a name means: all codes."""
 
@@ -124,25 +126,49 @@ def run(options: argparse.Namespace) -> Path:
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
         save_image(path, pixels)
         return path
-    if options.style is not None and (options.interpolate or options.traverse is not None or options.reject):
-        raise ConfigError("--style chooses the latents; leave out --interpolate, --traverse and --reject")
+    told = [*options.label, *options.text]
+    check_told(parts, options)
+    if options.gamma is not None and not options.reject:
+        raise ConfigError("--gamma is how strict --reject is; add --reject")
+    weighed = options.reject or options.weigh
+    if options.style is not None and (options.interpolate or options.traverse is not None or weighed):
+        raise ConfigError("--style chooses the latents; leave out --interpolate, --traverse, --reject and --weigh")
     if options.interpolate:
-        path = options.picture or folder / f"interpolation{file_name(options.told)}_seed{options.seed}.png"
-        draw_interpolation(parts, options, path)
+        path = options.picture or folder / f"interpolation{file_name(told)}_seed{options.seed}.png"
+        draw_interpolation(parts, options, told, path)
         return path
     if options.traverse is not None:
         return draw_traversals(parts, options, folder)
-    samples = draw_samples(parts, options)
+    n = options.n or SAMPLES
+    samples, rows = draw_samples(parts, options, told, n)
     if options.out is not None:
         write_separately(options.out, samples)
         if options.weigh:
-            write_weights(options.out, importance_weights(parts, samples))
+            assert rows is not None  # nothing was rejected
+            write_weights(options.out, importance_weights(parts, samples, rows))
         return options.out
     style = "" if options.style is None else f"_style-{options.style.stem}"
-    name = f"grid{'_rejection' * options.reject}{style}{file_name(options.told)}_seed{options.seed}_n{options.n}.png"
+    name = f"grid{'_rejection' * options.reject}{style}{file_name(told)}_seed{options.seed}_n{len(samples)}.png"
     path = options.picture or folder / name
-    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=options.told)
+    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=told)
     return path
+
+
+def check_told(parts: Parts, options: argparse.Namespace) -> None:
+    """Refuse labels or sentences where samples are told something else, or nothing.
+
+    Raises:
+        ConfigError: naming what they are made from.
+    """
+    for option in ("label", "text"):
+        if not getattr(options, option):
+            continue
+        condition: Any = parts.networks.get("condition")
+        if condition is None:
+            codes = " and codes, which --traverse chooses" if getattr(parts.game, "codes", ()) else " alone"
+            raise ConfigError(f"this run's samples are made from latents{codes}; leave out --{option}")
+        if condition.told_by != option:
+            raise ConfigError(f"this run's samples are told what to show by --{condition.told_by}, not by --{option}")
 
 
 def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> Path:
@@ -157,8 +183,10 @@ def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> 
         raise ConfigError("--traverse shows codes, and this run's game has none; leave it out")
     if code is not None and code not in names:
         raise ConfigError(f"--traverse {code}: there is no such code{did_you_mean(code, names)}")
-    if options.reject or options.weigh or options.told:
+    if options.reject or options.weigh or options.label or options.text:
         raise ConfigError("--traverse shows chosen codes; leave out --reject, --weigh, --label and --text")
+    if options.n is not None:
+        raise ConfigError("--traverse shows ten latents under all values of a code; leave out --n")
     if options.picture is not None and code is None and len(names) > 1:
         raise ConfigError(f"--picture is one file, and there are {len(names)} codes; name one: --traverse {names[0]}")
     path = folder
@@ -173,7 +201,7 @@ def file_name(told: Sequence[str]) -> str:
     return "".join("_" + re.sub(r"\W+", "-", text).strip("-")[:60] for text in told)
 
 
-def draw_interpolation(parts: Parts, options: argparse.Namespace, path: Path) -> None:
+def draw_interpolation(parts: Parts, options: argparse.Namespace, told: Sequence[str], path: Path) -> None:
     """Rows that lead from one latent to another; where two things are told, from one of these to the other.
 
     Raises:
@@ -184,19 +212,15 @@ def draw_interpolation(parts: Parts, options: argparse.Namespace, path: Path) ->
     if len(parts.dataset.shape) != 3:
         raise ConfigError("--interpolate shows images, and this run generates points; leave it out")
     steps = 8
-    rows = -(-options.n // steps)
+    rows = -(-(options.n or SAMPLES) // steps)
     dim = parts.game.latent.dim
     first, second = parts.noise(2 * rows, options.seed).chunk(2)
-    first = tell(parts, first, options.told[:1])
-    second = (
-        torch.cat([second[:, :dim], first[:, dim:]], 1)
-        if len(options.told) < 2
-        else tell(parts, first, options.told[1:])
-    )
+    first = tell(parts, first, told[:1])
+    second = torch.cat([second[:, :dim], first[:, dim:]], 1) if len(told) < 2 else tell(parts, first, told[1:])
     conditions = torch.linspace(0, 1, steps, device=first.device).view(1, -1, 1)
-    told = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), conditions).flatten(0, 1)
+    between = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), conditions).flatten(0, 1)
     latents = interpolation(torch.cat([first[:, :dim], second[:, :dim]]), steps)
-    images = parts.sample(torch.cat([latents, told], 1))
+    images = parts.sample(torch.cat([latents, between], 1))
     save_image(path, image_grid(images, steps))
 
 
@@ -204,17 +228,14 @@ def tell(parts: Parts, noise: Tensor, told: Sequence[str]) -> Tensor:
     """Rows of noise (n, …) whose condition is what is told, if anything is.
 
     Raises:
-        ConfigError: more than one thing is told, there is no such condition, or samples are told nothing.
+        ConfigError: more than one thing is told, or there is no such condition.
     """
     if not told:
         return noise
     if len(told) > 1:
         raise ConfigError("give one --label or --text, or two with --interpolate")
-    condition = parts.networks.get("condition")
-    if condition is None:
-        raise ConfigError("this run's samples are made from latents alone; leave out --label and --text")
     try:
-        wanted = condition.parse(told[0])  # type: ignore[operator]
+        wanted = parts.networks["condition"].parse(told[0])  # type: ignore[operator]
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return torch.cat([noise[:, : parts.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
@@ -240,24 +261,28 @@ def styled(parts: Parts, noise: Tensor, image: Path | None) -> Tensor:
     return torch.cat([latent.expand(len(noise), -1), noise[:, latent.shape[1] :]], 1)
 
 
-def draw_samples(parts: Parts, options: argparse.Namespace) -> Tensor:
-    """Samples (n, *shape), by rejection if that is asked for.
+def draw_samples(
+    parts: Parts, options: argparse.Namespace, told: Sequence[str], n: int
+) -> tuple[Tensor, Tensor | None]:
+    """Samples (n, *shape), and rows (n, …) that they were made from; by rejection if that is asked for, without rows.
+
+    Where a style leaves nothing to chance, all would be the same, and one is made.
 
     Raises:
         ConfigError: options that do not go together, or a loss whose critic knows no ratio.
     """
     if options.weigh and (options.out is None or options.reject):
         raise ConfigError("--weigh writes weights beside plain samples: give --out DIR, and leave out --reject")
-    if options.gamma is not None and not options.reject:
-        raise ConfigError("--gamma is how strict --reject is; add --reject")
+    if told and (options.reject or options.weigh):
+        raise ConfigError("--reject and --weigh are for samples as they come; leave out --label and --text")
     if not options.reject:
-        n = 1 if options.style is not None and options.told else options.n  # more would all be the same
-        return parts.sample(styled(parts, tell(parts, parts.noise(n, options.seed), options.told), options.style))
-    if options.told:
-        raise ConfigError("--reject weighs samples of all conditions together; leave out --label and --text")
-    samples, share = rejection_samples(parts, options.n, options.seed, options.gamma or 0.0)
+        rows = styled(parts, tell(parts, parts.noise(n, options.seed), told), options.style)
+        if options.style is not None and (rows == rows[0]).all():
+            rows = rows[:1]
+        return parts.sample(rows), rows
+    samples, share = rejection_samples(parts, n, options.seed, options.gamma or 0.0)
     print(f"accepted {share:.1%} of the samples")
-    return samples
+    return samples, None
 
 
 def write_weights(folder: Path, weights: Tensor) -> None:

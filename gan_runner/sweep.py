@@ -58,10 +58,21 @@ def read_runs(directory: Path) -> list[dict[str, Any]]:
     for path in sorted(directory.glob("**/overrides.yaml"), key=in_order):
         summary = {"status": "failed", "error": "it left no summary, as if it had been killed"}
         if (path.parent / "summary.json").exists():
-            summary = json.loads((path.parent / "summary.json").read_text(encoding="utf-8"))
+            summary = read_summary(path.parent / "summary.json")
         overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
         runs.append({"run": str(path.parent.relative_to(directory)), "overrides": overrides, "summary": summary})
     return runs
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """What a run left; where that is broken, it counts as failed."""
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(summary, dict) or "status" not in summary:
+            raise ValueError("it says no status")
+    except ValueError as error:  # also of JSON, or of Unicode
+        return {"status": "failed", "error": f"its {path.name} is broken ({error})"}
+    return summary
 
 
 def in_order(path: Path) -> list[tuple[int, str]]:

@@ -127,9 +127,10 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
         environment=environment(parts.device),
         multirun=job.multirun,
     )
-    parts.game.prepare(parts.networks, run.data, config.trainer.batch_size)
-    if run.directory.last.exists():
+    if run.directory.last.exists():  # it holds what initialisation left
         run.load(run.directory.last, with_other_options=job.resumed)
+    else:
+        parts.game.prepare(parts.networks, run.data, config.trainer.batch_size)
     return run, observers
 
 

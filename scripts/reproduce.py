@@ -48,7 +48,8 @@ def main() -> None:
     arguments.add_argument("--run", choices=["missing", "none"], default="missing", help="what is to be run")
     arguments.add_argument("--full-scale", action="store_true", help="also what needs a GPU for days")
     arguments.add_argument("--out", type=Path, default=Path("outputs/reproduce"))
-    arguments.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for all runs, as dataset.root=…")
+    said = "for all runs, as trainer.device=cuda; where data lies is said by GAN_RUNNER_DATA"
+    arguments.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=said)
     options = arguments.parse_args()
     known = [name for name in self_checking() if options.full_scale or not content_of(name).get("full_scale")]
     names = [name for name in known if fnmatch.fnmatch(name, options.only)]

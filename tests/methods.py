@@ -8,6 +8,7 @@ from torch import nn
 
 from gan_runner.compilation import compile_iteration, compile_moves
 from gan_runner.config import CONF
+from gan_runner.datasets.labels import shares
 
 LOSSES = names_in("loss")
 REGULARIZERS = names_in("regularizer")
@@ -81,6 +82,9 @@ class Drawn:
 
     def real(self, n):
         return self.batch["data"][:n]
+
+    def label_shares(self):
+        return shares(self.batch["label"])
 
     def first(self, n):
         return {name: value[:n] for name, value in self.batch.items()}
@@ -196,6 +200,8 @@ METHODS = [
     ("salimans_mnist", "feature_matching", None, "image", "game=semi_supervised"),
     ("salimans_mnist", "non_saturating", "minibatch_discrimination", "image", "game=semi_supervised"),
     ("dcgan", "non_saturating", None, "image", "game=semi_supervised", "model.discriminator.weight_norm=weight"),
+    ("mlp", "hinge", "unrolled", "points", "game=conditional", "method=ac_gan"),
+    ("mlp", "non_saturating", "unrolled", "points", "game=semi_supervised", "game.labelled.count=80"),
 ]
 METHODS = [method for method in METHODS if method[4:] or not impossible(*method[:4])]
 

@@ -21,8 +21,8 @@ def assert_compiled_equals_eager(make_parts, method, compiled, **options):
 
 
 def both_ways(number, method):
-    """The method compiled by moves and as an iteration; by default every fourth and every twelfth, the rest is slow."""
-    for compiled, often in (("moves", 4), ("iteration", 12)):
+    """The method compiled by moves and as an iteration; by default an eighth and a sixteenth, the rest is slow."""
+    for compiled, often in (("moves", 8), ("iteration", 16)):
         marks = [pytest.mark.slow] if number % often else []
         yield pytest.param(method, compiled, marks=marks, id=f"{compiled}-{name_of(method)}")
 

@@ -166,10 +166,11 @@ TOLERANCE = 1e-12  # of float64 with 53 bits, 1e-16
 
 
 JOBS = tuple((method, None, None) for method in METHODS if method not in PLAIN)
+OFTEN, SELDOM = JOBS[::3], tuple(job for job in JOBS if job not in JOBS[::3])  # the others are slow
 PLAIN_JOBS = tuple((method, None, None) for method in PLAIN)
 PLANTED_JOBS = tuple((method, None, fault) for fault, method in PLANTED)
 COMPILED_JOBS = tuple((method, compiled, None) for method in COMPILED for compiled in ("moves", "iteration"))
-QUICK_JOBS = JOBS + PLANTED_JOBS
+QUICK_JOBS = OFTEN + PLANTED_JOBS
 
 
 def name_of(job):
@@ -178,7 +179,7 @@ def name_of(job):
     return "-".join(filter(None, [*method, fault and fault.__name__]))
 
 
-@pytest.mark.parametrize("job", JOBS, ids=name_of)
+@pytest.mark.parametrize("job", OFTEN, ids=name_of)
 def test_two_processes_step_as_one(two_processes, one_process, job):
     alone = one_process(job[0])
     for ends in two_processes(QUICK_JOBS):
@@ -192,7 +193,7 @@ def test_planted_faults_are_seen(two_processes, one_process, job):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [PLAIN_JOBS, COMPILED_JOBS], ids=["plain", "compiled"])
+@pytest.mark.parametrize("jobs", [SELDOM, PLAIN_JOBS, COMPILED_JOBS], ids=["seldom", "plain", "compiled"])
 def test_two_processes_step_as_one_in_the_rest(two_processes, one_process, jobs):
     for ends in two_processes(jobs):
         worst = {name_of(job): max(differences(end, one_process(job[0])).values()) for job, end in zip(jobs, ends)}

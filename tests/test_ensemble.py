@@ -80,6 +80,34 @@ def test_a_run_that_failed_is_left_out_with_a_line(trained, gan_ensemble):
     )
 
 
+def test_a_broken_summary_leaves_out_its_run_with_a_line(trained, gan_ensemble):
+    (trained / "1" / "summary.json").write_text('{"status": "comp')
+    (trained / "2" / "summary.json").write_text("[]")
+    code, _, err = gan_ensemble()
+    assert code == 2
+    assert err.startswith("gan-eval: many holds 1 completed runs of 3")
+    shutil.copy(trained / "0" / "summary.json", trained / "2")
+    code, out, err = gan_ensemble()
+    assert code == 0, err
+    assert out.startswith("run 1 is left out: failed: its summary.json is broken (Unterminated string")
+
+
+@pytest.mark.parametrize("option", ["metric=[sliced_wasserstein]", "extractor=inception", "--samples 9", "--seed 3"])
+def test_what_has_no_part_in_an_ensemble_is_refused(gan_ensemble, option):
+    code, _, err = gan_ensemble(*option.split())
+    assert code == 2
+    assert err.count("\n") == 1
+    assert f"in which {option.split()[0]} has no part; leave it out" in err
+
+
+def test_a_split_that_is_asked_for_is_that_of_the_classifiers_errors(trained):
+    run = str(trained / "0")
+    for split, images in (("train", 1497), ("validation", 300)):
+        evaluate.main([run, "metric=[classification_error]", "--samples", "2", "--split", split])
+        found = json.loads((trained / "0" / "evaluation.json").read_text())["errors"]
+        assert (found["split"], found["images"]) == (split, images)
+
+
 def test_what_does_not_go_together_is_refused(gan_run, tmp_path, gan_ensemble):
     code, _, err = gan_run("seeds=2", *SMALL, "game.labelled.seed=null")
     assert code == 0, err

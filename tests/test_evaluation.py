@@ -1,18 +1,28 @@
 """Measuring through features: limits, what is computed once, what is told; and that a run does not notice."""
 
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
+from methods import TEXT
 from test_cli import TINY_RUN
 from test_resume import assert_equal, outcome
 
 from gan_runner.datasets import Digits
 from gan_runner.errors import ConfigError
-from gan_runner.evaluation import Evaluator
+from gan_runner.evaluation import Evaluator, check_own_splits
 from gan_runner.extractors import Eye, Seen, SoftmaxRegression
-from gan_runner.metrics import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall, Reference, Results
+from gan_runner.metrics import (
+    ClassifierScore,
+    FrechetDistance,
+    KernelDistance,
+    PrecisionRecall,
+    Reference,
+    Results,
+    parzen,
+)
 from gan_runner.metrics import results as results_module
 
 CPU = torch.device("cpu")
@@ -27,6 +37,7 @@ def parts_that_return(images, dataset=DIGITS):
         loss=None,
         device=CPU,
         noise=lambda n, seed: torch.arange(n).unsqueeze(1),
+        noise_like=lambda load, n, seed: torch.arange(n).unsqueeze(1),
         sample=lambda noise: images[noise[:, 0]],
     )
 
@@ -179,3 +190,45 @@ def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, t
     assert summary["measured_on"]["recall_classifier"] == {**told, "k": 5}
     assert set(summary["metric_share"]) == {"frechet_distance", "precision_recall"}
     assert 0 < sum(summary["metric_share"].values()) < 1
+
+
+@pytest.fixture(scope="module")
+def of_text(make_parts):
+    """Parts of a game that draws what captions say."""
+    parts = make_parts(*TEXT, "model=mlp", "model.latent.dim=4", "dataset.held_out=4")
+    parts.game.prepare(parts.networks, parts.dataset.load(CPU), 8)
+    return parts
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_samples_are_made_for_captions_of_the_split_that_they_are_compared_with(of_text, split):
+    condition = of_text.networks["condition"]
+    rows = Evaluator(of_text, {}, 8, 0, split).noise
+    codes, _ = of_text.dataset.captions(8, split)
+    assert torch.allclose(rows[:, 4:], condition.phi(codes), atol=1e-5)
+    assert torch.equal(rows[:, :4], of_text.noise(8, 0)[:, :4])
+
+
+def test_samples_are_made_for_labels_of_the_split_that_they_are_compared_with(make_parts, monkeypatch):
+    parts = make_parts("game=conditional", "model=mlp", "dataset.held_out=50", "model.latent.dim=4")
+    parts.game.prepare(parts.networks, parts.dataset.load(CPU), 8)
+    held_out = parts.dataset.load(CPU, "validation")
+    held_out.labels = held_out.labels.clamp(max=1)
+    monkeypatch.setattr(Digits, "load", lambda *arguments: held_out)
+    shares = Evaluator(parts, {}, 2000, 0, "validation").noise[:, 4:].mean(0)
+    assert shares[0].item() == pytest.approx((held_out.labels == 0).double().mean().item(), abs=0.03)
+    assert shares[2:].eq(0).all()
+    assert Evaluator(parts, {}, 2000, 0).noise[:, 6:].any(0).all()
+
+
+def test_a_game_without_conditions_reads_no_other_split_for_its_latents(make_parts, monkeypatch):
+    parts = make_parts("model=mlp", "dataset.held_out=50")
+    monkeypatch.setattr(Digits, "load", None)
+    assert torch.equal(Evaluator(parts, {}, 20, 0, "validation").noise, parts.noise(20, 0))
+
+
+def test_a_metric_with_a_split_of_its_own_measures_on_no_other_in_silence():
+    with pytest.raises(ConfigError, match=r"metric=parzen measures on its own split \(test\); leave out --split train"):
+        check_own_splits({"parzen": partial(parzen, test=5)}, "train")
+    check_own_splits({"parzen": parzen}, None)
+    check_own_splits({"parzen": parzen, "fd": FrechetDistance(RECIPE)}, "test")

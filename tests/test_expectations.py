@@ -5,9 +5,12 @@ import json
 import pytest
 from conftest import names_in
 
+from gan_runner.checkpoints import load_checkpoint
 from gan_runner.config import build, resolve
+from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.evaluation import check_figures
 from gan_runner.expectations import Expectation, verdict
+from gan_runner.files import RunDirectory
 
 
 def test_bounds_are_inclusive_and_both_hold():
@@ -79,3 +82,11 @@ def test_full_scale_experiments_measure_what_they_expect(hydra_config, experimen
     check_figures(config, metrics, {})
     assert config.full_scale
     assert config.objective in config.expected
+
+
+def test_without_an_objective_no_checkpoint_is_the_best(hydra_config, tmp_path):
+    config = resolve(hydra_config("objective=null", "logger.artifacts=best"))
+    with pytest.raises(ConfigError, match=r"set objective=FIGURE, or choose logger.artifacts=last"):
+        check_figures(config, {}, {})
+    with pytest.raises(CheckpointError, match="a run with objective=FIGURE keeps one; take the last instead"):
+        load_checkpoint(RunDirectory(tmp_path).best)

@@ -5,10 +5,13 @@ import math
 
 import pytest
 from conftest import TINY
+from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_runner.information import codes_of, curves, draw_information
+import gan_runner.information
+from gan_runner.information import SweepInformation, codes_of, curves, draw_information
 from gan_runner.models.codes import Categorical, Gaussian, Uniform
+from gan_runner.sweep import SweepTable
 
 
 def test_curves_are_read_back_by_code(tmp_path):
@@ -55,3 +58,23 @@ def test_a_code_that_was_not_measured_is_left_empty(tmp_path):
     draw_information(tmp_path / "a.png", {"run": {"c": [(1, 0.0), (2, 1.0)]}}, {"c": Categorical(3), "d": Gaussian(1)})
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (960, 360)
+
+
+def test_all_codes_of_all_runs_that_measured_any_are_drawn(tmp_path, monkeypatch):
+    """The first run has no codes, and of the others each has one that the other has not."""
+    kind = {"_target_": "gan_runner.models.codes.Uniform", "dim": 1}
+    codes = {"0": None, "1": {"a": kind, "b": kind}, "2": {"b": kind, "c": kind}}
+    for name, its in codes.items():
+        (tmp_path / name).mkdir()
+        game = {} if its is None else {"codes": its}
+        OmegaConf.save({"game": game, "trusted": []}, tmp_path / name / "config.yaml")
+        OmegaConf.save([f"seed={name}"], tmp_path / name / "overrides.yaml")
+        row = {"step": 5, **{f"metric/mutual_information_{code}": 0.5 for code in its or ()}}
+        (tmp_path / name / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    drawn = []
+    monkeypatch.setattr(SweepTable, "directory", tmp_path)
+    monkeypatch.setattr(gan_runner.information, "draw_information", lambda *arguments: drawn.append(arguments))
+    SweepInformation().on_multirun_end(None)
+    ((_, runs, all_codes),) = drawn
+    assert set(runs) == {"seed=1", "seed=2"}
+    assert sorted(all_codes) == ["a", "b", "c"]

@@ -54,7 +54,11 @@ def test_penalties_are_those_of_full_precision_to_the_bit(make_parts, penalty):
     assert values["fp32"]["adversarial"] != values["bf16"]["adversarial"]
 
 
-@pytest.mark.parametrize("method", METHODS, ids=name_of)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(method, marks=[pytest.mark.slow] if number % 3 else []) for number, method in enumerate(METHODS)],
+    ids=name_of,
+)
 def test_every_method_steps_in_bf16_near_full_precision(make_parts, method):
     reports = {}
     for precision in ("fp32", "bf16"):

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from methods import Drawn, overrides
+from torch import nn
 
 from gan_runner.errors import ConfigError
 from gan_runner.rejection import acceptance_logit, effective_sample_size, importance_weights, rejection_samples
@@ -15,7 +17,7 @@ def parts(make_parts):
     """p = N((½, 0), 1), q = N((−½, 0), 1.2²), and a critic whose score is log p/q plus a constant."""
     parts = make_parts(*GAUSSIANS, "loss=relativistic")
     p, q = parts.dataset.log_prob, parts.networks["generator"].log_prob
-    parts.criticise = lambda x: (p(x) - q(x) + 3).detach()
+    parts.criticise = lambda x, rows: (p(x) - q(x) + 3).detach()
     return parts
 
 
@@ -42,8 +44,9 @@ def test_gamma_is_stricter_or_laxer_and_zero_is_rejection_sampling():
 
 
 def test_weighted_samples_have_the_moments_of_the_data(parts):
-    samples = parts.sample(parts.noise(50_000, 0))
-    weights = importance_weights(parts, samples)
+    rows = parts.noise(50_000, 0)
+    samples = parts.sample(rows)
+    weights = importance_weights(parts, samples, rows)
     assert weights.sum() == pytest.approx(1)
     mean = weights @ samples.double()
     torch.testing.assert_close(mean, torch.tensor([0.5, 0.0], dtype=torch.float64), atol=0.03, rtol=0)
@@ -71,12 +74,44 @@ def test_too_strict_a_gamma_gives_up_in_one_line(parts, monkeypatch):
 def test_infinite_ratios_are_cut(make_parts):
     """Least squares implies an infinite ratio of every score beyond its targets."""
     parts = make_parts(*GAUSSIANS, "loss=lsgan")
-    parts.criticise = lambda x: x[:, 0]
-    weights = importance_weights(parts, parts.sample(parts.noise(500, 0)))
+    parts.criticise = lambda x, rows: x[:, 0]
+    rows = parts.noise(500, 0)
+    weights = importance_weights(parts, parts.sample(rows), rows)
     assert weights.isfinite().all()
     assert weights.sum() == pytest.approx(1)
     samples, _ = rejection_samples(parts, 100, 0)
     assert (samples[:, 0] > 0.99).all()  # those of the greatest ratio
+
+
+def test_a_critic_that_is_told_conditions_judges_each_sample_beside_its_own(make_parts):
+    """x ~ N(0, 1) of the generator whatever the label, of the data N(±½, 1): log p/q = ± x / 2 − ⅛."""
+    parts = make_parts(*overrides("mlp", "non_saturating", None, "points", "game=conditional"))
+    two = {"data": torch.zeros(4, 2), "label": torch.tensor([0, 1, 0, 1])}
+    parts.game.prepare(parts.networks, Drawn(two), 4)
+    parts.sample = lambda rows: rows[:, :2]  # two of the latents
+    sides = torch.tensor([-0.5, 0.5, *[0.0] * 6])  # of the eight labels
+    parts.networks["discriminator"] = Told(lambda x, condition: condition @ sides * x[:, 0] - 0.125)
+    assert not parts.judges_points
+    rows = parts.noise(40_000, 0)
+    samples = parts.sample(rows)
+    side, weights = rows[:, -8:] @ sides, importance_weights(parts, samples, rows)
+    assert weights @ (side * samples[:, 0]).double() == pytest.approx(0.25, abs=0.02)
+    accepted, _ = rejection_samples(parts, 20_000, 0)
+    assert accepted.mean(0).tolist() == pytest.approx([0, 0], abs=0.03)
+    assert accepted.var(0).tolist() == pytest.approx([1.25, 1], rel=0.04)  # of a mixture with means ±½
+
+
+class Told(nn.Module):
+    """A critic by its function, of points and conditions."""
+
+    needs_condition = True
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x, condition):
+        return self.function(x, condition)
 
 
 def test_strictness_without_rejection_is_refused(gan_run, capfd):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from time import perf_counter
 from typing import Literal, Protocol
 
@@ -70,6 +70,15 @@ class Dataset(Protocol):
         Raises:
             DataError: if they are missing or broken, saying where they were looked for and what to do.
         """
+
+
+def judging_split(splits: Sequence[Split], choosing: bool = False) -> Split:
+    """The one of these that judges what was trained on `train`: for testing, else for validation, else itself.
+
+    Where its figures choose among checkpoints or options, that for validation goes first: the other stays unseen.
+    """
+    order: tuple[Split, ...] = ("validation", "test") if choosing else ("test", "validation")
+    return next((split for split in order if split in splits), "train")
 
 
 class Batches:

@@ -224,6 +224,10 @@ class CaptionedImages:
         batch = self.data.first(n)
         return {**batch, "caption": self.captions(len(batch["data"]))[0]}
 
+    def label_shares(self) -> tuple[Tensor, Tensor]:
+        """The different labels (k, …) of the images, and the share that has each (k,)."""
+        return self.data.label_shares()
+
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, without captions, `size` at a time."""
         return self.data.every(size)

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Subset
 from torch.utils.data import Dataset as TorchDataset
 
 from gan_runner.datasets.base import ALL, Data, Order, Split, rng
-from gan_runner.datasets.labels import Labels
+from gan_runner.datasets.labels import Labels, shares
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -30,6 +30,7 @@ Resident = Literal["auto"] | bool
 SHARE_OF_FREE_MEMORY = 0.5
 CHUNK = 256  # images decoded, or handed out to be compared with, at a time
 READ_AHEAD = 4  # batches that each worker has ready
+LOOKED_THROUGH = 10_000  # images that are decoded to count labels
 Item = tuple[Tensor, Tensor]  # an image (c, h, w) uint8 and its label
 
 
@@ -360,6 +361,10 @@ class ResidentImages:
         chosen = fixed_choice(len(self), n).to(self.images.device)
         return {"data": normalised(self.images[chosen]), "label": self.labels[chosen]}
 
+    def label_shares(self) -> tuple[Tensor, Tensor]:
+        """The different labels (k, …), and the share of the images that has each (k,)."""
+        return shares(self.labels)
+
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, `size` at a time."""
         for images, labels in zip(self.images.split(size), self.labels.split(size)):
@@ -417,6 +422,11 @@ class StreamedImages:
             "data": normalised(torch.stack(images).to(self.device)),
             "label": torch.stack([torch.as_tensor(label) for label in labels]).to(self.device),
         }
+
+    def label_shares(self) -> tuple[Tensor, Tensor]:
+        """The different labels (k, …), and the share that has each (k,) of a fixed choice: they come with images."""
+        chosen = self.source.only(fixed_choice(len(self), LOOKED_THROUGH))
+        return shares(torch.cat([labels.clone() for _, labels in chosen.chunks(self.workers)]).to(self.device))
 
     def every(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, `size` at a time."""

@@ -195,6 +195,12 @@ class Attributes:
         return torch.stack(right, 1)
 
 
+def shares(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The different ones (k, …) among labels (n, …), in order, and the share of all that each has (k,)."""
+    different, counts = labels.unique(dim=0, return_counts=True)
+    return different, counts / len(labels)
+
+
 def classes(said: int | Iterable[str] | None) -> Classes | None:
     """Classes by their names, or by their count: then a name is a number; None if nothing is said."""
     if said is None:

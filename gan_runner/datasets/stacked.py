@@ -118,6 +118,11 @@ class StackedImages:
         p = torch.bincount(self.digits.labels, minlength=CLASSES).double() / len(self.digits.labels)
         return torch.einsum("i,j,k->ijk", p, p, p).flatten()
 
+    def label_shares(self) -> tuple[Tensor, Tensor]:
+        """All modes (1000,), and their probabilities."""
+        probabilities = self.mode_weights()
+        return torch.arange(len(probabilities), device=probabilities.device), probabilities
+
     def describe(self) -> str:
         """Of what."""
         return f"fresh stacks of three of {self.digits.describe()}"

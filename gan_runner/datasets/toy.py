@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from gan_runner.datasets.base import ALL, Split, rng
-from gan_runner.datasets.labels import Labels, classes
+from gan_runner.datasets.labels import Labels, classes, shares
 from gan_runner.turn import Batch
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -108,6 +108,7 @@ class Source(Protocol):
         """Points (n, dim) and labels (n,)."""
 
 
+MANY = 100_000  # draws: the share of a label that 1 in 8 has is then right to 0.1 %
 AT_ONCE = 64  # batches: drawing many takes hardly longer than drawing one
 
 
@@ -139,6 +140,10 @@ class FreshDraws:
         """The same with their labels."""
         data, label = self.source.sample(n, rng(-1, SPLITS.index(self.split)))
         return {"data": data.to(self.device), "label": label.to(self.device)}
+
+    def label_shares(self) -> tuple[Tensor, Tensor]:
+        """The different labels (k,), and the share of many draws that has each (k,)."""
+        return shares(self.first(MANY)["label"])
 
     def describe(self) -> str:
         """What it is."""

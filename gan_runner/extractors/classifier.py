@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gan_runner.cache import kept, key_of
+from gan_runner.cache import key_of, trained_once
+from gan_runner.datasets.base import judging_split
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.datasets.labels import Labels
 from gan_runner.extractors.base import Extractor, Eye, Seen
@@ -18,8 +18,6 @@ from gan_runner.extractors.base import Extractor, Eye, Seen
 if TYPE_CHECKING:
     from gan_runner.build import Parts
     from gan_runner.datasets import Data, Dataset
-
-log = logging.getLogger("gan_runner")
 
 FORMAT = "3"
 """Of what is kept: another one where the same recipe trains another network."""
@@ -94,27 +92,20 @@ class TrainedHere(Extractor):
         first = next(data.stream(0, self.batch_size, seed=0))
         sights = (data.real(500), first["data"], first["label"])
         key = key_of([FORMAT, repr(self), str(len(data)), *(sight.cpu().numpy().tobytes() for sight in sights)])
-        fresh = []
 
-        def make() -> dict[str, Any]:
-            log.info("training the %s on %s", self.title, data.describe())
-            fresh.append(True)
+        def train() -> dict[str, Any]:
             trained = self.train(self.new(dataset.shape, labels.dim, device), data, labels)
-            split = next(split for split in ("test", "validation", "train") if split in dataset.splits)
-            return {
-                "network": trained.state_dict(),
-                "accuracy": accuracy(trained, data if split == "train" else dataset.load(device, split), labels),
-                "split": split,
-            }
+            split = judging_split(dataset.splits)
+            held_out = data if split == "train" else dataset.load(device, split)
+            return {"network": trained.state_dict(), "accuracy": accuracy(trained, held_out, labels), "split": split}
 
-        state = kept("classifiers", key, make)
-        log.info(
-            "the %s that measures is right about %.2f %% of the %s images%s",
-            self.title,
-            100 * state["accuracy"],
-            state["split"],
-            "" if fresh else " (kept from before)",
-        )
+        def result(state: dict[str, Any]) -> str:
+            return (
+                f"the {self.title} that measures is right about {100 * state['accuracy']:.2f} % of the "
+                f"{state['split']} images"
+            )
+
+        state = trained_once("classifiers", key, f"the {self.title} on {data.describe()}", train, result)
         network = self.new(dataset.shape, labels.dim, device)
         network.load_state_dict(state["network"])
         network.eval()

@@ -140,6 +140,10 @@ class Encoding(GAN):
         """What each network that scores looks at, of data (n, *shape) and noise (n, latent_dim)."""
         return {self.judge: real}
 
+    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Where somebody judges."""
+        return self.judge in networks
+
     def encode(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """The codes (n, latent_dim) that stand for data (n, *shape)."""
         return networks["encoder"](x).mean
@@ -189,6 +193,6 @@ class Bidirectional(Encoding):
         networks["encoder"].prepare(real, real)  # type: ignore[operator]
         networks[self.judge].prepare(real, real, noise)  # type: ignore[operator]
 
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
-        """Scores (n,) of points (n, *shape) beside the codes that stand for them."""
-        return networks[self.judge](x, self.encode(networks, x))
+    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Scores (n,) of points (n, *shape) beside the codes that stand for them, or beside what made them (n, …)."""
+        return networks[self.judge](x, self.encode(networks, x) if rows is None else rows)

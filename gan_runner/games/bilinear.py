@@ -72,8 +72,12 @@ class Bilinear:
         """Where the players stand, as often as there are latents: (n, 2 · dim)."""
         return torch.cat([networks["generator"](), networks["discriminator"]()]).repeat(len(noise), 1)
 
+    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Any points."""
+        return True
+
     @torch.no_grad()
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
+    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """⟨x, y⟩ (n,) of any points (n, 2 · dim): what the game is worth there, if its equilibrium is the origin."""
         first, second = x.chunk(2, 1)
         return (first * second).sum(1)

@@ -51,7 +51,7 @@ def takes_conditions(networks: Mapping[str, nn.Module]) -> None:
         raise ValueError("model.generator takes no condition; choose model=mlp, maxout, dcgan or resnet")
 
 
-def told(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> Arrangement:
+def side_by_side(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> Arrangement:
     """All latents (columns, latent_dim) beside all conditions (rows, condition_dim)."""
     rows, columns = len(conditions), len(latents)
     beside = torch.cat([latents.repeat(rows, 1), conditions.repeat_interleave(columns, 0)], 1)
@@ -95,13 +95,26 @@ class ConditionalGAN(GAN):
         networks["generator"].prepare(rows, real)  # type: ignore[operator]
         networks[self.judge].prepare(real, real, condition)  # type: ignore[operator]
 
+    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Not where the critic is told the condition: then a score is of a point beside one."""
+        return not networks[self.judge].needs_condition
+
+    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The critic's scores (n,) of samples x (n, *shape), each beside the condition in its row (n, …)."""
+        return networks[self.judge](x, None if rows is None else rows[:, self.latent.dim :])
+
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
-        """Latents, and beside each the condition of one of the data: (n, latent_dim + condition_dim)."""
+        """Latents, and beside each the condition of one of the training data: (n, latent_dim + condition_dim)."""
         latents = super().noise(networks, n, rng)
         return torch.cat([latents, networks["condition"].draw(n, rng)], 1)  # type: ignore[operator]
+
+    def noise_like(self, networks: Mapping[str, nn.Module], data: Data, n: int, rng: torch.Generator) -> Tensor:
+        """The same, with conditions of this data: (n, latent_dim + condition_dim)."""
+        latents = super().noise(networks, n, rng)
+        return torch.cat([latents, networks["condition"].draw(n, rng, data)], 1)  # type: ignore[operator]
 
     def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
         """A condition a row, and in every column the same latent."""
         conditions, captions = networks["condition"].shown(max(1, math.isqrt(n) + 2))  # type: ignore[operator]
         columns = max(1, n // len(conditions))
-        return told(self.latent(columns, CPU, rng), conditions, captions)
+        return side_by_side(self.latent(columns, CPU, rng), conditions, captions)

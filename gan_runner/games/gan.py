@@ -185,6 +185,10 @@ class GAN(FromLatents):
         """Generated data (n, *shape) for given latents (n, latent_dim)."""
         return networks["generator"](noise)
 
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
-        """The critic's scores (n,) of any points (n, *shape), for its surface on 2-D data."""
+    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Whether the critic has scores of points alone, whatever they were made from."""
+        return True
+
+    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
+        """The critic's scores (n,) of points (n, *shape), or of samples beside the rows (n, …) they were made from."""
         return networks[self.judge](x)

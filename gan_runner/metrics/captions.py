@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets import CaptionedShapes
+from gan_runner.datasets.base import Split
 from gan_runner.extractors.classifier import TrainedHere
 from gan_runner.metrics.results import CHUNK, Reference, Results
 from gan_runner.models.conditions import TextCondition
+from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
@@ -35,24 +37,37 @@ def drawn_for_sentences(parts: Parts) -> None:
 
 @dataclass(frozen=True)
 class CaptionAccuracy:
-    """Which share of what captions of the test split say is seen in the images made for them: zero-shot.
+    """Which share of what captions say is seen in the images made for them: by those of the test split zero-shot.
 
     The judge is trained on drawings of all pairs of colour and shape, those that the players never see among them: one
     that had missed them, too, would judge by what it had not learnt.
 
     Args:
         classifier: of the attributes.
+        split: whose captions.
     """
 
     classifier: TrainedHere
+    split: Split = "test"
 
     figures: ClassVar = dict.fromkeys(FIGURES, max)
-    requirements: ClassVar = (drawn_for_sentences,)
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Sentences of drawn shapes, and the split."""
+        return (drawn_for_sentences, self.check)
+
+    def check(self, parts: Parts) -> None:
+        """Raise ValueError if the data has no such split."""
+        if self.split not in parts.dataset.splits:
+            raise ValueError(
+                f"there is no split={self.split} of this data, which has {', '.join(parts.dataset.splits)}"
+            )
 
     @property
     def conditions(self) -> dict[str, Any]:
         """By whom images are judged, for captions of which split."""
-        return {"classifier": self.classifier.name, "split": "test"}
+        return {"classifier": self.classifier.name, "split": self.split}
 
     def prepare(self, reference: Reference) -> None:
         """Train the classifier."""
@@ -61,11 +76,11 @@ class CaptionAccuracy:
     def __call__(self, results: Results) -> dict[str, float]:
         """Shares of the attributes that captions speak of; and of images of which both colour and shape are right."""
         dataset: Any = results.dataset
-        codes, said = dataset.captions(len(results.noise), "test")
+        codes, said = dataset.captions(len(results.noise), self.split)
         condition: Any = results.parts.networks["condition"]
         with torch.no_grad():
-            told = torch.cat([condition.phi(some) for some in codes.to(results.noise.device).split(CHUNK)])
-        rows = torch.cat([results.noise[:, : -condition.dim], told], 1)
+            conditions = torch.cat([condition.phi(some) for some in codes.to(results.noise.device).split(CHUNK)])
+        rows = torch.cat([results.noise[:, : -condition.dim], conditions], 1)
         eye = results.reference.eye(self.classifier, seen_whole(dataset))
         logits = torch.cat([eye.look(results.parts.sample(some)).logits for some in rows.split(CHUNK)])
         return shares(dataset.labels.hits(logits.cpu(), said.cpu()), spoken_of(dataset, said.cpu()))

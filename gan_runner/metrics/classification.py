@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from gan_runner.datasets.base import Split
+from gan_runner.datasets.base import Split, judging_split
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
@@ -22,9 +22,6 @@ DRAWS = 10_000
 """So many are looked at where data is drawn without end."""
 
 
-PREFERRED: tuple[Split, ...] = ("test", "validation", "train")
-
-
 @figures(errors=min, error_rate=min)
 @dataclass
 class ClassificationError:
@@ -34,7 +31,7 @@ class ClassificationError:
 
     Args:
         split: which; None takes those for testing, where there are none those for validation, and else all that is
-            trained on, of which few labels are known.
+            trained on, of which few labels are known. While a run goes on, those for validation go first.
     """
 
     split: Split | None = None
@@ -55,7 +52,7 @@ class ClassificationError:
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Look at all of them."""
-        split = split_of(results.dataset, self.split)
+        split = split_of(results.dataset, self.split, results.reference.choosing)
         data = results.reference.split(split)
         wrong = [mistaken(results.parts.classify(batch["data"]), batch["label"]) for batch in all_of(data)]
         errors, count = sum(int(some.sum()) for some in wrong), sum(map(len, wrong))
@@ -63,15 +60,15 @@ class ClassificationError:
         return {"errors": float(errors), "error_rate": errors / count}
 
 
-def split_of(dataset: Dataset, chosen: Split | None) -> Split:
-    """The split whose errors count.
+def split_of(dataset: Dataset, chosen: Split | None, choosing: bool = False) -> Split:
+    """The split whose errors count; `choosing` is whether they choose among checkpoints.
 
     Raises:
         ValueError: the data has not the one that was chosen.
     """
     if chosen is not None and chosen not in dataset.splits:
         raise ValueError(f"there are no {chosen} images in this data, which has {', '.join(dataset.splits)}")
-    return next(split for split in PREFERRED if split in dataset.splits) if chosen is None else chosen
+    return judging_split(dataset.splits, choosing) if chosen is None else chosen
 
 
 def all_of(data: Any) -> Iterable[Batch]:

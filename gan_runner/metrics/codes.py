@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import Split
+from gan_runner.datasets.base import Split, judging_split
 from gan_runner.datasets.labels import Classes
+from gan_runner.metrics.classification import all_of
 from gan_runner.metrics.figures import Better
 from gan_runner.metrics.results import CHUNK, Results
 from gan_runner.models.codes import Categorical
@@ -19,6 +20,7 @@ from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
+    from gan_runner.datasets import Dataset
 
 
 def codes_read(parts: Parts) -> None:
@@ -73,7 +75,7 @@ def assignment(categories: Tensor, labels: Tensor, size: int) -> Tensor:
     return matched.to(labels.device)
 
 
-@dataclass(frozen=True)
+@dataclass
 class CodeError:
     """A categorical code as a classifier of data: the category that Q finds the likeliest says the class.
 
@@ -84,13 +86,14 @@ class CodeError:
         code: by its name; None for the first categorical one.
         matched_on: the split by whose labels categories are matched with classes.
         matched: how many of it are looked at.
-        measured_on: the split whose errors are counted, all of it.
+        measured_on: the split whose errors are counted, all of it; None takes that for testing, or where there is none
+            that for validation, which while a run goes on comes first.
     """
 
     code: str | None = None
     matched_on: Split = "train"
     matched: int = 10000
-    measured_on: Split = "test"
+    measured_on: Split | None = None
 
     figures: ClassVar = {"code_error": min}
 
@@ -99,11 +102,7 @@ class CodeError:
             raise ValueError(f"matched_on={self.matched_on} is also measured_on; errors need a split of their own")
         if self.matched < 1:
             raise ValueError(f"matched={self.matched} must be at least 1")
-
-    @property
-    def conditions(self) -> dict[str, Any]:
-        """Which split, matched by which."""
-        return {"split": self.measured_on, "matched_on": self.matched_on, "matched": self.matched}
+        self.conditions: dict[str, Any] = {}
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
@@ -115,14 +114,21 @@ class CodeError:
         self.chosen(parts.game)
         if not isinstance(parts.dataset.labels, Classes):
             raise ValueError("the labels of this dataset tell no classes apart; leave it out")
+        have = ", ".join(parts.dataset.splits)
+        advice = "choose another split, set dataset.held_out for a validation split, or leave it out"
         for option in ("matched_on", "measured_on"):
             split = getattr(self, option)
-            if split not in parts.dataset.splits:
-                have = ", ".join(parts.dataset.splits)
-                raise ValueError(
-                    f"{option}={split}, and this dataset has {have}; choose another split, set dataset.held_out for a "
-                    "validation split, or leave it out"
-                )
+            if split is not None and split not in parts.dataset.splits:
+                raise ValueError(f"{option}={split}, and this dataset has {have}; {advice}")
+        if self.counted_on(parts.dataset) == self.matched_on:
+            raise ValueError(
+                f"matched_on={self.matched_on}, errors need a split of their own, and this dataset has {have}; {advice}"
+            )
+
+    def counted_on(self, dataset: Dataset, choosing: bool = False) -> Split:
+        """The split whose errors count; `choosing` is whether they choose among checkpoints."""
+        left = [split for split in dataset.splits if split != self.matched_on]
+        return self.measured_on or judging_split(left, choosing)
 
     def chosen(self, game: Any) -> str:
         """The code's name.
@@ -140,11 +146,13 @@ class CodeError:
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Errors in %."""
-        matching, measuring = (results.reference.split(split) for split in (self.matched_on, self.measured_on))
+        counted_on = self.counted_on(results.dataset, results.reference.choosing)
+        matching, measuring = (results.reference.split(split) for split in (self.matched_on, counted_on))
         batches = islice(matching.stream(0, CHUNK, seed=0), -(-self.matched // CHUNK))
         said, labels = self.read(results, batches)
         matched = assignment(said[: self.matched], labels[: self.matched], self.size(results))
-        said, labels = self.read(results, measuring.every(CHUNK))  # type: ignore[attr-defined]
+        said, labels = self.read(results, all_of(measuring))
+        self.conditions = {"split": counted_on, "matched_on": self.matched_on, "matched": self.matched}
         return {"code_error": 100 * (matched[said] != labels).double().mean().item()}
 
     def size(self, results: Results) -> int:

@@ -22,9 +22,20 @@ if TYPE_CHECKING:
 
 
 def a_critic(parts: Parts) -> None:
-    """Somebody must judge."""
+    """Somebody must judge, and points alone."""
     if parts.loss is None or not hasattr(parts.game, "criticise"):
         raise ValueError("it looks at a critic's scores, and in this game nobody judges; leave it out")
+    if not parts.judges_points:
+        raise ValueError(
+            "it looks at a critic's scores of points, and this one's are of points beside conditions; leave it out, or "
+            "choose game=gan"
+        )
+
+
+def of_points(parts: Parts) -> None:
+    """The data must be points."""
+    if len(parts.dataset.shape) != 1:
+        raise ValueError(f"it is about points, and this data has shape {list(parts.dataset.shape)}; leave it out")
 
 
 def known_densities(parts: Parts) -> None:
@@ -127,7 +138,7 @@ def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[s
 
 
 @figures(transport_gap=min)
-@requires(a_critic, critic_that_identifies("potential"))
+@requires(a_critic, of_points, critic_that_identifies("potential"))
 def transport(results: Results, n: int = 2000) -> dict[str, float]:
     """1 − (E_p[D] − E_q[D]) / (K W₁), over n of the data and n samples: what the critic misses of their exact W₁.
 

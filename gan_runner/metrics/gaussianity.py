@@ -16,7 +16,7 @@ from gan_runner.precision import full_precision
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    pass
 
 CRITICAL = 1.3581
 """The Kolmogorov distribution is below it in 95 % of all cases."""

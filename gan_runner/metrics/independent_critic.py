@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets.base import Split
+from gan_runner.datasets.base import judging_split
 from gan_runner.metrics.figures import figures, measured
 from gan_runner.models.dcgan import DCGANDiscriminator, resolutions
 from gan_runner.models.mlp import MLPDiscriminator
@@ -115,12 +115,14 @@ def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed:
         steps: of the critic.
         seed: of the critic.
     """
-    split: Split = "test" if "test" in results.dataset.splits else "validation"
+    split = judging_split(results.dataset.splits)
     real = results.reference.split(split).real(n)
-    learned, told = real.chunk(2)
-    fake_learned, fake_told = results.samples[:n].chunk(2)
+    learned, judged = real.chunk(2)
+    fake_learned, fake_judged = results.samples[:n].chunk(2)
     seen = results.reference.split("train").real(n).chunk(2)
     return {
-        "independent_wasserstein": independent_wasserstein(learned, fake_learned, told, fake_told, steps, seed=seed),
-        "independent_wasserstein_of_data": independent_wasserstein(learned, seen[0], told, seen[1], steps, seed=seed),
+        "independent_wasserstein": independent_wasserstein(
+            learned, fake_learned, judged, fake_judged, steps, seed=seed
+        ),
+        "independent_wasserstein_of_data": independent_wasserstein(learned, seen[0], judged, seen[1], steps, seed=seed),
     }

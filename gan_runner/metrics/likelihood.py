@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_runner.datasets.base import Split
 from gan_runner.datasets.images import bits, dequantised
-from gan_runner.metrics.classification import PREFERRED
+from gan_runner.metrics.classification import split_of
 from gan_runner.metrics.figures import figures, measured
 from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
@@ -31,7 +31,7 @@ def density_known(parts: Parts) -> None:
 
 def held_out(results: Results) -> Split:
     """The split that figures of densities are measured on: the first that there is of test, validation, train."""
-    return next(split for split in PREFERRED if split in results.dataset.splits)
+    return split_of(results.dataset, None, results.reference.choosing)
 
 
 def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -32,11 +32,10 @@ def push(results: Results) -> dict[str, float]:
     """
     parts, loss = results.parts, results.loss
     value = -loss.discriminator(Evaluated(results.real_scores, results.fake_scores))
-    network = parts.networks["generator"]
-    parameters = list(network.parameters())
-    turn: Any = parts.game.turn(parts.networks, ("generator",), {"data": results.real})
-    with evaluating(parts.networks):
-        turn.__dict__["noise"] = results.noise
-        gradients = torch.autograd.grad(loss.generator(turn.scores), parameters)
+    parameters = list(parts.networks["generator"].parameters())
+    with evaluating(parts.networks), torch.enable_grad():
+        fake = parts.game.sample(parts.networks, results.noise)
+        scores = Evaluated(results.real_scores, parts.game.criticise(parts.networks, fake))
+        gradients = torch.autograd.grad(loss.generator(scores), parameters)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     return {"critic_value": value.item(), "push": (-flat[0] if len(flat) == 1 else flat.norm()).item()}

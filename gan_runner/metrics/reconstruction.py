@@ -47,7 +47,7 @@ class Reconstruction:
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Look at them, some at a time."""
-        split = split_of(results.dataset, self.split)
+        split = split_of(results.dataset, self.split, results.reference.choosing)
         absolute, squared, elements, count = 0.0, 0.0, 0, 0
         for x in results.reference.split(split).pieces(self.samples or results.reference.n):
             error = (results.parts.reconstruct(x) - x).double()

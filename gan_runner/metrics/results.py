@@ -32,15 +32,23 @@ class Reference:
         device: where.
         split: which of them.
         data: this split, where it is at hand already.
+        choosing: whether figures choose among checkpoints, as those of a run that goes on do.
     """
 
     def __init__(
-        self, dataset: Dataset, n: int, device: torch.device, split: Split = "train", data: Data | None = None
+        self,
+        dataset: Dataset,
+        n: int,
+        device: torch.device,
+        split: Split = "train",
+        data: Data | None = None,
+        choosing: bool = False,
     ):
         self.dataset = dataset
         self.n = n
         self.device = device
         self.chosen_split = split
+        self.choosing = choosing
         self.data: dict[Split, Data] = {} if data is None else {split: data}
         self.eyes: dict[tuple[Extractor, bool], Eye] = {}
         self.known_features: dict[Extractor, Seen] = {}

@@ -32,7 +32,10 @@ class Autoencoder(nn.Module):
         at_least_one(latent_dim=latent_dim)
         *layers, score = encoder.head.children()
         if not isinstance(score, nn.Linear):
-            raise ValueError("its encoder ends in a code, and has no head; leave out method=, or choose another loss")
+            raise ValueError(
+                "an autoencoder judges by its error: it can be told nothing and classifies nothing; "
+                "choose another loss, or game=gan"
+            )
         if len(encoder.augment):
             raise ValueError(
                 "it would be judged by how well it undoes instance_noise, diff_augment or ada, not by its data; "

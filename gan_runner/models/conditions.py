@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,25 +16,31 @@ from gan_runner.precision import full_precision
 from gan_runner.turn import Batch
 
 KNOWN = 1000
-"""Conditions of the data that are kept, so that samples can be drawn where there is no data."""
+"""Sentences of the data that are kept, so that samples can be drawn where there is no data."""
 
 SHOWN = 64
 """Sentences that are kept to be shown in pictures."""
 
 
 class Condition(Protocol):
-    """Conditions (n, dim) of batches, of samples that nobody asked for in particular, and of words."""
+    """Conditions (n, dim) of batches, of samples that nobody asked for in particular, and of words.
+
+    Attributes:
+        dim: length of a condition.
+        told_by: the option of `gan-sample` by which a person says which one is meant: label or text.
+    """
 
     dim: int
+    told_by: ClassVar[str]
 
     def __call__(self, batch: Batch) -> Tensor:
         """Those of a batch: (n, dim)."""
 
     def prepare(self, data: Data) -> None:
-        """Keep some of the data's."""
+        """Keep the data's, or some of them."""
 
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
-        """n of what the data may have, on the CPU: (n, dim)."""
+    def draw(self, n: int, rng: torch.Generator, data: Data | None = None) -> Tensor:
+        """n of those that are kept, or of this data, on the CPU: (n, dim)."""
 
     def parse(self, text: str) -> Tensor:
         """The condition (dim,) that a person means.
@@ -49,19 +56,33 @@ class Condition(Protocol):
 class LabelCondition(nn.Module):
     """Labels, or attributes, as vectors.
 
-    Samples are drawn for labels of the data, in the shares that they have there.
+    Samples are drawn for labels of the data, in the shares that they have there: each different one is kept with its
+    own, so how many rows there are is known by the data alone.
 
     Args:
         labels: what they mean.
     """
 
+    told_by: ClassVar[str] = "label"
+
     known: Tensor
+    shares: Tensor
 
     def __init__(self, labels: Labels):
         super().__init__()
         self.labels = labels
         self.dim = labels.dim
-        self.register_buffer("known", torch.zeros(KNOWN, self.dim))
+        self.register_buffer("known", torch.zeros(0, self.dim, dtype=torch.uint8))
+        self.register_buffer("shares", torch.zeros(0))
+        self.register_load_state_dict_pre_hook(self.make_room)
+
+    @staticmethod
+    def make_room(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+        """Before a checkpoint is loaded: for as many labels as it has."""
+        for name in ("known", "shares"):
+            if f"{prefix}{name}" in state:
+                buffer = getattr(module, name)
+                setattr(module, name, buffer.new_empty(state[f"{prefix}{name}"].shape))
 
     def forward(self, batch: Batch) -> Tensor:
         """Vectors (n, dim) of a batch."""
@@ -72,13 +93,19 @@ class LabelCondition(nn.Module):
         return self.labels.surprise(logits, condition)
 
     def prepare(self, data: Data) -> None:
-        """Keep a thousand of them, some of them more than once where there are fewer."""
-        vectors = self.labels.vectors(data.first(KNOWN)["label"])
-        self.known.copy_(vectors[torch.arange(KNOWN, device=vectors.device) % len(vectors)])
+        """Keep the different ones, and the share of the data that has each."""
+        different, shares = data.label_shares()  # type: ignore[attr-defined]
+        self.known = self.labels.vectors(different).to(self.known)
+        self.shares = shares.to(self.shares)
 
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
-        """Some of those, at random: (n, dim)."""
-        return self.known.cpu()[torch.randint(KNOWN, (n,), generator=rng)]
+    def draw(self, n: int, rng: torch.Generator, data: Data | None = None) -> Tensor:
+        """In their shares, at random: (n, dim)."""
+        known, shares = self.known, self.shares
+        if data is not None:
+            different, shares = data.label_shares()  # type: ignore[attr-defined]
+            known = self.labels.vectors(different)
+        chosen = torch.multinomial(shares.cpu(), n, replacement=True, generator=rng)
+        return known.cpu()[chosen].to(torch.get_default_dtype())
 
     def parse(self, text: str) -> Tensor:
         """A class by its name or number; attributes by their names, with commas between them: (dim,)."""
@@ -86,7 +113,7 @@ class LabelCondition(nn.Module):
 
     def shown(self, n: int) -> tuple[Tensor, list[str]]:
         """n different ones of the data, in order; of many, some evenly."""
-        vectors = self.known.cpu().unique(dim=0).flip(0)
+        vectors = self.known.cpu().to(torch.get_default_dtype()).unique(dim=0).flip(0)
         if len(vectors) > n:
             vectors = vectors[torch.linspace(0, len(vectors) - 1, n).long()]
         return vectors, [self.labels.say(vector) for vector in vectors]
@@ -104,6 +131,8 @@ class TextCondition(nn.Module):
         encoder: of sentences.
         training: of the encoder.
     """
+
+    told_by: ClassVar[str] = "text"
 
     known: Tensor
     unseen: Tensor
@@ -143,9 +172,12 @@ class TextCondition(nn.Module):
         self.deviation.copy_((raw - self.mean).square().mean().sqrt())
 
     @torch.no_grad()
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
-        """Of captions of the training split, at random: (n, dim)."""
-        return self.phi(self.known).cpu()[torch.randint(KNOWN, (n,), generator=rng)]
+    def draw(self, n: int, rng: torch.Generator, data: Data | None = None) -> Tensor:
+        """Of captions of the training split, at random; or the first ones of this data: (n, dim)."""
+        if data is None:
+            return self.phi(self.known).cpu()[torch.randint(KNOWN, (n,), generator=rng)]
+        codes, _ = data.captions(n)  # type: ignore[attr-defined]
+        return torch.cat([self.phi(some).cpu() for some in codes.to(self.known.device).split(KNOWN)])
 
     @torch.no_grad()
     def parse(self, text: str) -> Tensor:

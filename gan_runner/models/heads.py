@@ -6,6 +6,8 @@ sample together with its condition works on every trunk, under every loss.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -109,6 +111,8 @@ class AuxiliaryHead(Conditioned):
         condition_dim: length of the condition.
     """
 
+    needs_condition: ClassVar[bool] = False
+
     def __init__(self, in_features: int, condition_dim: int):
         super().__init__()
         self.score = nn.Linear(in_features, 1)
@@ -132,6 +136,8 @@ class LogSumExpHead(Conditioned):
         in_features: of the sample.
         num_classes: K.
     """
+
+    needs_condition: ClassVar[bool] = False
 
     def __init__(self, in_features: int, num_classes: int):
         super().__init__()

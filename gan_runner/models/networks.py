@@ -187,6 +187,11 @@ class Discriminator(Network):
         self.num_features = num_features
         self.head = Chain(*layers, scoring)
 
+    @property
+    def needs_condition(self) -> bool:
+        """Whether its scores are of data beside a condition, and there are none of data alone."""
+        return getattr(self.head[-1], "needs_condition", False)
+
     def prepare(self, inputs: Tensor, data: Tensor, condition: Tensor | None = None) -> None:
         """Data-dependent initialisation.
 

@@ -18,10 +18,15 @@ class StyleEncoder(nn.Module):
         shape: (channels, side, side).
         width: channels of the finest feature map.
         norm: normalisation of the hidden layers but the first; not virtual.
+
+    Raises:
+        ValueError: there are no latents to be found, or there is no reference batch.
     """
 
     def __init__(self, latent_dim: int, shape: tuple[int, ...], width: int = 32, norm: Norm = "batch"):
         super().__init__()
+        if latent_dim < 1:
+            raise ValueError("this game has no latents to be found; leave out regularizer=[style_encoder]")
         if norm == "virtual":
             raise ValueError("norm=virtual has no reference batch here; choose norm=batch")
         judge = DCGANDiscriminator(shape, width, norm)

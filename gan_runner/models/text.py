@@ -7,7 +7,6 @@ is more compatible with sentences of its own class than with those of any other,
 from __future__ import annotations
 
 import itertools
-import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +15,11 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, max_pool1d, relu
 
 from gan_runner import distributed
-from gan_runner.cache import kept, key_of
-from gan_runner.datasets.base import Data
+from gan_runner.cache import key_of, trained_once
+from gan_runner.datasets.base import Data, judging_split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset
 from gan_runner.models.sizes import at_least_one
 from gan_runner.turn import Batch
-
-log = logging.getLogger("gan_runner")
 
 FORMAT = "1"
 """Of what is kept: another one where the same recipe trains another encoder."""
@@ -193,25 +190,21 @@ class JointEmbedding:
         first = next(data.stream(0, self.batch_size, seed=0))
         recipe = [FORMAT, repr(self), repr((like.caption_length, like.dim, like.widths)), str(len(data))]
         key = key_of([*recipe, *(first[name].cpu().numpy().tobytes() for name in sorted(first))])
-        fresh = []
 
-        def make() -> dict[str, Any]:
-            log.info("training the text encoder on %s", data.describe())
-            fresh.append(True)
+        def train() -> dict[str, Any]:
             text, image = self.trained(captioned, data, like)
-            split = next(split for split in ("test", "validation", "train") if split in captioned.splits)
+            split = judging_split(captioned.splits)
             held_out = data if split == "train" else captioned.load(first["data"].device, split)
             return {"text": text.state_dict(), "found": found_share(text, image, held_out), "split": split}
 
+        def result(state: dict[str, Any]) -> str:
+            return (
+                f"the text encoder finds the image of a caption among {AMONG} of the {state['split']} split "
+                f"in {100 * state['found']:.1f} % of cases"
+            )
+
         with distributed.present.leader_first():  # the others find what it has kept
-            state = kept("text_encoders", key, make)
-        log.info(
-            "the text encoder finds the image of a caption among %d of the %s split in %.1f %% of cases%s",
-            AMONG,
-            state["split"],
-            100 * state["found"],
-            "" if fresh else " (kept from before)",
-        )
+            state = trained_once("text_encoders", key, f"the text encoder on {data.describe()}", train, result)
         return state["text"]
 
     def trained(

@@ -45,7 +45,7 @@ class Evaluation(Observer):
         """Fix the latents; make ready what metrics look through."""
         self.run = run
         data = run.data if self.split == "train" else None
-        self.evaluator = Evaluator(run.parts, run.metrics, self.samples, self.seed, self.split, data)
+        self.evaluator = Evaluator(run.parts, run.metrics, self.samples, self.seed, self.split, data, choosing=True)
         run.measured_on = self.evaluator.conditions
         run.metric_seconds = self.evaluator.seconds
         if self.every > 0:

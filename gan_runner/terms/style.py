@@ -8,5 +8,9 @@ from gan_runner.games.gan import GenerativeTurn
 
 
 def style(turn: GenerativeTurn) -> Tensor:
-    """E‖z − S(G(z, φ(t)))‖², the squared distance added up over latent dimensions (Reed et al. 2016, Eq. 6)."""
-    return (turn.noise - turn.networks["style"](turn.fake)).square().sum(1).mean()
+    """E‖z − S(G(z, φ(t)))‖², the squared distance added up over latent dimensions (Reed et al. 2016, Eq. 6).
+
+    Of noise that has codes beside z, z alone.
+    """
+    z = turn.noise[:, : turn.game.latent.dim]
+    return (z - turn.networks["style"](turn.fake)).square().sum(1).mean()

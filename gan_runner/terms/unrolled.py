@@ -170,6 +170,10 @@ class WithWeights:
         """(n,)."""
         return functional_call(self.calls, self.weights, ("score", features, x, *condition))
 
+    def classify(self, features: Tensor) -> Tensor:
+        """(n, classes)."""
+        return functional_call(self.calls, self.weights, ("classify", features))
+
 
 def remembers(term: Any) -> bool:
     """Whether a configured term is a class, which keeps something from move to move."""

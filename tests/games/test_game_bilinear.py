@@ -128,7 +128,7 @@ def test_criticise_is_the_value_of_any_points(make_parts):
         ("game=bilinear dataset=digits", "choose dataset=point_mass"),
         ("game=bilinear dataset.point=[1,2,3]", "has no halves"),
         ("game=bilinear model.generator.start=[1,2]", "must be 1 numbers"),
-        ("model=point dataset=ring8", "'model.latent' not found"),
+        ("model=point dataset=ring8", "an option reads model.latent"),
         ("game=bilinear regularizer=[r1]", "norm: Point takes no such option"),
     ],
 )

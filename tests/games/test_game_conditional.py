@@ -11,13 +11,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 
 from gan_runner.datasets import Attributes, Classes
 from gan_runner.errors import ConfigError
+from gan_runner.metrics import Reference, Results, order, push, transport
 from gan_runner.models.conditions import LabelCondition
 from gan_runner.models.heads import AuxiliaryHead, ConcatHead, MaxoutHead, ProjectionHead
 from gan_runner.models.mlp import MLPDiscriminator
+from gan_runner.requirements import check_requirements
+from gan_runner.sample import main as gan_sample
 
 HEADS = {
     "concat": lambda width: ConcatHead(width, 2, embedding=8, width=32),
-    "maxout": lambda width: MaxoutHead(width, 2, embedding=8, width=24),
+    "maxout": lambda width: MaxoutHead(width, 2, embedding=8, width=24, dropout=0.0),
     "projection": lambda width: ProjectionHead(width, 2),
 }
 ATTRIBUTES = Attributes(("red", "green", "small", "round", "flat"), (("red", "green"), ("round", "flat")))
@@ -139,8 +142,7 @@ def test_samples_are_made_for_labels_of_the_data(make_parts):
 
 def test_a_picture_has_a_label_a_row_and_a_latent_a_column(make_parts):
     parts, _ = conditional(make_parts, kind="image")
-    known = parts.networks["condition"].known
-    known.copy_(torch.eye(10)[torch.arange(len(known)) % 10])
+    parts.networks["condition"].prepare(Drawn({"label": torch.arange(20) % 10}))
     shown = parts.arranged(64, seed=0)
     rows = shown.noise.view(10, shown.columns, -1)
     dim = parts.game.latent.dim
@@ -183,9 +185,82 @@ def test_a_method_without_its_game_is_refused(make_parts, method):
         make_parts("dataset=digits", f"method={method}")
 
 
-def test_fewer_labels_than_are_kept_are_kept_more_than_once():
+def rng():
+    return torch.Generator().manual_seed(0)
+
+
+def test_each_label_is_kept_once_with_its_share():
     condition = LabelCondition(Classes(("a", "b")))
-    condition.prepare(Drawn({"data": torch.zeros(3, 1), "label": torch.tensor([0, 1, 1])}))
-    assert condition.known.mean(0)[1].item() == pytest.approx(2 / 3, abs=1e-3)
-    assert condition.known.sum(1).eq(1).all()
-    assert math.isclose(condition.draw(500, torch.Generator().manual_seed(0)).mean(0)[1], 2 / 3, abs_tol=0.06)
+    condition.prepare(Drawn({"label": torch.tensor([0, 1, 1])}))
+    assert condition.known.tolist() == [[1, 0], [0, 1]]
+    assert condition.shares.tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert math.isclose(condition.draw(500, rng()).mean(0)[1], 2 / 3, abs_tol=0.06)
+    other = Drawn({"label": torch.tensor([0, 0, 0, 1])})
+    assert math.isclose(condition.draw(500, rng(), other).mean(0)[1], 1 / 4, abs_tol=0.06)
+    assert condition.shares.tolist() == pytest.approx([1 / 3, 2 / 3])  # as they were
+
+
+def test_rare_labels_are_kept_too():
+    """One in 3,000 of the attributes is of a kind of its own."""
+    condition = LabelCondition(ATTRIBUTES)
+    labels = torch.tensor([[1, 0, 0, 1, 0]]).repeat(3000, 1)
+    labels[1234] = torch.tensor([0, 1, 1, 0, 1])
+    condition.prepare(Drawn({"label": labels}))
+    assert condition.shares.sort().values.tolist() == pytest.approx([1 / 3000, 2999 / 3000])
+    drawn = condition.draw(30_000, rng())
+    assert 3 <= drawn[:, 1].sum() <= 20  # ten are expected
+    again = LabelCondition(ATTRIBUTES)
+    again.load_state_dict(condition.state_dict())
+    assert torch.equal(again.draw(50, rng()), condition.draw(50, rng()))
+
+
+def test_samples_of_stacked_digits_are_made_for_all_thousand_modes(data_root, make_parts):
+    options = ("game=conditional", "dataset=stacked_mnist", f"dataset.root={data_root}", "metric=[]")
+    dataset = make_parts(*options, "model=mlp").dataset
+    condition = LabelCondition(dataset.labels)
+    condition.prepare(dataset.load(torch.device("cpu")))
+    assert (condition.draw(30_000, rng()).sum(0) > 0).all()  # each is missing with a chance below exp(−20)
+
+
+@pytest.mark.parametrize("method", ["concat", "projection", "concat_maxout"])
+def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_parts, method):
+    parts, batch = conditional(make_parts, f"method={method}")
+    x = batch["data"]
+    assert not parts.judges_points
+    assert parts.surface() is None
+    assert parts.field(x, x) is None
+    for metric in (push, order, transport):
+        with pytest.raises(ValueError, match="of points beside conditions; leave it out, or choose game=gan"):
+            check_requirements(metric, parts)
+    rows = parts.noise(len(x), 0)
+    turn = parts.game.turn(parts.networks, (), {"data": x})
+    turn.__dict__["condition"] = rows[:, 4:]
+    nn.ModuleDict(parts.networks).eval()
+    torch.testing.assert_close(parts.criticise(x, rows, chunk=3), turn.real_scores)
+
+
+def test_a_critic_that_guesses_has_a_surface(make_parts):
+    parts, batch = conditional(make_parts, "method=ac_gan")
+    x = batch["data"]
+    assert torch.equal(parts.criticise(x), parts.criticise(x, parts.noise(len(x), 0)))
+    assert parts.surface() is not None
+    assert parts.field(x, x).arrows(x).shape == x.shape
+    results = Results(parts, parts.noise(20, 0), Reference(parts.dataset, 20, parts.device))
+    assert push(results)["push"] > 0
+
+
+def test_a_conditional_run_on_points_is_drawn_measured_and_weighed(gan_run, tmp_path, capfd):
+    small = ("trainer.steps=2", "trainer.batch_size=8", "observer.evaluation.samples=20", "logger.mode=disabled")
+    code, _, err = gan_run("game=conditional", "dataset=ring8", "model=mlp", *small, "hydra.run.dir=run")
+    assert code == 0, err
+    assert (tmp_path / "run" / "samples" / "step_0000002.png").exists()
+    gan_sample(["run", "--n", "9", "--reject"])
+    gan_sample(["run", "--n", "9", "--weigh", "--out", "weighed"])
+    assert len((tmp_path / "weighed" / "weights.csv").read_text().split()) == 9
+    with pytest.raises(SystemExit):
+        gan_sample(["run", "--label", "3", "--weigh", "--out", "weighed"])
+    assert "--reject and --weigh are for samples as they come" in capfd.readouterr().err
+    code, _, err = gan_run("game=conditional", "dataset=ring8", "model=mlp", *small, "metric=[push]")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "metric=push: it looks at a critic's scores of points" in err

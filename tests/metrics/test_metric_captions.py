@@ -1,5 +1,7 @@
 """Whether images show what sentences say."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from methods import TEXT, Drawn, batches_of
@@ -8,8 +10,10 @@ from gan_runner.datasets import CaptionedShapes
 from gan_runner.errors import ConfigError
 from gan_runner.evaluation import Evaluator, build_metrics
 from gan_runner.extractors import Classifier
-from gan_runner.metrics import CaptionAccuracy
+from gan_runner.extractors.base import Eye, Seen
+from gan_runner.metrics import CaptionAccuracy, Results
 from gan_runner.metrics.captions import QUESTIONS, seen_whole, shares, spoken_of
+from gan_runner.metrics.results import Reference
 from gan_runner.requirements import check_requirements
 
 SMALL = CaptionedShapes(image_size=16, count=400, test_count=50, caption_length=56, workers=0)
@@ -53,7 +57,55 @@ def test_whoever_sees_what_there_is_finds_all_that_is_said_of_it_and_little_of_w
     assert wrong["caption_colour_and_shape"] < 0.2
 
 
-def test_a_run_is_measured(hydra_config, make_parts):
+class Recalls:
+    """A game of images of the test split: for its i-th caption, whose φ is i, it makes the image at place order[i]."""
+
+    dim = 1
+
+    def __init__(self, order):
+        data = SMALL.load(torch.device("cpu"), "test")
+        self.codes, self.said = data.captions(len(order))
+        self.images = data.first(len(order))["data"][order]
+        self.networks = {"condition": self}
+        self.dataset, self.loss = SMALL, None
+
+    def phi(self, codes):
+        return (codes.unsqueeze(1) == self.codes).all(2).int().argmax(1, keepdim=True).float()
+
+    def sample(self, rows):
+        return self.images[rows[:, -1].long()]
+
+
+@dataclass(frozen=True)
+class Knows(Classifier):
+    """A classifier that is always right about images of the test split, and was to be shown all pairs."""
+
+    def open(self, dataset, device):
+        assert dataset.unseen == 0
+        known = SMALL.load(device, "test").first(50)
+
+        def look(images):
+            which = torch.cdist(images.flatten(1), known["data"].flatten(1)).argmin(1)
+            logits = 9 * (2 * known["label"][which].double() - 1)
+            return Seen(logits, logits)
+
+        return Eye(look, "knows")
+
+
+def test_a_generator_that_shows_what_captions_say_is_right_and_one_that_shows_something_else_by_chance():
+    metric, reference = CaptionAccuracy(Knows()), Reference(SMALL, 50, torch.device("cpu"))
+    metric.prepare(reference)
+    order = torch.arange(50)
+    right, wrong = (
+        metric(Results(game, torch.zeros(50, 4), reference)) for game in (Recalls(order), Recalls(order.flip(0)))
+    )
+    assert right == dict.fromkeys(CaptionAccuracy.figures, 1.0)
+    assert wrong["caption_colour"] < 0.3  # chance is 1/8
+    assert wrong["caption_colour_and_shape"] < 0.2  # 1/16, the test split has so many pairs
+    assert wrong["caption_accuracy"] < 0.4
+
+
+def test_a_run_is_measured(hydra_config, make_parts, monkeypatch):
     tiny = ("model.generator.width=4", "model.discriminator.width=4", "metric=[caption_accuracy]")
     options = (*TEXT, *tiny, "metric.caption_accuracy.classifier.steps=2")
     parts = make_parts(*options)
@@ -64,6 +116,15 @@ def test_a_run_is_measured(hydra_config, make_parts):
     assert set(found) == set(CaptionAccuracy.figures)
     assert all(0 <= value <= 1 for value in found.values())
     assert evaluator.conditions["caption_accuracy"]["split"] == "test"
+    metrics = build_metrics(hydra_config(*options, "metric.caption_accuracy.split=train"), parts)
+    asked = []
+    captions = CaptionedShapes.captions
+    monkeypatch.setattr(
+        CaptionedShapes, "captions", lambda data, n, split: asked.append(split) or captions(data, n, split)
+    )
+    evaluator = Evaluator(parts, metrics, 20, 0)
+    evaluator.measure()
+    assert asked == [evaluator.conditions["caption_accuracy"]["split"]] == ["train"]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +133,7 @@ def test_a_run_is_measured(hydra_config, make_parts):
         (("dataset=digits",), "choose dataset=captioned_shapes"),
         (("dataset=captioned_shapes", "dataset.count=10", "dataset.unseen=0"), "choose dataset=captioned_shapes"),
         (("dataset=captioned_shapes", "dataset.count=10"), "choose game=text_to_image"),
+        ((*TEXT, "metric.caption_accuracy.split=validation"), "there is no split=validation of this data, which has"),
     ],
 )
 def test_what_it_cannot_judge_is_refused(make_parts, hydra_config, options, message):

@@ -12,6 +12,7 @@ from gan_runner.evaluation import Evaluator, build_checked
 from gan_runner.metrics import ClassificationError, Results
 from gan_runner.metrics.classification import mistaken, split_of
 from gan_runner.metrics.results import Reference
+from gan_runner.observers import Evaluation
 from gan_runner.requirements import check_requirements
 
 OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]
@@ -47,10 +48,28 @@ def test_points_are_drawn_for_it():
 def test_the_split_is_one_that_is_there(make_parts):
     assert split_of(Ring(), None) == "test"
     assert split_of(Ring(), "validation") == "validation"
+    assert split_of(Ring(), None, choosing=True) == "validation"
+    assert split_of(Ring(), "test", choosing=True) == "test"
     parts = make_parts(*OPTIONS)
     assert split_of(parts.dataset, None) == "train"
     with pytest.raises(ValueError, match="there are no test images in this data, which has train"):
         check_requirements(ClassificationError("test"), parts)
+
+
+def test_a_run_that_goes_on_looks_at_no_test_image_where_others_are_held_out(make_parts):
+    parts = make_parts(*OPTIONS, "dataset.held_out=200")
+    run = SimpleNamespace(parts=parts, metrics={}, data=None, config=None)
+    observer = Evaluation(every=0)
+    observer.start(run)
+    assert observer.evaluator.reference.choosing
+    assert not Evaluator(parts, {}, 10, 0).reference.choosing  # gan-eval, afterwards
+
+
+def test_nothing_is_chosen_by_test_images(hydra_config):
+    settings = ("salimans2016/mnist_100", "salimans2016/svhn_1000", "chen2016/mnist", "reed2016/zero_shot_cls")
+    chosen = [hydra_config(f"experiment={name}") for name in settings]
+    assert [config.objective for config in [*chosen, hydra_config("game=semi_supervised")]] == 5 * [None]
+    assert all(config.dataset.get("held_out", 0) == 0 for config in chosen)  # else they might choose by those
 
 
 def test_a_game_that_does_not_classify_is_refused(hydra_config, make_parts):

@@ -12,7 +12,7 @@ from gan_runner.config import resolve
 from gan_runner.datasets.images import ResidentImages
 from gan_runner.datasets.labels import Classes
 from gan_runner.errors import ConfigError
-from gan_runner.evaluation import build_metrics
+from gan_runner.evaluation import Evaluator, build_metrics
 from gan_runner.metrics import CodeError, MutualInformation
 from gan_runner.metrics.codes import assignment
 from gan_runner.models.codes import Categorical, Codes, Uniform
@@ -53,10 +53,11 @@ def reads_greys(x):
     return torch.cat([torch.zeros(len(x), 1), 9 * torch.eye(4)[category]], 1)
 
 
-def results_of(**splits):
+def results_of(choosing=False, **splits):
     game = SimpleNamespace(codes=CODES, joint=Codes(CODES))
     parts = SimpleNamespace(game=game, recognise=reads_greys)
-    return SimpleNamespace(parts=parts, reference=SimpleNamespace(split=splits.get))
+    reference = SimpleNamespace(split=splits.get, choosing=choosing)
+    return SimpleNamespace(parts=parts, dataset=SimpleNamespace(splits=tuple(splits)), reference=reference)
 
 
 def test_errors_are_counted_on_another_split_than_categories_are_matched_on():
@@ -66,6 +67,32 @@ def test_errors_are_counted_on_another_split_than_categories_are_matched_on():
     assert CodeError(matched=20)(results_of(train=train, test=test)) == {"code_error": pytest.approx(20.0)}
     other = data_with([0, 1, 2, 3] * 5, [0, 2, 1, 3] * 5)
     assert CodeError(matched=20)(results_of(train=other, test=test)) == {"code_error": pytest.approx(100.0)}
+
+
+def test_while_a_run_goes_on_errors_are_those_of_the_validation_split():
+    train, test = data_with([0, 1, 2, 3] * 5, [2, 0, 3, 1] * 5), data_with([0, 1, 2, 3, 3], [2, 0, 3, 1, 0])
+    validation = data_with([0, 1], [2, 1])
+    metric = CodeError(matched=20)
+    everything = {"train": train, "validation": validation, "test": test}
+    assert metric(results_of(choosing=True, **everything)) == {"code_error": pytest.approx(50.0)}
+    assert metric.conditions["split"] == "validation"
+    assert metric(results_of(choosing=False, **everything)) == {"code_error": pytest.approx(20.0)}
+    assert metric.conditions["split"] == "test"
+    assert metric(results_of(choosing=True, train=train, test=test)) == {"code_error": pytest.approx(20.0)}
+    matched_elsewhere = CodeError(matched_on="validation", matched=2)
+    matched_elsewhere(results_of(choosing=True, **everything))
+    assert matched_elsewhere.conditions["split"] == "test"
+
+
+def test_points_are_drawn_for_it(hydra_config, make_parts):
+    options = ["game=infogan", "dataset=ring8", "model=mlp", "metric=[code_error]", "game.codes.c1.size=8"]
+    options += ["metric.code_error.matched=500", *TINY["mlp"]]
+    parts = make_parts(*options)
+    centres = parts.dataset.modes
+    parts.recognise = lambda x: torch.cat([-torch.cdist(x, centres), torch.zeros(len(x), 2)], 1)
+    evaluator = Evaluator(parts, build_metrics(resolve(hydra_config(*options)), parts), 10, 0)
+    assert evaluator.measure()["code_error"] < 0.1
+    assert evaluator.conditions["code_error"]["split"] == "test"
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -86,7 +113,14 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
     [
         (["metric=[mutual_information]"], "this game has none; choose game=infogan"),
         (["metric=[code_error]"], "this game has none; choose game=infogan"),
-        (["game=infogan", "metric=[code_error]"], "measured_on=test, and this dataset has train"),
+        (
+            ["game=infogan", "metric=[code_error]"],
+            "errors need a split of their own, and this dataset has train; choose",
+        ),
+        (
+            ["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=test"],
+            "measured_on=test, and this dataset has train",
+        ),
         (["game=infogan", "metric=[code_error]", "metric.code_error.code=c2"], "there are c1; set metric.code_error"),
         (["game=infogan", "metric=[code_error]", "~game.codes.c1"], "and there is none; set"),
         (["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=train"], "need a split of their own"),
@@ -112,6 +146,7 @@ def test_a_validation_split_will_do(hydra_config, make_parts):
     assert isinstance(parts.dataset.labels, Classes)
     metric = build_metrics(resolve(hydra_config(*options)), parts)["code_error"]
     splits = {split: parts.dataset.load(parts.device, split) for split in ("train", "validation")}
-    found = metric(SimpleNamespace(parts=parts, reference=SimpleNamespace(split=splits.get)))
+    reference = SimpleNamespace(split=splits.get, choosing=False)
+    found = metric(SimpleNamespace(parts=parts, dataset=parts.dataset, reference=reference))
     assert found["code_error"] * 40 / 100 == pytest.approx(round(found["code_error"] * 40 / 100))
     assert metric.conditions == {"split": "validation", "matched_on": "train", "matched": 50}

@@ -131,6 +131,11 @@ def test_no_critic_beats_its_slope(results):
         assert transport(results(Wasserstein(), critic), n=500)["transport_gap"] > 0
 
 
+def test_transport_is_of_points_alone(make_parts):
+    with pytest.raises(ValueError, match=r"it is about points, and this data has shape \[1, 16, 16\]; leave it out"):
+        check_requirements(transport, make_parts("dataset=digits", "model=mlp", "loss=wgan"))
+
+
 def test_push_is_the_gradient_that_the_generator_gets(results):
     """Under the Wasserstein loss with a linear critic, −∂(−E[a·x])/∂μ = a and ∂/∂log σ has mean a · E[σz] = 0."""
     shown = results(Wasserstein(), lambda r, x: 3 * x[:, 0] + 4 * x[:, 1], 100_000)

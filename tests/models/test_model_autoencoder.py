@@ -7,6 +7,7 @@ import torch
 from test_model_networks import MODELS, SHAPE
 from torch import nn
 
+from gan_runner.errors import ConfigError
 from gan_runner.models.autoencoder import Autoencoder
 from gan_runner.models.layers import MinibatchDiscrimination
 
@@ -82,3 +83,10 @@ def test_minibatch_discrimination_stands_before_the_code(model):
 def test_code_has_a_size():
     with pytest.raises(ValueError, match="latent_dim must be at least 1"):
         make("mlp", code=0)
+
+
+@pytest.mark.parametrize("game", ["conditional", "semi_supervised", "text_to_image"])
+@pytest.mark.parametrize("loss", ["ebgan", "began"])
+def test_it_can_be_told_nothing_and_classifies_nothing(make_parts, game, loss):
+    with pytest.raises(ConfigError, match="classifies nothing; choose another loss, or game=gan"):
+        make_parts(f"game={game}", f"loss={loss}")

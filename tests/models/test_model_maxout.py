@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gan_runner.models.layers import Maxout
-from gan_runner.models.maxout import MaxoutDiscriminator, ReLUSigmoidGenerator
+from gan_runner.models.maxout import MaxoutDiscriminator, ReLUSigmoidGenerator, TwoBranchGenerator
 
 
 def linear_layers(network):
@@ -120,3 +120,20 @@ def test_discriminator_drops_inputs_and_hidden_units_only_in_training():
 def test_sizes_below_one_are_refused(knob):
     with pytest.raises(ValueError, match="must be at least 1, not 0"):
         MaxoutDiscriminator((2,), **{knob: 0})
+
+
+def test_latent_and_condition_have_a_layer_of_their_own_before_they_meet():
+    """Mirza & Osindero 2014, Section 4.1: 200 and 1,000 units, then 1,200 of both, then 784."""
+    with torch.device("meta"):
+        generator = TwoBranchGenerator(100, (1, 28, 28), True, 10)
+    sizes = [tuple(layer.weight.shape) for layer in linear_layers(generator)]
+    assert sizes == [(200, 100), (1000, 10), (1200, 1200), (784, 1200)]
+
+
+def test_what_two_branches_make_depends_on_latent_and_on_condition():
+    generator = TwoBranchGenerator(4, (2, 3), True, 3, latent_width=16, condition_width=16, width=16).eval()
+    z, y = torch.randn(3, 4), torch.eye(3)
+    made = generator(torch.cat([z, y], 1))
+    assert made.shape == (3, 2, 3)
+    assert not torch.isclose(made, generator(torch.cat([z, y.roll(1, 0)], 1))).all(dim=(1, 2)).any()
+    assert not torch.isclose(made, generator(torch.cat([z.roll(1, 0), y], 1))).all(dim=(1, 2)).any()

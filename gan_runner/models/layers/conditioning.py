@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
 
 
 class Conditioned(nn.Module):
-    """A layer whose `forward` takes a condition (n, condition_dim), or None, as its second argument."""
+    """A layer whose `forward` takes a condition (n, condition_dim), or None, as its second argument.
+
+    Attributes:
+        needs_condition: of a head, whether it gives no score without one.
+    """
+
+    needs_condition: ClassVar[bool] = True
 
 
 class Chain(nn.Sequential, Conditioned):
