@@ -533,8 +533,12 @@ def check_unused(config: DictConfig) -> None:
     for name, knobs in config.regularizer.items():
         if not isinstance(knobs, DictConfig):
             raise ConfigError(f"regularizer.{name}={knobs} is no set of options; regularizer=[{name}] chooses it")
+
+    def is_read(key: str) -> bool:
+        return any(key == used or used.startswith(f"{key}.") for used in read | owned)
+
     for network in (f"model.{name}" for name, node in config.model.items() if node is not None and "_target_" in node):
-        if not any(network == used or used.startswith(f"{network}.") for used in read | owned):
+        if not is_read(network):
             owners = "; ".join(f"{name} has {', '.join(player.networks)}" for name, player in config.players.items())
             raise ConfigError(
                 f"no player owns {network}{did_you_mean(network, owned)}; {owners}. "
@@ -542,7 +546,7 @@ def check_unused(config: DictConfig) -> None:
             )
     knobs = [f"regularizer.{name}.{knob!s}" for name, knobs in config.regularizer.items() for knob in knobs]
     for key in [*knobs, *(f"method.{knob!s}" for knob in config.method)]:
-        if not any(key == used or used.startswith(f"{key}.") for used in read | owned):
+        if not is_read(key):
             family = key.rpartition(".")[0]
             siblings = [used for used in read | owned if used.startswith(f"{family}.")]
             raise ConfigError(f"{key} is read by nothing{did_you_mean(key, siblings)}")

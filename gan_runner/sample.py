@@ -128,6 +128,8 @@ def run(options: argparse.Namespace) -> Path:
         return path
     told = [*options.label, *options.text]
     check_told(parts, options)
+    if options.out is not None and options.out.suffix.lower() in (".png", ".jpg", ".jpeg"):
+        raise ConfigError("--out is a folder for a file a sample; --picture FILE is where one picture of all goes")
     if options.gamma is not None and not options.reject:
         raise ConfigError("--gamma is how strict --reject is; add --reject")
     weighed = options.reject or options.weigh

@@ -322,7 +322,9 @@ def shrunk(experiment, content):
     if experiment.startswith("reed2016/"):
         yield from DRAWN
         yield "metric.caption_accuracy.classifier.steps=2"
-    if "extractor" in groups:
+    if "two_branch" in groups.values():
+        yield from TINY["two_branch"]
+    if "extractor" in groups or "label_accuracy" in groups.get("metric", []):
         yield "extractor.steps=2"
     if "parzen" in groups.get("metric", []):
         yield from ("metric.parzen.validation=16", "metric.parzen.test=16")

@@ -15,6 +15,7 @@ REFUSED = {
     "plain": {
         "--label 3": "this run's samples are made from latents alone; leave out --label",
         "--text cat": "this run's samples are made from latents alone; leave out --text",
+        "--out three.png": "--out is a folder for a file a sample; --picture FILE is where one picture of all goes",
         "--interpolate --gamma 1": "--gamma is how strict --reject is; add --reject",
     },
     "labels": {

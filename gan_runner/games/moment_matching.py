@@ -21,7 +21,7 @@ from gan_runner.turn import Batch, lazy
 
 
 class MomentMatchingTurn(Protocol):
-    """What a distance between samples looks at."""
+    """What terms of features look at, such as a distance between samples."""
 
     @property
     def real_features(self) -> Tensor:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.layers import Conditioned, Dropout, Maxout
-from gan_runner.models.maxout import uniform_weights
 from gan_runner.models.sizes import at_least_one
 
 
@@ -59,7 +58,6 @@ class MaxoutHead(Conditioned):
         width: joint maxout units.
         pieces: linear pieces of each.
         dropout: share of the units of both layers dropped.
-        init_bound: if given, weights start at U(−init_bound, init_bound); otherwise as torch's layers do.
     """
 
     def __init__(
@@ -71,14 +69,11 @@ class MaxoutHead(Conditioned):
         width: int = 240,
         pieces: int = 4,
         dropout: float = 0.5,
-        init_bound: float | None = None,
     ):
         super().__init__()
         self.embed = nn.Sequential(Maxout(condition_dim, embedding, embedding_pieces), Dropout(dropout))
         joint = Maxout(in_features + embedding, width, pieces)
         self.joint = nn.Sequential(joint, Dropout(dropout), nn.Linear(width, 1))
-        if init_bound is not None:
-            uniform_weights(self, init_bound)
 
     def forward(self, features: Tensor, condition: Tensor) -> Tensor:
         """Scores (n, 1)."""

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from gan_runner.games.gan import GANTurn
+from gan_runner.games.moment_matching import MomentMatchingTurn
 from gan_runner.precision import full_precision
 from gan_runner.sharding import gather
 
 
-def pulling_away(turn: GANTurn) -> Tensor:
+def pulling_away(turn: MomentMatchingTurn) -> Tensor:
     """Mean squared cosine between the features of two fakes (Zhao et al. 2017, arXiv:1609.03126, Eq. 6).
 
     1 / n(n − 1) Σ_{i ≠ j} (SᵢᵀSⱼ / ‖Sᵢ‖‖Sⱼ‖)² over the judge's features S (n, num_features); n ≥ 2.
