@@ -24,7 +24,7 @@ from yaml import YAMLError
 from gan_runner.config import DIRECTIVES, NOT_TRAINED, WHERE_AND_HOW, what_is_trained
 from gan_runner.errors import BadInput, ConfigError, DataError
 from gan_runner.files import RunDirectory, write_text
-from gan_runner.sweep import cell, in_order, mean_and_sd, together
+from gan_runner.sweep import cell, in_order, mean_and_sd, together, told_apart
 
 TEMPLATE = Path(__file__).with_name("comparison.html")
 
@@ -237,10 +237,9 @@ def configurations_of(runs: Iterable[SavedRun]) -> list[Configuration]:
     for run in runs:
         kinds[run.kind].append(run)
     typed = [[o for o in alike[0].chosen if all(o in run.chosen for run in alike)] for alike in kinds.values()]
-    common = set.intersection(*map(set, typed)) if len(typed) > 1 else set()
     names: list[str] = []
-    for overrides, alike in zip(typed, kinds.values()):
-        name = " ".join(o for o in overrides if o not in common) or alike[0].label or "(defaults)"
+    for words, alike in zip(told_apart(typed), kinds.values()):
+        name = words or alike[0].label or "(defaults)"
         names.append(name if name not in names else f"{name} ({alike[0].path})")
     return [
         Configuration(name, sorted(alike, key=lambda run: (run.seed is None, run.seed)))

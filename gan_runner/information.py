@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_runner.config import build, locate
 from gan_runner.models.codes import Code
 from gan_runner.pictures import save_figure
-from gan_runner.sweep import SweepTable, read_runs
+from gan_runner.sweep import SweepTable, read_runs, told_apart
 
 KEY = "metric/mutual_information_"
 """What a run logs of each code, in nats."""
@@ -78,15 +78,13 @@ class SweepInformation(Callback):
         """Read the runs back; draw."""
         assert SweepTable.directory is not None
         runs = read_runs(SweepTable.directory)
-        common = set.intersection(*(set(run["overrides"]) for run in runs)) if len(runs) > 1 else set()
         found: dict[str, dict[str, Curve]] = {}
         codes: dict[str, Code] = {}
-        for run in runs:
+        for said, run in zip(told_apart([run["overrides"] for run in runs]), runs):
             folder = SweepTable.directory / run["run"]
             metrics = folder / "metrics.jsonl"
-            name = " ".join(word for word in run["overrides"] if word not in common).replace("game=", "")
             if metrics.exists() and (measured := curves(metrics)):
-                found[name.replace("_", " ") or run["run"]] = measured
+                found[said.replace("game=", "").replace("_", " ") or run["run"]] = measured
                 codes = codes_of(folder / "config.yaml") | codes
         if found:
             path = SweepTable.directory / "mutual_information.png"

@@ -80,6 +80,12 @@ def in_order(path: Path) -> list[tuple[int, str]]:
     return [(len(part), part) for part in path.parts]
 
 
+def told_apart(typed: Sequence[Sequence[str]]) -> list[str]:
+    """For each of several command lines the words that not all of them have; nothing for one that has no other."""
+    common = set.intersection(*map(set, typed)) if len(typed) > 1 else set()
+    return [" ".join(word for word in words if word not in common) for words in typed]
+
+
 def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Runs that differ in the seed alone, taken together: count, completed, mean and sd of each figure.
 
@@ -164,14 +170,12 @@ def table(rows: list[dict[str, Any]], title: str) -> Table:
     """A line a figure, so that it fits a narrow terminal; of the configurations what tells them apart."""
     from rich.table import Table
 
-    common = set.intersection(*(set(row["overrides"].split()) for row in rows)) if len(rows) > 1 else set()
     shown = Table("", "completed", "figure", "mean ± sd", title=title, title_justify="left")
-    for row in rows:
-        name = " ".join(word for word in row["overrides"].split() if word not in common) or "(defaults)"
-        done = f"{row['completed']} of {row['runs']}"
+    for name, row in zip(told_apart([row["overrides"].split() for row in rows]), rows):
+        said, done = name or "(defaults)", f"{row['completed']} of {row['runs']}"
         for key in shown_figures(row) or ["–"]:
-            shown.add_row(name, done, key, cell(row["figures"].get(key)))
-            name = done = ""
+            shown.add_row(said, done, key, cell(row["figures"].get(key)))
+            said = done = ""
         shown.add_section()
     return shown
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from gan_runner.files import write_text
 from gan_runner.pictures import save_figure
-from gan_runner.sweep import SweepTable
+from gan_runner.sweep import SweepTable, told_apart
 
 NAME = "trajectory.csv"
 """In a run's directory: a line a step, the step and how far each coordinate of (x, y) is from the equilibrium's."""
@@ -97,10 +97,6 @@ class SweepTrajectories(Callback):
 def read_sweep(directory: Path) -> dict[str, list[list[float]]]:
     """The trajectories of the runs of a sweep, in order, by what tells them apart."""
     folders = sorted((path.parent for path in directory.glob(f"*/{NAME}")), key=lambda p: (len(p.name), p.name))
-    typed = {folder: yaml.safe_load((folder / "overrides.yaml").read_text(encoding="utf-8")) for folder in folders}
-    common = set.intersection(*map(set, typed.values())) if len(typed) > 1 else set()
-    found = {}
-    for folder, words in typed.items():
-        name = " ".join(word.removeprefix("dynamics=").replace("_", " ") for word in words if word not in common)
-        found[name or folder.name] = read_trajectory(folder / NAME)
-    return found
+    typed = [yaml.safe_load((folder / "overrides.yaml").read_text(encoding="utf-8")) for folder in folders]
+    names = [name.replace("dynamics=", "").replace("_", " ") for name in told_apart(typed)]
+    return {name or folder.name: read_trajectory(folder / NAME) for name, folder in zip(names, folders)}

@@ -304,30 +304,38 @@ DRAWN = (
 """What makes drawn shapes with captions cheap."""
 
 
+NO_PICTURES = ("trainer.sample_every=0",)  # those of densities have tests of their own
+OF_FOLDERS = {
+    **dict.fromkeys(("truth", "gulrajani2017", "metz2017", "fedus2017", "salimans2016"), NO_PICTURES),
+    "chen2016": (*TINY["infogan"], "metric.code_error.matched=16", "observer.traversals.rows=1"),
+    "danihelka2017": (
+        *("metric.independent_critic.steps=2", "metric.bits_per_dimension.n=16"),
+        *("metric.latent_gaussianity.n=64", "model.generator.width=4"),
+    ),
+    "reed2016": (*DRAWN, "metric.caption_accuracy.classifier.steps=2"),
+    "rosca2017": ("metric.independent_critic.steps=2", "extractor.steps=2"),
+}
+OF_CHOICES = {
+    "semi_supervised_mnist": TINY["salimans_mnist"],
+    "maxout": TINY["maxout"],
+    "two_branch": TINY["two_branch"],
+    "label_accuracy": ("extractor.steps=2",),
+    "parzen": ("metric.parzen.validation=16", "metric.parzen.test=16"),
+}
+"""What makes the dear parts of an experiment cheap, by its folder, and by what it chooses."""
+
+
 def shrunk(experiment, content):
-    """What makes the dear parts of an experiment cheap."""
-    groups = {next(iter(choice)).rpartition("/")[2]: next(iter(choice.values())) for choice in content["defaults"]}
-    if experiment.startswith(("truth/", "gulrajani2017/", "metz2017/", "fedus2017/", "salimans2016/")):
-        yield "trainer.sample_every=0"  # pictures of densities have tests of their own
-    if "semi_supervised_mnist" in groups.values():
-        yield from TINY["salimans_mnist"]
-    if experiment.startswith("chen2016/"):
-        yield from (*TINY["infogan"], "metric.code_error.matched=16", "observer.traversals.rows=1")
-    if experiment.startswith("danihelka2017/"):
-        yield from ("metric.independent_critic.steps=2", "metric.bits_per_dimension.n=16", "model.generator.width=4")
-    if "maxout" in groups.values():
-        yield from TINY["maxout"]
+    """What makes an experiment cheap."""
+    yield from OF_FOLDERS.get(experiment.partition("/")[0], ())
+    for choice in content["defaults"]:
+        for group, names in choice.items():
+            for name in [names] if isinstance(names, str) else names or []:
+                yield from OF_CHOICES.get(name, ())
+            if group.endswith("extractor"):
+                yield "extractor.steps=2"
     if "stacked_mnist" in experiment:
         yield "metric.classified_modes.classifier.steps=2"
-    if experiment.startswith("reed2016/"):
-        yield from DRAWN
-        yield "metric.caption_accuracy.classifier.steps=2"
-    if "two_branch" in groups.values():
-        yield from TINY["two_branch"]
-    if "extractor" in groups or "label_accuracy" in groups.get("metric", []):
-        yield "extractor.steps=2"
-    if "parzen" in groups.get("metric", []):
-        yield from ("metric.parzen.validation=16", "metric.parzen.test=16")
 
 
 @pytest.mark.parametrize(
