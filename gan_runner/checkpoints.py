@@ -1,9 +1,20 @@
-"""Checkpoints: tensors and plain values only, so that they are read with `weights_only`."""
+"""Checkpoints: tensors and plain values only, so that they are read with `weights_only`.
+
+torch writes a zip archive and does not look at its checksums when it reads one. So the archive's comment is the SHA-256
+of all that is before it: `torch.load` reads such a file as any other, and a flipped bit is seen here.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import logging
 import pickle
 import random
+import zipfile
+import zlib
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +23,74 @@ import torch
 from gan_runner.errors import CheckpointError
 from gan_runner.files import RunDirectory, write_atomically
 
-FORMAT = 2
+FORMAT = 3
+UNREADABLE = (
+    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, IndexError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError),
+)
+"""What torch and zipfile raise for a file that is none of theirs."""
+
+READABLE = (2, 3)
+"""Of 2 there is no checksum."""
+
+MARK = b"sha256:"
+COMMENT = len(MARK) + 64
+
+log = logging.getLogger("gan_runner")
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
-    write_atomically(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+    """Write a checkpoint whole or not at all.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
+    archive = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, archive)
+    write_atomically(path, lambda file: file.write(signed(archive.getvalue())))
+
+
+def signed(archive: bytes) -> bytes:
+    """A zip archive without a comment, which its last two bytes say, with its SHA-256 as one."""
+    body = archive[:-2]
+    return body + COMMENT.to_bytes(2, "little") + MARK + hashlib.sha256(body).hexdigest().encode()
+
+
+def is_torn(content: bytes) -> bool:
+    """Whether a file has changed since it was signed; of one that never was, whether its archive's sums disagree."""
+    if content[-COMMENT:-64] == MARK:
+        return content != signed(content[: -COMMENT - 2] + b"\0\0")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return archive.testzip() is not None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU; nothing in it is executed.
+    """Read a checkpoint to the CPU; nothing in it is executed. Where a run's last is lost, the one before it is read.
+
+    Raises:
+        CheckpointError: if there is none, it cannot be read, or its format is another one.
+    """
+    directory = RunDirectory(path.parent.parent)
+    earlier = directory.earlier if path == directory.last else []
+    try:
+        return read_checkpoint(path)
+    except CheckpointError as error:
+        for other in earlier:
+            with suppress(CheckpointError):
+                state = read_checkpoint(other)
+                say_once(f"{error}; {other} is taken instead, of step {state['step']}")
+                return state
+        raise
+
+
+@cache
+def say_once(line: str) -> None:
+    """A warning; a run that goes on reads its checkpoint for its options, and again for all else."""
+    log.warning(line)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read this file and no other.
 
     Raises:
         CheckpointError: if there is none, it cannot be read, or its format is another one.
@@ -32,15 +101,17 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             advice = "a run with objective=FIGURE keeps one; take the last instead"
         raise CheckpointError(f"there is no checkpoint {path}; {advice}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).split("\n")[0][:120]
-        raise CheckpointError(
-            f"{path} is not a readable checkpoint ({reason}); use another one from the same directory"
-        ) from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        content = path.read_bytes()
+        if is_torn(content):
+            raise ValueError("its content does not agree with its checksum")
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        reason = str(error).split("\n")[0][:120] or type(error).__name__
+        raise CheckpointError(f"{path} is not a readable checkpoint ({reason})") from error
+    if not isinstance(state, dict) or state.get("format") not in READABLE:
         found = state.get("format") if isinstance(state, dict) else None
-        raise CheckpointError(f"{path} has checkpoint format {found}, and this version reads format {FORMAT}")
+        known = " and ".join(map(str, READABLE))
+        raise CheckpointError(f"{path} has checkpoint format {found}, and this version reads formats {known}")
     return state
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,8 +28,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_runner import distributed
 from gan_runner.config import CONF, did_you_mean, explain_value, register
-from gan_runner.errors import BadInput, ConfigError, DataError, Diverged, ProcessLost, Stopped
-from gan_runner.files import RunDirectory, write_json
+from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, ProcessLost, Stopped
+from gan_runner.files import NO_ROOM, RunDirectory, locked, write_json
 from gan_runner.sweep import SweepTable
 
 if TYPE_CHECKING:
@@ -87,14 +89,17 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     from gan_runner.train import train  # here, so that --help and typos need not wait for torch
 
     try:
-        chosen = job()
-        if chosen.config.get("seeds") is None:
-            return train(chosen)
-        from gan_runner.together import train_together  # its tracing takes a second to import
+        with locked(directory.path) if distributed.present.leads else nullcontext():
+            chosen = job()
+            if chosen.config.get("seeds") is None:
+                return train(chosen)
+            from gan_runner.together import train_together  # its tracing takes a second to import
 
-        return train_together(chosen)
+            return train_together(chosen)
     except Exception as error:
         code = complain(error)
+        if isinstance(error, Stopped):
+            hand_over(error.signum)
         if not multirun or isinstance(error, Stopped):  # a signal means the whole sweep
             sys.exit(code)
         if not any(directory.path.glob("**/summary.json")):
@@ -103,6 +108,13 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
         return math.nan
     finally:
         directory.remove_if_empty()
+
+
+def hand_over(signum: int) -> None:
+    """Now that all is saved, give the signal to who handled it before the run: submitit then requeues its job."""
+    handler = signal.getsignal(signum)
+    if callable(handler) and handler is not signal.default_int_handler:
+        handler(signum, None)
 
 
 def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
@@ -145,7 +157,7 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
 def seeds_in(directory: RunDirectory) -> list[RunDirectory]:
     """The directories of several seeds that were trained together in this one: 0, 1, 2, …"""
     numbered = (RunDirectory(directory.path / str(number)) for number in count())
-    return list(takewhile(lambda seed: seed.last.exists(), numbered))
+    return list(takewhile(lambda seed: seed.begun, numbered))
 
 
 def label_of(choices: Mapping[str, Any]) -> str:
@@ -164,7 +176,7 @@ def complain(error: Exception) -> int:
     if isinstance(error, ProcessLost):
         line, code = distributed.present.cause(line, code)
     if distributed.present.may_say(line, code):
-        if code == 1 and not isinstance(error, ProcessLost):
+        if code == 1 and not isinstance(error, ProcessLost | DiskFull):
             traceback.print_exception(error)
         print(f"gan-run: {line}", file=sys.stderr, flush=True)
     return code
@@ -191,8 +203,11 @@ def explain(error: Exception) -> str:
         return explain_composition(" ".join(str(error).split()))
     if isinstance(error, DataError):
         return str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]  # a worker's comes with its traceback
-    if isinstance(error, BadInput | Stopped | Diverged | ProcessLost):
+    if isinstance(error, BadInput | DiskFull | Stopped | Diverged | ProcessLost):
         return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        where = f" of {error.filename}" if error.filename else ""
+        return f"the disk{where} is full; make room, and resume=RUN_DIR goes on"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 

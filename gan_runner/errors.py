@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+from pathlib import Path
 
 
 class BadInput(Exception):  # noqa: N818
@@ -19,6 +21,18 @@ class DataError(BadInput):
 
 class CheckpointError(BadInput):
     """A checkpoint is missing, broken, or of another kind."""
+
+
+class DiskFull(Exception):  # noqa: N818
+    """There is no room for a file; what was there before is as it was."""
+
+    def __init__(self, path: Path, size: int):
+        free = shutil.disk_usage(path.parent).free
+        missing = max(size - free, 0) or size  # a quota may be full where the disk is not
+        super().__init__(
+            f"the disk of {path.parent} is full: {path.name} takes {size / 1e6:.3g} MB, {free / 1e6:.3g} MB are free, "
+            f"{missing / 1e6:.3g} MB are missing; make room, and resume=RUN_DIR goes on"
+        )
 
 
 class Diverged(Exception):  # noqa: N818

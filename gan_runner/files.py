@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import io
 import json
 import os
 import platform
@@ -9,29 +12,43 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gan_runner import distributed
+from gan_runner.errors import ConfigError, DiskFull
 
 if TYPE_CHECKING:
     import torch
 
 PACKAGES = ("gan-runner", "torch", "torchvision", "hydra-core", "omegaconf", "wandb", "numpy")
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that it is there whole, or as it was before, whatever happens meanwhile."""
+    """Write a file so that it is there whole, or as it was before, whatever happens meanwhile.
+
+    Raises:
+        DiskFull: there is no room for it.
+    """
+    content = io.BytesIO()
+    write(content)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")  # of this writer alone
     try:
         with partial.open("wb") as file:
-            write(file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)  # and so free what it took
+        if error.errno in NO_ROOM:
+            raise DiskFull(path, content.getbuffer().nbytes) from error
+        raise
     finally:
         partial.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
@@ -67,6 +84,31 @@ class RunDirectory:
         self.best = path / "checkpoints" / "best.pt"
         self.log = path / "run.log"
 
+    @property
+    def earlier(self) -> list[Path]:
+        """The checkpoints that are kept beside `last.pt`, the newest first; it is a second name of the newest."""
+        return sorted(self.checkpoints.glob("step_*.pt"), key=step_of, reverse=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self.last.exists() or bool(self.earlier)
+
+    def keep(self, step: int, earlier: int) -> None:
+        """Give `last.pt`, saved after a step, a name of its own; keep so many before it, and none of later steps.
+
+        Where a file cannot have two names, nothing before `last.pt` is kept.
+        """
+        name = self.checkpoints / f"step_{step:07d}.pt"
+        with suppress(OSError):
+            name.unlink(missing_ok=True)
+            if earlier:
+                os.link(self.last, name)
+        before = [path for path in self.earlier if step_of(path) < step]
+        for path in self.earlier:
+            if step_of(path) > step or path in before[earlier:]:
+                path.unlink(missing_ok=True)
+
     def remove_if_empty(self) -> None:
         """Take back a directory that was made for a run which never began, and the day's if it was the only one."""
         day = [self.path.parent] if self.path.parent.parent.name == "outputs" else []
@@ -86,6 +128,51 @@ class RunDirectory:
             for line in file:
                 if line.endswith("\n"):
                     yield line
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep every other run out of a directory meanwhile. When this process ends, however it does, the kernel lets go.
+
+    Raises:
+        ConfigError: another run is in it, or nothing can be written there.
+    """
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = opened_alone(path)
+    except BlockingIOError:
+        raise ConfigError(f"another run is in {folder}; wait for it, or choose another hydra.run.dir") from None
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}); choose another hydra.run.dir") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
+
+
+def opened_alone(path: Path) -> BinaryIO:
+    """A file that no other process has locked, and that still has its name.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # whoever held it has just taken it away
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step in the name of an earlier checkpoint."""
+    return int(checkpoint.stem.removeprefix("step_"))
 
 
 def environment(device: torch.device) -> dict[str, Any]:

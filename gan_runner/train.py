@@ -53,15 +53,19 @@ class Job:
     resumed: bool = False
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+"""Those that mean: save, and stop. Schedulers send one of the last two some time before they end a job."""
+
+
 @dataclass
 class StopSignals:
-    """Remembers that SIGINT or SIGTERM came; a second one takes its usual effect at once."""
+    """Remembers that one of `SIGNALS` came; a second one takes its usual effect at once."""
 
     received: int | None = None
     previous: dict[int, Any] = field(default_factory=dict)
 
     def __enter__(self) -> StopSignals:
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in SIGNALS:
             self.previous[signum] = signal.signal(signum, self.receive)
         return self
 
@@ -127,7 +131,7 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
         environment=environment(parts.device),
         multirun=job.multirun,
     )
-    if run.directory.last.exists():  # it holds what initialisation left
+    if run.directory.begun:  # it holds what initialisation left
         run.load(run.directory.last, with_other_options=job.resumed)
     else:
         parts.game.prepare(parts.networks, run.data, config.trainer.batch_size)

@@ -247,6 +247,8 @@ def test_run_writes_its_directory_by_the_contract(gan_run, tmp_path):
         "samples/step_0000004.png",
         "checkpoints/last.pt",
         "checkpoints/best.pt",
+        "checkpoints/step_0000002.pt",
+        "checkpoints/step_0000004.pt",
     }
     summary = json.loads((run / "summary.json").read_text())
     assert summary["status"] == "completed"

@@ -447,7 +447,8 @@ def undisturbed(worker: int) -> None:
 
     A worker that died of them would take the run along before it has saved. A second SIGTERM takes its usual effect.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for signum in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 

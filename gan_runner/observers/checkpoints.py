@@ -17,11 +17,17 @@ class Checkpoints(Observer):
 
     Args:
         every: steps between two checkpoints; 0 saves only at the end.
+        keep: how many before the last are kept, as `checkpoints/step_*.pt`: of several, in case it is lost.
     """
 
     writes = True
 
     every: int
+    keep: int = 1
+
+    def __post_init__(self) -> None:
+        if self.keep < 0:
+            raise ValueError(f"keep={self.keep} must be at least 0")
 
     def start(self, run: Run) -> None:
         """Remember whose."""
@@ -39,3 +45,4 @@ class Checkpoints(Observer):
             self.run.save(self.run.directory.best)
         if last:
             self.run.save(self.run.directory.last)
+            self.run.directory.keep(moment.step, self.keep)

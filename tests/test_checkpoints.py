@@ -1,0 +1,199 @@
+"""Checkpoints: whole or not there, checked when they are read, with others before them; and full disks."""
+
+import errno
+import io
+import json
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from test_cli import TINY_RUN, gan_sample
+
+from gan_runner.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, say_once, signed
+from gan_runner.errors import CheckpointError, DiskFull
+from gan_runner.files import RunDirectory
+
+STATE = {"step": 7, "parts": {"weight": torch.arange(40.0)}, "config": "dataset: digits"}
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A checkpoint."""
+    save_checkpoint(tmp_path / "one.pt", STATE)
+    return tmp_path / "one.pt"
+
+
+def same(state):
+    return torch.equal(state["parts"]["weight"], STATE["parts"]["weight"]) and state["config"] == STATE["config"]
+
+
+def test_torch_alone_reads_it(path):
+    assert same(torch.load(path, weights_only=True))
+    assert same(torch.load(path, weights_only=True, mmap=True))
+
+
+@pytest.mark.parametrize("signature", [True, False])
+def test_no_flipped_bit_is_ever_taken_for_a_weight(path, signature):
+    """Every bit of a signed file; of one without a signature, as of an older format, those of its tensors."""
+    whole = path.read_bytes()
+    if not signature:
+        archive = io.BytesIO()
+        torch.save({"format": 2, **STATE}, archive)
+        whole = archive.getvalue()
+        first = whole.index(STATE["parts"]["weight"].numpy().tobytes())
+    bits = range(8 * len(whole)) if signature else range(8 * first, 8 * (first + 160))
+    bits = random.Random(0).sample(bits, 1000)
+    refused = 0
+    for bit in bits:
+        torn = bytearray(whole)
+        torn[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(torn)
+        try:
+            assert same(read_checkpoint(path))  # a bit of the signature itself
+        except CheckpointError:
+            refused += 1
+    assert refused >= (0.95 if signature else 1) * len(bits)
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 0.5, 0.9, -80])
+def test_what_was_cut_short_is_refused_in_a_line(path, length):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(length * len(whole)) if isinstance(length, float) else length])
+    with pytest.raises(CheckpointError, match=r"one.pt is not a readable checkpoint \(.+\)$"):
+        read_checkpoint(path)
+
+
+def test_older_formats_are_read_and_newer_ones_refused(path):
+    torch.save({**STATE, "format": 2}, path)
+    assert same(read_checkpoint(path))
+    torch.save({**STATE, "format": 99}, path)
+    with pytest.raises(CheckpointError, match="has checkpoint format 99, and this version reads formats 2 and 3"):
+        read_checkpoint(path)
+
+
+def test_signature_is_the_hash_of_all_before_it(path):
+    archive = io.BytesIO()
+    torch.save(STATE, archive)
+    assert signed(archive.getvalue())[: len(archive.getvalue()) - 2] == archive.getvalue()[:-2]
+    assert signed(archive.getvalue()) != signed(archive.getvalue().replace(b"digits", b"digitz"))
+
+
+def names(directory):
+    return sorted(path.name for path in directory.checkpoints.iterdir())
+
+
+@pytest.mark.parametrize(("keep", "left"), [(0, []), (1, [6, 8]), (2, [4, 6, 8])])
+def test_so_many_are_kept_before_the_last(gan_run, keep, left):
+    code, _, err = gan_run(
+        *TINY_RUN, "trainer.steps=8", "trainer.checkpoint_every=2", f"observer.checkpoints.keep={keep}",
+        "objective=null", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert code == 0, err
+    assert names(RunDirectory(Path("run"))) == ["last.pt", *(f"step_{step:07d}.pt" for step in left)]
+
+
+def test_steps_are_ordered_as_numbers(tmp_path):
+    directory = RunDirectory(tmp_path)
+    for step in (9_999_999, 10_000_000, 10_000_001):
+        save_checkpoint(directory.last, {**STATE, "step": step})
+        directory.keep(step, 1)
+    assert [load_checkpoint(path)["step"] for path in directory.earlier] == [10_000_001, 10_000_000]
+
+
+@pytest.mark.parametrize("fault", ["torn", "gone"])
+def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, caplog, fault):
+    """By gan-sample, and by resuming, which ends as if nothing had been."""
+    say_once.cache_clear()
+    line = [*TINY_RUN, "trainer.steps=6", "trainer.checkpoint_every=2", "objective=null"]
+    assert gan_run(*line, "hydra.run.dir=whole")[0] == 0
+    assert gan_run(*line, "hydra.run.dir=run")[0] == 0
+    directory = RunDirectory(Path("run"))
+    if fault == "torn":
+        content = bytearray(directory.last.read_bytes())
+        content[len(content) // 2] ^= 1
+        directory.last.write_bytes(content)  # and so its second name
+    else:
+        directory.last.unlink()
+        directory.earlier[0].unlink()
+    gan_sample(["run", "--n", "4"])
+    code, _, err = gan_run("resume=run")
+    assert code == 0, err
+    (said,) = [message for message in caplog.messages if "is taken instead" in message]
+    assert "run/checkpoints/last.pt" in said
+    assert said.endswith("run/checkpoints/step_0000004.pt is taken instead, of step 4")
+    ended, whole = (load_checkpoint(RunDirectory(Path(name)).last)["parts"] for name in ("run", "whole"))
+    assert str(ended) == str(whole)
+    assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]
+
+
+def test_where_all_are_lost_the_last_is_named(gan_run):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    for path in Path("run/checkpoints").iterdir():
+        path.write_bytes(b"0")
+    code, _, err = gan_run("resume=run")
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert "run/checkpoints/last.pt is not a readable checkpoint" in err
+
+
+def full(monkeypatch, after):
+    """The disk is full once so many bytes were written to a file by name of a checkpoint."""
+    fsync = os.fsync
+
+    def failing(descriptor):
+        if ".pt." in os.readlink(f"/proc/self/fd/{descriptor}") and after():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+
+
+def test_full_disk_leaves_what_was_there_and_says_how_much_is_missing(path, monkeypatch):
+    before = path.read_bytes()
+    full(monkeypatch, lambda: True)
+    with pytest.raises(DiskFull, match=r"the disk of .* is full: one.pt takes [\d.]+ MB, .* MB are missing"):
+        save_checkpoint(path, {**STATE, "step": 8})
+    assert path.read_bytes() == before
+    assert [other.name for other in path.parent.iterdir()] == ["one.pt"]
+
+
+def test_run_on_a_disk_that_fills_ends_with_its_last_checkpoint(gan_run, monkeypatch):
+    saved = iter([False, False, True, True, True, True])
+    full(monkeypatch, lambda: next(saved))
+    line = [*TINY_RUN, "trainer.steps=8", "trainer.checkpoint_every=2", "objective=null", "hydra.run.dir=run"]
+    code, _, err = gan_run(*line)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("gan-run: the disk of ")
+    assert "Traceback" not in err
+    assert json.loads(Path("run/summary.json").read_text())["status"] == "failed"
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 4
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if mount.returncode:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_run_on_a_small_disk_says_what_is_missing_and_goes_on_when_there_is_room(gan_run, small_disk):
+    line = [*TINY_RUN, "model.generator.width=64", "objective=null", "trainer.checkpoint_every=1", "trainer.steps=3"]
+    run = small_disk / "run"
+    (small_disk / "ballast").write_bytes(bytes(700_000))
+    code, _, err = gan_run(*line, "observer.checkpoints.keep=5", f"hydra.run.dir={run}", "trainer.steps=100")
+    assert code == 1
+    assert "MB are missing; make room, and resume=RUN_DIR goes on" in err
+    step = load_checkpoint(run / "checkpoints" / "last.pt")["step"]
+    assert 0 < step < 100
+    (small_disk / "ballast").unlink()
+    code, _, err = gan_run(f"resume={run}", f"trainer.steps={step + 1}", "observer.checkpoints.keep=0")
+    assert code == 0, err

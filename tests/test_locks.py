@@ -1,0 +1,135 @@
+"""One run a directory, however many begin at once, and signals that stop it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_cli import TINY_RUN
+from test_resume import signal_in_step  # noqa: F401
+
+from gan_runner.checkpoints import load_checkpoint
+from gan_runner.errors import ConfigError
+from gan_runner.files import locked
+
+LINE = [sys.executable, "-m", "gan_runner", *TINY_RUN, "trainer.steps=100000", "logger.mode=disabled"]
+
+
+def begun(run, process, seconds=60):
+    """Wait until a run has saved."""
+    deadline = time.monotonic() + seconds
+    while not (run / "checkpoints" / "last.pt").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_lock_is_gone_with_its_holder_however_it_ends(tmp_path):
+    code = f"from gan_runner.files import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path)!r})):"
+    holder = subprocess.Popen([sys.executable, "-c", f"{code} print('in', flush=True); input()"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    assert holder.stdout.readline() == b"in\n"
+    with (
+        pytest.raises(ConfigError, match=f"another run is in {tmp_path}; wait for it, or choose another"),
+        locked(tmp_path),
+    ):
+        pass
+    holder.kill()
+    holder.wait()
+    with locked(tmp_path):
+        assert (tmp_path / ".lock").exists()
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_only_one_of_many_gets_in(tmp_path):
+    """They race for a lock that its holder takes away when it leaves: never are two inside."""
+    code = (
+        "import os, random, sys, time\nfrom pathlib import Path\nfrom gan_runner.errors import ConfigError\n"
+        "from gan_runner.files import locked\nfolder, entered = Path(sys.argv[1]), 0\n"
+        "while entered < 30:\n"
+        "    try:\n"
+        "        with locked(folder):\n"
+        "            os.mkdir(folder / 'inside'); time.sleep(random.random() / 1000); os.rmdir(folder / 'inside')\n"
+        "            entered += 1\n"
+        "    except ConfigError: time.sleep(random.random() / 1000)\n"
+    )
+    racers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+    assert [racer.wait(60) for racer in racers] == [0, 0, 0]
+
+
+def test_second_run_in_a_directory_and_a_second_resume_are_refused_and_the_first_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = subprocess.Popen([*LINE, "hydra.run.dir=run"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    begun(Path("run"), first)
+    for line in ([*LINE, "hydra.run.dir=run"], [*LINE[:3], "resume=run"]):
+        second = subprocess.run(line, capture_output=True, text=True)
+        assert second.returncode == 2
+        assert second.stderr.startswith("gan-run: another run is in ")
+        assert second.stderr.count("\n") == 1
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 128 + signal.SIGTERM
+    assert not Path("run/.lock").exists()
+    step = load_checkpoint(Path("run/checkpoints/last.pt"))["step"]
+    third = subprocess.run([*LINE[:3], "resume=run", f"trainer.steps={step + 2}"], capture_output=True, text=True)
+    assert third.returncode == 0, third.stderr
+
+
+@pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2])
+def test_signals_of_schedulers_save_and_stop(gan_run, signal_in_step, signum):  # noqa: F811
+    signal_in_step(signum, 3)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 128 + signum
+    assert err.startswith(f"gan-run: stopped by {signum.name} and saved")
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 3
+
+
+def test_who_handled_a_signal_before_the_run_has_it_after_all_is_saved(gan_run, signal_in_step, monkeypatch):  # noqa: F811
+    seen = []
+
+    def requeue(signum, frame):
+        seen.append((signum, json.loads(Path("run/summary.json").read_text())["status"]))
+
+    before = signal.signal(signal.SIGUSR2, requeue)
+    try:
+        signal_in_step(signal.SIGUSR2, 2)
+        code, _, _ = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert seen == [(signal.SIGUSR2, "interrupted")]
+    assert code == 128 + signal.SIGUSR2
+
+
+@pytest.mark.slow
+def test_submitit_requeues_a_job_that_goes_on_in_its_directory(tmp_path, monkeypatch):
+    """By its local executor, which starts the job again when it was sent what a scheduler sends before a time limit."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.chdir(tmp_path)
+    launcher = ["hydra/launcher=submitit_local", "hydra.sweep.dir=sweep", "hydra.launcher.timeout_min=5"]
+    line = [*LINE[:3], "-m", *TINY_RUN, "trainer.steps=4000", "trainer.checkpoint_every=0", "logger.mode=disabled"]
+    process = subprocess.Popen(
+        [*line, *launcher, "seed=7,"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    run = tmp_path / "sweep" / "0"
+    deadline = time.monotonic() + 120
+    while not (run / "metrics.jsonl").exists():
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (worker,) = [
+        int(folder.name)
+        for folder in Path("/proc").iterdir()
+        if folder.name.isdigit() and b"submitit.core._submit" in (folder / "cmdline").read_bytes()
+        and str(tmp_path).encode() in (folder / "cmdline").read_bytes()
+    ]  # fmt: skip
+    os.kill(worker, signal.SIGUSR2)
+    out, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, out
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["status"], summary["step"], summary["seed"]) == ("completed", 4000, 7)
+    log = (run / "run.log").read_text()
+    assert "interrupted at step" in log
+    assert log.index("interrupted at step") < log.index("completed at step 4000")
