@@ -84,6 +84,8 @@ class Trainer:
     sample_every: int = 500
     evaluate_every: int = 500
     checkpoint_every: int = 500
+    on_divergence: str = "stop"
+    rollbacks: int = 3
 
     def check(self) -> None:
         """Raise ConfigError for numbers out of range."""
@@ -93,6 +95,11 @@ class Trainer:
         for name in ("log_every", "sample_every", "evaluate_every", "checkpoint_every"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"trainer.{name}={getattr(self, name)} is negative; choose 0 for never")
+        if self.rollbacks < 1:
+            raise ConfigError(
+                f"trainer.rollbacks={self.rollbacks} must be at least 1; trainer.on_divergence=stop has none"
+            )
+        choose("trainer.on_divergence", self.on_divergence, ("stop", "rollback"))
         choose("trainer.compile", self.compile, ("auto", False, True, "iteration"))
         choose("trainer.precision", self.precision, ("fp32", "tf32", "bf16", "fp16"))
         if self.precision == "fp16" and self.compile == "iteration":

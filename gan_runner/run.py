@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import resource
 import sys
 import time
@@ -18,7 +19,7 @@ from gan_runner import distributed
 from gan_runner.build import Parts
 from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.datasets import Batches, Data
-from gan_runner.datasets.base import Split
+from gan_runner.datasets.base import Split, mix
 from gan_runner.errors import CheckpointError
 from gan_runner.expectations import Expectation, verdict
 from gan_runner.files import RunDirectory, new_wandb_id, write_json
@@ -44,6 +45,7 @@ class Run:
         objective_step: when the objective was best.
         measured_on: by figure, the conditions under which it was measured.
         metric_seconds: by metric, how long it took since this start.
+        rollbacks: how often it went back from a divergence; each time the order of the data is another.
         kept: what checkpoints hold beside what is trained, by name: tensors and plain values, made when one is saved.
     """
 
@@ -62,6 +64,7 @@ class Run:
     objective_step: int = -1
     measured_on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     metric_seconds: Mapping[str, float] = field(default_factory=dict)
+    rollbacks: int = 0
     kept: dict[str, Callable[[], Any]] = field(default_factory=dict)
     wandb_id: str = field(default_factory=new_wandb_id)
     elapsed_before_s: float = 0.0
@@ -80,7 +83,15 @@ class Run:
     def batches_from(self, drawn: int) -> Batches:
         """The data in this run's order; of each batch, this process's rows."""
         size = self.config.trainer.batch_size
-        return Batches(self.parts.seen(self.data), size, self.config.seed, drawn, distributed.present.rows(size))
+        seed = mix(self.config.seed, self.rollbacks) if self.rollbacks else self.config.seed
+        return Batches(self.parts.seen(self.data), size, seed, drawn, distributed.present.rows(size))
+
+    def change_course(self, rollbacks: int) -> None:
+        """Go on with other batches and other random numbers than the time before."""
+        self.rollbacks = rollbacks
+        self.batches = self.batches_from(self.batches.drawn)
+        random.seed(mix(self.config.seed, rollbacks))
+        torch.manual_seed(mix(self.config.seed, rollbacks))
 
     @property
     def expected(self) -> dict[str, Expectation]:
@@ -118,6 +129,7 @@ class Run:
             "config": self.source,
             "step": self.step,
             "drawn": self.batches.drawn,
+            "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
             "best": self.best,
             "label": self.label,
@@ -147,6 +159,7 @@ class Run:
         self.wandb_id = state["wandb_id"]
         self.elapsed_before_s = state["elapsed_s"]
         self.started = time.perf_counter()
+        self.rollbacks = state.get("rollbacks", 0)  # format 2 knows of none
         self.batches = self.batches_from(state["drawn"])
         set_random_state(state["random"], self.parts.device)
 
@@ -171,6 +184,7 @@ class Run:
             "seed": self.config.seed,
             "step": self.step,
             "images_seen": self.images_seen,
+            "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
             "steps_per_second": steps_here / seconds_here,
             "data_wait_share": self.batches.waited_s / seconds_here,

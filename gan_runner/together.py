@@ -74,6 +74,8 @@ def jobs_of(job: Job) -> list[Job]:
         raise ConfigError("seeds trains several runs in one process, and torchrun one run in several; choose one")
     if job.config.trainer.compile == "iteration":
         raise ConfigError("trainer.compile=iteration is for one seed; with seeds choose trainer.compile=true")
+    if job.config.trainer.on_divergence == "rollback":
+        raise ConfigError("trainer.on_divergence=rollback is for one seed; with seeds choose stop")
     if job.config.trainer.precision == "fp16":
         raise ConfigError("trainer.precision=fp16 scales the loss of each run by itself; with seeds choose bf16")
     typed = [override for override in job.overrides if not override.startswith(("seed=", "seeds="))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import signal
@@ -22,7 +23,7 @@ from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
 from gan_runner.config import resolve, what_is_trained
 from gan_runner.datasets import Classes, Dataset
-from gan_runner.errors import Diverged, Stopped
+from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_figures
 from gan_runner.files import RunDirectory, environment
 from gan_runner.observers import Moment, Observer
@@ -93,7 +94,29 @@ def train(job: Job) -> float | None:
         Diverged: a figure was not finite; what was good is saved.
         Stopped: a signal came; everything is saved.
     """
+    for rollbacks in itertools.count():
+        try:
+            return attempt(job, rollbacks)
+        except Diverged as error:
+            trainer = job.config.trainer
+            if trainer.on_divergence == "stop":
+                raise
+            if rollbacks == trainer.rollbacks:
+                raise Diverged(f"{error}. It went back {rollbacks} times before") from error
+            log.warning(
+                "%s. Back to the last checkpoint, with other batches (%d of %d)",
+                error,
+                rollbacks + 1,
+                trainer.rollbacks,
+            )
+    raise AssertionError("unreachable")
+
+
+def attempt(job: Job, rollbacks: int) -> float | None:
+    """Train until the end, a signal or a divergence, after having gone back so many times."""
     run, observers = ready(job)
+    if rollbacks:
+        run.change_course(max(rollbacks, run.rollbacks + 1))
     if is_complete(run):
         return objective(run)
     distributed.present.check_alike(run.step, [p for player in run.parts.players for p in player.parameters])
@@ -113,6 +136,8 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
     parts = build_parts(config)
     for kept in (config, job.config):
         keep_classes(kept, parts.dataset)
+    if config.trainer.on_divergence == "rollback" and distributed.present.size > 1:
+        raise ConfigError("trainer.on_divergence=rollback is for one process; choose stop")
     prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
     observers = build_observers(config, parts)

@@ -6,6 +6,7 @@ which add to the moment; then those that write down what the moment holds, where
 
 from gan_runner.observers.base import Moment, Observer
 from gan_runner.observers.checkpoints import Checkpoints
+from gan_runner.observers.collapse import Collapse
 from gan_runner.observers.console import Console
 from gan_runner.observers.encodings import Attributes, Interpolations, LatentSpace, Reconstructions
 from gan_runner.observers.evaluation import Evaluation
@@ -21,6 +22,7 @@ from gan_runner.observers.weights_and_biases import WeightsAndBiases
 __all__ = [
     "Attributes",
     "Checkpoints",
+    "Collapse",
     "Console",
     "Evaluation",
     "Interpolations",

@@ -1,0 +1,62 @@
+"""Warns of samples that are all alike."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from gan_runner.observers.base import Moment, Observer
+
+if TYPE_CHECKING:
+    from gan_runner.run import Run
+
+log = logging.getLogger("gan_runner")
+
+
+@dataclass
+class Collapse(Observer):
+    """Logs `sample_spread`, and warns when it falls below a bound: the generator has collapsed.
+
+    The spread is the standard deviation of samples around their mean, in units of that of the data: 0 where all samples
+    are one, 1 where they vary as much as the data. A generator that makes only some of the modes is not noticed.
+
+    Args:
+        every: steps between two looks.
+        bound: a spread that is warned of.
+        samples: so many are looked at, and as many of the data.
+        seed: of the latents.
+    """
+
+    every: int
+    bound: float = 0.02
+    samples: int = 64
+    seed: int = 2
+
+    def start(self, run: Run) -> None:
+        """Measure the data, and fix the latents."""
+        self.run = run
+        self.spread_of_data = spread(run.data.real(self.samples))
+        self.noise = run.parts.noise(self.samples, self.seed)
+        self.warned = False
+
+    def __call__(self, moment: Moment) -> None:
+        """Look, if it is time; warn once for each time that it happens."""
+        if not moment.due(self.every) or self.spread_of_data == 0:
+            return
+        relative = spread(self.run.parts.sample(self.noise)) / self.spread_of_data
+        moment.scalars["sample_spread"] = relative
+        if relative < self.bound and not self.warned:
+            log.warning(
+                "step %d: samples are almost all alike, with %.2g of the data's standard deviation (sample_spread). "
+                "The generator has collapsed; try a gradient penalty, minibatch discrimination or another loss",
+                moment.step, relative,
+            )  # fmt: skip
+        self.warned = relative < self.bound
+
+
+def spread(x: Tensor) -> float:
+    """The root of the mean squared distance of x (n, *shape) from its mean."""
+    return float((x - x.mean(0)).square().flatten(1).sum(1).mean().sqrt())
