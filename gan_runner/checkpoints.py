@@ -33,6 +33,14 @@ UNREADABLE = (
 READABLE = (2, 3)
 """Of 2 there is no checksum."""
 
+CONTENT = {
+    **dict.fromkeys(("config", "label", "identity", "wandb_id"), str),
+    **dict.fromkeys(("step", "drawn"), int),
+    **dict.fromkeys(("best", "random", "parts"), dict),
+    "elapsed_s": float,
+}
+"""What a run's checkpoint holds."""
+
 MARK = b"sha256:"
 COMMENT = len(MARK) + 64
 
@@ -112,6 +120,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         found = state.get("format") if isinstance(state, dict) else None
         known = " and ".join(map(str, READABLE))
         raise CheckpointError(f"{path} has checkpoint format {found}, and this version reads formats {known}")
+    wrong = [key for key, kind in CONTENT.items() if not isinstance(state.get(key), kind)]
+    if wrong:
+        raise CheckpointError(
+            f"{path} is no checkpoint of a run: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} missing or wrong"
+        )
     return state
 
 

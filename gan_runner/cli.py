@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
@@ -141,7 +141,8 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
         saved.seeds = [saved_config(seed)[0].seed for seed in seeds]
     saved.trusted = []  # never what a checkpoint says
     OmegaConf.set_struct(saved, True)
-    overrides = [o for o in OverridesParser.create().parse_overrides(list(arguments)) if o.key_or_group != "resume"]
+    others = [argument for argument in arguments if not argument.startswith("resume=")]
+    overrides = OverridesParser.create().parse_overrides(others)
     for override in overrides:
         key = override.key_or_group
         if (CONF / key).is_dir() or override.is_delete() or key == "seeds":
@@ -199,6 +200,8 @@ def explain(error: Exception) -> str:
     for cause in chain(error):
         if isinstance(cause, OmegaConfBaseException) and not isinstance(error, ConfigError):
             return explain_value(cause)
+    if isinstance(error, OverrideParseException):
+        return explain_grammar(error)
     if isinstance(error, HydraException):
         return explain_composition(" ".join(str(error).split()))
     if isinstance(error, DataError):
@@ -209,6 +212,15 @@ def explain(error: Exception) -> str:
         where = f" of {error.filename}" if error.filename else ""
         return f"the disk{where} is full; make room, and resume=RUN_DIR goes on"
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def explain_grammar(error: OverrideParseException) -> str:
+    """Which word is none, and how values of any characters are typed."""
+    key, equals, value = str(error.override).partition("=")
+    if not equals:
+        return f"{error.override} is no KEY=VALUE; a part is chosen by GROUP=NAME, an option by KEY=VALUE"
+    quoted = value.replace('"', '\\"')
+    return f"{error.override} cannot be read; type special characters within double quotes: '{key}=\"{quoted}\"'"
 
 
 def explain_composition(message: str) -> str:

@@ -16,7 +16,10 @@ from gan_runner.checkpoints import load_checkpoint, read_checkpoint, save_checkp
 from gan_runner.errors import CheckpointError, DiskFull
 from gan_runner.files import RunDirectory
 
-STATE = {"step": 7, "parts": {"weight": torch.arange(40.0)}, "config": "dataset: digits"}
+STATE = {
+    **{"step": 7, "drawn": 7, "elapsed_s": 1.0, "parts": {"weight": torch.arange(40.0)}, "config": "dataset: digits"},
+    **{"label": "a", "identity": "b", "wandb_id": "c", "best": {}, "random": {}},
+}
 
 
 @pytest.fixture
