@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
 
+from gan_runner.arguments import Parser
 from gan_runner.build import Parts, build_parts
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.config import did_you_mean, register, resolve
@@ -28,7 +29,7 @@ from gan_runner.traversals import traverse
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    arguments = argparse.ArgumentParser(prog="gan-sample", description="Draw samples from a trained run.")
+    arguments = Parser(prog="gan-sample", description="Draw samples from a trained run.")
     arguments.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")
     arguments.add_argument("--n", type=positive, help=f"how many samples (default {SAMPLES})")
     arguments.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
