@@ -85,10 +85,17 @@ def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
     return np.concatenate([left, between, right], 1)
 
 
-def draw_traversal(path: Path, samples: Tensor, columns: int) -> None:
-    """A PNG of samples (rows · columns, *shape), row by row: images as a grid, points by the colour of their column."""
+def draw_traversal(path: Path, samples: Tensor, values: Sequence[str]) -> None:
+    """A PNG of samples (rows · columns, *shape), row by row: images as a grid, points by the colour of their column.
+
+    Args:
+        path: of the PNG.
+        samples: (rows · columns, c, h, w) in [−1, 1], or (rows · columns, dim).
+        values: of the code, one a column.
+    """
+    columns = len(values)
     if samples.dim() == 4:
-        save_image(path, image_grid(samples, columns))
+        save_image(path, headed(image_grid(samples, columns), values))
         return
     from matplotlib.figure import Figure
 
@@ -98,7 +105,8 @@ def draw_traversal(path: Path, samples: Tensor, columns: int) -> None:
     points = samples.cpu()
     across, up = points[:, 0], points[:, 1] if points.shape[1] > 1 else torch.arange(len(points)) // columns
     drawn = axes.scatter(across, up, c=column, s=8, cmap="viridis")
-    figure.colorbar(drawn, label="the code's value, by number")
+    ticks = evenly(range(columns), 10)
+    figure.colorbar(drawn, label="the code's value").set_ticks(ticks, labels=[values[tick] for tick in ticks])
     axes.set_aspect("equal" if points.shape[1] > 1 else "auto")
     save_figure(path, figure)
 
@@ -141,6 +149,17 @@ def beside(grid: np.ndarray, captions: Sequence[str]) -> np.ndarray:
         lines = textwrap.wrap(caption, max(8, int(row.shape[1] / font.getlength("n"))))
         parts += [row, written(lines, font, row.shape[1], 18 * len(lines) + 6)]
     return np.concatenate(parts)
+
+
+def headed(grid: np.ndarray, headings: Sequence[str], height: int = 18) -> np.ndarray:
+    """A grid (height, width, 3) of as many columns as headings, with these above them."""
+    font: Any = ImageFont.load_default(12)
+    width = grid.shape[1]
+    head = Image.new("RGB", (width, height), "white")
+    for column, heading in enumerate(headings):
+        middle = (column + 0.5) * width / len(headings)
+        ImageDraw.Draw(head).text((middle, height / 2), heading, "black", font, anchor="mm")
+    return np.concatenate([np.asarray(head), grid])
 
 
 def written(lines: Sequence[str], font: Any, width: int, height: int) -> np.ndarray:

@@ -29,7 +29,10 @@ REFUSED = {
         "--traverse --n 4": "--traverse shows ten latents under all values of a code; leave out --n",
         "--traverse --gamma 1": "--gamma is how strict --reject is; add --reject",
     },
-    "words": {"--label 3": "this run's samples are told what to show by --text, not by --label"},
+    "words": {
+        "--label 3": "this run's samples are told what to show by --text, not by --label",
+        "--text 赤い丸": "the sentence '赤い丸' has no character of the alphabet",
+    },
 }
 ALLOWED = {"plain": "--interpolate", "labels": "--label 3", "codes": "--traverse c1", "words": "--text circle"}
 
@@ -48,6 +51,18 @@ def test_what_would_be_ignored_or_misread_is_refused(gan_run, capfd, tmp_path, g
     assert (tmp_path / "picture.png").exists()
     gan_sample(["run", "--n", "5", "--out", "many"])
     assert len(list((tmp_path / "many").iterdir())) == 5
+
+
+def test_characters_that_an_encoder_does_not_know_are_named(gan_run, capfd):
+    assert gan_run(*TEXT, *RUN)[0] == 0
+    gan_sample(["run", "--text", "a red café", "--picture", "picture.png"])
+    out, err = capfd.readouterr()
+    assert (out, err) == (
+        "picture.png\n",
+        "gan-sample: of --text the encoder leaves out characters beyond its alphabet: 'é'\n",
+    )
+    gan_sample(["run", "--text", "a red circle", "--picture", "picture.png"])
+    assert capfd.readouterr().err == ""
 
 
 def test_samples_of_words_are_weighed_beside_their_captions(gan_run, tmp_path):
