@@ -123,7 +123,8 @@ def run(options: argparse.Namespace) -> list[Path]:
     style = "" if options.style is None else f"_style-{options.style.stem}"
     name = f"grid{'_rejection' * options.reject}{style}{file_name(told)}_seed{options.seed}_n{len(samples)}.png"
     path = options.picture or folder / name
-    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=told)
+    captions = told or (said_of(parts, rows) if samples.dim() == 2 else [])
+    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=captions)
     return [path]
 
 
@@ -215,6 +216,14 @@ def tell(parts: Parts, noise: Tensor, told: Sequence[str]) -> Tensor:
     if passed_over := condition.left_out(told[0]):
         print(f"gan-sample: of --{condition.told_by} the encoder leaves out {passed_over}", file=sys.stderr)
     return torch.cat([noise[:, : parts.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
+
+
+def said_of(parts: Parts, rows: Tensor | None) -> list[str]:
+    """What the label in each of the rows (n, …) that samples were made from says; empty where there is none."""
+    condition: Any = parts.networks.get("condition")
+    if condition is None or rows is None:
+        return []
+    return [condition.labels.say(vector) for vector in rows[:, parts.game.latent.dim :].cpu()]
 
 
 def styled(parts: Parts, noise: Tensor, image: Path | None) -> Tensor:

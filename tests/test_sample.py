@@ -1,10 +1,12 @@
 """gan-sample: what it is told is what samples are made for, or one line."""
 
 import pytest
+import torch
 from conftest import TINY
 from methods import INFOGAN, TEXT
 
 from gan_runner.sample import main as gan_sample
+from gan_runner.sample import said_of
 
 RUN = ("model=mlp", *TINY["mlp"], "trainer.steps=1", "trainer.batch_size=8", "metric=[]", "objective=null")
 RUN += ("trainer.sample_every=0", "logger.mode=disabled", "hydra.run.dir=run")
@@ -71,3 +73,11 @@ def test_samples_of_words_are_weighed_beside_their_captions(gan_run, tmp_path):
     weights = [float(line) for line in (tmp_path / "weighed" / "weights.csv").read_text().split()]
     assert sum(weights) == pytest.approx(1)
     assert len(set(weights)) == 3
+
+
+def test_what_points_were_made_for_is_read_off_their_rows(make_parts):
+    points = ("dataset=ring8", "model=mlp", *TINY["mlp"])
+    parts = make_parts("game=conditional", *points)
+    rows = torch.cat([torch.randn(8, parts.game.latent.dim), torch.eye(8).flip(0)], 1)
+    assert said_of(parts, rows) == list("76543210")
+    assert said_of(make_parts(*points), rows) == []
