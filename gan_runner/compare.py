@@ -430,7 +430,7 @@ def verdict_section(configurations: Sequence[Configuration]) -> str:
     """What was published, accepted and measured, where runs have a verdict."""
     rows: dict[tuple[int, str, str, str], list[tuple[float | None, bool]]] = defaultdict(list)
     for number, one in enumerate(configurations):
-        for summary in (run.summary for run in one.runs if "passed" in run.summary):
+        for summary in (run.summary for run in one.runs if run.summary.get("passed") is not None):
             for figure, value in summary["measured"].items():
                 published, accepted = summary["published"][figure], summary["accepted"][figure]
                 spread = summary.get("spread", {}).get(figure)
