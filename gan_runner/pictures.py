@@ -186,7 +186,7 @@ SHORT = 16
 """Letters, at most, of captions that stand to the left of their rows; longer ones stand under them."""
 
 
-APART = 20
+BELOW_CAPTION = 20
 """Pixels between a caption and the row below it: many more than to its own."""
 
 
@@ -206,7 +206,7 @@ def beside(grid: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     for caption, row in zip(captions, rows):
         lines = textwrap.wrap(caption, max(8, int(row.shape[1] / font.getlength("n"))))
         parts += [row, written(lines, font, row.shape[1], 18 * len(lines) + 2)]
-        parts.append(np.full((APART, row.shape[1], 3), 255, np.uint8))
+        parts.append(np.full((BELOW_CAPTION, row.shape[1], 3), 255, np.uint8))
     return np.concatenate(parts)
 
 

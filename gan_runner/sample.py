@@ -126,7 +126,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         words, pixels = edited(parts, options, checkpoint)
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
         save_image(path, pixels)
-        return path
+        return [path]
     told = [*options.label, *options.text]
     check_told(parts, options)
     if options.out is not None and options.out.suffix.lower() in (".png", ".jpg", ".jpeg"):
