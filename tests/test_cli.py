@@ -57,7 +57,7 @@ BAD_LINES = {
     "metric=[mmd_gap]": "MMD has a closed form between Gaussians; choose dataset=gaussian model=gaussian",
     "dataset=gaussian model=gaussian metric=[total_variation]": "it is about EBGAN",
     "loss=mmd game=gan": "loss=mmd does not go with this game; choose another loss, or game=moment_",
-    "loss=hinge game=moment_matching": "loss=hinge does not go with this game; choose loss=mmd | mmd_rq, or another game",
+    "loss=hinge game=moment_matching": "loss=hinge does not go with this game; choose loss=mmd | mmd_rq, or",
     "loss=maximum_likelihood": "a generator whose density is known; choose model=real_nvp, or leave it out",
     "loss=mmd model=mlp regularizer=[likelihood]": "likelihood: maximum likelihood is for a generator whose density",
     "loss=maximum_likelihood model=real_nvp game=gan": "loss={} must be a part",
