@@ -18,7 +18,7 @@ CELLS = {  # who moves, and for what
         "encoder": ["reconstruction", "prior"],
         "generator": ["reconstruction"],
     },
-    "age": {"encoder": ["reconstruction", "prior", "fakes"], "generator": ["reconstruction", "fakes", "codes"]},
+    "age": {"encoder": ["reconstruction", "prior", "fakes"], "generator": ["fakes", "codes"]},
     "gan_e": {
         "discriminator": ["adversarial"],
         "encoder": ["reconstruction"],
