@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
 
 Requirement = Callable[[Any], None]
 """Looks at what the part is given to, and raises ValueError: why it cannot work, what to choose."""
@@ -27,3 +30,12 @@ def check_requirements(part: Any, subject: Any) -> None:
     function = part.func if isinstance(part, partial) else part
     for requirement in getattr(function, "requirements", ()):
         requirement(subject)
+
+
+def encodes(parts: Parts) -> None:
+    """Data must have codes."""
+    if parts.encoder is None:
+        raise ValueError(
+            f"it looks at codes of data, and {type(parts.game).__name__} makes none; choose a game with an encoder, "
+            "such as game=vae, or model=real_nvp, or leave it out"
+        )
