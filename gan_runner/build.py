@@ -478,6 +478,7 @@ def build_part(
     name = key.rpartition(".")[2]
     try:
         check_requirements(part, networks)
+        check_requirements(part, game, "of_game")
         if isinstance(part, partial) and inspect.isclass(part.func):
             asked = inspect.signature(part.func).parameters
             part = part(networks, **({"others": others} if "others" in asked else {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,20 +15,25 @@ Requirement = Callable[[Any], None]
 Part = TypeVar("Part", bound=Callable)
 
 
-def requires(*requirements: Requirement) -> Callable[[Part], Part]:
-    """Mark a term or constraint with its demands on the player's networks, a metric with those on all that plays."""
+def requires(*requirements: Requirement, of_game: Sequence[Requirement] = ()) -> Callable[[Part], Part]:
+    """Mark a term or constraint with its demands on the player's networks, a metric with those on all that plays.
+
+    Args:
+        requirements: these.
+        of_game: of a term or constraint, its demands on the game.
+    """
 
     def mark(part: Part) -> Part:
-        part.requirements = requirements  # type: ignore[attr-defined]
+        part.requirements, part.of_game = requirements, of_game  # type: ignore[attr-defined]
         return part
 
     return mark
 
 
-def check_requirements(part: Any, subject: Any) -> None:
-    """Raise the ValueError of the first demand that `subject` does not meet."""
+def check_requirements(part: Any, subject: Any, kind: str = "requirements") -> None:
+    """Raise the ValueError of the first demand of a kind that `subject` does not meet."""
     function = part.func if isinstance(part, partial) else part
-    for requirement in getattr(function, "requirements", ()):
+    for requirement in getattr(function, kind, ()):
         requirement(subject)
 
 

@@ -64,13 +64,15 @@ BAD_LINES = {
     "loss=maximum_likelihood model=real_nvp model.latent._target_=gan_runner.models.latents.Uniform": (
         "densities are those of latents N(0, I), and model.latent is Uniform; set model.latent._target_="
     ),
+    "game=vae model=infogan": "is known where that is N(0, I), and model.latent is Uniform; set model.latent._target_=",
+    "game=age metric=[latent_gaussianity]": "compares codes with latents N(0, I), and this game draws others; leave it",
     "model=real_nvp model.latent.dim=5": "leave out model.latent.dim=5, or set it to 256",
     "model=real_nvp dataset.image_size=big": "dataset.image_size=big: input should be a valid integer",
     "model=real_nvp dataset._target_=os.getcwd": "outside the allow-list",
     "model=real_nvp regularizer=[virtual_batch_norm]": "norm=virtual would make what a flow makes of a sample depend",
     "model=real_nvp game=conditional": "a flow takes no condition here",
     "metric=[bits_per_dimension]": "it needs a generator whose density is known; choose model=real_nvp",
-    "metric=[latent_gaussianity]": "choose model=real_nvp or a game with an encoder, such as game=vae",
+    "metric=[latent_gaussianity]": "choose a game with an encoder, such as game=vae, or model=real_nvp",
     "loss=mmd loss.unbiased=true": "the unbiased estimate may be negative and has no root",
     "loss=mmd loss.kernel.bandwidths=[1,0]": "bandwidths must be positive numbers",
     "dataset.image_size=100": "choose a power of two from 8 on, or 28",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,8 +12,12 @@ from gan_runner.datasets.base import mix
 from gan_runner.metrics.figures import figures, measured
 from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
+from gan_runner.models.latents import Normal
 from gan_runner.precision import full_precision
 from gan_runner.requirements import encodes, requires
+
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
 
 CRITICAL = 1.3581
 """The Kolmogorov distribution is below it in 95 % of all cases."""
@@ -52,9 +57,15 @@ def figures_of(z: Tensor) -> dict[str, float]:
     }
 
 
+def normal_latents(parts: Parts) -> None:
+    """Samples must be made from N(0, I)."""
+    if not isinstance(parts.game.latent, Normal):
+        raise ValueError("it compares codes with latents N(0, I), and this game draws others; leave it out")
+
+
 @figures(latent_rejected=min)
 @measured(samples=None, real=None, split="test, or else validation, or else train")
-@requires(encodes)
+@requires(encodes, normal_latents)
 def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
     """How Gaussian the codes of held-out data are, which for a likelihood are to be N(0, I) (Danihelka et al. 2017,
     arXiv:1705.05263, whose flows trained by a critic have codes that are not).

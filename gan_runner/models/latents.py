@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -104,3 +105,26 @@ class Sphere(Round):
     def moved(self, z: Tensor, by: Tensor) -> Tensor:
         """The sum, brought back to the length that each latent had: (n, dim)."""
         return normalize(z + by, dim=1) * z.norm(dim=1, keepdim=True)
+
+
+def demand(latent: Latent, *kinds: type, why: str, otherwise: str = "") -> None:
+    """Refuse a prior that a formula is not about.
+
+    Args:
+        latent: the prior.
+        kinds: of priors that it is about, the usual one first.
+        why: so.
+        otherwise: what else may be chosen.
+
+    Raises:
+        ValueError: the prior is of none of these kinds.
+    """
+    if isinstance(latent, kinds):
+        return
+    own, wanted = (inspect.signature(kind).parameters for kind in (type(latent), kinds[0]))
+    options = " and ".join(name for name in own if name not in wanted)
+    raise ValueError(
+        f"{why}, and model.latent is {type(latent).__name__}; set model.latent._target_={__name__}.{kinds[0].__name__}"
+        + (f" and leave out its {options}" if options else "")
+        + otherwise
+    )

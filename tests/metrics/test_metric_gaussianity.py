@@ -12,6 +12,7 @@ from gan_runner.evaluation import Evaluator
 from gan_runner.metrics import latent_gaussianity
 from gan_runner.metrics.gaussianity import figures_of, normal_distances, rejected
 from gan_runner.models.encoders import Posterior
+from gan_runner.requirements import check_requirements
 
 FLOW = ["model=real_nvp", "loss=maximum_likelihood", *(o for o in TINY["real_nvp"] if "discriminator" not in o)]
 
@@ -128,6 +129,13 @@ def test_images_are_anywhere_in_the_bins_of_their_bytes(make_parts):
     assert high - 0.01 * (high - low) < drawn.max() < high + 1e-5
     torch.testing.assert_close(parts.encode(x), torch.full((50, 64), middle))
     torch.testing.assert_close(parts.reconstruct(x), torch.full_like(x, 51.5 / 128 - 1))
+
+
+def test_other_priors_are_refused(make_parts):
+    check_requirements(latent_gaussianity, make_parts("game=vae", "model=mlp", *TINY["mlp"]))
+    for game in ("game=age", "game=gan_e model.latent._target_=gan_runner.models.latents.Uniform"):
+        with pytest.raises(ValueError, match=r"with latents N\(0, I\), and this game draws others; leave it out"):
+            check_requirements(latent_gaussianity, make_parts(*game.split(), "model=mlp", *TINY["mlp"]))
 
 
 def test_others_have_none(make_parts):
