@@ -21,6 +21,7 @@ from gan_runner.config import build, constructor_calls, did_you_mean, locate, ty
 from gan_runner.datasets import Data, Dataset
 from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.losses import Evaluated, generator_slope
+from gan_runner.models.encoders import Posterior
 from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Field, Surface
 from gan_runner.players import Arrangement, Game, Player
@@ -105,38 +106,49 @@ class Parts:
         return self.looked_at(self.game.recognise, x)
 
     @property
-    def encoder(self) -> Callable[..., Tensor] | None:
-        """Networks, data (n, *shape) → its codes (n, latent_dim): as the game has it, or backwards through a flow."""
+    def encoder(self) -> Callable[..., Posterior] | None:
+        """Networks, data (n, *shape) → q(z|x): as the game has it, or backwards through a flow."""
         if hasattr(self.game, "encode"):
             return self.game.encode
-        if hasattr(self.networks.get("generator"), "inverse"):
-            return lambda networks, x: networks["generator"].inverse(x)[0]
+        if hasattr(self.networks.get("generator"), "encode"):
+            return lambda networks, x: networks["generator"].encode(x)
         return None
 
-    def encode(self, x: Tensor) -> Tensor:
-        """The codes (n, latent_dim) of data x (n, *shape), where there is an `encoder`."""
+    def encode(self, x: Tensor, seed: int = 0) -> Tensor:
+        """The codes (n, latent_dim) that stand for data x (n, *shape), where there is an `encoder`.
+
+        An encoder that has no mean draws them, by this seed: other data takes another.
+        """
+        return self.looked_at(lambda networks, x: self.posterior(networks, x).mean, x, seed)
+
+    def draw_codes(self, x: Tensor, seed: int) -> Tensor:
+        """A draw (n, latent_dim) of q(z|x) for each of the data x (n, *shape), where there is an `encoder`."""
+        return self.looked_at(lambda networks, x: self.posterior(networks, x).codes, x, seed)
+
+    def posterior(self, networks: Mapping[str, nn.Module], x: Tensor) -> Posterior:
+        """q(z|x) of data (n, *shape), where there is an `encoder`."""
         assert self.encoder is not None
-        return self.looked_at(self.encoder, x)
+        return self.encoder(networks, x)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log density (n,) in nats that a generator which has one gives to data x (n, *shape)."""
         return self.looked_at(lambda networks, x: networks["generator"].log_prob(x), x)
 
     @torch.no_grad()
-    def looked_at(self, look: Callable[..., Tensor], x: Tensor, chunk: int = 512) -> Tensor:
+    def looked_at(self, look: Callable[..., Tensor], x: Tensor, seed: int = 0, chunk: int = 512) -> Tensor:
         """What a game makes of data x (n, *shape) by averaged weights, in evaluation mode, a chunk at a time.
 
-        What is drawn for it is the same every time, and a run's own random numbers stay as they are.
+        What is drawn for it is the same for the same seed, and a run's own random numbers stay as they are.
         """
         networks = self.sampling_networks()
         own = [self.device] if self.device.type == "cuda" else []
         with evaluating(networks), torch.random.fork_rng(own):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             return torch.cat([look(networks, part) for part in x.to(self.device).split(chunk)])
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Tensor, seed: int = 0) -> Tensor:
         """What comes back of data x (n, *shape) when it is made anew from its codes: (n, *shape)."""
-        return self.sample(self.encode(x))
+        return self.sample(self.encode(x, seed))
 
     def paths(self, first: Tensor, second: Tensor, steps: int) -> Tensor:
         """What is made on the way from the code of each of the first data (n, *shape) to that of its second.
@@ -467,6 +479,7 @@ def build_part(
     name = key.rpartition(".")[2]
     try:
         check_requirements(part, networks)
+        check_requirements(part, game, "of_game")
         if isinstance(part, partial) and inspect.isclass(part.func):
             asked = inspect.signature(part.func).parameters
             part = part(networks, **({"others": others} if "others" in asked else {}))

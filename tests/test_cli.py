@@ -64,6 +64,8 @@ BAD_LINES = {
     "loss=maximum_likelihood model=real_nvp model.latent._target_=gan_runner.models.latents.Uniform": (
         "densities are those of latents N(0, I), and model.latent is Uniform; set model.latent._target_="
     ),
+    "game=vae model=infogan": "is known where that is N(0, I), and model.latent is Uniform; set model.latent._target_=",
+    "game=age metric=[latent_gaussianity]": "compares codes with latents N(0, I), and this game draws others; leave it",
     "model=real_nvp model.latent.dim=5": "leave out model.latent.dim=5, or set it to 256",
     "model=real_nvp dataset.image_size=big": "dataset.image_size=big: input should be a valid integer",
     "model=real_nvp dataset._target_=os.getcwd": "outside the allow-list",

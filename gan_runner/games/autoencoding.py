@@ -144,9 +144,9 @@ class Encoding(GAN):
         """Where somebody judges."""
         return self.judge in networks
 
-    def encode(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
-        """The codes (n, latent_dim) that stand for data (n, *shape)."""
-        return networks["encoder"](x).mean
+    def encode(self, networks: Mapping[str, nn.Module], x: Tensor) -> Posterior:
+        """q(z|x) of data (n, *shape)."""
+        return networks["encoder"](x)
 
 
 @dataclass(frozen=True)
@@ -195,4 +195,4 @@ class Bidirectional(Encoding):
 
     def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """Scores (n,) of points (n, *shape) beside the codes that stand for them, or beside what made them (n, …)."""
-        return networks[self.judge](x, self.encode(networks, x) if rows is None else rows)
+        return networks[self.judge](x, self.encode(networks, x).mean if rows is None else rows)

@@ -10,6 +10,8 @@ from gan_runner.step import train_step
 
 POINTS = ["dataset=ring8", "model=mlp", *TINY["mlp"]]
 
+UNIFORM, SPHERE = (f"model.latent._target_=gan_runner.models.latents.{prior}" for prior in ("Uniform", "Sphere"))
+
 CELLS = {  # who moves, and for what
     "vae": {"encoder": ["reconstruction", "prior"], "generator": ["reconstruction"]},
     "aae": {"code_discriminator": ["codes"], "encoder": ["reconstruction", "prior"], "generator": ["reconstruction"]},
@@ -18,7 +20,7 @@ CELLS = {  # who moves, and for what
         "encoder": ["reconstruction", "prior"],
         "generator": ["reconstruction"],
     },
-    "age": {"encoder": ["reconstruction", "prior", "fakes"], "generator": ["reconstruction", "fakes", "codes"]},
+    "age": {"encoder": ["reconstruction", "prior", "fakes"], "generator": ["fakes", "codes"]},
     "gan_e": {
         "discriminator": ["adversarial"],
         "encoder": ["reconstruction"],
@@ -88,6 +90,19 @@ def test_an_autoencoder_becomes_one(make_parts):
     ("options", "message"),
     [
         (["game=vae", "encoder=deterministic"], "choose encoder=gaussian"),
+        (
+            ["game=vae", UNIFORM],
+            "prior: the distance of q.* is known where that is N.*, and model.latent is Uniform; set",
+        ),
+        (
+            ["game=vae", UNIFORM],
+            "latents.Normal and leave out its low and high, or choose another prior=, such as code",
+        ),
+        (
+            ["game=vae", SPHERE],
+            "prior: the distance of q.* is known where that is N.*, and model.latent is Sphere; set",
+        ),
+        (["game=aae", "prior=approximate", UNIFORM], "moments of codes are compared with those of N.* is Uniform"),
         (["game=vae", "loss=wgan_gp"], "no such player"),
         (["game=vae", "regularizer=[r1]"], "no such player"),
         (["game=vae", "observation@game.observation=normal", "game.observation.scale=-1"], "must be positive"),
@@ -96,3 +111,8 @@ def test_an_autoencoder_becomes_one(make_parts):
 def test_what_does_not_go_together_is_refused(make_parts, options, message):
     with pytest.raises(ConfigError, match=message):
         make_parts(*options, *POINTS)
+
+
+def test_any_prior_goes_with_a_discriminator_of_codes_and_a_sphere_with_moments(make_parts):
+    make_parts("game=aae", UNIFORM, *POINTS)
+    make_parts("game=alpha_gan", "prior=approximate", SPHERE, *POINTS)
