@@ -102,21 +102,31 @@ class AutoencodingTurn(EncodingTurn):
 class BidirectionalTurn(EncodingTurn):
     """Pairs are judged: data beside its codes, fakes beside what they were made from."""
 
+    @property
+    def judged_real(self) -> tuple[Tensor, ...]:
+        """Data (n, *shape), and codes (n, latent_dim) drawn for it."""
+        return self.real, self.codes
+
+    @property
+    def judged_fake(self) -> tuple[Tensor, ...]:
+        """Fakes (n, *shape), and the noise (n, latent_dim) that they were made from."""
+        return self.fake, self.noise
+
     @lazy
     def real_scores(self) -> Tensor:
         """Scores of data beside codes drawn for it: (n,)."""
         with self.recording(self.judge, "encoder"):
-            return self.networks[self.judge].score(self.real_features, self.real, self.codes)  # type: ignore[operator]
+            return self.networks[self.judge].score(self.real_features, *self.judged_real)  # type: ignore[operator]
 
     @lazy
     def fake_scores(self) -> Tensor:
         """Scores of fakes beside their noise: (n,)."""
         with self.recording(self.judge, "generator"):
-            return self.networks[self.judge].score(self.fake_features, self.fake, self.noise)  # type: ignore[operator]
+            return self.networks[self.judge].score(self.fake_features, *self.judged_fake)  # type: ignore[operator]
 
-    def score(self, features: Tensor, x: Tensor) -> Tensor:
-        """Scores (n,) of anything with these features, beside the codes of the data in the same rows."""
-        return self.networks[self.judge].score(features, x, self.codes.detach())  # type: ignore[operator]
+    def critic(self, x: Tensor, *codes: Tensor) -> Tensor:
+        """Scores (n,) of any data (n, *shape) beside codes (n, latent_dim)."""
+        return self.networks[self.judge].score(self.features(x), x, *codes)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
