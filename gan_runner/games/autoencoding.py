@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data
@@ -142,17 +140,22 @@ class Encoding(GAN):
         """Initialise from n of the data what depends on it: reference batches, output biases."""
         real = data.real(n)
         noise = self.latent(len(real), real.device)
-        inputs = {"generator": noise, "encoder": real, **self.judged(real, noise)}
-        for name in inputs.keys() & networks.keys():
-            networks[name].prepare(inputs[name], real)  # type: ignore[operator]
+        inputs = {"generator": (noise, real), "encoder": (real, real), **self.judged(real, noise)}
+        for name, batches in inputs.items():
+            if name in networks:
+                networks[name].prepare(*batches)  # type: ignore[operator]
 
-    def judged(self, real: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """What each network that scores looks at, of data (n, *shape) and noise (n, latent_dim)."""
-        return {self.judge: real}
+    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        return {self.judge: (real, real)}
 
     def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
         """Where somebody judges."""
         return self.judge in networks
+
+    def encodes(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Where there is an encoder."""
+        return "encoder" in networks
 
     def encode(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """The codes (n, latent_dim) that stand for data (n, *shape)."""
@@ -177,9 +180,10 @@ class Autoencoding(Encoding):
         """What the player that owns `owned` sees of this batch."""
         return AutoencodingTurn(self, networks, owned, batch)
 
-    def judged(self, real: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """What each network that scores looks at, of data (n, *shape) and noise (n, latent_dim)."""
-        return {self.judge: real, "code_discriminator": real if self.codes_beside_data else noise}
+    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        codes = (real, real, noise) if self.codes_beside_data else (noise, real)
+        return {self.judge: (real, real), "code_discriminator": codes}
 
 
 @dataclass(frozen=True)
@@ -194,15 +198,14 @@ class Bidirectional(Encoding):
         """What the player that owns `owned` sees of this batch."""
         return BidirectionalTurn(self, networks, owned, batch)
 
-    @torch.no_grad()
-    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it."""
-        real = data.real(n)
-        noise: Any = self.latent(len(real), real.device)
-        networks["generator"].prepare(noise, real)  # type: ignore[operator]
-        networks["encoder"].prepare(real, real)  # type: ignore[operator]
-        networks[self.judge].prepare(real, real, noise)  # type: ignore[operator]
+    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        return {self.judge: (real, real, noise)}
+
+    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Never: a score is of a point beside a code."""
+        return False
 
     def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Scores (n,) of points (n, *shape) beside the codes that stand for them, or beside what made them (n, …)."""
-        return networks[self.judge](x, self.encode(networks, x) if rows is None else rows)
+        """The critic's scores (n,) of samples x (n, *shape), each beside the row (n, latent_dim) that made it."""
+        return networks[self.judge](x, rows)

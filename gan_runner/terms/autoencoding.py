@@ -16,7 +16,7 @@ from gan_runner.games.autoencoding import AutoencodingTurn, BidirectionalTurn, E
 from gan_runner.losses import Evaluated, Loss
 from gan_runner.losses.base import Scores
 from gan_runner.models.encoders import GaussianEncoder
-from gan_runner.requirements import requires
+from gan_runner.requirements import judged, requires
 from gan_runner.sharding import gather
 from gan_runner.terms.matching import WithFakes
 from gan_runner.turn import lazy
@@ -102,8 +102,14 @@ def with_reconstructions(turn: AutoencodingTurn) -> Scores:
 
 
 def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
-    """The discriminator's half of a loss, on reconstructions against data."""
+    """The discriminator's half of a loss, on reconstructions against data.
+
+    Beside the same of samples, what an optimal critic knows is the ratio of p to the mean of both.
+    """
     return loss.discriminator(with_reconstructions(turn))
+
+
+reconstruction_discriminator_loss.other_fakes = "reconstructions"  # type: ignore[attr-defined]
 
 
 def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
@@ -111,6 +117,7 @@ def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     return loss.generator(with_reconstructions(turn))
 
 
+@requires(judged)
 def feature_reconstruction(turn: AutoencodingTurn) -> Tensor:
     """½ E‖f(x) − f(x̂)‖² for the judge's features f, in nats up to a constant: a learned similarity.
 
