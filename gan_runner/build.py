@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from gan_runner import distributed
+from gan_runner.choices import brought_by, choices
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Data, Dataset
 from gan_runner.errors import CheckpointError, ConfigError
@@ -369,9 +370,10 @@ def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn
             fact for fact in OF_CONDITIONS if is_required(asked, fact) and fact not in call and fact not in facts
         ]
         if lacking:
+            what = brought_by(config, call._target_) or f"model.{name}: {str(call._target_).rpartition('.')[2]}"
             raise ConfigError(
-                f"model.{name}: {str(call._target_).rpartition('.')[2]} is told a condition, and this game has none; "
-                "choose a game that has, such as game=conditional, or leave out method="
+                f"{what} is told a condition, and this game has none; choose a game that has, such as "
+                "game=conditional, or leave it out"
             )
         unsaid = {fact: value for fact, value in facts.items() if fact in asked and fact not in call}
         if call is node:
@@ -419,14 +421,12 @@ def build_player(
         game=game,
         networks=networks,
         owned=tuple(player.networks),
-        terms={
-            term: build_part(f"{key}.terms.{term}", node, game, owned, others) for term, node in player.terms.items()
-        },
+        terms={term: build_part(f"{key}.terms.{term}", config, game, owned, others) for term in player.terms},
         weights=dict(player.weights),
         optimizer=optimizer,
         scheduler=build("scheduler", schedule, optimizer=optimizer),
         constraints={
-            constraint: build_part(f"{key}.constraints.{constraint}", node, game, owned, others)
+            constraint: build_part(f"{key}.constraints.{constraint}", config, game, owned, others)
             for constraint, node in player.constraints.items()
             if node is not None
         },
@@ -474,15 +474,16 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
 
 
 def build_part(
-    key: str, node: DictConfig, game: Game, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]
+    key: str, config: DictConfig, game: Game, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]
 ) -> Any:
     """A term or a constraint: a function with its knobs, or, if it remembers something, built on the networks.
 
     It is told of the networks of the `others` if its constructor asks for them.
     """
+    node = OmegaConf.select(config, key)
     part = build(key, node)
-    check_kinds(key, part)
-    check_turns(key, part, game)
+    check_kinds(key, part, config)
+    check_turns(key, part, game, config)
     name = key.rpartition(".")[2]
     try:
         check_requirements(part, networks, game=game, others=others)
@@ -495,32 +496,45 @@ def build_part(
     return part.to(device) if isinstance(part, nn.Module) else part
 
 
-def check_kinds(key: str, part: Any) -> None:
+def check_kinds(key: str, part: Any, config: DictConfig) -> None:
     """Refuse a loss of another kind than a term is made for, as its signature says.
 
     Raises:
-        ConfigError: naming the term and the loss.
+        ConfigError: naming the loss, and those and the games that go together.
     """
     if not isinstance(part, partial):
         return
-    hint = type_hints(part.func).get("loss")
-    if inspect.isclass(hint) and "loss" in part.keywords and not isinstance(part.keywords["loss"], hint):
-        given = type(part.keywords["loss"]).__name__
-        raise ConfigError(f"{key} takes a loss of kind {hint.__name__}, not {given}; choose another loss or game")
+    hint, loss = type_hints(part.func).get("loss"), part.keywords.get("loss")
+    if not inspect.isclass(hint) or loss is None or isinstance(loss, hint):
+        return
+
+    def takes_it(calls: Mapping[str, str]) -> bool:
+        terms = (locate(target, ()) for key, target in calls.items() if ".terms." in key)
+        kinds = [kind for term in terms if inspect.isclass(kind := type_hints(term).get("loss"))]
+        return bool(kinds) and all(isinstance(loss, kind) for kind in kinds)
+
+    losses = choices("loss", lambda calls: "loss" in calls and offers(locate(calls["loss"], ()), hint))
+    given = brought_by(config, str(OmegaConf.select(config, f"{key}.loss._target_"))) or type(loss).__name__
+    raise ConfigError(f"{given} does not go with this game; choose {losses}, or {choices('game', takes_it)}")
 
 
-def check_turns(key: str, part: Any, game: Game) -> None:
+def check_turns(key: str, part: Any, game: Game, config: DictConfig) -> None:
     """Refuse a term that looks at other turns than this game's, as its signature and that of `game.turn` say.
 
     Raises:
-        ConfigError: naming the term, and both kinds of turns.
+        ConfigError: naming the term, or what brought it, and games that it goes with.
     """
-    wanted, turns = turn_looked_at(part), type_hints(type(game).turn).get("return")
-    if inspect.isclass(wanted) and inspect.isclass(turns) and not offers(turns, wanted):
-        raise ConfigError(
-            f"{key} looks at a {wanted.__name__}, and {type(game).__name__} has {turns.__name__}s; "
-            "choose another method= or game=, or leave it out"
-        )
+    wanted, turns = turn_looked_at(part), turns_of(type(game))
+    if not inspect.isclass(wanted) or not inspect.isclass(turns) or offers(turns, wanted):
+        return
+    games = choices("game", lambda calls: offers(turns_of(locate(calls["game"], ())), wanted))
+    what = brought_by(config, str(OmegaConf.select(config, f"{key}._target_"))) or key
+    raise ConfigError(f"{what} does not go with this game; choose {games}, or leave it out")
+
+
+def turns_of(game: Any) -> Any:
+    """The type of a game's turns, if it says so."""
+    return type_hints(game.turn).get("return")
 
 
 def turn_looked_at(part: Any) -> Any:
@@ -532,11 +546,11 @@ def turn_looked_at(part: Any) -> Any:
     return type_hints(function).get(first or "")
 
 
-def offers(turns: type, wanted: type) -> bool:
-    """Whether turns are of a class, or have all that a protocol names."""
+def offers(kind: Any, wanted: type) -> bool:
+    """Whether a class, such as that of turns, is of another one, or has all that a protocol names."""
     if getattr(wanted, "_is_protocol", False):
-        return all(hasattr(turns, name) for name in vars(wanted) if not name.startswith("_"))
-    return issubclass(turns, wanted)
+        return all(hasattr(kind, name) for name in vars(wanted) if not name.startswith("_"))
+    return inspect.isclass(kind) and issubclass(kind, wanted)
 
 
 def check_unused(config: DictConfig) -> None:

@@ -183,7 +183,7 @@ class Run:
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best,
             "measured_on": dict(self.measured_on),
-            **verdict(self.expected, final),
+            **verdict(self.expected, final, status == "completed"),
             **({"error": error} if error else {}),
         }
         if distributed.present.leads:
