@@ -20,7 +20,7 @@ from gan_runner.choices import brought_by, choices
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Data, Dataset
 from gan_runner.errors import CheckpointError, ConfigError
-from gan_runner.losses import Evaluated, generator_slope
+from gan_runner.losses import Evaluated, Identifies, generator_slope
 from gan_runner.models.encoders import Posterior
 from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Field, Surface
@@ -43,7 +43,7 @@ class Parts:
         players: in the order in which they move.
         play: how they move in a training step; returns what they report.
         device: where everything lives.
-        loss: what the discriminator's scores mean, if the game has a loss.
+        loss: what the scores of data mean, or what is descended in their place; None if there is neither.
     """
 
     dataset: Dataset
@@ -106,9 +106,21 @@ class Parts:
         return self.looked_at(self.game.recognise, x)
 
     @property
+    def other_fakes(self) -> str | None:
+        """What a term has the critic tell from data beside samples, so that the ratio that it knows is not theirs."""
+        weighed = [(term, player.weights[name]) for player in self.players for name, term in player.terms.items()]
+        others = [getattr(getattr(term, "func", term), "other_fakes", None) for term, weight in weighed if weight]
+        return next(filter(None, others), None)
+
+    @property
+    def identifies(self) -> Identifies | None:
+        """What an optimal critic would know of the densities of data and samples, if there is one and it knows any."""
+        return None if self.other_fakes else getattr(self.loss, "identifies", None)
+
+    @property
     def encoder(self) -> Callable[..., Posterior] | None:
         """Networks, data (n, *shape) → q(z|x): as the game has it, or backwards through a flow."""
-        if hasattr(self.game, "encode"):
+        if hasattr(self.game, "encode") and self.game.encodes(self.networks):
             return self.game.encode
         if hasattr(self.networks.get("generator"), "encode"):
             return lambda networks, x: networks["generator"].encode(x)
@@ -166,7 +178,7 @@ class Parts:
         """
         if not self.judges_points:
             return None
-        if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
+        if self.identifies in ("ratio", "relative"):
             return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)
         return Surface("the critic's score", self.criticise)
 
@@ -310,6 +322,7 @@ def build_parts(config: DictConfig) -> Parts:
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
     used = any("loss" in term for player in config.players.values() for term in player.terms.values())
+    used = used and getattr(game, "judge", None) in {None, *networks}  # or it is another's: of codes
     loss = build("loss", config.loss) if used else None
     return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
 
@@ -339,8 +352,9 @@ def check_owners(config: DictConfig) -> None:
         ConfigError: naming what was set, and whom the game has.
     """
     for name, player in config.players.items():
-        if not player.networks and (player.terms or player.constraints or player.updates):
-            parts = ", ".join(map(str, [*player.terms, *player.constraints])) or "options"
+        constraints = [constraint for constraint, node in player.constraints.items() if node is not None]
+        if not player.networks and (player.terms or constraints or player.updates):
+            parts = ", ".join(map(str, [*player.terms, *constraints])) or "options"
             others = ", ".join(str(other) for other, node in config.players.items() if node.networks)
             raise ConfigError(
                 f"players.{name} is given {parts}, but this game has no such player ({others}); "
@@ -404,6 +418,11 @@ def build_player(
     for term in {*player.terms, *player.weights}:
         if term not in player.terms or term not in player.weights:
             raise ConfigError(f"{key}: the term {term} needs both {key}.terms.{term} and {key}.weights.{term}")
+    if not player.terms:
+        raise ConfigError(
+            f"{key} owns {', '.join(player.networks)} and descends nothing; choose what it does, such as by "
+            f"likelihood= or loss=, or set {key}.updates=0"
+        )
     owned = {network: networks[network] for network in player.networks}
     others = {network: built for network, built in networks.items() if network not in owned}
     parameters = [p for network in owned.values() for p in network.parameters()]
@@ -420,7 +439,8 @@ def build_player(
         scheduler=build("scheduler", schedule, optimizer=optimizer),
         constraints={
             constraint: build_part(f"{key}.constraints.{constraint}", config, game, owned, others)
-            for constraint in player.constraints
+            for constraint, node in player.constraints.items()
+            if node is not None
         },
         updates=player.updates,
         fresh_batches=first if player.fresh_batches is None else player.fresh_batches,
@@ -478,8 +498,7 @@ def build_part(
     check_turns(key, part, game, config)
     name = key.rpartition(".")[2]
     try:
-        check_requirements(part, networks)
-        check_requirements(part, game, "of_game")
+        check_requirements(part, networks, game=game, others=others)
         if isinstance(part, partial) and inspect.isclass(part.func):
             asked = inspect.signature(part.func).parameters
             part = part(networks, **({"others": others} if "others" in asked else {}))

@@ -21,12 +21,12 @@ def has_density(networks: Mapping[str, nn.Module]) -> None:
         )
 
 
-def normal_latents(game: FromLatents) -> None:
+def normal_latents(networks: Mapping[str, nn.Module], game: FromLatents) -> None:
     """Latents must be N(0, I)."""
     demand(game.latent, Normal, why="densities are those of latents N(0, I)", otherwise=", or leave likelihood out")
 
 
-@requires(has_density, of_game=[normal_latents])
+@requires(has_density, normal_latents)
 def negative_log_likelihood(turn: GenerativeTurn) -> Tensor:
     """−E log p(x) / D in nats a dimension, D numbers making a sample; images are dequantised, on [−1, 1].
 
