@@ -23,15 +23,6 @@ CHUNK = 256
 """Data that is encoded at a time."""
 
 
-def encodes(parts: Parts) -> None:
-    """Data must have codes."""
-    if parts.encoder is None:
-        raise ValueError(
-            f"it looks at codes of data, and {type(parts.game).__name__} makes none; choose a game with an encoder, "
-            "such as game=vae, or model=real_nvp, or leave it out"
-        )
-
-
 def some_of(data: Data, n: int) -> Iterator[Batch]:
     """At most n of the data with its labels, each once, in an order that is always the same."""
     left = min(n, len(data)) if isinstance(data, Sized) else n
@@ -56,9 +47,9 @@ def code_means(parts: Parts, labels: Labels, data: Data, n: int) -> dict[str, Te
         (), how many were looked at.
     """
     found = []
-    for batch in some_of(data, n):
+    for number, batch in enumerate(some_of(data, n)):
         vectors = labels.vectors(batch["label"]).double()
-        codes = parts.encode(batch["data"]).double()
+        codes = parts.encode(batch["data"], seed=number).double()
         if isinstance(labels, Classes):
             known = vectors.any(1)
             vectors, codes = vectors[known], codes[known]

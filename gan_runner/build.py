@@ -16,10 +16,12 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from gan_runner import distributed
+from gan_runner.choices import brought_by, choices
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Data, Dataset
 from gan_runner.errors import CheckpointError, ConfigError
-from gan_runner.losses import Evaluated, generator_slope
+from gan_runner.losses import Evaluated, Identifies, generator_slope
+from gan_runner.models.encoders import Posterior
 from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Field, Surface
 from gan_runner.players import Arrangement, Game, Player
@@ -41,7 +43,7 @@ class Parts:
         players: in the order in which they move.
         play: how they move in a training step; returns what they report.
         device: where everything lives.
-        loss: what the discriminator's scores mean, if the game has a loss.
+        loss: what the scores of data mean, or what is descended in their place; None if there is neither.
     """
 
     dataset: Dataset
@@ -104,38 +106,61 @@ class Parts:
         return self.looked_at(self.game.recognise, x)
 
     @property
-    def encoder(self) -> Callable[..., Tensor] | None:
-        """Networks, data (n, *shape) → its codes (n, latent_dim): as the game has it, or backwards through a flow."""
-        if hasattr(self.game, "encode"):
+    def other_fakes(self) -> str | None:
+        """What a term has the critic tell from data beside samples, so that the ratio that it knows is not theirs."""
+        weighed = [(term, player.weights[name]) for player in self.players for name, term in player.terms.items()]
+        others = [getattr(getattr(term, "func", term), "other_fakes", None) for term, weight in weighed if weight]
+        return next(filter(None, others), None)
+
+    @property
+    def identifies(self) -> Identifies | None:
+        """What an optimal critic would know of the densities of data and samples, if there is one and it knows any."""
+        return None if self.other_fakes else getattr(self.loss, "identifies", None)
+
+    @property
+    def encoder(self) -> Callable[..., Posterior] | None:
+        """Networks, data (n, *shape) → q(z|x): as the game has it, or backwards through a flow."""
+        if hasattr(self.game, "encode") and self.game.encodes(self.networks):
             return self.game.encode
-        if hasattr(self.networks.get("generator"), "inverse"):
-            return lambda networks, x: networks["generator"].inverse(x)[0]
+        if hasattr(self.networks.get("generator"), "encode"):
+            return lambda networks, x: networks["generator"].encode(x)
         return None
 
-    def encode(self, x: Tensor) -> Tensor:
-        """The codes (n, latent_dim) of data x (n, *shape), where there is an `encoder`."""
+    def encode(self, x: Tensor, seed: int = 0) -> Tensor:
+        """The codes (n, latent_dim) that stand for data x (n, *shape), where there is an `encoder`.
+
+        An encoder that has no mean draws them, by this seed: other data takes another.
+        """
+        return self.looked_at(lambda networks, x: self.posterior(networks, x).mean, x, seed)
+
+    def draw_codes(self, x: Tensor, seed: int) -> Tensor:
+        """A draw (n, latent_dim) of q(z|x) for each of the data x (n, *shape), where there is an `encoder`."""
+        return self.looked_at(lambda networks, x: self.posterior(networks, x).codes, x, seed)
+
+    def posterior(self, networks: Mapping[str, nn.Module], x: Tensor) -> Posterior:
+        """q(z|x) of data (n, *shape), where there is an `encoder`."""
         assert self.encoder is not None
-        return self.looked_at(self.encoder, x)
+        return self.encoder(networks, x)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """The log density (n,) in nats that a generator which has one gives to data x (n, *shape)."""
         return self.looked_at(lambda networks, x: networks["generator"].log_prob(x), x)
 
     @torch.no_grad()
-    def looked_at(self, look: Callable[..., Tensor], x: Tensor, chunk: int = 512) -> Tensor:
+    def looked_at(self, look: Callable[..., Tensor], x: Tensor, seed: int = 0, chunk: int = 512) -> Tensor:
         """What a game makes of data x (n, *shape) by averaged weights, in evaluation mode, a chunk at a time.
 
-        What is drawn for it is the same every time, and a run's own random numbers stay as they are.
+        What is drawn for it is the same for the same seed, and a run's own random numbers stay as they are.
         """
         networks = self.sampling_networks()
         own = [self.device] if self.device.type == "cuda" else []
         with evaluating(networks), torch.random.fork_rng(own):
-            torch.manual_seed(0)
+            torch.manual_seed(seed)
             return torch.cat([look(networks, part) for part in x.to(self.device).split(chunk)])
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Tensor, seed: int = 0) -> Tensor:
         """What comes back of data x (n, *shape) when it is made anew from its codes: (n, *shape)."""
-        return self.sample(self.encode(x))
+        return self.sample(self.encode(x, seed))
 
     def paths(self, first: Tensor, second: Tensor, steps: int) -> Tensor:
         """What is made on the way from the code of each of the first data (n, *shape) to that of its second.
@@ -153,7 +178,7 @@ class Parts:
         """
         if not self.judges_points:
             return None
-        if getattr(self.loss, "identifies", None) in ("ratio", "relative"):
+        if self.identifies in ("ratio", "relative"):
             return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)
         return Surface("the critic's score", self.criticise)
 
@@ -297,6 +322,7 @@ def build_parts(config: DictConfig) -> Parts:
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
     used = any("loss" in term for player in config.players.values() for term in player.terms.values())
+    used = used and getattr(game, "judge", None) in {None, *networks}  # or it is another's: of codes
     loss = build("loss", config.loss) if used else None
     return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
 
@@ -326,8 +352,9 @@ def check_owners(config: DictConfig) -> None:
         ConfigError: naming what was set, and whom the game has.
     """
     for name, player in config.players.items():
-        if not player.networks and (player.terms or player.constraints or player.updates):
-            parts = ", ".join(map(str, [*player.terms, *player.constraints])) or "options"
+        constraints = [constraint for constraint, node in player.constraints.items() if node is not None]
+        if not player.networks and (player.terms or constraints or player.updates):
+            parts = ", ".join(map(str, [*player.terms, *constraints])) or "options"
             others = ", ".join(str(other) for other, node in config.players.items() if node.networks)
             raise ConfigError(
                 f"players.{name} is given {parts}, but this game has no such player ({others}); "
@@ -355,9 +382,10 @@ def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn
             fact for fact in OF_CONDITIONS if is_required(asked, fact) and fact not in call and fact not in facts
         ]
         if lacking:
+            what = brought_by(config, call._target_) or f"model.{name}: {str(call._target_).rpartition('.')[2]}"
             raise ConfigError(
-                f"model.{name}: {str(call._target_).rpartition('.')[2]} is told a condition, and this game has none; "
-                "choose a game that has, such as game=conditional, or leave out method="
+                f"{what} is told a condition, and this game has none; choose a game that has, such as "
+                "game=conditional, or leave it out"
             )
         unsaid = {fact: value for fact, value in facts.items() if fact in asked and fact not in call}
         if call is node:
@@ -390,6 +418,11 @@ def build_player(
     for term in {*player.terms, *player.weights}:
         if term not in player.terms or term not in player.weights:
             raise ConfigError(f"{key}: the term {term} needs both {key}.terms.{term} and {key}.weights.{term}")
+    if not player.terms:
+        raise ConfigError(
+            f"{key} owns {', '.join(player.networks)} and descends nothing; choose what it does, such as by "
+            f"likelihood= or loss=, or set {key}.updates=0"
+        )
     owned = {network: networks[network] for network in player.networks}
     others = {network: built for network, built in networks.items() if network not in owned}
     parameters = [p for network in owned.values() for p in network.parameters()]
@@ -400,15 +433,14 @@ def build_player(
         game=game,
         networks=networks,
         owned=tuple(player.networks),
-        terms={
-            term: build_part(f"{key}.terms.{term}", node, game, owned, others) for term, node in player.terms.items()
-        },
+        terms={term: build_part(f"{key}.terms.{term}", config, game, owned, others) for term in player.terms},
         weights=dict(player.weights),
         optimizer=optimizer,
         scheduler=build("scheduler", schedule, optimizer=optimizer),
         constraints={
-            constraint: build_part(f"{key}.constraints.{constraint}", node, game, owned, others)
+            constraint: build_part(f"{key}.constraints.{constraint}", config, game, owned, others)
             for constraint, node in player.constraints.items()
+            if node is not None
         },
         updates=player.updates,
         fresh_batches=first if player.fresh_batches is None else player.fresh_batches,
@@ -454,18 +486,19 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
 
 
 def build_part(
-    key: str, node: DictConfig, game: Game, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]
+    key: str, config: DictConfig, game: Game, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]
 ) -> Any:
     """A term or a constraint: a function with its knobs, or, if it remembers something, built on the networks.
 
     It is told of the networks of the `others` if its constructor asks for them.
     """
+    node = OmegaConf.select(config, key)
     part = build(key, node)
-    check_kinds(key, part)
-    check_turns(key, part, game)
+    check_kinds(key, part, config)
+    check_turns(key, part, game, config)
     name = key.rpartition(".")[2]
     try:
-        check_requirements(part, networks)
+        check_requirements(part, networks, game=game, others=others)
         if isinstance(part, partial) and inspect.isclass(part.func):
             asked = inspect.signature(part.func).parameters
             part = part(networks, **({"others": others} if "others" in asked else {}))
@@ -475,32 +508,45 @@ def build_part(
     return part.to(device) if isinstance(part, nn.Module) else part
 
 
-def check_kinds(key: str, part: Any) -> None:
+def check_kinds(key: str, part: Any, config: DictConfig) -> None:
     """Refuse a loss of another kind than a term is made for, as its signature says.
 
     Raises:
-        ConfigError: naming the term and the loss.
+        ConfigError: naming the loss, and those and the games that go together.
     """
     if not isinstance(part, partial):
         return
-    hint = type_hints(part.func).get("loss")
-    if inspect.isclass(hint) and "loss" in part.keywords and not isinstance(part.keywords["loss"], hint):
-        given = type(part.keywords["loss"]).__name__
-        raise ConfigError(f"{key} takes a loss of kind {hint.__name__}, not {given}; choose another loss or game")
+    hint, loss = type_hints(part.func).get("loss"), part.keywords.get("loss")
+    if not inspect.isclass(hint) or loss is None or isinstance(loss, hint):
+        return
+
+    def takes_it(calls: Mapping[str, str]) -> bool:
+        terms = (locate(target, ()) for key, target in calls.items() if ".terms." in key)
+        kinds = [kind for term in terms if inspect.isclass(kind := type_hints(term).get("loss"))]
+        return bool(kinds) and all(isinstance(loss, kind) for kind in kinds)
+
+    losses = choices("loss", lambda calls: "loss" in calls and offers(locate(calls["loss"], ()), hint))
+    given = brought_by(config, str(OmegaConf.select(config, f"{key}.loss._target_"))) or type(loss).__name__
+    raise ConfigError(f"{given} does not go with this game; choose {losses}, or {choices('game', takes_it)}")
 
 
-def check_turns(key: str, part: Any, game: Game) -> None:
+def check_turns(key: str, part: Any, game: Game, config: DictConfig) -> None:
     """Refuse a term that looks at other turns than this game's, as its signature and that of `game.turn` say.
 
     Raises:
-        ConfigError: naming the term, and both kinds of turns.
+        ConfigError: naming the term, or what brought it, and games that it goes with.
     """
-    wanted, turns = turn_looked_at(part), type_hints(type(game).turn).get("return")
-    if inspect.isclass(wanted) and inspect.isclass(turns) and not offers(turns, wanted):
-        raise ConfigError(
-            f"{key} looks at a {wanted.__name__}, and {type(game).__name__} has {turns.__name__}s; "
-            "choose another method= or game=, or leave it out"
-        )
+    wanted, turns = turn_looked_at(part), turns_of(type(game))
+    if not inspect.isclass(wanted) or not inspect.isclass(turns) or offers(turns, wanted):
+        return
+    games = choices("game", lambda calls: offers(turns_of(locate(calls["game"], ())), wanted))
+    what = brought_by(config, str(OmegaConf.select(config, f"{key}._target_"))) or key
+    raise ConfigError(f"{what} does not go with this game; choose {games}, or leave it out")
+
+
+def turns_of(game: Any) -> Any:
+    """The type of a game's turns, if it says so."""
+    return type_hints(game.turn).get("return")
 
 
 def turn_looked_at(part: Any) -> Any:
@@ -512,11 +558,11 @@ def turn_looked_at(part: Any) -> Any:
     return type_hints(function).get(first or "")
 
 
-def offers(turns: type, wanted: type) -> bool:
-    """Whether turns are of a class, or have all that a protocol names."""
+def offers(kind: Any, wanted: type) -> bool:
+    """Whether a class, such as that of turns, is of another one, or has all that a protocol names."""
     if getattr(wanted, "_is_protocol", False):
-        return all(hasattr(turns, name) for name in vars(wanted) if not name.startswith("_"))
-    return issubclass(turns, wanted)
+        return all(hasattr(kind, name) for name in vars(wanted) if not name.startswith("_"))
+    return inspect.isclass(kind) and issubclass(kind, wanted)
 
 
 def check_unused(config: DictConfig) -> None:

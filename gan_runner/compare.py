@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from gan_runner.arguments import Parser
 from gan_runner.config import DIRECTIVES, NOT_TRAINED, WHERE_AND_HOW, what_is_trained
 from gan_runner.errors import BadInput, ConfigError, DataError
 from gan_runner.files import RunDirectory, write_text
@@ -109,7 +110,7 @@ class Configuration:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    arguments = argparse.ArgumentParser(prog="gan-compare", description="Put runs beside one another on one HTML page.")
+    arguments = Parser(prog="gan-compare", description="Put runs beside one another on one HTML page.")
     arguments.add_argument("runs", type=Path, nargs="+", metavar="RUN_DIR", help="directories of runs, or of sweeps")
     arguments.add_argument(
         "--out",
@@ -428,7 +429,7 @@ def verdict_section(configurations: Sequence[Configuration]) -> str:
     """What was published, accepted and measured, where runs have a verdict."""
     rows: dict[tuple[int, str, str, str], list[tuple[float | None, bool]]] = defaultdict(list)
     for number, one in enumerate(configurations):
-        for summary in (run.summary for run in one.runs if "passed" in run.summary):
+        for summary in (run.summary for run in one.runs if run.summary.get("passed") is not None):
             for figure, value in summary["measured"].items():
                 published, accepted = summary["published"][figure], summary["accepted"][figure]
                 spread = summary.get("spread", {}).get(figure)

@@ -298,9 +298,11 @@ def source_of(config: DictConfig, key: str) -> str:
     seen = {key}
     while True:
         node: Any = config
-        for name in key.replace("[", ".").replace("]", "").split("."):
+        names = key.replace("[", ".").replace("]", "").split(".")
+        for place, name in enumerate(names):
             if not isinstance(node, DictConfig | ListConfig):
-                return key
+                other = re.fullmatch(r"\$\{oc\.select:([\w.]+)\}", str(node._value()))  # the same part of another
+                return source_of(config, ".".join([other[1], *names[place:]])) if other else key
             index: Any = int(name) if isinstance(node, ListConfig) and name.isdigit() else name
             child = node._get_node(index) if name else None
             if child is None:

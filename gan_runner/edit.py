@@ -71,6 +71,10 @@ def check(parts: Parts, options: argparse.Namespace, way: str) -> None:
         raise ConfigError(f"--{way} shows images, and this run generates points; leave it out")
     if any(getattr(options, other, None) for other in ("reject", "weigh", "label", "text", "style")):
         raise ConfigError(f"--{way} chooses codes; leave out --reject, --weigh, --label, --text and --style")
+    if options.gamma is not None:
+        raise ConfigError("--gamma is how strict --reject is; leave it out")
+    if (options.n is not None or options.seed) and not (way == "attribute" and len(options.attribute) == 1):
+        raise ConfigError(f"--{way} starts from the images that are named, and draws nothing; leave out --n and --seed")
 
 
 def read_images(files: Sequence[Path], shape: Sequence[int]) -> Tensor:

@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_runner.arguments import Parser
 from gan_runner.cli import explain
 from gan_runner.config import CONF, WHERE_AND_HOW, register, resolve
 from gan_runner.errors import BadInput, ConfigError
@@ -37,7 +38,7 @@ SAMPLES, SEED = 10_000, 1
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    arguments = argparse.ArgumentParser(
+    arguments = Parser(
         prog="gan-eval",
         description="Measure a trained run. Figures are printed, and kept in RUN_DIR/evaluation.json.",
         epilog="gan-eval RUN_DIR 'metric=[frechet_distance,precision_recall]' extractor=classifier --samples 10000",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,21 +37,45 @@ class Expectation:
         return ", ".join(f"{sign} {bound:g}" for sign, bound in bounds.items() if bound is not None)
 
 
-def verdict(expected: Mapping[str, Expectation], final: Mapping[str, float]) -> dict[str, Any]:
+def figure_in(final: Mapping[str, float | None], figure: str) -> float | None:
+    """A figure among those last logged, where a metric's has a prefix; None if it is not there, or was not finite."""
+    return final.get(f"metric/{figure}", final.get(figure))
+
+
+def was_measured(final: Mapping[str, float | None], figure: str) -> bool:
+    """Whether a figure is among those last logged, finite or not."""
+    return f"metric/{figure}" in final or figure in final
+
+
+def all_accepted(judged: Iterable[bool | None]) -> bool | None:
+    """Whether all were accepted; None if none was refused, and some could not be judged."""
+    judged = list(judged)
+    return None if False not in judged and None in judged else all(judged)
+
+
+def verdict(expected: Mapping[str, Expectation], final: Mapping[str, float], completed: bool) -> dict[str, Any]:
     """What is published, accepted and measured of each figure, and whether all were accepted.
+
+    A run that is completed has measured everything at its end, unless its user left that out: then it is not judged,
+    and `passed` is None.
 
     Args:
         expected: by the figure's name; empty for a run that promises nothing, whose verdict is empty.
         final: the figures last logged; a metric's is found with and without its prefix.
+        completed: whether the run came to its end.
     """
     if not expected:
         return {}
-    measured = {figure: final.get(f"metric/{figure}", final.get(figure)) for figure in expected}
+    measured = {figure: figure_in(final, figure) for figure in expected}
+    judged = (
+        None if completed and not was_measured(final, figure) else expectation.accepts(measured[figure])
+        for figure, expectation in expected.items()
+    )
     return {
         "published": {figure: expectation.published for figure, expectation in expected.items()},
         "spread": {figure: expectation.spread for figure, expectation in expected.items()},
         "source": {figure: expectation.source for figure, expectation in expected.items()},
         "accepted": {figure: str(expectation) for figure, expectation in expected.items()},
         "measured": measured,
-        "passed": all(expectation.accepts(measured[figure]) for figure, expectation in expected.items()),
+        "passed": all_accepted(judged),
     }

@@ -66,13 +66,13 @@ def draw(
         field: where points are pushed, to be shown beside that, in two dimensions.
         step: when, for the title of a scatter; a grid is images alone.
         columns: of a grid; None for a square one.
-        captions: a line for each of its rows.
+        captions: a line for each of its rows; of points, what each was made for, or each so many in a row.
     """
     if samples.dim() == 4:
         grid = image_grid(samples, columns)
         save_image(path, beside(grid, captions) if captions else grid)
     else:
-        save_figure(path, scatter(samples.cpu(), density, surface, field, step))
+        save_figure(path, scatter(samples.cpu(), density, surface, field, step, captions))
 
 
 APART = 12
@@ -139,10 +139,17 @@ def draw_lines(path: Path, points: Tensor, said: Sequence[str]) -> None:
     save_figure(path, figure)
 
 
-def draw_traversal(path: Path, samples: Tensor, columns: int) -> None:
-    """A PNG of samples (rows · columns, *shape), row by row: images as a grid, points by the colour of their column."""
+def draw_traversal(path: Path, samples: Tensor, values: Sequence[str]) -> None:
+    """A PNG of samples (rows · columns, *shape), row by row: images as a grid, points by the colour of their column.
+
+    Args:
+        path: of the PNG.
+        samples: (rows · columns, c, h, w) in [−1, 1], or (rows · columns, dim).
+        values: of the code, one a column.
+    """
+    columns = len(values)
     if samples.dim() == 4:
-        save_image(path, image_grid(samples, columns))
+        save_image(path, headed(image_grid(samples, columns), values))
         return
     from matplotlib.figure import Figure
 
@@ -152,7 +159,8 @@ def draw_traversal(path: Path, samples: Tensor, columns: int) -> None:
     points = samples.cpu()
     across, up = points[:, 0], points[:, 1] if points.shape[1] > 1 else torch.arange(len(points)) // columns
     drawn = axes.scatter(across, up, c=column, s=8, cmap="viridis")
-    figure.colorbar(drawn, label="the code's value, by number")
+    ticks = evenly(range(columns), 10)
+    figure.colorbar(drawn, label="the code's value").set_ticks(ticks, labels=[values[tick] for tick in ticks])
     axes.set_aspect("equal" if points.shape[1] > 1 else "auto")
     save_figure(path, figure)
 
@@ -178,6 +186,10 @@ SHORT = 16
 """Letters, at most, of captions that stand to the left of their rows; longer ones stand under them."""
 
 
+BELOW_CAPTION = 20
+"""Pixels between a caption and the row below it: many more than to its own."""
+
+
 def beside(grid: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     """A grid (height, width, 3) of as many rows as captions, with these to their left, or under them if one is long."""
     font: Any = ImageFont.load_default(14)
@@ -193,8 +205,20 @@ def beside(grid: np.ndarray, captions: Sequence[str]) -> np.ndarray:
     parts = []
     for caption, row in zip(captions, rows):
         lines = textwrap.wrap(caption, max(8, int(row.shape[1] / font.getlength("n"))))
-        parts += [row, written(lines, font, row.shape[1], 18 * len(lines) + 6)]
+        parts += [row, written(lines, font, row.shape[1], 18 * len(lines) + 2)]
+        parts.append(np.full((BELOW_CAPTION, row.shape[1], 3), 255, np.uint8))
     return np.concatenate(parts)
+
+
+def headed(grid: np.ndarray, headings: Sequence[str], height: int = 18) -> np.ndarray:
+    """A grid (height, width, 3) of as many columns as headings, with these above them."""
+    font: Any = ImageFont.load_default(12)
+    width = grid.shape[1]
+    head = Image.new("RGB", (width, height), "white")
+    for column, heading in enumerate(headings):
+        middle = (column + 0.5) * width / len(headings)
+        ImageDraw.Draw(head).text((middle, height / 2), heading, "black", font, anchor="mm")
+    return np.concatenate([np.asarray(head), grid])
 
 
 def written(lines: Sequence[str], font: Any, width: int, height: int) -> np.ndarray:
@@ -238,10 +262,12 @@ def scatter(
     surface: Surface | None = None,
     field: Field | None = None,
     step: int | None = None,
+    captions: Sequence[str] = (),
 ) -> Any:
     """Samples over the true density, over the critic's surface and among arrows, as far as these are known.
 
-    Every panel has a square of five inches, in which nothing moves from one picture to the next.
+    They have the colour of what they were made for, where that differs; up to ten such are named. Every
+    panel has a square of five inches, in which nothing moves from one picture to the next.
     """
     from matplotlib.figure import Figure
 
@@ -252,20 +278,62 @@ def scatter(
     axes = figure.subplots(1, panels, squeeze=False)[0]
     left, right = 0.55 / (5 * panels), 1 - 0.95 / (5 * panels)
     figure.subplots_adjust(left=left, right=right, bottom=0.07, top=0.93, wspace=1.5 / 3.5)
+    groups = grouped(samples, captions)
     if samples.shape[1] == 1:
-        draw_line(axes, samples, density, surface)
+        draw_line(axes, groups, density, surface)
     else:
-        draw_plane(axes, samples, density, surface, field)
+        draw_plane(axes, groups, density, surface, field)
     if step is not None:
         axes[0].set_title(f"step {step:,}" + f": {axes[0].get_title()}" * (axes[0].get_title() != ""))
     return figure
 
 
-def draw_line(axes: Any, samples: Tensor, density: Any, surface: Surface | None) -> None:
-    """One dimension: a histogram under the true density, and the critic's curve."""
-    low, high = window(samples, density)
+NAMED = 10
+"""So many groups of points are named, in colours that are told apart; of more there are only colours."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Points of one colour.
+
+    Attributes:
+        name: what they were made for; None where that is nothing, or there are too many such.
+        colour: for matplotlib.
+        points: (k, dim).
+    """
+
+    name: str | None
+    colour: Any
+    points: Tensor
+
+
+def grouped(samples: Tensor, captions: Sequence[str]) -> list[Group]:
+    """Samples (n, dim) by what they were made for: a caption is of one of them, or of n / len(captions) in a row."""
+    if not captions:
+        return [Group(None, "tab:orange", samples)]
+    from matplotlib import colormaps
+
+    names = sorted(set(captions), key=lambda name: (len(name), name))  # 2 before 10
+    own = np.repeat([names.index(caption) for caption in captions], len(samples) // len(captions))
+    few = len(names) <= NAMED
+    if few:
+        colours = np.roll(colormaps["tab10"](range(NAMED)), -1, 0)  # orange first, as points have that are of no group
+    else:
+        colours = colormaps["hsv"](np.linspace(0, 1, len(names), endpoint=False))
+    return [
+        Group(name if few else None, colours[number], samples[torch.as_tensor(own == number)])
+        for number, name in enumerate(names)
+    ]
+
+
+def draw_line(axes: Any, groups: Sequence[Group], density: Any, surface: Surface | None) -> None:
+    """One dimension: a histogram under the true density, groups on top of each other, and the critic's curve."""
+    low, high = window(torch.cat([group.points for group in groups]), density)
     x = torch.linspace(low, high, 400).unsqueeze(1)
-    axes[0].hist(samples[:, 0].numpy(), bins=80, range=(low, high), density=True, color="tab:orange", label="samples")
+    names = [group.name or "_" * (number > 0) + "samples" for number, group in enumerate(groups)]  # _ hides it
+    look: Any = {"color": [group.colour for group in groups], "label": names}
+    heights = [group.points[:, 0].numpy() for group in groups]
+    axes[0].hist(heights, bins=80, range=(low, high), density=True, stacked=True, **look)
     if density is not None:
         axes[0].plot(x[:, 0], density.log_prob(x).exp(), color="tab:blue", label="true density")
     axes[0].legend(loc="upper right")
@@ -275,9 +343,10 @@ def draw_line(axes: Any, samples: Tensor, density: Any, surface: Surface | None)
 
 
 def draw_plane(
-    axes: Any, samples: Tensor, density: Any, surface: Surface | None = None, field: Field | None = None
+    axes: Any, groups: Sequence[Group], density: Any, surface: Surface | None = None, field: Field | None = None
 ) -> None:
     """Two dimensions (the first two of more): points over surfaces and among arrows."""
+    samples = torch.cat([group.points for group in groups])
     low, high = window(samples, density)
     flat = samples.shape[1] == 2
     axis = torch.linspace(low, high, 200)
@@ -302,8 +371,12 @@ def draw_plane(
     if field is not None:
         draw_arrows(axes[-1], field, low, high)
     for panel in axes:
-        panel.scatter(samples[:, 0], samples[:, 1], s=5, color="tab:orange", edgecolors="black", linewidths=0.2)
+        for group in groups:
+            look: Any = {"color": group.colour, "edgecolors": "black", "linewidths": 0.2, "label": group.name}
+            panel.scatter(group.points[:, 0], group.points[:, 1], s=5, **look)
         panel.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    if groups[0].name is not None:
+        axes[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small", markerscale=2, frameon=False)
 
 
 def draw_arrows(panel: Any, field: Field, low: float, high: float, side: int = 21) -> None:

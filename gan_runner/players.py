@@ -68,6 +68,9 @@ class Game(Protocol):
     def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
         """Whether the critic, of a game that has one, has scores of points alone."""
 
+    def encodes(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Whether there is an encoder, of a game that may have one."""
+
     def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """A critic's scores (n,) of points (n, *shape), or of samples beside the rows (n, …) they were made from."""
 

@@ -29,12 +29,23 @@ def log_ratio(parts: Parts, samples: Tensor, rows: Tensor) -> Tensor:
     what it sees in training, augmentation included. A critic that is told conditions judges each sample beside that of
     its row in `rows` (n, …), which it was made from: since conditions are drawn as the data has them, the ratio of the
     densities beside a condition is that of sample and condition together. Other pairs that a method counts as fakes
-    (cls) are then among q.
+    (cls) are then among q. A critic of pairs judges each sample beside its latent: its ratio is that of both together,
+    and what is weighed by it, latents left aside, follows the data.
 
     Raises:
-        ConfigError: the run's loss identifies no ratio.
+        ConfigError: nobody judges samples, the critic judges other fakes, too, or the run's loss identifies no ratio.
     """
-    known = getattr(parts.loss, "identifies", "nothing")
+    if parts.loss is None or not hasattr(parts.game, "criticise"):
+        raise ConfigError(
+            "--reject and --weigh go by a critic of samples, and in this run nobody judges them; train with one, such "
+            "as game=gan or likelihood=[observer,synthetic]"
+        )
+    if parts.other_fakes:
+        raise ConfigError(
+            f"this run's critic tells {parts.other_fakes} from data beside samples, so its ratio is not the one that "
+            "weighs samples; train without them, such as likelihood=[observer,synthetic]"
+        )
+    known = parts.identifies or "nothing"
     if known not in ("ratio", "relative"):
         raise ConfigError(
             f"the critic of {type(parts.loss).__name__} identifies a {known}, not the ratio that weighs samples; "

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-Requirement = Callable[[Any], None]
-"""Looks at what the part is given to, and raises ValueError: why it cannot work, what to choose."""
+if TYPE_CHECKING:
+    from gan_runner.build import Parts
+
+from torch import nn
+
+Requirement = Callable[..., None]
+"""Looks at what the part is given to, and raises ValueError: why it cannot work, what to choose.
+
+That of a term or constraint may ask by name for the `game`, and for the networks of the `others`.
+"""
 
 Part = TypeVar("Part", bound=Callable)
 
@@ -22,8 +31,28 @@ def requires(*requirements: Requirement) -> Callable[[Part], Part]:
     return mark
 
 
-def check_requirements(part: Any, subject: Any) -> None:
-    """Raise the ValueError of the first demand that `subject` does not meet."""
+def check_requirements(part: Any, subject: Any, **around: Any) -> None:
+    """Raise the ValueError of the first demand that `subject` does not meet, nor what is `around` it."""
     function = part.func if isinstance(part, partial) else part
     for requirement in getattr(function, "requirements", ()):
-        requirement(subject)
+        asked = inspect.signature(requirement).parameters
+        requirement(subject, **{name: value for name, value in around.items() if name in asked})
+
+
+def judged(networks: Mapping[str, nn.Module], game: Any = None, others: Mapping[str, nn.Module] | None = None) -> None:
+    """Somebody must judge data, where the game has a place for one."""
+    judge = getattr(game, "judge", None)
+    if judge not in {None, *networks, *(others or {})}:
+        raise ValueError(
+            f"it looks at model.{judge}, and no player owns one here; choose likelihood=[observer,synthetic], or leave "
+            "it out"
+        )
+
+
+def encodes(parts: Parts) -> None:
+    """Data must have codes."""
+    if parts.encoder is None:
+        raise ValueError(
+            f"it looks at codes of data, and {type(parts.game).__name__} makes none; choose a game with an encoder, "
+            "such as game=vae, or model=real_nvp, or leave it out"
+        )

@@ -193,11 +193,11 @@ class Run:
             "peak_memory_gb": peak_memory_gb(self.parts.device),
             "wandb_id": self.wandb_id,
             "objective": self.config.objective,
-            "identifies": getattr(self.parts.loss, "identifies", None),
+            "identifies": self.parts.identifies,
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best,
             "measured_on": dict(self.measured_on),
-            **verdict(self.expected, final),
+            **verdict(self.expected, final, status == "completed"),
             **({"error": error} if error else {}),
         }
         if distributed.present.leads:

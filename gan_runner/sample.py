@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
 
+from gan_runner.arguments import Parser
 from gan_runner.build import Parts, build_parts
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.config import did_you_mean, register, resolve
@@ -30,7 +31,7 @@ from gan_runner.traversals import traverse
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    arguments = argparse.ArgumentParser(prog="gan-sample", description="Draw samples from a trained run.")
+    arguments = Parser(prog="gan-sample", description="Draw samples from a trained run.")
     arguments.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")
     arguments.add_argument("--n", type=positive, help=f"how many samples (default {SAMPLES})")
     arguments.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
@@ -110,13 +111,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     register()
     options = parser().parse_args(arguments)
     try:
-        print(run(options))
+        print(*run(options), sep="\n")
     except (BadInput, OSError) as error:
         print(f"gan-sample: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
 
 
-def run(options: argparse.Namespace) -> Path:
+def run(options: argparse.Namespace) -> list[Path]:
     """Load, draw, write; returns where to."""
     checkpoint = checkpoint_of(options.run)
     parts = load_parts(checkpoint, options.device, options.trust)
@@ -125,7 +126,7 @@ def run(options: argparse.Namespace) -> Path:
         words, pixels = edited(parts, options, checkpoint)
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
         save_image(path, pixels)
-        return path
+        return [path]
     told = [*options.label, *options.text]
     check_told(parts, options)
     if options.out is not None and options.out.suffix.lower() in (".png", ".jpg", ".jpeg"):
@@ -138,7 +139,7 @@ def run(options: argparse.Namespace) -> Path:
     if options.interpolate:
         path = options.picture or folder / f"interpolation{file_name(told)}_seed{options.seed}.png"
         draw_interpolation(parts, options, told, path)
-        return path
+        return [path]
     if options.traverse is not None:
         return draw_traversals(parts, options, folder)
     n = options.n or SAMPLES
@@ -148,12 +149,13 @@ def run(options: argparse.Namespace) -> Path:
         if options.weigh:
             assert rows is not None  # nothing was rejected
             write_weights(options.out, importance_weights(parts, samples, rows))
-        return options.out
+        return [options.out]
     style = "" if options.style is None else f"_style-{options.style.stem}"
     name = f"grid{'_rejection' * options.reject}{style}{file_name(told)}_seed{options.seed}_n{len(samples)}.png"
     path = options.picture or folder / name
-    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=told)
-    return path
+    captions = told or (said_of(parts, rows) if samples.dim() == 2 else [])
+    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=captions)
+    return [path]
 
 
 def check_told(parts: Parts, options: argparse.Namespace) -> None:
@@ -173,8 +175,8 @@ def check_told(parts: Parts, options: argparse.Namespace) -> None:
             raise ConfigError(f"this run's samples are told what to show by --{condition.told_by}, not by --{option}")
 
 
-def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> Path:
-    """A picture of every code, or of one: ten latents, of a continuous code ten values. Returns the last one's path.
+def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> list[Path]:
+    """A picture of every code, or of one: ten latents, of a continuous code ten values. Returns where they are.
 
     Raises:
         ConfigError: there is no such code, or options do not go together.
@@ -191,11 +193,11 @@ def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> 
         raise ConfigError("--traverse shows ten latents under all values of a code; leave out --n")
     if options.picture is not None and code is None and len(names) > 1:
         raise ConfigError(f"--picture is one file, and there are {len(names)} codes; name one: --traverse {names[0]}")
-    path = folder
-    for name, samples, columns in traverse(parts, code, rows=10, columns=10, seed=options.seed):
-        path = options.picture or folder / f"traversal_{name}_seed{options.seed}.png"
-        draw_traversal(path, samples, columns)
-    return path if code is not None or len(names) == 1 else path.with_name(f"traversal_*_seed{options.seed}.png")
+    paths = []
+    for name, samples, values in traverse(parts, code, rows=10, columns=10, seed=options.seed):
+        paths.append(options.picture or folder / f"traversal_{name}_seed{options.seed}.png")
+        draw_traversal(paths[-1], samples, values)
+    return paths
 
 
 def file_name(told: Sequence[str]) -> str:
@@ -236,11 +238,22 @@ def tell(parts: Parts, noise: Tensor, told: Sequence[str]) -> Tensor:
         return noise
     if len(told) > 1:
         raise ConfigError("give one --label or --text, or two with --interpolate")
+    condition: Any = parts.networks["condition"]
     try:
-        wanted = parts.networks["condition"].parse(told[0])  # type: ignore[operator]
+        wanted = condition.parse(told[0])
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if passed_over := condition.left_out(told[0]):
+        print(f"gan-sample: of --{condition.told_by} the encoder leaves out {passed_over}", file=sys.stderr)
     return torch.cat([noise[:, : parts.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
+
+
+def said_of(parts: Parts, rows: Tensor | None) -> list[str]:
+    """What the label in each of the rows (n, …) that samples were made from says; empty where there is none."""
+    condition: Any = parts.networks.get("condition")
+    if condition is None or rows is None:
+        return []
+    return [condition.labels.say(vector) for vector in rows[:, parts.game.latent.dim :].cpu()]
 
 
 def styled(parts: Parts, noise: Tensor, image: Path | None) -> Tensor:

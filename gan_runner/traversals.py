@@ -14,8 +14,10 @@ POINTS = 20
 """Where samples are points and no images, so many times the rows are drawn."""
 
 
-def traverse(parts: Parts, code: str | None, rows: int, columns: int, seed: int) -> Iterator[tuple[str, Tensor, int]]:
-    """Of each code, or of one, its name, samples (n · m, *shape) row by row, and how many values m it was given.
+def traverse(
+    parts: Parts, code: str | None, rows: int, columns: int, seed: int
+) -> Iterator[tuple[str, Tensor, list[str]]]:
+    """Of each code, or of one, its name, samples (n · m, *shape) row by row, and the m values that it was given.
 
     Args:
         parts: what plays, of a game with codes.
@@ -33,4 +35,4 @@ def traverse(parts: Parts, code: str | None, rows: int, columns: int, seed: int)
     latents = parts.noise(rows, seed)
     for name in game.codes if code is None else [code]:
         shown = game.traversal(latents, name, columns)
-        yield name, parts.sample(shown), len(shown) // rows
+        yield name, parts.sample(shown), game.codes[name].said(columns)

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from gan_runner.config import CONF
-from gan_runner.expectations import Expectation
+from gan_runner.expectations import Expectation, all_accepted, figure_in, was_measured
 from gan_runner.files import write_text
 from gan_runner.sweep import cell, mean_and_sd
 
@@ -110,8 +110,10 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
     done = [summary for summary in summaries if summary.get("status") == "completed"]
     minutes = mean_and_sd([summary["elapsed_s"] / 60 for summary in done])
     for figure, expectation in expectations(name).items():
-        values = [summary["final"].get(f"metric/{figure}", summary["final"].get(figure)) for summary in done]
-        passed = [expectation.accepts(value) for value in values] + [False] * (len(summaries) - len(done))
+        values = [figure_in(summary["final"], figure) for summary in done]
+        measured = [was_measured(summary["final"], figure) for summary in done]
+        passed = [expectation.accepts(value) if there else None for value, there in zip(values, measured)]
+        passed += [False] * (len(summaries) - len(done))
         published = "–" if expectation.published is None else f"{expectation.published:g}"
         yield {
             "experiment": name,
@@ -126,11 +128,13 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
         }
 
 
-def verdict(passed: Sequence[bool]) -> str:
-    """Of all seeds."""
+def verdict(passed: Sequence[bool | None]) -> str:
+    """Of all seeds; None is one that did not measure."""
     if not passed:
         return "not run"
-    return "passed" if all(passed) else f"NOT passed: {sum(passed)} of {len(passed)}"
+    if all_accepted(passed) is None:
+        return f"not judged: not measured in {passed.count(None)} of {len(passed)}"
+    return "passed" if all(passed) else f"NOT passed: {passed.count(True)} of {len(passed)}"
 
 
 def tell(rows: Sequence[Row], out: Path) -> None:

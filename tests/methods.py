@@ -192,6 +192,7 @@ METHODS = [
         for game in ("vae", "aae", "adversarial_vb", "age", "ali")
     ),
     ("mlp", "wgan_gp", None, "points", "game=gan_e"),
+    ("salimans_mnist", "non_saturating", None, "image", "game=adversarial_vb"),
     ("mlp", "non_saturating", "feature_matching", "points", "game=autoencoding", "likelihood=[observer,synthetic]"),
     ("mlp", "hinge", "feature_matching", "points", "game=vae_gan"),
     ("mlp", "decoupled", None, "points", "game=alpha_gan", "loss@loss.aim=fgan_reverse_kl"),

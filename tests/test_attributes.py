@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gan_runner.attributes import CHUNK, attribute_vector, code_means, encodes, some_of
+from gan_runner.attributes import CHUNK, attribute_vector, code_means, some_of
 from gan_runner.datasets.images import ResidentImages
 from gan_runner.datasets.labels import Attributes, Classes
 from gan_runner.datasets.toy import Ring
 
 WEIGHT = torch.tensor([[1.0, 2.0, 0.0, -1.0], [0.5, 0.0, 3.0, 1.0]])
-PARTS = SimpleNamespace(encode=lambda x: x.flatten(1) @ WEIGHT.T + 7)
+PARTS = SimpleNamespace(encode=lambda x, seed: x.flatten(1) @ WEIGHT.T + 7)
 
 
 def images(n, labels):
@@ -52,6 +52,14 @@ def test_what_is_of_no_class_is_neither_with_nor_without():
     torch.testing.assert_close(means["absent"], means["present"].flip(0))
 
 
+def test_noise_of_an_encoder_that_draws_is_averaged_over():
+    """Fresh for each piece, so that a mean of n codes from N(0, I) has variance 1 / n."""
+    n, dim = 20 * CHUNK, 400
+    draws = SimpleNamespace(encode=lambda x, seed: torch.randn(len(x), dim, generator=torch.manual_seed(seed)))
+    means = code_means(draws, Classes(("a", "b")), images(n, torch.arange(n) % 2), n)
+    assert means["present"].square().mean().item() == pytest.approx(2 / n, rel=0.3)
+
+
 def test_some_are_looked_at_once_each():
     data = images(700, torch.arange(700))
     assert sorted(label for batch in some_of(data, 9999) for label in batch["label"].tolist()) == list(range(700))
@@ -69,8 +77,3 @@ def test_an_attribute_that_tells_nothing_apart_is_refused(label, how_many):
         attribute_vector(means, labels, "hat")
     with pytest.raises(ValueError, match="there is no attribute 'hut'; did you mean hat"):
         attribute_vector(means, labels, "hut")
-
-
-def test_a_game_without_an_encoder_is_told_so():
-    with pytest.raises(ValueError, match="SimpleNamespace makes none; choose a game with an encoder"):
-        encodes(SimpleNamespace(encoder=None, game=SimpleNamespace()))

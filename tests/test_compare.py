@@ -265,7 +265,7 @@ def test_a_run_that_failed_before_it_began_is_told(tmp_path):
 
 
 def test_verdicts_stand_side_by_side(tmp_path):
-    for number, (measured, passed) in enumerate([(0.1, True), (0.3, True), (None, False)]):
+    for number, (measured, passed) in enumerate([(0.1, True), (0.3, True), (None, False), (None, None)]):
         verdict = {
             "published": {"fd": 0.2},
             "accepted": {"fd": "≤ 0.5"},

@@ -104,6 +104,15 @@ def test_what_cannot_be_is_told_in_a_line(complaint, tmp_path):
         ("--strength", "1"): "add --attribute NAME",
         ("--reconstruct", "a.png", "--reject"): "--reconstruct chooses codes; leave out --reject, --weigh, --label",
         ("--between", "a.png", "b.png", "--label", "3"): "--between chooses codes; leave out",
+        (
+            "--reconstruct",
+            "a.png",
+            "--n",
+            "5",
+        ): "--reconstruct starts from the images that are named, and draws nothing",
+        ("--between", "a.png", "b.png", "--seed", "4"): "draws nothing; leave out --n and --seed",
+        ("--attribute", "7", "a.png", "--n", "5"): "--attribute starts from the images that are named",
+        ("--attribute", "7", "--gamma", "3"): "--gamma is how strict --reject is; leave it out",
     }.items():
         err = complaint(*options)
         assert said in err

@@ -30,7 +30,7 @@ def test_verdict_finds_metrics_and_losses():
         "modes": Expectation(published=8.0, spread=0.5, source="Table 1", at_least=7.0),
         "critic/adversarial": Expectation(at_most=1.0),
     }
-    told = verdict(expected, {"metric/modes": 8.0, "critic/adversarial": 2.0})
+    told = verdict(expected, {"metric/modes": 8.0, "critic/adversarial": 2.0}, True)
     assert told == {
         "published": {"modes": 8.0, "critic/adversarial": None},
         "spread": {"modes": 0.5, "critic/adversarial": None},
@@ -39,7 +39,30 @@ def test_verdict_finds_metrics_and_losses():
         "measured": {"modes": 8.0, "critic/adversarial": 2.0},
         "passed": False,
     }
-    assert verdict({}, {"metric/modes": 8.0}) == {}
+    assert verdict({}, {"metric/modes": 8.0}, True) == {}
+
+
+@pytest.mark.parametrize(
+    ("final", "passed"),
+    [
+        ({"metric/modes": 8.0}, None),
+        ({}, None),
+        ({"metric/modes": 6.0}, False),  # more could not save it
+        ({"metric/modes": 8.0, "metric/push": float("nan")}, False),
+    ],
+)
+def test_what_a_completed_run_did_not_measure_cannot_be_judged(final, passed):
+    expected = {"modes": Expectation(at_least=7.0), "push": Expectation(at_most=1.0)}
+    assert verdict(expected, final, completed=True)["passed"] is passed
+    assert verdict(expected, final, completed=False)["passed"] is False
+
+
+def test_a_run_that_was_told_not_to_measure_is_not_judged(gan_run, tmp_path):
+    code, out, _ = gan_run(*SMOKE, "+expected.sliced_wasserstein={at_least:1e9}", "trainer.evaluate_every=0")
+    assert code == 0
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["passed"] is None
+    assert "\nnot judged: sliced_wasserstein was not measured (trainer.evaluate_every=0)\n" in out
+    assert "passed" not in out
 
 
 SMOKE = ["experiment=smoke", "trainer.steps=2", "logger.mode=disabled", "hydra.run.dir=run"]

@@ -11,7 +11,18 @@ from torch.testing import assert_close
 from torchvision.utils import make_grid
 
 from gan_runner.datasets import GaussianMixture, Ring
-from gan_runner.pictures import Field, Surface, animate, draw, draw_pairs, draw_paths, flanked, image_grid, pairs_grid
+from gan_runner.pictures import (
+    Field,
+    Surface,
+    animate,
+    draw,
+    draw_pairs,
+    draw_paths,
+    flanked,
+    image_grid,
+    pairs_grid,
+    scatter,
+)
 
 
 def test_grid_has_each_image_once_in_reading_order():
@@ -27,6 +38,17 @@ def test_small_images_are_magnified_pixel_by_pixel():
     for top in (2, 68):
         assert np.unique(grid[top : top + 32, 2:34]).tolist() == [0]
         assert np.unique(grid[top : top + 32, 34:66]).tolist() == [255]
+
+
+def test_a_long_caption_stands_nearer_to_its_own_row_than_to_the_next(tmp_path):
+    captions = ["a long caption of the first row", "and a long one of the second"]
+    draw(tmp_path / "a.png", torch.full((4, 1, 64, 64), 0.5), columns=2, captions=captions)  # grey, and letters black
+    with Image.open(tmp_path / "a.png") as picture:
+        darkest = np.asarray(picture.convert("L")).min(1)
+    image, ink = (darkest == 191).nonzero()[0], (darkest < 128).nonzero()[0]
+    first = ink[ink < image[64]]  # that caption lies between the rows
+    assert 0 < 3 * (first[0] - image[63]) < image[64] - first[-1]
+    assert len(first) < len(ink)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +72,37 @@ def test_every_regularizer_is_drawn_on_points(make_parts, tmp_path):
     parts = make_parts(*options)
     draw(tmp_path / "a.png", parts.sample(parts.noise(9, 0)), parts.dataset, parts.surface())
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+# Points that were made for something
+
+
+def test_points_have_the_colour_of_what_they_were_made_for_and_few_are_named():
+    points = torch.arange(24.0).view(12, 2)
+    axes = scatter(points, captions=["b", "a", "c"]).axes[0]  # four in a row of each
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names == ["a", "b", "c"]
+    drawn = dict(zip(names, (drawn.get_offsets() for drawn in axes.collections)))
+    for name, first in {"b": 0, "a": 4, "c": 8}.items():
+        assert np.array_equal(drawn[name], points[first : first + 4])
+    colours = {tuple(drawn.get_facecolor()[0]) for drawn in axes.collections}
+    assert len(colours) == 3
+
+
+def test_of_many_there_are_colours_and_no_names():
+    axes = scatter(torch.randn(44, 2), captions=[str(number) for number in range(11)] * 4).axes[0]
+    assert axes.get_legend() is None
+    assert [len(drawn.get_offsets()) for drawn in axes.collections] == [4] * 11
+    assert len({tuple(drawn.get_facecolor()[0]) for drawn in axes.collections}) == 11
+
+
+@pytest.mark.parametrize(
+    ("captions", "named"), [((), ["samples"]), ("ab", ["a", "b"]), (list("abcdefghijkl"), ["samples"])]
+)
+def test_on_a_line_they_are_on_top_of_each_other(captions, named):
+    axes = scatter(torch.linspace(-1, 1, 24).unsqueeze(1), captions=captions).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == named
+    assert sum(bar.get_height() * bar.get_width() for bar in axes.patches) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 9])

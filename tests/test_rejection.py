@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import TINY
 from methods import Drawn, overrides
 from torch import nn
 
@@ -63,6 +64,14 @@ def test_effective_sample_size_counts_equal_weights():
 def test_a_critic_that_knows_no_ratio_is_refused(make_parts, loss):
     with pytest.raises(ConfigError, match=r"identifies a .*train with a loss such as non_saturating"):
         rejection_samples(make_parts(*GAUSSIANS, f"loss={loss}"), 4, 0)
+
+
+@pytest.mark.parametrize("game", ["aae", "vae"])
+def test_where_nobody_judges_samples_it_is_refused(make_parts, game):
+    """Nor does a critic of codes."""
+    parts = make_parts(f"game={game}", "dataset=ring8", "model=mlp", *TINY["mlp"])
+    with pytest.raises(ConfigError, match="in this run nobody judges them; train with one"):
+        rejection_samples(parts, 4, 0)
 
 
 def test_too_strict_a_gamma_gives_up_in_one_line(parts, monkeypatch):

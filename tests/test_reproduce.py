@@ -91,11 +91,20 @@ def test_all_that_was_accepted_exits_with_zero(reproduce, monkeypatch, tmp_path)
     assert typed(reproduce, monkeypatch, tmp_path, "--run", "none", "--only", "author2021/*")[0] == 0
 
 
-@pytest.mark.parametrize("final", [{}, {"metric/modes": None}])
-def test_what_was_not_measured_is_not_accepted(reproduce, monkeypatch, tmp_path, final):
-    plant(tmp_path / "out", "author2021/other", 0, final)
+@pytest.mark.parametrize(
+    ("final", "verdict"),
+    [
+        ([{"metric/modes": None}], "NOT passed: 0 of 1"),  # not finite
+        ([{}], "not judged: not measured in 1 of 1"),
+        ([{}, {}, {"metric/modes": 1.0}], "not judged: not measured in 2 of 3"),
+        ([{"metric/modes": 0.0}, {}, {"metric/modes": 1.0}], "NOT passed: 1 of 3"),
+    ],
+)
+def test_what_was_not_measured_is_not_judged(reproduce, monkeypatch, tmp_path, final, verdict):
+    for seed, figures in enumerate(final):
+        plant(tmp_path / "out", "author2021/other", seed, figures)
     code, rows = typed(reproduce, monkeypatch, tmp_path, "--run", "none", "--only", "author2021/*")
-    assert (code, rows[0]["measured"], rows[0]["verdict"]) == (1, "–", "NOT passed: 0 of 1")
+    assert (code, rows[0]["verdict"]) == (1, verdict)
 
 
 def test_what_is_complete_is_not_run_again_and_what_was_interrupted_is(reproduce, monkeypatch, tmp_path):

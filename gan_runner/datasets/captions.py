@@ -43,7 +43,7 @@ def encode(text: str, length: int = LENGTH) -> Tensor:
     """A sentence as character codes (length,) uint8, in lower case; what is too long is cut.
 
     Raises:
-        ValueError: no character of it is in the alphabet.
+        ValueError: no character of it is in the alphabet, the space aside.
     """
     return encode_all([text], length)[0]
 
@@ -52,17 +52,26 @@ def encode_all(texts: Sequence[str], length: int = LENGTH) -> Tensor:
     """Sentences as character codes (n, length) uint8.
 
     Raises:
-        ValueError: one of them has no character in the alphabet.
+        ValueError: one of them has no character in the alphabet, the space aside.
     """
     codes = np.empty((len(texts), length), dtype=np.uint8)
     for start in range(0, len(texts), AT_ONCE):
         some = [" ".join(text.lower().split())[:length].ljust(length, "\0") for text in texts[start : start + AT_ONCE]]
         points = np.frombuffer("".join(some).encode("utf-32-le", "surrogatepass"), dtype="<u4")
         codes[start : start + AT_ONCE] = CODES[points.clip(max=ASCII)].reshape(-1, length)
-    said = codes.any(1)
+    said = ((codes > 0) & (codes != CODES[ord(" ")])).any(1)
     if not said.all():
         raise ValueError(f"the sentence {texts[int(said.argmin())]!r} has no character of the alphabet {ALPHABET!r}")
     return torch.from_numpy(codes)
+
+
+def left_out(text: str, length: int = LENGTH) -> str:
+    """What of a sentence `encode` passes over, in words for people; empty if nothing."""
+    said = " ".join(text.lower().split())
+    unknown = [repr(character) for character in dict.fromkeys(said[:length]) if character not in ALPHABET]
+    parts = [f"characters beyond its alphabet: {', '.join(unknown)}"] if unknown else []
+    parts += [f"all that follows character {length}: {said[length:]!r}"] if len(said) > length else []
+    return "; and ".join(parts)
 
 
 def decode(codes: Tensor) -> str:

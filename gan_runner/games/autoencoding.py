@@ -11,9 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data
@@ -102,21 +100,31 @@ class AutoencodingTurn(EncodingTurn):
 class BidirectionalTurn(EncodingTurn):
     """Pairs are judged: data beside its codes, fakes beside what they were made from."""
 
+    @property
+    def judged_real(self) -> tuple[Tensor, ...]:
+        """Data (n, *shape), and codes (n, latent_dim) drawn for it."""
+        return self.real, self.codes
+
+    @property
+    def judged_fake(self) -> tuple[Tensor, ...]:
+        """Fakes (n, *shape), and the noise (n, latent_dim) that they were made from."""
+        return self.fake, self.noise
+
     @lazy
     def real_scores(self) -> Tensor:
         """Scores of data beside codes drawn for it: (n,)."""
         with self.recording(self.judge, "encoder"):
-            return self.networks[self.judge].score(self.real_features, self.real, self.codes)  # type: ignore[operator]
+            return self.networks[self.judge].score(self.real_features, *self.judged_real)  # type: ignore[operator]
 
     @lazy
     def fake_scores(self) -> Tensor:
         """Scores of fakes beside their noise: (n,)."""
         with self.recording(self.judge, "generator"):
-            return self.networks[self.judge].score(self.fake_features, self.fake, self.noise)  # type: ignore[operator]
+            return self.networks[self.judge].score(self.fake_features, *self.judged_fake)  # type: ignore[operator]
 
-    def score(self, features: Tensor, x: Tensor) -> Tensor:
-        """Scores (n,) of anything with these features, beside the codes of the data in the same rows."""
-        return self.networks[self.judge].score(features, x, self.codes.detach())  # type: ignore[operator]
+    def critic(self, x: Tensor, *codes: Tensor) -> Tensor:
+        """Scores (n,) of any data (n, *shape) beside codes (n, latent_dim)."""
+        return self.networks[self.judge].score(self.features(x), x, *codes)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -132,21 +140,26 @@ class Encoding(GAN):
         """Initialise from n of the data what depends on it: reference batches, output biases."""
         real = data.real(n)
         noise = self.latent(len(real), real.device)
-        inputs = {"generator": noise, "encoder": real, **self.judged(real, noise)}
-        for name in inputs.keys() & networks.keys():
-            networks[name].prepare(inputs[name], real)  # type: ignore[operator]
+        inputs = {"generator": (noise, real), "encoder": (real, real), **self.judged(real, noise)}
+        for name, batches in inputs.items():
+            if name in networks:
+                networks[name].prepare(*batches)  # type: ignore[operator]
 
-    def judged(self, real: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """What each network that scores looks at, of data (n, *shape) and noise (n, latent_dim)."""
-        return {self.judge: real}
+    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        return {self.judge: (real, real)}
 
     def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
         """Where somebody judges."""
         return self.judge in networks
 
-    def encode(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
-        """The codes (n, latent_dim) that stand for data (n, *shape)."""
-        return networks["encoder"](x).mean
+    def encodes(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Where there is an encoder."""
+        return "encoder" in networks
+
+    def encode(self, networks: Mapping[str, nn.Module], x: Tensor) -> Posterior:
+        """q(z|x) of data (n, *shape)."""
+        return networks["encoder"](x)
 
 
 @dataclass(frozen=True)
@@ -167,9 +180,10 @@ class Autoencoding(Encoding):
         """What the player that owns `owned` sees of this batch."""
         return AutoencodingTurn(self, networks, owned, batch)
 
-    def judged(self, real: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """What each network that scores looks at, of data (n, *shape) and noise (n, latent_dim)."""
-        return {self.judge: real, "code_discriminator": real if self.codes_beside_data else noise}
+    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        codes = (real, real, noise) if self.codes_beside_data else (noise, real)
+        return {self.judge: (real, real), "code_discriminator": codes}
 
 
 @dataclass(frozen=True)
@@ -184,15 +198,14 @@ class Bidirectional(Encoding):
         """What the player that owns `owned` sees of this batch."""
         return BidirectionalTurn(self, networks, owned, batch)
 
-    @torch.no_grad()
-    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it."""
-        real = data.real(n)
-        noise: Any = self.latent(len(real), real.device)
-        networks["generator"].prepare(noise, real)  # type: ignore[operator]
-        networks["encoder"].prepare(real, real)  # type: ignore[operator]
-        networks[self.judge].prepare(real, real, noise)  # type: ignore[operator]
+    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        return {self.judge: (real, real, noise)}
+
+    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+        """Never: a score is of a point beside a code."""
+        return False
 
     def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """Scores (n,) of points (n, *shape) beside the codes that stand for them, or beside what made them (n, …)."""
-        return networks[self.judge](x, self.encode(networks, x) if rows is None else rows)
+        """The critic's scores (n,) of samples x (n, *shape), each beside the row (n, latent_dim) that made it."""
+        return networks[self.judge](x, rows)

@@ -89,6 +89,16 @@ class GANTurn(GenerativeTurn):
         """The discriminator's scores (n,) of data `x`."""
         return self.score(self.features(x), x)
 
+    @property
+    def judged_real(self) -> tuple[Tensor, ...]:
+        """What `critic` is given of the data, and penalties differentiate by: data (n, *shape) alone."""
+        return (self.real,)
+
+    @property
+    def judged_fake(self) -> tuple[Tensor, ...]:
+        """The same of the fakes."""
+        return (self.fake,)
+
     @lazy
     def real_features(self) -> Tensor:
         """Features of the data: (n, num_features)."""

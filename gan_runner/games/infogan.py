@@ -73,7 +73,10 @@ class InfoGAN(GAN):
                 "choose a loss with a discriminator"
             )
         if isinstance(judge.head[-1], Conditioned):
-            raise ValueError("its discriminator is not told the codes; leave out method=, or choose game=conditional")
+            raise ValueError(
+                "a method tells the discriminator labels, and in this game it finds out codes; leave out method=, or "
+                "choose game=conditional"
+            )
         if not getattr(networks["generator"], "condition_dim", 0):
             raise ValueError("model.generator takes no codes; choose model=mlp, maxout, dcgan, resnet or infogan")
 

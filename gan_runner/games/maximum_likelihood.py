@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gan_runner.games.moment_matching import MomentMatching
-from gan_runner.models.latents import Normal
+from gan_runner.models.latents import Normal, demand
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,4 @@ class MaximumLikelihood(MomentMatching):
     """
 
     def __post_init__(self) -> None:
-        if not isinstance(self.latent, Normal):
-            raise ValueError(
-                f"densities are those of latents N(0, I), and model.latent is {type(self.latent).__name__}; "
-                "set model.latent._target_=gan_runner.models.latents.Normal"
-            )
+        demand(self.latent, Normal, why="densities are those of latents N(0, I)")

@@ -32,6 +32,14 @@ class MomentMatchingTurn(Protocol):
         """Of the fakes: (n, dim)."""
 
 
+class ReconstructingTurn(Protocol):
+    """What a term of reconstructions looks at."""
+
+    @property
+    def errors(self) -> Tensor:
+        """How far each of the data is from its reconstruction: (n,)."""
+
+
 class DataTurn(GenerativeTurn):
     """Features are the numbers of a sample, as they are."""
 

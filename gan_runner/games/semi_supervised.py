@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_runner.datasets import Classes, Data, Dataset, LabelledSubset, PartlyLabelled
 from gan_runner.games.gan import GAN, GANTurn
+from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch, lazy
 
 
@@ -50,6 +51,17 @@ class SemiSupervised(GAN):
 
     labelled: LabelledSubset = field(default_factory=LabelledSubset)
     prepare_on: int = 500
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """A discriminator that classifies."""
+        return (self.check,)
+
+    def check(self, networks: Mapping[str, nn.Module]) -> None:
+        """Raise ValueError if the discriminator has no logits."""
+        judge: Any = networks[self.judge]
+        if not hasattr(judge.head[-1], "classify"):
+            raise ValueError("its discriminator classifies; leave model.discriminator.head as this game has it")
 
     def facts(self, dataset: Dataset) -> dict[str, Any]:
         """How many classes there are.
@@ -88,7 +100,6 @@ def classes_of(dataset: Dataset) -> int:
     labels = dataset.labels
     if not isinstance(labels, Classes):
         raise ValueError(
-            f"a classifier needs classes, and {type(dataset).__name__} has none; choose a dataset that has, such as "
-            "mnist or digits"
+            "a classifier needs classes, and this dataset has none; choose one that has, as dataset=mnist or digits"
         )
     return labels.dim

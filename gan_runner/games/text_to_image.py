@@ -63,7 +63,7 @@ class TextTurn(ConditionalTurn):
 def reads_sentences(networks: Mapping[str, nn.Module]) -> None:
     """Conditions must be sentences, and the discriminator must be told of them."""
     if not isinstance(networks["condition"], TextCondition):
-        raise ValueError("model.condition must be a gan_runner.models.conditions.TextCondition")
+        raise ValueError("its condition is a sentence; leave model.condition as it is, or choose game=conditional")
     if any(isinstance(module, AuxiliaryHead) for network in networks.values() for module in network.modules()):
         raise ValueError("a sentence is no class that could be told from an image; choose method=int_cls, not ac_gan")
 

@@ -47,7 +47,7 @@ class ClassificationError:
     def check(self, parts: Parts) -> None:
         """Raise ValueError where there is nothing to count."""
         if not hasattr(parts.game, "classify"):
-            raise ValueError(f"{type(parts.game).__name__} does not classify; choose game=semi_supervised")
+            raise ValueError("this game does not classify; choose game=semi_supervised, or leave it out")
         split_of(parts.dataset, self.split)
 
     def __call__(self, results: Results) -> dict[str, float]:

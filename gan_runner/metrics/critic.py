@@ -27,8 +27,8 @@ def a_critic(parts: Parts) -> None:
         raise ValueError("it looks at a critic's scores, and in this game nobody judges; leave it out")
     if not parts.judges_points:
         raise ValueError(
-            "it looks at a critic's scores of points, and this one's are of points beside conditions; leave it out, or "
-            "choose game=gan"
+            "it looks at a critic's scores of points, and this one's are of points beside conditions or codes; leave "
+            "it out, or choose game=gan"
         )
 
 
@@ -50,7 +50,12 @@ def critic_that_identifies(*kinds: Identifies) -> Requirement:
     """The loss must identify one of these of the densities."""
 
     def check(parts: Parts) -> None:
-        known = getattr(parts.loss, "identifies", "nothing")
+        known = parts.identifies or "nothing"
+        if parts.other_fakes:
+            raise ValueError(
+                f"it is about the densities of data and samples, and this critic judges {parts.other_fakes}, too; "
+                "leave it out"
+            )
         if known not in kinds:
             raise ValueError(f"it needs a loss that identifies a {' or '.join(kinds)}, and this one's critic a {known}")
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.attributes import encodes
+from gan_runner.datasets.base import mix
 from gan_runner.metrics.figures import figures, measured
-from gan_runner.metrics.likelihood import as_modelled
+from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
+from gan_runner.models.latents import Normal
 from gan_runner.precision import full_precision
-from gan_runner.requirements import requires
+from gan_runner.requirements import encodes, requires
 
 if TYPE_CHECKING:
-    pass
+    from gan_runner.build import Parts
 
 CRITICAL = 1.3581
 """The Kolmogorov distribution is below it in 95 % of all cases."""
@@ -56,12 +57,20 @@ def figures_of(z: Tensor) -> dict[str, float]:
     }
 
 
+def normal_latents(parts: Parts) -> None:
+    """Samples must be made from N(0, I)."""
+    if not isinstance(parts.game.latent, Normal):
+        raise ValueError("it compares codes with latents N(0, I), and this game draws others; leave it out")
+
+
 @figures(latent_rejected=min)
 @measured(samples=None, real=None, split="test, or else validation, or else train")
-@requires(encodes)
+@requires(encodes, normal_latents)
 def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
     """How Gaussian the codes of held-out data are, which for a likelihood are to be N(0, I) (Danihelka et al. 2017,
     arXiv:1705.05263, whose flows trained by a critic have codes that are not).
+
+    Codes are draws of q(z|x), of which together, and not of their means, the prior is to be the distribution.
 
     `latent_rejected`: the share of dimensions that a Kolmogorov–Smirnov test at 5 % tells from N(0, 1); of N(0, I)
     about 0.05. `latent_mean_square`: E‖z‖² / d, of N(0, I) 1. `latent_excess_kurtosis`: its mean over dimensions, of
@@ -70,6 +79,7 @@ def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[s
     Args:
         results: whose game has codes, by an encoder, or by a generator that has an inverse.
         n: data, at most.
-        seed: of the noise by which images are dequantised.
+        seed: of the draws.
     """
-    return figures_of(torch.cat([results.parts.encode(x) for x in as_modelled(results, n, seed)]))
+    pieces = results.reference.split(held_out(results)).pieces(n)
+    return figures_of(torch.cat([results.parts.draw_codes(x, mix(seed, number)) for number, x in enumerate(pieces)]))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gan_runner.attributes import encodes
 from gan_runner.datasets.base import Split
 from gan_runner.metrics.classification import split_of
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
-from gan_runner.requirements import Requirement
+from gan_runner.requirements import Requirement, encodes
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
@@ -49,8 +48,8 @@ class Reconstruction:
         """Look at them, some at a time."""
         split = split_of(results.dataset, self.split, results.reference.choosing)
         absolute, squared, elements, count = 0.0, 0.0, 0, 0
-        for x in results.reference.split(split).pieces(self.samples or results.reference.n):
-            error = (results.parts.reconstruct(x) - x).double()
+        for number, x in enumerate(results.reference.split(split).pieces(self.samples or results.reference.n)):
+            error = (results.parts.reconstruct(x, seed=number) - x).double()
             absolute, squared = absolute + error.abs().sum().item(), squared + error.square().sum().item()
             elements, count = elements + x.numel(), count + len(x)
         self.conditions = {"samples": None, "real": None, "split": split, "reconstructed": count}

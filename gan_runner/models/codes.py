@@ -51,6 +51,9 @@ class Code(Protocol):
     def values(self, k: int) -> Tensor:
         """Values to show one after the other: (m, dim); each dimension of a continuous code takes k of them."""
 
+    def said(self, k: int) -> list[str]:
+        """The same m values in figures, for people."""
+
 
 @dataclass(frozen=True)
 class Categorical:
@@ -98,6 +101,10 @@ class Categorical:
         """All categories, however many are asked for: (size, size)."""
         return torch.eye(self.size)
 
+    def said(self, k: int) -> list[str]:
+        """Categories by their numbers, from 0 on."""
+        return list(map(str, range(self.size)))
+
 
 @dataclass(frozen=True)
 class Continuous(ABC):
@@ -141,6 +148,16 @@ class Continuous(ABC):
             return (-0.5 * scaled.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(1)
         scaled = (code - outputs) / self.std
         return (-0.5 * scaled.square() - math.log(self.std) - 0.5 * math.log(2 * math.pi)).sum(1)
+
+    @abstractmethod
+    def values(self, k: int) -> Tensor:
+        """k of them for each dimension, the others in the middle: (dim · k, dim)."""
+
+    def said(self, k: int) -> list[str]:
+        """That of the dimension that varies, behind its number where there are several."""
+        moving = self.values(k).unflatten(0, (self.dim, k)).diagonal(dim1=0, dim2=2).T
+        front = [f"{number}: " for number in range(1, self.dim + 1)] if self.dim > 1 else [""]
+        return [f"{number}{value:.2g}" for number, row in zip(front, moving.tolist()) for value in row]
 
     def along(self, middle: float, reach: float, k: int) -> Tensor:
         """k values from one end to the other for each dimension, the others in the middle: (dim · k, dim)."""

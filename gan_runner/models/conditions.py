@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data
-from gan_runner.datasets.captions import CaptionedImageDataset, decode, encode
+from gan_runner.datasets.captions import CaptionedImageDataset, decode, encode, left_out
 from gan_runner.datasets.labels import Labels
 from gan_runner.models.text import JointEmbedding, TextEncoder
 from gan_runner.precision import full_precision
@@ -48,6 +48,9 @@ class Condition(Protocol):
         Raises:
             ValueError: there is no such thing.
         """
+
+    def left_out(self, text: str) -> str:
+        """What of such words makes no difference, for people; empty if all of them do."""
 
     def shown(self, n: int) -> tuple[Tensor, list[str]]:
         """At most n conditions (k, dim) that are worth a row of a picture each, on the CPU, and what they say."""
@@ -110,6 +113,10 @@ class LabelCondition(nn.Module):
     def parse(self, text: str) -> Tensor:
         """A class by its name or number; attributes by their names, with commas between them: (dim,)."""
         return self.labels.parse(text)
+
+    def left_out(self, text: str) -> str:
+        """Nothing: what is no name is refused."""
+        return ""
 
     def shown(self, n: int) -> tuple[Tensor, list[str]]:
         """n different ones of the data, in order; of many, some evenly."""
@@ -188,6 +195,10 @@ class TextCondition(nn.Module):
         """
         codes = encode(text, self.encoder.caption_length).to(self.known.device)
         return self.phi(codes.unsqueeze(0))[0].cpu()
+
+    def left_out(self, text: str) -> str:
+        """Characters that the encoder does not know, and what is too long for it."""
+        return left_out(text, self.encoder.caption_length)
 
     @torch.no_grad()
     def shown(self, n: int) -> tuple[Tensor, list[str]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import reparametrize, standardize
+from gan_runner.models.layers import reparametrize, standardize, unbounded
 from gan_runner.models.networks import Discriminator, WithReference
 from gan_runner.models.sizes import at_least_one
 from gan_runner.sharding import share, whole
@@ -31,7 +31,8 @@ class Posterior(NamedTuple):
 class Encoder(nn.Module):
     """Data (n, *shape) → q(z|x), by the trunk of a discriminator: so there is one for every model.
 
-    What the discriminator does to its input while it trains, and its head, are left out.
+    What the discriminator does to its input while it trains, its head, and bounds on its weights (`spectral`,
+    `orthogonal`) are left out. The norm of its activations is kept.
 
     Args:
         judge: the discriminator whose trunk it is built like.
@@ -40,15 +41,16 @@ class Encoder(nn.Module):
     """
 
     judges = False
-    """No score depends on it, so what bounds and smooths scores leaves it as it is."""
+    """No score depends on it, so what smooths scores asks nothing of it."""
 
     def __init__(self, judge: Discriminator, latent_dim: int, outputs: int):
         super().__init__()
         at_least_one(latent_dim=latent_dim)
         self.latent_dim = latent_dim
-        self.trunk = judge.trunk
+        self.trunk = unbounded(judge.trunk)
         self.output = nn.Linear(judge.num_features, outputs)
         reparametrize(self.output, judge.weight_norm)
+        unbounded(self.output)
 
     def read(self, x: Tensor) -> Tensor:
         """What is read off the trunk: (n, outputs)."""

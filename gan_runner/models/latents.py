@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 
 class Latent(Protocol):
@@ -45,20 +47,24 @@ class Round(Straight):
         return interpolation(torch.cat([first, second]), steps)
 
 
+FLAT = 1e-4
+"""Between directions the sine of whose angle is smaller the way is straight: rounding would choose the arc."""
+
+
 def interpolation(ends: Tensor, steps: int) -> Tensor:
     """Rows of latents from one end to the other: (2 rows, dim) → (rows · steps, dim).
 
-    Spherical (White 2016, arXiv:1609.04468): between Gaussian latents a straight line would pass through lengths
-    that the prior never draws.
+    Directions are interpolated spherically (White 2016, arXiv:1609.04468), lengths linearly: between Gaussian latents a
+    straight line would pass through lengths that the prior never draws. Where no arc is the shortest, between opposite
+    directions, and where an arc is a line, between equal ones, the way is straight.
     """
-    first, second = ends.chunk(2)
-    share = torch.linspace(0, 1, steps, device=ends.device).view(1, -1, 1)
-    cosine = torch.nn.functional.cosine_similarity(first, second, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
-    angle = cosine.acos().view(-1, 1, 1)
-    along = (
-        ((1 - share) * angle).sin() * first.unsqueeze(1) + (share * angle).sin() * second.unsqueeze(1)
-    ) / angle.sin()
-    return along.flatten(0, 1)
+    first, second = (end.unsqueeze(1) for end in ends.chunk(2))
+    share = torch.linspace(0, 1, steps, device=ends.device, dtype=ends.dtype).view(1, -1, 1)
+    a, b = normalize(first, dim=2), normalize(second, dim=2)
+    angle = 2 * torch.atan2((a - b).norm(dim=2, keepdim=True), (a + b).norm(dim=2, keepdim=True))
+    direction = normalize(((1 - share) * angle).sin() * a + (share * angle).sin() * b, dim=2)
+    length = first.norm(dim=2, keepdim=True).lerp(second.norm(dim=2, keepdim=True), share)
+    return torch.where(angle.sin() > FLAT, length * direction, first.lerp(second, share)).flatten(0, 1)
 
 
 @dataclass(frozen=True)
@@ -94,8 +100,31 @@ class Sphere(Round):
     def __call__(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
         """Draw n."""
         drawn = torch.randn(n, self.dim, device=device, generator=rng)
-        return torch.nn.functional.normalize(drawn, dim=1) * self.dim**0.5
+        return normalize(drawn, dim=1) * self.dim**0.5
 
     def moved(self, z: Tensor, by: Tensor) -> Tensor:
         """The sum, brought back to the length that each latent had: (n, dim)."""
-        return torch.nn.functional.normalize(z + by, dim=1) * z.norm(dim=1, keepdim=True)
+        return normalize(z + by, dim=1) * z.norm(dim=1, keepdim=True)
+
+
+def demand(latent: Latent, *kinds: type, why: str, otherwise: str = "") -> None:
+    """Refuse a prior that a formula is not about.
+
+    Args:
+        latent: the prior.
+        kinds: of priors that it is about, the usual one first.
+        why: so.
+        otherwise: what else may be chosen.
+
+    Raises:
+        ValueError: the prior is of none of these kinds.
+    """
+    if isinstance(latent, kinds):
+        return
+    own, wanted = (inspect.signature(kind).parameters for kind in (type(latent), kinds[0]))
+    options = " and ".join(name for name in own if name not in wanted)
+    raise ValueError(
+        f"{why}, and model.latent is {type(latent).__name__}; set model.latent._target_={__name__}.{kinds[0].__name__}"
+        + (f" and leave out its {options}" if options else "")
+        + otherwise
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from gan_runner.models.heads import ConcatHead
@@ -15,20 +17,30 @@ class PairDiscriminator(Discriminator):
     The code has a hidden layer of its own and joins the features in another (Dumoulin et al. 2017, arXiv:1606.00704,
     Appendix A; Mescheder et al. 2017, arXiv:1701.04722, Appendix).
 
+    Layers on the features, such as minibatch discrimination, are kept.
+
     Args:
         judge: the discriminator whose trunk it is built like.
         latent_dim: of a code.
         embedding: units that see the code alone.
         width: units that see both.
+
+    Raises:
+        ValueError: the judge has a head of its own, which knows nothing of codes.
     """
 
     def __init__(self, judge: Discriminator, latent_dim: int, embedding: int = 128, width: int = 256):
         nn.Module.__init__(self)
-        head = ConcatHead(judge.num_features, latent_dim, embedding, width, rescale=False)
+        *layers, scoring = judge.head
+        if not isinstance(scoring, nn.Linear):
+            kind = type(scoring).__name__
+            raise ValueError(f"pairs are scored by layers of their own, and not by a {kind}; leave out its head")
+        in_features: Any = layers[-1].out_features if layers else judge.num_features
+        head = ConcatHead(in_features, latent_dim, embedding, width, rescale=False)
         reparametrize(head, judge.weight_norm)
         self.shape = judge.shape
         self.weight_norm = judge.weight_norm
         self.augment = judge.augment
         self.trunk = judge.trunk
         self.num_features = judge.num_features
-        self.head = Chain(head)
+        self.head = Chain(*layers, head)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.images import dequantised
+from gan_runner.models.encoders import Posterior
 from gan_runner.models.flows import ActNorm, Bounded, Coupling, Flatten, Invertible, MultiScale, Steps
 from gan_runner.models.layers import Norm, WeightNorm, reparametrize
 from gan_runner.models.mlp import hidden_layers
@@ -204,6 +205,16 @@ class RealNVP(Generator):
         """Data (n, *shape) → its latents z (n, elements), and log|det dz/dx| (n,) in nats."""
         return self.flow.inverse(x)
 
+    def in_bins(self, x: Tensor, place: Tensor) -> Tensor:
+        """Data as it is modelled, both (n, *shape): of images, where in the bin of each byte, from 0 to 1."""
+        return dequantised(x, place) if self.bounded else x
+
+    def encode(self, x: Tensor) -> Posterior:
+        """q(z|x) of data (n, *shape): of images, what they may be in their bins, for which the middle stands."""
+        places = torch.rand_like(x), torch.full_like(x, 0.5)
+        codes, middle = (self.inverse(self.in_bins(x, place))[0] for place in places)
+        return Posterior(codes, middle)
+
     def log_prob(self, x: Tensor) -> Tensor:
         """The log density (n,) of points (n, *shape), in nats, for latents N(0, I) (Dinh et al. 2017, Eq. 3)."""
         z, log_det = self.inverse(x)
@@ -221,6 +232,6 @@ class RealNVP(Generator):
         norms = [module for module in self.modules() if isinstance(module, ActNorm)]
         for norm in norms:
             norm.fitting = True
-        self.inverse(dequantised(data, torch.rand_like(data)) if self.bounded else data)
+        self.inverse(self.in_bins(data, torch.rand_like(data)))
         for norm in norms:
             norm.fitting = False

@@ -92,11 +92,20 @@ class Console(Observer):
             f"; best {best}" if best else "",
         )
         if "passed" in summary:
-            log.info("%s: %s", "passed" if summary["passed"] else "NOT passed", "; ".join(verdicts(summary)))
+            off = self.run.config.trainer.evaluate_every == 0
+            log.info(verdict_line(summary, " (trainer.evaluate_every=0)" if off else ""))
         pictures = sorted(self.run.directory.samples.glob("step_*.png"))
         if pictures:
             log.info("last samples: %s", pictures[-1])
         log.removeHandler(self.handler)
+
+
+def verdict_line(summary: Mapping[str, Any], why: str) -> str:
+    """Whether what was expected came true; where it could not be judged, what was not measured, and `why`."""
+    if summary["passed"] is not None:
+        return f"{'passed' if summary['passed'] else 'NOT passed'}: {'; '.join(verdicts(summary))}"
+    missing = [name for name, value in summary["measured"].items() if value is None]
+    return f"not judged: {' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} not measured{why}"
 
 
 def verdicts(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from gan_runner.attributes import code_means, encodes
-from gan_runner.datasets.base import Split
+from gan_runner.attributes import code_means
+from gan_runner.datasets.base import Split, mix
 from gan_runner.latent_space import draw_latent_space, groups_of
 from gan_runner.metrics.classification import split_of
 from gan_runner.models.sizes import at_least_one
 from gan_runner.observers.base import Moment, Observer
 from gan_runner.pictures import draw_pairs, draw_paths
-from gan_runner.requirements import Requirement
+from gan_runner.requirements import Requirement, encodes
 
 if TYPE_CHECKING:
     from gan_runner.build import Parts
@@ -104,11 +104,13 @@ class Reconstructions(HeldOut):
 class LatentSpace(HeldOut):
     """Draws `samples/latent_space_step_*.png`: codes among draws of the prior, in a plane and by quantiles.
 
+    A code is a draw of q(z|x): these, and not their means, follow the prior where an encoder is right.
+
     Args:
         every: steps between two pictures.
         split: of the data; None takes that for testing, else that for validation, and else that for training.
-        codes: how many, at most, and as many draws.
-        seed: of the draws.
+        codes: how many, at most, and as many draws of the prior.
+        seed: of both.
     """
 
     name = "latent_space"
@@ -128,7 +130,7 @@ class LatentSpace(HeldOut):
     def draw(self, path: Path, step: int) -> None:
         """Two panels."""
         parts = self.run.parts
-        codes = parts.encode(self.batch["data"])
+        codes = parts.draw_codes(self.batch["data"], mix(self.seed, 1))
         prior = parts.noise(len(codes), self.seed)[:, : codes.shape[1]]
         groups = groups_of(parts.dataset.labels, self.batch.get("label"))
         draw_latent_space(path, codes, prior, groups, f"step {step:,}: codes of data")

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.games.autoencoding import AutoencodingTurn, BidirectionalTurn, EncodingTurn
+from gan_runner.games.gan import FromLatents
 from gan_runner.losses import Evaluated, Loss
 from gan_runner.losses.base import Scores
 from gan_runner.models.encoders import GaussianEncoder
-from gan_runner.requirements import requires
+from gan_runner.models.latents import Normal, Sphere, demand
+from gan_runner.requirements import judged, requires
 from gan_runner.sharding import gather
 from gan_runner.terms.matching import WithFakes
 from gan_runner.turn import lazy
@@ -31,7 +33,24 @@ def has_density(networks: Mapping[str, nn.Module]) -> None:
         )
 
 
-@requires(has_density)
+ANOTHER = ", or choose another prior=, such as code_discriminator"
+"""What goes with any p(z)."""
+
+
+def normal_prior(networks: Mapping[str, nn.Module], game: FromLatents) -> None:
+    """The prior must be N(0, I)."""
+    demand(
+        game.latent, Normal, why="the distance of q(z|x) to the prior is known where that is N(0, I)", otherwise=ANOTHER
+    )
+
+
+def standard_prior(networks: Mapping[str, nn.Module], game: FromLatents) -> None:
+    """Each coordinate of the prior must have mean 0 and variance 1, and its directions be alike."""
+    why = "moments of codes are compared with those of N(0, I)"
+    demand(game.latent, Normal, Sphere, why=why, otherwise=ANOTHER)
+
+
+@requires(has_density, normal_prior)
 def kl_divergence(turn: AutoencodingTurn) -> Tensor:
     """E KL(q(z|x) ‖ N(0, I)) = ½ E Σ (μ² + σ² − 1 − log σ²), in nats (Kingma & Welling 2014, Appendix B)."""
     _, mean, log_std = turn.posterior
@@ -39,6 +58,7 @@ def kl_divergence(turn: AutoencodingTurn) -> Tensor:
     return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(1).mean()
 
 
+@requires(standard_prior)
 def kl_of_moments(turn: EncodingTurn, of: Literal["data", "fakes"] = "data") -> Tensor:
     """KL(N(m, diag s²) ‖ N(0, I)) for the mean m and variance s² of a batch of codes, the mean over dimensions.
 
@@ -102,8 +122,14 @@ def with_reconstructions(turn: AutoencodingTurn) -> Scores:
 
 
 def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
-    """The discriminator's half of a loss, on reconstructions against data."""
+    """The discriminator's half of a loss, on reconstructions against data.
+
+    Beside the same of samples, what an optimal critic knows is the ratio of p to the mean of both.
+    """
     return loss.discriminator(with_reconstructions(turn))
+
+
+reconstruction_discriminator_loss.other_fakes = "reconstructions"  # type: ignore[attr-defined]
 
 
 def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
@@ -111,6 +137,7 @@ def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     return loss.generator(with_reconstructions(turn))
 
 
+@requires(judged)
 def feature_reconstruction(turn: AutoencodingTurn) -> Tensor:
     """½ E‖f(x) − f(x̂)‖² for the judge's features f, in nats up to a constant: a learned similarity.
 

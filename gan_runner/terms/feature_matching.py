@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor
 
 from gan_runner.games.gan import GANTurn
+from gan_runner.requirements import judged, requires
 from gan_runner.sharding import gather
 
 
+@requires(judged)
 def feature_matching(turn: GANTurn) -> Tensor:
     """Squared difference of the mean features of data and fakes (Salimans et al. 2016, Section 3.1).
 

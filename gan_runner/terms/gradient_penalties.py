@@ -1,11 +1,13 @@
 """Penalties on the gradient of the critic with respect to its input.
 
-The norm is taken per sample, over all elements of that sample: ‖∇ₓD(xᵢ)‖₂ for each i.
+The norm is taken per sample, over all elements of that sample: ‖∇ₓD(xᵢ)‖₂ for each i. Where pairs are judged, x is
+the pair: data and its code move together, and both count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -33,30 +35,35 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
             )
 
 
-def squared_gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """‖∇ₓ critic(xᵢ)‖₂² for each sample: x is (n, *shape), the result (n,), differentiable in the weights."""
-    x = x if x.requires_grad else x.detach().requires_grad_()
-    with full_precision(x):
-        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-    return gradient.flatten(1).square().sum(1)
+def squared_gradient_norms(critic: Callable[..., Tensor], *x: Tensor) -> Tensor:
+    """‖∇ₓ critic(xᵢ)‖₂² for each sample: each x is (n, …), the result (n,), differentiable in the weights."""
+    points = [part if part.requires_grad else part.detach().requires_grad_() for part in x]
+    with full_precision(points[0]):
+        gradients = torch.autograd.grad(critic(*points).sum(), points, create_graph=True)
+    return functools.reduce(torch.add, [gradient.flatten(1).square().sum(1) for gradient in gradients])
 
 
-def gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+def gradient_norms(critic: Callable[..., Tensor], *x: Tensor) -> Tensor:
     """‖∇ₓ critic(xᵢ)‖₂ for each sample: (n,). The root's own gradient stays finite where the norm is zero."""
-    return (squared_gradient_norms(critic, x) + 1e-12).sqrt()
+    return (squared_gradient_norms(critic, *x) + 1e-12).sqrt()
 
 
-def one_number_a_sample(x: Tensor) -> Tensor:
-    """U(0, 1), one draw a sample, broadcastable over x (n, *shape)."""
-    return share(torch.rand(whole(len(x)), *[1] * (x.dim() - 1), device=x.device, dtype=x.dtype))
+def uniform_like(x: Tensor, *shape: int) -> Tensor:
+    """U(0, 1) of the samples x (n, …), to each (*shape): (n, *shape)."""
+    return share(torch.rand(whole(len(x)), *shape, device=x.device, dtype=x.dtype))
+
+
+def between(starts: Sequence[Tensor], ends: Sequence[Tensor]) -> list[Tensor]:
+    """A point on the line from each start (n, …) to its end, one share U(0, 1) of the way a sample."""
+    way = uniform_like(starts[0])
+    return [start + way.view(-1, *[1] * (start.dim() - 1)) * (end - start) for start, end in zip(starts, ends)]
 
 
 @requires(per_sample_scores)
 def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
     """E[(‖∇D(x̂)‖₂ − target)²] on lines from real to fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3)."""
-    real, fake = turn.real, turn.fake
-    between = real + one_number_a_sample(real) * (fake - real)
-    return (gradient_norms(turn.critic, between) - target).square().mean()
+    points = between(turn.judged_real, turn.judged_fake)
+    return (gradient_norms(turn.critic, *points) - target).square().mean()
 
 
 @requires(per_sample_scores)
@@ -66,20 +73,18 @@ def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
     As the authors' code, δ = scale · std(x) · U[0, 1) elementwise with the standard deviation of the whole
     batch, so that it perturbs to one side, and the penalised point lies at a random place on the way there.
     """
-    real = turn.real
-    share_of_std = share(torch.rand(whole(len(real)), *real.shape[1:], device=real.device, dtype=real.dtype))
-    perturbed = real + scale * gather(real).std(correction=0) * share_of_std
-    between = real + one_number_a_sample(real) * (perturbed - real)
-    return (gradient_norms(turn.critic, between) - target).square().mean()
+    real = turn.judged_real
+    perturbed = [x + scale * gather(x).std(correction=0) * uniform_like(x, *x.shape[1:]) for x in real]
+    return (gradient_norms(turn.critic, *between(real, perturbed)) - target).square().mean()
 
 
 @requires(per_sample_scores)
 def r1(turn: GANTurn) -> Tensor:
     """½ E_p[‖∇D(x)‖₂²] on real data (Mescheder et al. 2018, arXiv:1801.04406, Eq. 9); its weight is γ."""
-    return squared_gradient_norms(turn.critic, turn.real).mean() / 2
+    return squared_gradient_norms(turn.critic, *turn.judged_real).mean() / 2
 
 
 @requires(per_sample_scores)
 def r2(turn: GANTurn) -> Tensor:
     """½ E_q[‖∇D(x)‖₂²] on fakes (Mescheder et al. 2018, arXiv:1801.04406, Eq. 10); its weight is γ."""
-    return squared_gradient_norms(turn.critic, turn.fake).mean() / 2
+    return squared_gradient_norms(turn.critic, *turn.judged_fake).mean() / 2

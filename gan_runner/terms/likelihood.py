@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan_runner.datasets.images import bits
-from gan_runner.games.gan import GenerativeTurn
+from gan_runner.games.gan import FromLatents, GenerativeTurn
+from gan_runner.models.latents import Normal, demand
 from gan_runner.requirements import requires
 
 
@@ -20,7 +21,12 @@ def has_density(networks: Mapping[str, nn.Module]) -> None:
         )
 
 
-@requires(has_density)
+def normal_latents(networks: Mapping[str, nn.Module], game: FromLatents) -> None:
+    """Latents must be N(0, I)."""
+    demand(game.latent, Normal, why="densities are those of latents N(0, I)", otherwise=", or leave likelihood out")
+
+
+@requires(has_density, normal_latents)
 def negative_log_likelihood(turn: GenerativeTurn) -> Tensor:
     """−E log p(x) / D in nats a dimension, D numbers making a sample; images are dequantised, on [−1, 1].
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gan_runner.games.autoencoding import AutoencodingTurn
-from gan_runner.games.moment_matching import CodesTurn, MomentMatchingTurn
+from gan_runner.games.moment_matching import MomentMatchingTurn, ReconstructingTurn
 from gan_runner.losses import MMD
 from gan_runner.sharding import gather
 
@@ -15,6 +14,6 @@ def mmd(turn: MomentMatchingTurn, loss: MMD) -> Tensor:
     return loss.distance(gather(turn.real_features), gather(turn.fake_features))
 
 
-def reconstruction(turn: CodesTurn | AutoencodingTurn) -> Tensor:
+def reconstruction(turn: ReconstructingTurn) -> Tensor:
     """Mean of how far data is from its reconstruction, as the game measures it."""
     return turn.errors.mean()

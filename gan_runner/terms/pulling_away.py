@@ -8,9 +8,11 @@ from torch.nn.functional import normalize
 
 from gan_runner.games.moment_matching import MomentMatchingTurn
 from gan_runner.precision import full_precision
+from gan_runner.requirements import judged, requires
 from gan_runner.sharding import gather
 
 
+@requires(judged)
 def pulling_away(turn: MomentMatchingTurn) -> Tensor:
     """Mean squared cosine between the features of two fakes (Zhao et al. 2017, arXiv:1609.03126, Eq. 6).
 

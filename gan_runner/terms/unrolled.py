@@ -14,12 +14,23 @@ from torch.func import functional_call
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses import Loss
 from gan_runner.precision import full_precision
+from gan_runner.requirements import judged, requires
 from gan_runner.sharding import average
 
 Weights = dict[str, Tensor]
 """Parameters of a network, by name."""
 
 
+def generator_alone(networks: Mapping[str, nn.Module]) -> None:
+    """The player must not have an encoder too."""
+    if "encoder" in networks:
+        raise ValueError(
+            "it looks ahead with the generator's half of the loss, which does not move an encoder that plays with the "
+            "generator; leave out regularizer=unrolled, or choose another game"
+        )
+
+
+@requires(generator_alone, judged)
 class UnrolledGeneratorLoss(nn.Module):
     """The generator's loss after k simulated updates of the discriminator (Metz et al. 2017, arXiv:1611.02163, Eq. 7).
 

@@ -18,6 +18,7 @@ from gan_runner.datasets.captions import (
     decode,
     encode,
     encode_all,
+    left_out,
 )
 from gan_runner.datasets.images import ArraySource
 from gan_runner.datasets.labels import classes
@@ -58,12 +59,19 @@ def test_characters_beyond_the_alphabet_leave_a_gap():
     assert decode(encode("a café, 鳥 🐦 \ud800")) == "a caf,   "
 
 
+def test_what_is_left_out_can_be_said():
+    assert left_out("A bird.", 7) == ""
+    assert left_out("Cafés à la café", 99) == "characters beyond its alphabet: 'é', 'à'"
+    assert left_out("abcdé", 4) == "all that follows character 4: 'é'"
+    assert left_out("äbcd ef", 4) == "characters beyond its alphabet: 'ä'; and all that follows character 4: ' ef'"
+
+
 def test_what_is_too_long_is_cut():
     assert decode(encode("abcdef", 4)) == "abcd"
     assert decode(encode("x" * 300)) == "x" * 201
 
 
-@pytest.mark.parametrize("nothing", ["", "   ", "猫", "\0"])
+@pytest.mark.parametrize("nothing", ["", "   ", "猫", "\0", "赤い 丸"])
 def test_a_sentence_without_a_character_is_refused(nothing):
     with pytest.raises(ValueError, match="has no character of the alphabet"):
         encode(nothing)

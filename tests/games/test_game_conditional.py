@@ -230,7 +230,7 @@ def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_parts,
     assert parts.surface() is None
     assert parts.field(x, x) is None
     for metric in (push, order, transport):
-        with pytest.raises(ValueError, match="of points beside conditions; leave it out, or choose game=gan"):
+        with pytest.raises(ValueError, match="of points beside conditions or codes; leave it out, or choose game=gan"):
             check_requirements(metric, parts)
     rows = parts.noise(len(x), 0)
     turn = parts.game.turn(parts.networks, (), {"data": x})

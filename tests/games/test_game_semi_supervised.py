@@ -142,7 +142,9 @@ def test_minibatch_discrimination_goes_before_the_classes(make_parts):
 
 
 def test_data_without_classes_is_refused(make_parts):
-    with pytest.raises(ConfigError, match="game: a classifier needs classes, and SwissRoll has none"):
+    with pytest.raises(ConfigError, match="game: a classifier needs classes, and this dataset has none; choose"):
         make_parts("game=semi_supervised", "dataset=swiss_roll", "model=mlp")
+    with pytest.raises(ConfigError, match="game: its discriminator classifies; leave"):
+        make_parts(*OPTIONS, "model.discriminator.head=null")
     with pytest.raises(ConfigError, match="count=101 labels cannot be shared equally by 10 classes; choose 100"):
         make_parts(*OPTIONS, "game.labelled.count=101")

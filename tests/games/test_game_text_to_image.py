@@ -147,7 +147,7 @@ def test_a_sentence_cannot_be_an_auxiliary_class(make_parts):
 
 def test_labels_are_no_sentences(make_parts):
     networks = {"condition": nn.Identity(), "generator": nn.Identity()}
-    with pytest.raises(ValueError, match="TextCondition"):
+    with pytest.raises(ValueError, match="its condition is a sentence; leave"):
         TextToImage.requirements[1](networks)
 
 

@@ -74,5 +74,5 @@ def test_nothing_is_chosen_by_test_images(hydra_config):
 
 def test_a_game_that_does_not_classify_is_refused(hydra_config, make_parts):
     config = hydra_config("metric=[classification_error]")
-    with pytest.raises(ConfigError, match="classification_error: GAN does not classify; choose game=semi_supervised"):
+    with pytest.raises(ConfigError, match="classification_error: this game does not classify; choose game=semi"):
         build_checked("metric", config, make_parts(), "metric=")

@@ -1,13 +1,18 @@
 """How Gaussian codes are: of those that are, and of those that are not."""
 
+import math
+
 import pytest
 import torch
 from conftest import TINY
 from scipy.stats import kstest
+from torch import nn
 
 from gan_runner.evaluation import Evaluator
 from gan_runner.metrics import latent_gaussianity
 from gan_runner.metrics.gaussianity import figures_of, normal_distances, rejected
+from gan_runner.models.encoders import Posterior
+from gan_runner.requirements import check_requirements
 
 FLOW = ["model=real_nvp", "loss=maximum_likelihood", *(o for o in TINY["real_nvp"] if "discriminator" not in o)]
 
@@ -60,7 +65,77 @@ def test_codes_of_an_encoder_are_those_of_the_game(make_parts):
     x = parts.dataset.load(parts.device, "test").real(20)
     codes = parts.encode(x)
     assert codes.shape == (20, 4)
-    torch.testing.assert_close(codes, parts.game.encode(parts.networks, x))
+    torch.testing.assert_close(codes, parts.game.encode(parts.networks, x).mean)
+    draws = parts.draw_codes(x, 1)
+    assert torch.equal(draws, parts.draw_codes(x, 1))
+    assert not torch.isclose(draws, parts.draw_codes(x, 2)).any()
+
+
+class Ideal(nn.Module):
+    """The posterior N(x / 2, I / 2) of x = z + ε, both N(0, I)."""
+
+    def forward(self, x):
+        std = 0.5**0.5
+        log_std = torch.full_like(x, math.log(std))
+        return Posterior(x / 2 + std * torch.randn_like(x), x / 2, log_std)
+
+
+class Deaf(nn.Module):
+    """Draws from the prior, whatever the data is.
+
+    Args:
+        dim: of the codes.
+    """
+
+    def __init__(self, dim):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x):
+        codes = torch.randn(len(x), self.dim)
+        return Posterior(codes, codes)
+
+
+def share_rejected(parts, encoder, n):
+    parts.networks["encoder"] = encoder
+    return Evaluator(parts, {"latents": lambda results: latent_gaussianity(results, n=n)}, 10, 0).measure()
+
+
+def test_codes_by_the_true_posterior_are_rejected_as_often_as_the_test_errs(make_parts):
+    """Their means are N(0, I / 2), which the test tells from the prior in every dimension."""
+    data = ["dataset=gaussian", f"dataset.means=[{[0.0] * 300}]", f"dataset.std={2**0.5}"]
+    parts = make_parts("game=vae", "model=mlp", *data, *TINY["mlp"], "model.latent.dim=300")
+    found = share_rejected(parts, Ideal(), 2000)
+    assert found["latent_rejected"] == pytest.approx(0.05, abs=0.04)
+    assert found["latent_mean_square"] == pytest.approx(1, abs=0.01)
+
+
+def test_draws_for_one_piece_of_the_data_are_not_those_for_another(make_parts):
+    parts = make_parts("game=vae", "encoder=implicit", "prior=none", "model=mlp", *TINY["mlp"], "dataset=digits")
+    found = share_rejected(parts, Deaf(300), 1500)
+    assert found["latent_rejected"] == pytest.approx(0.05, abs=0.04)
+    assert found["latent_largest_variance"] < 1.2 * (1 + (300 / 1500) ** 0.5) ** 2
+
+
+def test_images_are_anywhere_in_the_bins_of_their_bytes(make_parts):
+    """Of a flow that starts at the identity, behind its logit: codes of one byte fill an interval."""
+    parts = make_parts(*FLOW, "dataset=digits", "dataset.image_size=8")
+    flow = parts.networks["generator"]
+    x = torch.full((50, 1, 8, 8), 51 / 127.5 - 1)  # the byte 51
+    low, middle, high = (flow.flow.steps[1].inverse(torch.tensor([[b / 128 - 1]]))[0].item() for b in (51, 51.5, 52))
+    drawn = parts.draw_codes(x, 0)
+    assert drawn.unique().numel() > 3000
+    assert low - 1e-5 < drawn.min() < low + 0.01 * (high - low)
+    assert high - 0.01 * (high - low) < drawn.max() < high + 1e-5
+    torch.testing.assert_close(parts.encode(x), torch.full((50, 64), middle))
+    torch.testing.assert_close(parts.reconstruct(x), torch.full_like(x, 51.5 / 128 - 1))
+
+
+def test_other_priors_are_refused(make_parts):
+    check_requirements(latent_gaussianity, make_parts("game=vae", "model=mlp", *TINY["mlp"]))
+    for game in ("game=age", "game=gan_e model.latent._target_=gan_runner.models.latents.Uniform"):
+        with pytest.raises(ValueError, match=r"with latents N\(0, I\), and this game draws others; leave it out"):
+            check_requirements(latent_gaussianity, make_parts(*game.split(), "model=mlp", *TINY["mlp"]))
 
 
 def test_others_have_none(make_parts):

@@ -14,11 +14,12 @@ from gan_runner.metrics import Reconstruction
 BYTES = torch.tensor([0, 255, 0, 51], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 2, 2)  # -1, 1, -1, -0.6
 
 
-def results_of(reconstruct, n=4):
-    data = ResidentImages("greys", BYTES, torch.zeros(4), flip=False)
+def results_of(reconstruct, n=4, images=BYTES):
+    data = ResidentImages("greys", images, torch.zeros(len(images)), flip=False)
     dataset = SimpleNamespace(splits=("train", "validation"))
-    reference = SimpleNamespace(split={"validation": data}.get, n=n)
-    return SimpleNamespace(dataset=dataset, reference=reference, parts=SimpleNamespace(reconstruct=reconstruct))
+    reference = SimpleNamespace(split={"validation": data}.get, n=n, choosing=False)
+    parts = SimpleNamespace(reconstruct=lambda x, seed: reconstruct(x))
+    return SimpleNamespace(dataset=dataset, reference=reference, parts=parts)
 
 
 def test_what_comes_back_as_it_was_has_lost_nothing():
@@ -41,6 +42,16 @@ def test_by_hand(reconstruct, absolute, squared):
     found = Reconstruction()(results_of(reconstruct))
     assert found["reconstruction_absolute"] == pytest.approx(absolute, abs=1e-6)
     assert found["reconstruction_squared"] == pytest.approx(squared, abs=1e-6)
+
+
+def test_noise_of_an_encoder_that_draws_is_fresh_for_each_piece():
+    results = results_of(None, n=5000, images=BYTES[:1].expand(5000, 1, 2, 2))
+    noise = []
+    results.parts.reconstruct = lambda x, seed: (
+        noise.append(torch.rand(1, generator=torch.manual_seed(seed)).item()) or x
+    )
+    Reconstruction()(results)
+    assert len(set(noise)) == len(noise) > 1
 
 
 def test_of_a_run_it_is_the_error_of_held_out_images(make_parts):

@@ -130,6 +130,12 @@ def test_values_to_show():
     torch.testing.assert_close(Gaussian(2).values(3), expected)
 
 
+def test_values_are_said_in_figures_that_of_the_dimension_that_varies():
+    assert Categorical(3).said(9) == ["0", "1", "2"]
+    assert Uniform(low=0.0, high=1.0).said(3) == ["-0.5", "0.5", "1.5"]
+    assert Gaussian(dim=2).said(4) == [f"{d}: {value}" for d in (1, 2) for value in ("-2", "-0.67", "0.67", "2")]
+
+
 def test_a_traversal_changes_one_code_and_leaves_the_others():
     codes = Codes({"a": Categorical(3), "b": Uniform(1), "d": Gaussian(2)})
     rows = codes.draw(4, CPU)

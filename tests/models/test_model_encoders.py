@@ -1,10 +1,15 @@
 """Encoders: what they draw, and from where."""
 
+from functools import partial
+
 import pytest
 import torch
+from torch.nn.utils.parametrize import is_parametrized
 
 from gan_runner.models.encoders import DeterministicEncoder, GaussianEncoder, ImplicitEncoder
+from gan_runner.models.heads import LogSumExpHead
 from gan_runner.models.latents import Sphere
+from gan_runner.models.layers import MinibatchDiscrimination, normalized_weights
 from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.models.pairs import PairDiscriminator
 
@@ -52,6 +57,39 @@ def test_a_reference_batch_is_kept_by_the_trunk():
     x = torch.randn(6, 3)
     encoder.prepare(x, x)
     assert torch.allclose(encoder(x[:1]).codes, encoder(x).codes[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize("weight_norm", ["spectral", "orthogonal"])
+def test_bounds_on_the_weights_of_a_judge_do_not_bind_an_encoder(weight_norm):
+    encoder = GaussianEncoder(MLPDiscriminator((3,), width=8, depth=2, weight_norm=weight_norm), 2)
+    assert not any(is_parametrized(module) for module in encoder.modules())
+    x = torch.randn(5, 3)
+    before = encoder.read(x)
+    with torch.no_grad():
+        encoder.output.weight *= 100
+        encoder.output.bias *= 100
+    assert torch.allclose(encoder.read(x), 100 * before, rtol=1e-4)
+
+
+def test_normalised_weights_of_a_judge_are_those_of_an_encoder():
+    encoder = GaussianEncoder(MLPDiscriminator((3,), width=8, depth=2, weight_norm="weight"), 2)
+    assert len(list(normalized_weights(encoder))) == 3
+    encoder.prepare(x := torch.randn(50, 3), x)
+    assert encoder.read(x).std(0, correction=0).detach() == pytest.approx(torch.ones(4), rel=1e-4)
+
+
+def test_pairs_are_seen_through_the_layers_on_the_features_of_a_judge():
+    """With minibatch discrimination a pair is judged among the others; without, alone."""
+    for layer, alone in {None: True, partial(MinibatchDiscrimination, kernels=3, kernel_dim=2): False}.items():
+        pairs = PairDiscriminator(MLPDiscriminator((3,), width=8, depth=1, feature_layer=layer), 2)
+        x, z = torch.randn(4, 3), torch.randn(4, 2)
+        other = torch.cat([x[:3], -x[3:]])
+        assert torch.allclose(pairs(x, z)[:3], pairs(other, z)[:3]) == alone
+
+
+def test_a_head_that_knows_nothing_of_codes_is_refused():
+    with pytest.raises(ValueError, match="pairs are scored by layers of their own, and not by a LogSumExpHead"):
+        PairDiscriminator(MLPDiscriminator((3,), width=8, depth=1, head=partial(LogSumExpHead, num_classes=3)), 2)
 
 
 def test_a_pair_is_judged_by_both_of_its_halves():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from gan_runner.models.latents import Normal, Sphere, Uniform
+from gan_runner.models.latents import Normal, Sphere, Uniform, interpolation
 
 CPU = torch.device("cpu")
 PRIORS = {
@@ -50,3 +50,38 @@ def test_paths_go_where_the_prior_draws():
     torch.testing.assert_close(quarter[1], torch.full((2,), 2**0.5))
     corners = Uniform(2).path(torch.tensor([[-1.0, 1.0]]), torch.tensor([[1.0, 1.0]]), 5)
     assert corners.tolist() == [[-1, 1], [-0.5, 1], [0, 1], [0.5, 1], [1, 1]]  # never out of the square
+
+
+def test_lengths_of_a_path_are_between_those_of_its_ends():
+    generator = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(200, 3, generator=generator) for _ in range(2))
+    second[:100] = (
+        -3 * first[:100] + 10.0 ** -torch.arange(100).unsqueeze(1).div(12) * second[:100]
+    )  # ever more opposite
+    lengths = Normal(3).path(first, second, 50).norm(dim=1).view(200, 50)
+    ends = torch.stack([first.norm(dim=1), second.norm(dim=1)])
+    assert (lengths <= ends.amax(0).unsqueeze(1) * (1 + 1e-5)).all()
+    around = lengths[100:]
+    assert (around >= ends[:, 100:].amin(0).unsqueeze(1) * (1 - 1e-5)).all()
+    torch.testing.assert_close(around, ends[0, 100:, None].lerp(ends[1, 100:, None], torch.linspace(0, 1, 50)))
+
+
+def test_without_an_arc_paths_are_straight():
+    """Of one dimension, between opposite directions, from the origin, and where both ends are the same."""
+    for first, second in (
+        ([1.0], [-2.0]),
+        ([3.0, 0.0], [-1.0, 0.0]),
+        ([0.0, 0.0], [0.0, 2.0]),
+        ([1.0, 2.0], [1.0, 2.0]),
+    ):
+        a, b = torch.tensor([first]), torch.tensor([second])
+        torch.testing.assert_close(interpolation(torch.cat([a, b]), 7), a.lerp(b, torch.linspace(0, 1, 7).unsqueeze(1)))
+
+
+def test_between_equal_lengths_a_path_is_the_arc_at_constant_speed():
+    """sin((1 − t) θ) / sin θ a + sin(t θ) / sin θ b (Shoemake 1985), in double precision."""
+    first, second = (Sphere(6)(40, CPU).double() for _ in range(2))
+    angle = torch.nn.functional.cosine_similarity(first, second).acos().view(-1, 1, 1)
+    share = torch.linspace(0, 1, 9, dtype=torch.float64).view(1, -1, 1)
+    arc = (((1 - share) * angle).sin() * first[:, None] + (share * angle).sin() * second[:, None]) / angle.sin()
+    torch.testing.assert_close(Normal(6).path(first, second, 9), arc.flatten(0, 1), rtol=1e-6, atol=1e-6)

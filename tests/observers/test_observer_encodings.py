@@ -1,5 +1,7 @@
 """Pictures of what an encoder makes of held-out data, and what a checkpoint keeps of labelled data."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,8 @@ from test_cli import TINY_RUN
 
 from gan_runner.attributes import code_means
 from gan_runner.checkpoints import load_checkpoint
-from gan_runner.observers import Interpolations, LatentSpace, Reconstructions
+from gan_runner.models.encoders import Posterior
+from gan_runner.observers import Interpolations, LatentSpace, Reconstructions, encodings
 from gan_runner.pictures import image_grid
 from gan_runner.sample import load_parts
 
@@ -96,6 +99,39 @@ def test_looking_at_codes_is_the_same_every_time_and_leaves_the_run_its_random_n
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(7)
     assert torch.equal(parts.encode(x), first)
+
+
+def test_a_latent_space_is_of_draws_beside_others_of_the_prior(make_parts, monkeypatch, tmp_path):
+    """Codes by the true posterior N(x / 2, I / 2) of x = z + ε are N(0, I), while their means are N(0, I / 2)."""
+    data = ["dataset=gaussian", f"dataset.means=[{[0.0] * 50}]", f"dataset.std={2**0.5}"]
+    parts = make_parts("game=vae", "model=mlp", *data, *TINY["mlp"], "model.latent.dim=50")
+    std = torch.tensor(0.5**0.5)
+    parts.networks["encoder"] = Posteriors(lambda x: (x / 2 + std * torch.randn_like(x), x / 2))
+    looked_at = {}
+    monkeypatch.setattr(encodings, "draw_latent_space", lambda path, codes, prior, *_: looked_at.update(locals()))
+    observer = LatentSpace(every=1)
+    observer.run, observer.batch = SimpleNamespace(parts=parts), parts.dataset.load(parts.device).first(2000)
+    observer.draw(tmp_path / "a.png", 0)
+    assert looked_at["codes"].square().mean().item() == pytest.approx(1, abs=0.02)
+    parts.networks["encoder"] = Posteriors(lambda x: [torch.randn_like(x)] * 2)  # which does not look at x
+    observer.draw(tmp_path / "a.png", 0)
+    between = (looked_at["codes"] * looked_at["prior"]).mean().item()
+    assert between == pytest.approx(0, abs=0.02)  # six standard errors
+
+
+class Posteriors(torch.nn.Module):
+    """An encoder.
+
+    Args:
+        of: data → codes and their means.
+    """
+
+    def __init__(self, of):
+        super().__init__()
+        self.of = of
+
+    def forward(self, x):
+        return Posterior(*self.of(x))
 
 
 @pytest.mark.parametrize("kind", ["Reconstructions", "LatentSpace", "Interpolations", "Attributes"])

@@ -29,16 +29,15 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
     names = {path.name for path in (drawn / "samples").glob("traversal_*")}
     assert names == {f"traversal_c{number}_step_000000{step}.png" for number in (1, 2, 3) for step in (1, 2)}
     with Image.open(drawn / "samples" / "traversal_c2_step_0000002.png") as picture:
-        assert picture.size == (4 * 66 + 2, 3 * 66 + 2)  # 16 px, magnified to 64, and 2 between them
+        assert picture.size == (4 * 66 + 2, 18 + 3 * 66 + 2)  # values over 16 px, magnified to 64, and 2 between them
     with Image.open(drawn / "samples" / "traversal_c1_step_0000002.png") as picture:
-        assert picture.size == (10 * 66 + 2, 3 * 66 + 2)
+        assert picture.size == (10 * 66 + 2, 18 + 3 * 66 + 2)
     assert (drawn / "samples" / "training.gif").exists()
 
     sample.main([str(drawn), "--traverse"])
-    assert capfd.readouterr().out.strip().endswith("traversal_*_seed0.png")
-    assert {path.name for path in (drawn / "samples").glob("*_seed0.png")} == {
-        f"traversal_c{number}_seed0.png" for number in (1, 2, 3)
-    }
+    paths = sorted((drawn / "samples").glob("*_seed0.png"))
+    assert capfd.readouterr().out == "".join(f"{path}\n" for path in paths)
+    assert [path.name for path in paths] == [f"traversal_c{number}_seed0.png" for number in (1, 2, 3)]
     sample.main([str(drawn), "--traverse", "c3", "--seed", "4"])
     assert capfd.readouterr().out.strip().endswith("traversal_c3_seed4.png")
 
@@ -56,29 +55,36 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
 def test_a_row_is_one_latent_and_a_column_one_value(make_parts):
     parts = make_parts("game=infogan", *TINY["dcgan"], "model.q.width=8")
     latents = parts.noise(2, 7)
-    ((name, samples, columns),) = traverse(parts, "c1", 2, 10, 7)
-    assert (name, columns) == ("c1", 10)
+    ((name, samples, values),) = traverse(parts, "c1", 2, 10, 7)
+    assert (name, values) == ("c1", list("0123456789"))
     for row in range(2):
         rows = latents[row : row + 1].repeat(10, 1)
         rows[:, 100 - 96 : 100 - 86] = torch.eye(10)  # behind the four latents
         torch.testing.assert_close(samples[10 * row : 10 * row + 10], parts.sample(rows))
-    assert [name for name, *_ in traverse(parts, None, 2, 3, 7)] == ["c1", "c2", "c3"]
+    assert {name: values for name, _, values in traverse(parts, None, 2, 3, 7)} == {
+        "c1": list("0123456789"),
+        "c2": ["-2", "0", "2"],
+        "c3": ["-2", "0", "2"],
+    }
 
 
 def test_points_are_drawn_by_the_colour_of_their_value(make_parts, tmp_path):
     parts = make_parts("game=infogan", "dataset=ring8", "model=mlp", *TINY["mlp"], "model.q.width=8")
-    for name, samples, columns in traverse(parts, None, 2, 5, 0):
-        assert samples.shape == (2 * POINTS * columns, 2)
-        draw_traversal(tmp_path / f"{name}.png", samples, columns)
+    for name, samples, values in traverse(parts, None, 2, 5, 0):
+        assert samples.shape == (2 * POINTS * len(values), 2)
+        draw_traversal(tmp_path / f"{name}.png", samples, values)
         with Image.open(tmp_path / f"{name}.png") as picture:
-            assert len(picture.convert("RGB").getcolors(100_000)) > columns
+            assert len(picture.convert("RGB").getcolors(100_000)) > len(values)
 
 
-def test_images_are_a_grid_of_so_many_columns(tmp_path):
+def test_images_are_a_grid_under_the_values_of_their_columns(tmp_path):
     images = torch.rand(6, 1, 64, 64) * 2 - 1
-    draw_traversal(tmp_path / "a.png", images, 3)
+    draw_traversal(tmp_path / "a.png", images, ["-2", "", "2"])
     with Image.open(tmp_path / "a.png") as picture:
-        assert torch.equal(torch.as_tensor(np.array(picture)), torch.as_tensor(image_grid(images, 3)))
+        pixels = np.array(picture)
+    assert np.array_equal(pixels[18:], image_grid(images, 3))
+    inked = [(pixels[:18, 66 * column : 66 * column + 66] < 128).any() for column in range(3)]
+    assert inked == [True, False, True]
 
 
 def test_games_without_codes_are_refused(gan_run, make_parts, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_game import normal, smooth_network, turn_of
+from tiny_game import normal, smooth_network, turn_of, turn_of_pairs
 
 from gan_runner.models.layers.diff_augment import translation
 from gan_runner.terms import consistency, fake_consistency
@@ -49,3 +49,9 @@ def test_fakes_are_not_descended_in_the_discriminators_turn():
         fake_consistency(turn), list(turn.networks["generator"].parameters()), allow_unused=True
     )
     assert slopes == (None,)
+
+
+@pytest.mark.parametrize("term", [consistency, fake_consistency])
+def test_of_pairs_only_the_image_changes_and_the_code_beside_it_stays(term):
+    turn = turn_of_pairs(lambda x, z: z.sum(1), normal(*SHAPE), normal(*SHAPE))
+    assert term(turn) == 0

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from tiny_game import Critic, normal, smooth_network, turn_of
+from tiny_game import Critic, normal, smooth_network, turn_of, turn_of_pairs
 
 from gan_runner.models.dcgan import DCGANDiscriminator
 from gan_runner.models.mlp import MLPDiscriminator
@@ -145,6 +145,29 @@ def test_zero_centred_penalties_look_at_the_data_or_the_fakes(penalty):
     turn = turn_of(critic, normal(4, 3), normal(4, 3))
     penalty(turn)
     torch.testing.assert_close(critic.asked, [turn.real if penalty is r1 else turn.fake])
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 4, 3)])
+def test_of_pairs_the_gradient_is_by_data_and_code(shape):
+    """Of ⟨v, x⟩ + ⟨w, z⟩ its squared norm is ‖v‖² + ‖w‖²."""
+    v, w = normal(*shape), normal(3)
+    turn = turn_of_pairs(lambda x, z: (x * v).flatten(1).sum(1) + z @ w, normal(5, *shape), normal(5, *shape))
+    norm = (v.square().sum() + w.square().sum()).sqrt()
+    for penalty in (gradient_penalty, dragan):
+        torch.testing.assert_close(penalty(turn), (norm - 1).square())
+    for penalty in (r1, r2):
+        torch.testing.assert_close(penalty(turn), norm.square() / 2)
+
+
+def test_both_halves_of_a_pair_are_the_same_way_from_real_to_fake():
+    turn = turn_of_pairs(lambda x, z: x.flatten(1).sum(1) + z.sum(1), normal(50, 2, 4), normal(50, 2, 4))
+    gradient_penalty(turn)
+    x, z = turn.networks["discriminator"].asked
+    way = ((x - turn.real) / (turn.fake - turn.real)).flatten(1)
+    of_codes = (z - turn.codes) / (turn.noise - turn.codes)
+    torch.testing.assert_close(of_codes, way[:, :3])
+    torch.testing.assert_close(way, way[:, :1].expand_as(way))
+    assert way[:, 0].std() > 0.2
 
 
 def others_feel(network, x):

@@ -75,6 +75,12 @@ def test_a_generator_without_density_is_refused(make_parts):
         make_parts("loss=maximum_likelihood", "model=mlp", "model.generator.width=8", "model.latent.dim=4")
 
 
+def test_latents_that_are_not_normal_are_refused(make_parts):
+    uniform = "model.latent._target_=gan_runner.models.latents.Uniform"
+    with pytest.raises(ConfigError, match=r"likelihood: densities are those of latents N\(0, I\), .* is Uniform; set"):
+        make_parts("model=real_nvp", "dataset=ring8", "regularizer=[likelihood]", uniform, *TINY["real_nvp"])
+
+
 def test_likelihood_rises_while_it_is_descended(make_parts):
     parts = make_parts(*FLOW, "dataset=ring8", "model.generator.couplings=4", "optimizer.lr=0.01")
     x = parts.dataset.load(parts.device).real(256)

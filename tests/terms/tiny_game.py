@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from gan_runner.games import GAN
+from gan_runner.games import GAN, Bidirectional
+from gan_runner.models.encoders import Posterior
 from gan_runner.models.latents import Normal
 
 
@@ -39,6 +40,33 @@ def turn_of(critic, real, fake, owned=("discriminator",)):
     discriminator = critic if isinstance(critic, nn.Module) and hasattr(critic, "features") else Critic(critic)
     networks = {"generator": Always(fake), "discriminator": discriminator}
     return GAN(Normal(2)).turn(networks, owned, {"data": real})
+
+
+class OfPairs(Critic):
+    """A critic of data beside codes, by its function of both."""
+
+    def score(self, features, x, codes):
+        self.asked.append(codes.detach())
+        return self.function(features, codes)
+
+
+class Codes(nn.Module):
+    """An encoder that says the same of all data."""
+
+    def __init__(self, codes):
+        super().__init__()
+        self.codes = codes
+
+    def forward(self, x):
+        return Posterior(self.codes, self.codes)
+
+
+def turn_of_pairs(function, real, fake):
+    """The discriminator's turn in a game of pairs with codes of three numbers, judged by a function of both."""
+    networks = {"encoder": Codes(normal(len(real), 3)), "generator": Always(fake), "discriminator": OfPairs(function)}
+    turn = Bidirectional(Normal(3)).turn(networks, ("discriminator",), {"data": real})
+    turn.__dict__["noise"] = normal(len(real), 3)
+    return turn
 
 
 def smooth_network(inputs, width=6):

@@ -9,7 +9,7 @@ from gan_runner.models.layers.gaussian_noise import GaussianNoise
 from gan_runner.models.layers.instance_noise import InstanceNoise
 from gan_runner.models.layers.maxout import Maxout
 from gan_runner.models.layers.minibatch_discrimination import MinibatchDiscrimination
-from gan_runner.models.layers.normalization import Norm, WeightNorm, normalization, reparametrize
+from gan_runner.models.layers.normalization import Norm, WeightNorm, normalization, reparametrize, unbounded
 from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
 from gan_runner.models.layers.weight_norm import WeightNormalized, normalize_weight, normalized_weights, standardize
 
@@ -35,4 +35,5 @@ __all__ = [
     "normalized_weights",
     "reparametrize",
     "standardize",
+    "unbounded",
 ]

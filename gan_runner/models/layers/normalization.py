@@ -7,13 +7,13 @@ from typing import Literal
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.nn.utils.parametrize import register_parametrization
+from torch.nn.utils.parametrize import is_parametrized, register_parametrization, remove_parametrizations
 
 from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
 from gan_runner.models.layers.conditioning import ConditionalBatchNorm
 from gan_runner.models.layers.orthogonal import Orthogonal
 from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
-from gan_runner.models.layers.weight_norm import normalize_weight
+from gan_runner.models.layers.weight_norm import WeightNormalized, normalize_weight
 
 Norm = Literal["none", "batch", "layer", "instance", "virtual", "conditional"]
 WeightNorm = Literal["none", "weight", "spectral", "orthogonal"]
@@ -55,3 +55,13 @@ def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             makers[weight_norm](module, 1 if isinstance(module, nn.ConvTranspose2d) else 0)
+
+
+def unbounded(network: nn.Module) -> nn.Module:
+    """The network itself, whose weights are no longer kept `spectral` or `orthogonal`."""
+    for module in network.modules():
+        if is_parametrized(module, "weight"):
+            made = module.parametrizations.weight[0]  # type: ignore[index, union-attr]
+            if not isinstance(made, WeightNormalized):
+                remove_parametrizations(module, "weight", leave_parametrized=False)
+    return network

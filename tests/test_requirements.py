@@ -1,0 +1,12 @@
+"""What parts demand of each other."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from gan_runner.requirements import encodes
+
+
+def test_a_game_without_an_encoder_is_told_so():
+    with pytest.raises(ValueError, match="SimpleNamespace makes none; choose a game with an encoder"):
+        encodes(SimpleNamespace(encoder=None, game=SimpleNamespace()))
