@@ -243,11 +243,15 @@ class Parts:
             nn.ModuleDict(self.networks).load_state_dict(state["networks"])
             for player in self.players:
                 player.load_state_dict(state["players"][player.name])
-        except (RuntimeError, KeyError, ValueError) as error:
+        except MISFIT as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(
                 f"the checkpoint does not fit the networks of this configuration ({reason})"
             ) from error
+
+
+MISFIT = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+"""What is raised for a state that is of something else."""
 
 
 class evaluating:  # noqa: N801  (a context, read as a verb)

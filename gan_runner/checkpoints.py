@@ -41,6 +41,9 @@ CONTENT = {
 }
 """What a run's checkpoint holds."""
 
+BEST = {"value", "step", "better"}
+"""Of each figure."""
+
 MARK = b"sha256:"
 COMMENT = len(MARK) + 64
 
@@ -121,9 +124,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         known = " and ".join(map(str, READABLE))
         raise CheckpointError(f"{path} has checkpoint format {found}, and this version reads formats {known}")
     wrong = [key for key, kind in CONTENT.items() if not isinstance(state.get(key), kind)]
+    if "best" not in wrong and not all(
+        isinstance(best, dict) and best.keys() >= BEST for best in state["best"].values()
+    ):
+        wrong.append("best")
     if wrong:
         raise CheckpointError(
-            f"{path} is no checkpoint of a run: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} missing or wrong"
+            f"{path} is no checkpoint of a run: it lacks {', '.join(wrong)}, or has something else in their place"
         )
     return state
 

@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner import distributed
-from gan_runner.build import Parts
+from gan_runner.build import MISFIT, Parts
 from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.datasets import Batches, Data
 from gan_runner.datasets.base import Split, mix
@@ -161,7 +161,10 @@ class Run:
         self.started = time.perf_counter()
         self.rollbacks = state.get("rollbacks", 0)  # format 2 knows of none
         self.batches = self.batches_from(state["drawn"])
-        set_random_state(state["random"], self.parts.device)
+        try:
+            set_random_state(state["random"], self.parts.device)
+        except MISFIT as error:
+            raise CheckpointError(f"{path} holds no random numbers to go on with ({error})") from error
 
     def diverged_networks(self) -> list[str]:
         """Names of the networks that hold a weight that is not finite; this waits for the device."""

@@ -17,8 +17,14 @@ from gan_runner.errors import CheckpointError, DiskFull
 from gan_runner.files import RunDirectory
 
 STATE = {
-    **{"step": 7, "drawn": 7, "elapsed_s": 1.0, "parts": {"weight": torch.arange(40.0)}, "config": "dataset: digits"},
-    **{"label": "a", "identity": "b", "wandb_id": "c", "best": {}, "random": {}},
+    **dict.fromkeys(("label", "identity", "wandb_id"), "a"),
+    "best": {},
+    "random": {},
+    "step": 7,
+    "drawn": 7,
+    "elapsed_s": 1.0,
+    "config": "dataset: digits",
+    "parts": {"weight": torch.arange(40.0)},
 }
 
 
