@@ -61,7 +61,7 @@ def draw_sheet(path: Path, pictures: Mapping[str, Path]) -> None:
 
     shown = {name: Image.open(picture).convert("RGB") for name, picture in list(pictures.items())[:MOST]}
     shape = sum(image.width / image.height for image in shown.values()) / len(shown)
-    columns = min(len(shown), max(1, round(math.sqrt(len(shown) / shape))))
+    columns = min(len(shown), math.ceil(math.sqrt(len(shown) / shape)))
     rows = math.ceil(len(shown) / columns)
     figure = Figure(figsize=(3.6 * shape * columns, 4.0 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat

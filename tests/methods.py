@@ -36,13 +36,25 @@ def impossible(model, loss, regularizer, kind):
     steered = regularizer == "ada" and loss in WITHOUT_NEUTRAL_SCORE
     unjudged = loss in UNJUDGED and regularizer in JUDGED_BY
     unnormed = model in ("gaussian", "line", *FLOWS) and regularizer == "virtual_batch_norm"
+    unseen = loss == "began" and regularizer == "unrolled"  # whose terms all remember something
     undone = loss in ("ebgan", "began") and regularizer in ("ada", "diff_augment", "instance_noise")
     flow_alone = model == "real_nvp_dcgan" and loss in UNJUDGED  # whose discriminator is for images, and not here
     shapeless = kind == "points" and ((model in IMAGE_MODELS and not flow_alone) or regularizer in IMAGES_ONLY)
     pointless = kind == "image" and model in ("gaussian", "line")
     unknown = "likelihood" in f"{loss} {regularizer}" and model not in ("gaussian", *FLOWS)
     elsewhere = model in ("point", "two_branch")  # for games of their own
-    return smoothed or steered or unjudged or unnormed or undone or shapeless or pointless or unknown or elsewhere
+    return (
+        unseen
+        or smoothed
+        or steered
+        or unjudged
+        or unnormed
+        or undone
+        or shapeless
+        or pointless
+        or unknown
+        or elsewhere
+    )
 
 
 def batches_of(parts, size=8):

@@ -312,6 +312,7 @@ NO_PICTURES = ("trainer.sample_every=0",)  # those of densities have tests of th
 OF_FOLDERS = {
     **dict.fromkeys(("truth", "gulrajani2017", "metz2017", "fedus2017", "salimans2016"), NO_PICTURES),
     "chen2016": (*TINY["infogan"], "metric.code_error.matched=16", "observer.traversals.rows=1"),
+    "dziugaite2015": ("metric.parzen.validation=16", "metric.parzen.test=16"),
     "danihelka2017": (
         *("metric.independent_critic.steps=2", "metric.bits_per_dimension.n=16"),
         *("metric.latent_gaussianity.n=64", "model.generator.width=4"),
@@ -333,7 +334,7 @@ def shrunk(experiment, content):
     """What makes an experiment cheap."""
     yield from OF_FOLDERS.get(experiment.partition("/")[0], ())
     for choice in content["defaults"]:
-        for group, names in choice.items():
+        for group, names in choice.items() if isinstance(choice, dict) else ():
             for name in [names] if isinstance(names, str) else names or []:
                 yield from OF_CHOICES.get(name, ())
             if group.endswith("extractor"):

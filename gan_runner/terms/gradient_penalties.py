@@ -55,8 +55,9 @@ def uniform_like(x: Tensor, *shape: int) -> Tensor:
 
 def between(starts: Sequence[Tensor], ends: Sequence[Tensor]) -> list[Tensor]:
     """A point on the line from each start (n, …) to its end, one share U(0, 1) of the way a sample."""
-    way = uniform_like(starts[0])
-    return [start + way.view(-1, *[1] * (start.dim() - 1)) * (end - start) for start, end in zip(starts, ends)]
+    way = uniform_like(starts[0], *[1] * (starts[0].dim() - 1))
+    ways = [way if way.dim() == start.dim() else way.view(-1, *[1] * (start.dim() - 1)) for start in starts]
+    return [start + way * (end - start) for start, end, way in zip(starts, ends, ways)]
 
 
 @requires(per_sample_scores)
