@@ -37,7 +37,7 @@ BAD_LINES = {
     "los=hinge": "there is no option los; did you mean loss?",
     "loss=hing": "there is no loss=hing; did you mean hinge?",
     "+foo=1": "there is no option foo",
-    "foo": "missing EQUAL",
+    "foo": "foo is no KEY=VALUE; a part is chosen by GROUP=NAME",
     "regularizer=[gradient_penaltyy]": "there is no regularizer=gradient_penaltyy; did you mean gradient_penalty?",
     "loss=hinge regularizer=[label_smoothing]": "choose loss=bernoulli | feature_matching | gan_gp | lsgan",
     "loss=wgan_gp model.discriminator.norm=batch": "choose model.discriminator.norm=none, layer, instance or virtual",
