@@ -81,6 +81,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: if there is none, it cannot be read, or its format is another one.
     """
+    path = path.absolute()
     directory = RunDirectory(path.parent.parent)
     earlier = directory.earlier if path == directory.last else []
     try:

@@ -200,9 +200,14 @@ class Player:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from there.
+
+        Raises:
+            ValueError: it is another player's. What torch raises for a state that is none is passed on.
+        """
         ways = [{way: group[way] for way in WAYS_TO_STEP if way in group} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        check_state(self.optimizer)
         for group, own in zip(self.optimizer.param_groups, ways):
             group.update(own)  # the saved run may have been compiled, or on another device
         self.scheduler.load_state_dict(state["scheduler"])
@@ -210,6 +215,22 @@ class Player:
             self.scaler.load_state_dict(state["scaler"])
             self.loss_scale = self.read_loss_scale()
         self.memory().load_state_dict(state["memory"])
+
+
+def check_state(optimizer: torch.optim.Optimizer) -> None:
+    """Whether what an optimizer remembers fits its parameters; torch looks at it in the next step, which is too late.
+
+    Raises:
+        ValueError: it does not remember the same things of each parameter.
+        RuntimeError: something has another shape.
+    """
+    memories = list(optimizer.state.items())
+    if len({frozenset((name, type(value)) for name, value in memory.items()) for _, memory in memories}) > 1:
+        raise ValueError("the optimizer remembers other things of one parameter than of another")
+    for parameter, memory in memories:
+        for value in memory.values():
+            if isinstance(value, Tensor):
+                value.expand_as(parameter)
 
 
 def laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:

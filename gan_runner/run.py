@@ -172,7 +172,7 @@ class Run:
         return [name for name, n in networks if not all(bool(p.isfinite().all()) for p in n.parameters())]
 
     def summarise(self, status: str, final: Mapping[str, float], steps_here: int, error: str = "") -> dict[str, Any]:
-        """What the run came to, as `summary.json` has it, which the leader writes.
+        """What the run came to, as `summary.json` has it.
 
         Args:
             status: completed, interrupted, diverged or failed.
@@ -181,7 +181,7 @@ class Run:
             error: what ended it before its time.
         """
         seconds_here = time.perf_counter() - self.started
-        summary = {
+        return {
             "status": status,
             "label": self.label,
             "seed": self.config.seed,
@@ -203,9 +203,6 @@ class Run:
             **verdict(self.expected, final, status == "completed"),
             **({"error": error} if error else {}),
         }
-        if distributed.present.leads:
-            write_json(self.directory.summary, summary)
-        return summary
 
     def describe(self, overrides: list[str]) -> None:
         """Write the files by which the run describes itself."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import logging
 import signal
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -25,7 +25,7 @@ from gan_runner.config import resolve, what_is_trained
 from gan_runner.datasets import Classes, Dataset
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_figures
-from gan_runner.files import RunDirectory, environment
+from gan_runner.files import RunDirectory, environment, write_json
 from gan_runner.observers import Moment, Observer
 from gan_runner.precision import prepare_device
 from gan_runner.run import Run
@@ -94,22 +94,20 @@ def train(job: Job) -> float | None:
         Diverged: a figure was not finite; what was good is saved.
         Stopped: a signal came; everything is saved.
     """
-    for rollbacks in itertools.count():
+    trainer = job.config.trainer
+    rollbacks = 0
+    while True:
         try:
             return attempt(job, rollbacks)
         except Diverged as error:
-            trainer = job.config.trainer
             if trainer.on_divergence == "stop":
                 raise
             if rollbacks == trainer.rollbacks:
                 raise Diverged(f"{error}. It went back {rollbacks} times before") from error
+            rollbacks += 1
             log.warning(
-                "%s. Back to the last checkpoint, with other batches (%d of %d)",
-                error,
-                rollbacks + 1,
-                trainer.rollbacks,
+                "%s. Back to the last checkpoint, with other batches (%d of %d)", error, rollbacks, trainer.rollbacks
             )
-    raise AssertionError("unreachable")
 
 
 def attempt(job: Job, rollbacks: int) -> float | None:
@@ -227,8 +225,12 @@ class Course:
             reason = f"{type(error).__name__}: {error}"
             log.debug("".join(traceback.format_exception(error)))
         summary = self.run.summarise(status, self.final, self.run.step - self.first, reason)
-        for observer in sorted(self.started, key=lambda observer: observer.writes):
-            observer.finish(summary)
+        writers_last = sorted(self.started, key=lambda observer: observer.writes)
+        with ExitStack() as ending:  # each has its turn, whatever happens to another; the last one told is the first
+            for observer in writers_last[::-1]:
+                ending.callback(observer.finish, summary)
+            if distributed.present.leads:
+                ending.callback(write_json, self.run.directory.summary, summary)
 
 
 def carry_out(course: Course) -> float | None:

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from test_cli import TINY_RUN, gan_sample
+from test_resume import assert_equal
 
-from gan_runner.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, say_once, signed
+from gan_runner import checkpoints
+from gan_runner.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, signed
 from gan_runner.errors import CheckpointError, DiskFull
 from gan_runner.files import RunDirectory
+from gan_runner.observers import WeightsAndBiases
 
 STATE = {
     **dict.fromkeys(("label", "identity", "wandb_id"), "a"),
@@ -113,9 +116,10 @@ def test_steps_are_ordered_as_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["torn", "gone"])
-def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, caplog, fault):
+def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, monkeypatch, fault):
     """By gan-sample, and by resuming, which ends as if nothing had been."""
-    say_once.cache_clear()
+    said = set()
+    monkeypatch.setattr(checkpoints, "say_once", said.add)
     line = [*TINY_RUN, "trainer.steps=6", "trainer.checkpoint_every=2", "objective=null"]
     assert gan_run(*line, "hydra.run.dir=whole")[0] == 0
     assert gan_run(*line, "hydra.run.dir=run")[0] == 0
@@ -130,11 +134,11 @@ def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, caplog, faul
     gan_sample(["run", "--n", "4"])
     code, _, err = gan_run("resume=run")
     assert code == 0, err
-    (said,) = [message for message in caplog.messages if "is taken instead" in message]
-    assert "run/checkpoints/last.pt" in said
-    assert said.endswith("run/checkpoints/step_0000004.pt is taken instead, of step 4")
+    (line,) = said
+    assert "run/checkpoints/last.pt" in line
+    assert line.endswith("run/checkpoints/step_0000004.pt is taken instead, of step 4")
     ended, whole = (load_checkpoint(RunDirectory(Path(name)).last)["parts"] for name in ("run", "whole"))
-    assert str(ended) == str(whole)
+    assert_equal(ended, whole)
     assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]
 
 
@@ -148,12 +152,12 @@ def test_where_all_are_lost_the_last_is_named(gan_run):
     assert "run/checkpoints/last.pt is not a readable checkpoint" in err
 
 
-def full(monkeypatch, after):
-    """The disk is full once so many bytes were written to a file by name of a checkpoint."""
+def full(monkeypatch, after, of=".pt."):
+    """The disk is full, for files with this in their name, when `after` says so."""
     fsync = os.fsync
 
     def failing(descriptor):
-        if ".pt." in os.readlink(f"/proc/self/fd/{descriptor}") and after():
+        if of in os.readlink(f"/proc/self/fd/{descriptor}") and after():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(descriptor)
 
@@ -206,3 +210,14 @@ def test_run_on_a_small_disk_says_what_is_missing_and_goes_on_when_there_is_room
     (small_disk / "ballast").unlink()
     code, _, err = gan_run(f"resume={run}", f"trainer.steps={step + 1}", "observer.checkpoints.keep=0")
     assert code == 0, err
+
+
+def test_every_observer_ends_where_the_summary_cannot_be_written(gan_run, monkeypatch):
+    """The disk is full; W&B, the log and the console are closed all the same."""
+    ended = []
+    monkeypatch.setattr(WeightsAndBiases, "finish", lambda self, summary: ended.append(summary["status"]))
+    full(monkeypatch, lambda: True, of="summary.json")
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 1
+    assert "summary.json takes" in err
+    assert ended == ["completed"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import names_in
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from test_cli import TINY_RUN
 
@@ -21,7 +21,7 @@ from gan_runner import cli, sample
 
 TIMES = int(os.environ.get("FUZZ", "25"))
 FUZZ = settings(
-    max_examples=TIMES, deadline=None, database=None, derandomize=TIMES == 25,
+    max_examples=TIMES, deadline=None, database=None, derandomize=TIMES == 25, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 
