@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from gan_runner.errors import CheckpointError
-from gan_runner.files import RunDirectory, write_atomically
+from gan_runner.files import RunDirectory, check_aliases, write_atomically
 
 FORMAT = 3
 UNREADABLE = (
@@ -133,6 +133,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is no checkpoint of a run: it lacks {', '.join(wrong)}, or has something else in their place"
         )
+    check_aliases(state["config"], f"the configuration in {path}")
     return state
 
 

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 failed; 2 bad configuration, data or checkpoint; 3 diverge
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import re
@@ -25,11 +26,12 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from gan_runner import distributed
 from gan_runner.config import CONF, did_you_mean, explain_value, register
 from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, ProcessLost, Stopped
-from gan_runner.files import NO_ROOM, RunDirectory, locked, write_json
+from gan_runner.files import NO_ROOM, RunDirectory, check_aliases, locked, write_json
 from gan_runner.sweep import SweepTable
 
 if TYPE_CHECKING:
@@ -42,12 +44,19 @@ def main() -> None:
     register()
     try:
         distributed.join()
+        check_config_dirs(sys.argv[1:])
         if resumed := resumed_directory(sys.argv[1:]):
             run_job(lambda: resumed_job(resumed, sys.argv[1:]), resumed, multirun=False)
         else:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_composed)()
-    except ValueError as error:  # Hydra could not compose; what goes wrong in a run, `run_job` tells
-        sys.exit(complain(ConfigError(str(error))))
+    except (ValueError, YAMLError) as error:  # Hydra could not compose; what goes wrong in a run, `run_job` tells
+        where = "a file of --config-dir is not UTF-8: " if isinstance(error, UnicodeDecodeError) else ""
+        sys.exit(complain(ConfigError(f"{where}{error}")))
+    except OSError as error:
+        sys.exit(complain(ConfigError(f"{error.filename} cannot be used ({error.strerror}); choose another")))
+    except RecursionError:
+        deep = "the configuration is nested too deeply; does a file name itself in its defaults?"
+        sys.exit(complain(ConfigError(deep)))
     except Exception as error:
         SweepTable.remove_if_nothing_ran()
         sys.exit(complain(error))
@@ -55,6 +64,20 @@ def main() -> None:
         sys.exit(130)
     finally:
         distributed.leave()
+
+
+def check_config_dirs(arguments: Sequence[str]) -> None:
+    """Look at the user's own groups before Hydra reads them.
+
+    Raises:
+        ConfigError: a file would never end to be read.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    if folder := parser.parse_known_args(arguments)[0].config_dir:
+        for path in folder.rglob("*.yaml"):
+            if b"*" in (content := path.read_bytes()):
+                check_aliases(content, str(path))
 
 
 class Together(Callback):
@@ -179,7 +202,7 @@ def complain(error: Exception) -> int:
     if distributed.present.may_say(line, code):
         if code == 1 and not isinstance(error, ProcessLost | DiskFull):
             traceback.print_exception(error)
-        print(f"gan-run: {line}", file=sys.stderr, flush=True)
+        print(f"gan-run: {' '.join(line.split())}", file=sys.stderr, flush=True)
     return code
 
 
@@ -207,11 +230,11 @@ def explain(error: Exception) -> str:
     if isinstance(error, DataError):
         return str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]  # a worker's comes with its traceback
     if isinstance(error, BadInput | DiskFull | Stopped | Diverged | ProcessLost):
-        return " ".join(str(error).split())
+        return str(error)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         where = f" of {error.filename}" if error.filename else ""
         return f"the disk{where} is full; make room, and resume=RUN_DIR goes on"
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {error}"
 
 
 def explain_grammar(error: OverrideParseException) -> str:

@@ -24,7 +24,7 @@ from yaml import YAMLError
 from gan_runner.arguments import Parser
 from gan_runner.config import DIRECTIVES, NOT_TRAINED, WHERE_AND_HOW, what_is_trained
 from gan_runner.errors import BadInput, ConfigError, DataError
-from gan_runner.files import RunDirectory, write_text
+from gan_runner.files import RunDirectory, read_yaml, write_text
 from gan_runner.sweep import cell, in_order, mean_and_sd, together, told_apart
 
 TEMPLATE = Path(__file__).with_name("comparison.html")
@@ -177,8 +177,8 @@ def read_run(path: Path) -> SavedRun:
     """
     directory = RunDirectory(path)
     try:
-        config = OmegaConf.load(directory.config) if directory.config.exists() else OmegaConf.create()
-        overrides: Any = OmegaConf.load(directory.overrides) if directory.overrides.exists() else []
+        config = read_yaml(directory.config) if directory.config.exists() else OmegaConf.create()
+        overrides: Any = read_yaml(directory.overrides) if directory.overrides.exists() else []
         environment = read_object(directory.environment) if directory.environment.exists() else {}
         summary = read_object(directory.summary) if directory.summary.exists() else {"status": "running"}
         lines = [logged(line) for line in directory.lines()] if directory.metrics.exists() else []

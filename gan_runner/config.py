@@ -277,13 +277,31 @@ def explain_value(error: OmegaConfBaseException, config: DictConfig | None = Non
         siblings = [str(sibling) for sibling in error.parent_node if str(sibling) not in DIRECTIVES]
     elif is_dataclass(error.object_type):
         siblings = [sibling.name for sibling in fields(error.object_type)]
-    if siblings and name not in siblings:
+    if name and siblings and name not in siblings:
         return f"there is no option {key}{did_you_mean(name, siblings, f'{family}.'.lstrip('.'))}"
     if isinstance(error, InterpolationKeyError):
         return unread(error, key)
+    if "Cannot merge DictConfig with ListConfig" in str(error):
+        return "a file of a group holds a list, where there must be keys such as _target_"
     key = key if config is None else source_of(config, key)
     what = str(error).split("\n", 1)[0].rpartition("': ")[2]  # without "While dereferencing interpolation '…': "
+    if config is not None and what == "Recursive interpolation detected":
+        return f"interpolations lead back to themselves ({', '.join(circular(config))}); give one of them a value"
     return f"{key}: {what}" if key else what
+
+
+def circular(config: DictConfig) -> list[str]:
+    """The keys whose interpolations lead back to themselves; lists are not looked into."""
+    found = []
+    for key in config:
+        if OmegaConf.is_interpolation(config, str(key)):
+            try:
+                config[key]
+            except OmegaConfBaseException as error:
+                found += [str(error.full_key)] if "Recursive interpolation" in str(error) else []
+        elif OmegaConf.is_dict(config[key]):
+            found += circular(config[key])
+    return found
 
 
 def unread(error: InterpolationKeyError, key: str) -> str:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import io
 import json
+import math
 import os
 import platform
 import secrets
@@ -56,6 +57,53 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+LARGEST_YAML = 100_000
+"""Nodes of a document, with its aliases written out: a hundred times the largest that a run writes."""
+
+
+def check_aliases(text: str | bytes, name: str) -> None:
+    """Refuse YAML in which anchors and aliases stand for more than could be meant ("billion laughs").
+
+    Args:
+        text: what is broken otherwise is passed over; who reads it says so.
+        name: of the file, for people.
+
+    Raises:
+        ConfigError: it stands for too many nodes.
+    """
+    import yaml
+
+    sizes: dict[int, float] = {}
+
+    def size(node: yaml.Node) -> float:
+        if id(node) not in sizes:
+            sizes[id(node)] = math.inf  # of a node that holds itself
+            pairs = isinstance(node, yaml.MappingNode)
+            inner = [part for pair in node.value for part in pair] if pairs else node.value
+            sizes[id(node)] = 1 + (0 if isinstance(node, yaml.ScalarNode) else sum(map(size, inner)))
+        return sizes[id(node)]
+
+    try:
+        document = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeError, RecursionError):
+        return
+    if document is not None and size(document) > LARGEST_YAML:
+        raise ConfigError(f"{name} stands for more than {LARGEST_YAML:,} values, by aliases of aliases; leave it out")
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML file that somebody may have given us, for OmegaConf.
+
+    Raises:
+        ConfigError: it stands for too many nodes.
+    """
+    from omegaconf import OmegaConf
+
+    text = path.read_text(encoding="utf-8")
+    check_aliases(text, str(path))
+    return OmegaConf.create(text)
 
 
 def write_text(path: Path, text: str) -> None:

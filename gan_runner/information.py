@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gan_runner.config import build, locate
+from gan_runner.files import read_yaml
 from gan_runner.models.codes import Code
 from gan_runner.pictures import save_figure
 from gan_runner.sweep import SweepTable, read_runs, told_apart
@@ -41,7 +42,7 @@ def curves(metrics: Path) -> dict[str, Curve]:
 
 def codes_of(config: Path) -> dict[str, Code]:
     """The codes of a run by name, from its `config.yaml`."""
-    saved: Any = OmegaConf.load(config)
+    saved = read_yaml(config)
     for name, node in saved.game.codes.items():
         locate(node._target_, saved.trusted, f"game.codes.{name!s}")
     return {str(name): build(f"game.codes.{name!s}", node) for name, node in saved.game.codes.items()}

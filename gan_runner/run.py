@@ -22,7 +22,7 @@ from gan_runner.datasets import Batches, Data
 from gan_runner.datasets.base import Split, mix
 from gan_runner.errors import CheckpointError
 from gan_runner.expectations import Expectation, verdict
-from gan_runner.files import RunDirectory, new_wandb_id, write_json
+from gan_runner.files import RunDirectory, new_wandb_id, read_yaml, write_json
 
 
 @dataclass
@@ -209,7 +209,7 @@ class Run:
         self.directory.path.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, self.directory.config)
         if self.directory.overrides.exists():  # a run that goes on: what was typed first, then what was added
-            overrides = [*OmegaConf.load(self.directory.overrides), *overrides]
+            overrides = [*read_yaml(self.directory.overrides), *overrides]
         OmegaConf.save(OmegaConf.create(list(dict.fromkeys(overrides))), self.directory.overrides)
         write_json(self.directory.environment, {"group": self.group, **self.environment})
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_cli import TINY_RUN, gan_sample
+from test_cli import LAUGHS, TINY_RUN, gan_sample
 from test_resume import assert_equal
 
 from gan_runner import checkpoints
 from gan_runner.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, signed
-from gan_runner.errors import CheckpointError, DiskFull
+from gan_runner.errors import CheckpointError, ConfigError, DiskFull
 from gan_runner.files import RunDirectory
 from gan_runner.observers import WeightsAndBiases
 
@@ -83,6 +83,12 @@ def test_older_formats_are_read_and_newer_ones_refused(path):
     assert same(read_checkpoint(path))
     torch.save({**STATE, "format": 99}, path)
     with pytest.raises(CheckpointError, match="has checkpoint format 99, and this version reads formats 2 and 3"):
+        read_checkpoint(path)
+
+
+def test_configuration_that_would_never_end_to_be_read_is_refused(path):
+    save_checkpoint(path, {**STATE, "config": LAUGHS})
+    with pytest.raises(ConfigError, match=r"configuration in .*one.pt stands for more than 100,000 values"):
         read_checkpoint(path)
 
 

@@ -443,3 +443,41 @@ def test_figures_between_two_logs_are_written_too(gan_run, tmp_path):
 def test_compiled_run(gan_run, tmp_path):
     code, _, err = gan_run(*TINY_RUN, "trainer.compile=true", "loss=wgan_gp")
     assert code == 0, err
+
+
+LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join(9 * [f'*a{n - 1}'])}]\n" for n in range(1, 10))
+BAD_FILES = {
+    "a: ${loss.b}\nb: ${loss.a}": "interpolations lead back to themselves (loss.a, loss.b); give one of them a value",
+    f"a: {5000 * '['}{5000 * ']'}": "nested too deeply",
+    "defaults: [bad]": "nested too deeply; does a file name itself in its defaults?",
+    "_target_: os.system\ncommand: touch owned": "loss._target_=os.system is outside the allow-list",
+    "a: !!python/object/apply:os.system ['touch owned']": 'bad.yaml", line 1, column 4',
+    "a:\n\t- b": 'bad.yaml", line 2, column 1',
+    "a: 1\na: 2": "found duplicate key a",
+    "- a": "a file of a group holds a list, where there must be keys",
+    "a: \udcff": "a file of --config-dir is not UTF-8",
+    "": "loss={} must be a part",
+    LAUGHS: "bad.yaml stands for more than 100,000 values, by aliases of aliases",
+    "a: &a [*a]": "bad.yaml stands for more than 100,000 values",
+}
+
+
+@pytest.mark.parametrize("content", BAD_FILES, ids=range(len(BAD_FILES)))
+def test_bad_file_of_a_group_gets_one_clear_line(gan_run, tmp_path, content):
+    path = tmp_path / "mine" / "loss" / "bad.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
+    code, _, err = gan_run("--config-dir", "mine", "loss=bad", "model=mlp", "dataset=ring8")
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert err.count("\n") == 1, err
+    assert BAD_FILES[content] in err
+    assert not list(tmp_path.rglob("owned"))
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])
+def test_directory_that_cannot_be_is_refused_in_a_line(gan_run, tmp_path, place):
+    (tmp_path / "file").touch()
+    code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={place}")
+    assert code == 2
+    assert re.fullmatch(r"gan-run: .*(file|/run) cannot be used \(.+\); choose another\n", err), err
