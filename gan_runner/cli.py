@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gan_runner import distributed
 from gan_runner.config import CONF, did_you_mean, explain_value, register
 from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, ProcessLost, Stopped
-from gan_runner.files import NO_ROOM, RunDirectory, locked, write_json, write_text, yaml_of
+from gan_runner.files import NO_ROOM, RunDirectory, hide_in, locked, write_json, write_text, yaml_of
 from gan_runner.secrecy import hidden, named
 from gan_runner.sweep import SweepTable
 
@@ -81,6 +81,8 @@ def run_composed(config: DictConfig) -> float | None:
 
     hydra_config = HydraConfig.get()
     multirun = hydra_config.mode == RunMode.MULTIRUN
+    if multirun:
+        hide_in(Path(hydra_config.sweep.dir) / "multirun.yaml")  # which Hydra writes, with all that was typed
     directory = RunDirectory(Path(hydra_config.runtime.output_dir))
     job = Job(config, directory, label_of(hydra_config.runtime.choices), list(hydra_config.overrides.task), multirun)
     return run_job(lambda: job, directory, multirun)

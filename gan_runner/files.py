@@ -77,6 +77,13 @@ def yaml_of(content: Any) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(hidden(plain)))
 
 
+def hide_in(path: Path) -> None:
+    """Take secrets out of a file of someone else's."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if hidden(text) != text:
+        write_text(path, hidden(text))
+
+
 class RunDirectory:
     """The contract that every tool relies on; `README.md` lists the files."""
 

@@ -21,8 +21,8 @@ NAMED_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW(OR)?D|CREDENTIAL", re.IGNOREC
 SHORTEST = 8
 """Characters: shorter values, as `true` or `1`, are too common to be looked for."""
 
-LOGIN = re.compile(r"(?<=://)(?!\S*\$\{oc\.env:)[^\s/'\"]+(?=@)")
-"""What a URL has before its host, unless it names a variable: a user and a password, or a token in place of both."""
+LOGIN = re.compile(r"(?<=://)(?!(?:[^\s/'\":@]*:)?\$\{oc\.env:\w+\}@)[^\s/'\"]+(?=@)")
+"""A user and a password, or a token in place of both, before the host of a URL; unless it is a variable's name."""
 
 
 def hidden(content: Any) -> Any:

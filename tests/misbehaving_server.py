@@ -107,5 +107,9 @@ def serving(fault="healthy", from_start=False, seconds=3.0):
 
 def figures_sent(server):
     """How many lines of figures arrived."""
-    streams = [json.loads(body)["files"] for path, body in server.requests if path.endswith("/file_stream") and body and b'"files"' in body]
+    streams = [
+        json.loads(body)["files"]
+        for path, body in server.requests
+        if path.endswith("/file_stream") and body and b'"files"' in body
+    ]
     return sum(len(files.get("wandb-history.jsonl", {}).get("content", [])) for files in streams)

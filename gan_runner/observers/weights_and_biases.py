@@ -41,22 +41,21 @@ class Aside:
     """
 
     def __init__(self) -> None:
-        self.waiting: queue.Queue[tuple[Callable[[], None], threading.Event]] = queue.Queue(MOMENTS_TO_WAIT)
+        self.waiting: queue.Queue[tuple[Callable[[], None], threading.Event, bool]] = queue.Queue(MOMENTS_TO_WAIT)
         threading.Thread(target=self.work, name="W&B", daemon=True).start()
 
     def work(self) -> None:
-        """Until the process ends."""
-        while True:
-            action, done = self.waiting.get()
-            try:
-                action()
-            finally:
-                done.set()
+        """Until the last is done."""
+        last = False
+        while not last:
+            action, done, last = self.waiting.get()
+            action()
+            done.set()
 
-    def add(self, action: Callable[[], None]) -> threading.Event:
-        """Have something done, and be told when it is; `queue.Full` if too much waits already."""
+    def add(self, action: Callable[[], None], last: bool = False) -> threading.Event:
+        """Have something done that raises nothing, and be told when it is; `queue.Full` if too much waits already."""
         done = threading.Event()
-        self.waiting.put_nowait((action, done))
+        self.waiting.put_nowait((action, done, last))
         return done
 
 
@@ -130,11 +129,11 @@ class WeightsAndBiases(Observer):
             mode=mode,  # type: ignore[arg-type]
             id=id_,
             resume="allow" if mode != "offline" else None,
-            project=self.project,
-            entity=self.entity,
+            project=hidden(self.project),
+            entity=hidden(self.entity),
             group=hidden(self.group or self.run.group),
             name=hidden(self.name),
-            tags=hidden(self.tags) or None,
+            tags=hidden(list(self.tags or ())) or None,
             job_type="train",
             dir=self.run.directory.path,
             config=hidden({**OmegaConf.to_container(self.run.config, resolve=True), "label": self.run.label}),  # type: ignore[dict-item]
@@ -187,7 +186,7 @@ class WeightsAndBiases(Observer):
             return
         seconds = self.seconds_to_finish + SECONDS_TO_SPARE
         try:
-            finished = self.aside.add(lambda: self.attempt(self.close, summary)).wait(seconds)
+            finished = self.aside.add(lambda: self.attempt(self.close, summary), last=True).wait(seconds)
         except queue.Full:
             finished = False
         if not finished:
@@ -215,12 +214,15 @@ class WeightsAndBiases(Observer):
                 log.warning("W&B: %s; %s", one_line(error), self.consolation)
 
     def give_up(self, reason: str) -> None:
-        """Leave W&B behind: its service process is ended, for what waits for that would wait forever."""
+        """Leave W&B behind: its service process is ended, for what waits for that would wait forever, as would exit."""
+        import wandb
+
         self.aside = self.wandb = None
         log.warning("W&B is given up, for %s; %s", reason, self.consolation)
         for process in psutil.Process().children():
             if process.name() == "wandb-core":
                 process.kill()
+        Aside().add(lambda: self.attempt(wandb.teardown), last=True).wait(SECONDS_TO_SPARE)
 
     @property
     def consolation(self) -> str:
@@ -233,4 +235,4 @@ class WeightsAndBiases(Observer):
 
 def one_line(error: Exception) -> str:
     """The first line of an error, with its kind."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0].rstrip('.') if str(error).strip() else ''}"
