@@ -3,6 +3,7 @@
 import json
 import logging
 
+import matplotlib.font_manager  # noqa: F401  (its cache is in HOME)
 import pytest
 import wandb
 from omegaconf import OmegaConf
@@ -36,6 +37,7 @@ def leaks(folder, *texts):
     return [(name, secret) for name, content in found.items() for secret in SECRETS if secret.encode() in content]
 
 
+PLAIN = ["trainer.sample_every=0", "trainer.evaluate_every=0"]
 TYPED = [
     "logger.name=${oc.env:HF_TOKEN}",
     f"logger.tags=[{KEY}]",
@@ -54,7 +56,7 @@ def test_a_run_that_is_told_secrets_and_fails_with_them_in_its_error_keeps_them(
 
     monkeypatch.setattr(train.Course, "see", fail_at_the_end)
     line = [option for option in TINY_RUN if not option.startswith("logger")]
-    code, out, err = gan_run(*line, *TYPED, "hydra.run.dir=run", "logger.mode=offline")
+    code, out, err = gan_run(*line, *TYPED, *PLAIN, "hydra.run.dir=run", "logger.mode=offline")
     assert code == 1
     assert leaks(tmp_path / "run", out, err) == []
     assert "RuntimeError: cannot reach" in err
@@ -72,7 +74,7 @@ def test_a_run_that_is_told_secrets_and_fails_with_them_in_its_error_keeps_them(
 
 
 def test_a_secret_that_was_typed_is_read_back_from_the_environment(gan_run, tmp_path):
-    assert gan_run(*TINY_RUN, f"logger.name={KEY}", "hydra.run.dir=run")[0] == 0
+    assert gan_run(*TINY_RUN, *PLAIN, f"logger.name={KEY}", "hydra.run.dir=run")[0] == 0
     saved = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.pt")["config"]
     assert "name: ${oc.env:WANDB_API_KEY}" in saved
     code, _, err = gan_run("resume=run", "trainer.steps=6")
@@ -89,7 +91,7 @@ def test_another_secret_is_no_other_configuration(monkeypatch):
 
 
 def test_a_sweep_and_its_failures_keep_secrets(gan_run, tmp_path):
-    gan_run("-m", *TINY_RUN, *TYPED, "optimizer=adam,sgd", "optimizer.lr=1e30", "trainer.log_every=1")
+    gan_run("-m", *TINY_RUN, *PLAIN, *TYPED, "optimizer=adam,sgd", "optimizer.lr=1e30", "trainer.log_every=1")
     (sweep,) = tmp_path.glob("outputs/multirun/*/*")
     assert (sweep / "multirun.yaml").exists()
     assert (sweep / "sweep.md").exists()

@@ -87,6 +87,7 @@ class WeightsAndBiases(Observer):
         """Open the run, and wait for it a while; what is logged meanwhile is sent when it is open."""
         self.run = run
         self.wandb: Any = None
+        self.lost = False
         self.aside: Aside | None = None
         if self.mode == "disabled" or (self.mode is None and os.environ.get("WANDB_MODE") == "disabled"):
             return
@@ -176,7 +177,7 @@ class WeightsAndBiases(Observer):
         """Send a moment's figures and pictures."""
         import wandb
 
-        if self.wandb is not None:
+        if self.wandb is not None and not self.lost:
             images = {key: wandb.Image(str(path)) for key, path in moment.pictures.items()}
             self.wandb.log({"step": moment.step, **moment.scalars, **images})
 
@@ -205,20 +206,21 @@ class WeightsAndBiases(Observer):
         self.wandb.finish(exit_code=int(summary["status"] != "completed"))
 
     def attempt(self, action: Callable[..., None], *arguments: Any) -> None:
-        """Do something that may fail without harm; say so once."""
+        """Do something that may fail without harm; say so once, and log no more."""
         try:
             action(*arguments)
         except Exception as error:
-            if self.aside is not None:  # otherwise it was given up, which was said
-                self.wandb = None
+            if not self.lost:
+                self.lost = True
                 log.warning("W&B: %s; %s", one_line(error), self.consolation)
 
     def give_up(self, reason: str) -> None:
         """Leave W&B behind: its service process is ended, for what waits for that would wait forever, as would exit."""
         import wandb
 
-        self.aside = self.wandb = None
-        log.warning("W&B is given up, for %s; %s", reason, self.consolation)
+        if not self.lost:
+            log.warning("W&B is given up, for %s; %s", reason, self.consolation)
+        self.aside, self.wandb, self.lost = None, None, True
         for process in psutil.Process().children():
             if process.name() == "wandb-core":
                 process.kill()
