@@ -98,14 +98,17 @@ class WeightsAndBiases(Observer):
 
     def begin(self) -> None:
         """Open a W&B run; without a server, offline."""
+        import wandb
+
+        wandb.setup(wandb.Settings(show_info=False))  # or it has a line for every request that it repeats
         try:
-            wandb = self.open(self.chosen_mode(), self.run.wandb_id)
+            run = self.open(self.chosen_mode(), self.run.wandb_id)
         except Exception as error:
             log.info("W&B did not start (%s); logging offline", one_line(error))
             # Under another id, for W&B keeps the one that failed to itself until this process ends.
-            wandb = self.open("offline", new_wandb_id())
-        self.describe(wandb)
-        self.wandb = wandb
+            run = self.open("offline", new_wandb_id())
+        self.describe(run)
+        self.wandb = run
 
     def chosen_mode(self) -> str | None:
         """What was asked for; else what WANDB_MODE says; else online. Online without an account is offline."""
@@ -155,14 +158,14 @@ class WeightsAndBiases(Observer):
         """So long the end of a run waits for W&B: longer if a checkpoint is to be uploaded."""
         return SECONDS_TO_FINISH if self.artifacts == "none" else SECONDS_TO_UPLOAD
 
-    def describe(self, wandb: Any) -> None:
+    def describe(self, run: Any) -> None:
         """Axes, and the best value of each metric as a column of its own."""
-        wandb.define_metric("step", hidden=True)
-        wandb.define_metric("images_seen", step_metric="step")
-        wandb.define_metric("*", step_metric="step")
+        run.define_metric("step", hidden=True)
+        run.define_metric("images_seen", step_metric="step")
+        run.define_metric("*", step_metric="step")
         for metric in self.run.metrics.values():
             for name, better in best_of(metric).items():
-                wandb.define_metric(f"metric/{name}", step_metric="step", summary=better.__name__)
+                run.define_metric(f"metric/{name}", step_metric="step", summary=better.__name__)
 
     def __call__(self, moment: Moment) -> None:
         """One call a step with everything."""

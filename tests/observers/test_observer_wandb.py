@@ -157,6 +157,7 @@ def test_a_server_that_misbehaves_costs_bounded_seconds_and_no_figure(online, wa
         assert code == 0, said
         sent = figures_sent(server)
     complete(run)
+    assert "retrying" not in said
     assert sum(waited["start"]) < start + 1
     assert sum(waited["finish"]) < 2 + 1 + 1.5
     assert max(waited["__call__"]) < 0.5
