@@ -31,7 +31,8 @@ from yaml import YAMLError
 from gan_runner import distributed
 from gan_runner.config import CONF, did_you_mean, explain_value, register
 from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, ProcessLost, Stopped
-from gan_runner.files import NO_ROOM, RunDirectory, check_aliases, locked, write_json
+from gan_runner.files import NO_ROOM, RunDirectory, check_aliases, hide_in, locked, write_json, write_text, yaml_of
+from gan_runner.secrecy import hidden, named
 from gan_runner.sweep import SweepTable
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """The command `gan-run`."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions to us, who say them in one line
+    sys.argv[1:] = map(named, sys.argv[1:])
     register()
     try:
         distributed.join()
@@ -102,6 +104,8 @@ def run_composed(config: DictConfig) -> float | None:
 
     hydra_config = HydraConfig.get()
     multirun = hydra_config.mode == RunMode.MULTIRUN
+    if multirun:
+        hide_in(Path(hydra_config.sweep.dir) / "multirun.yaml")  # which Hydra writes, with all that was typed
     directory = RunDirectory(Path(hydra_config.runtime.output_dir))
     job = Job(config, directory, label_of(hydra_config.runtime.choices), list(hydra_config.overrides.task), multirun)
     return run_job(lambda: job, directory, multirun)
@@ -111,6 +115,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     """Train. In a sweep a failure is told, and the others go on; otherwise it ends the process."""
     from gan_runner.train import train  # here, so that --help and typos need not wait for torch
 
+    sys.argv[1:] = map(hidden, sys.argv[1:])  # now that it was read: W&B keeps it
     try:
         with locked(directory.path) if distributed.present.leads else nullcontext():
             chosen = job()
@@ -126,7 +131,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
         if not multirun or isinstance(error, Stopped):  # a signal means the whole sweep
             sys.exit(code)
         if not any(directory.path.glob("**/summary.json")):
-            OmegaConf.save(HydraConfig.get().overrides.task, directory.overrides)
+            write_text(directory.overrides, yaml_of(HydraConfig.get().overrides.task))
             write_json(directory.summary, {"status": "failed", "exit_code": code, "error": explain(error)})
         return math.nan
     finally:
@@ -201,8 +206,8 @@ def complain(error: Exception) -> int:
         line, code = distributed.present.cause(line, code)
     if distributed.present.may_say(line, code):
         if code == 1 and not isinstance(error, ProcessLost | DiskFull):
-            traceback.print_exception(error)
-        print(f"gan-run: {' '.join(line.split())}", file=sys.stderr, flush=True)
+            print(hidden("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+        print(f"gan-run: {hidden(' '.join(line.split()))}", file=sys.stderr, flush=True)
     return code
 
 

@@ -18,8 +18,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from omegaconf import OmegaConf
+
 from gan_runner import distributed
 from gan_runner.errors import ConfigError, DiskFull
+from gan_runner.secrecy import hidden
 
 if TYPE_CHECKING:
     import torch
@@ -112,8 +115,21 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """A JSON file, atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """A JSON file, atomically, without secrets."""
+    write_text(path, json.dumps(hidden(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def yaml_of(content: Any) -> str:
+    """A configuration or a list as YAML, without secrets; interpolations stand as they are."""
+    plain = OmegaConf.to_container(OmegaConf.create(content) if isinstance(content, list) else content)
+    return OmegaConf.to_yaml(OmegaConf.create(hidden(plain)))
+
+
+def hide_in(path: Path) -> None:
+    """Take secrets out of a file of someone else's."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if hidden(text) != text:
+        write_text(path, hidden(text))
 
 
 class RunDirectory:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gan_runner import distributed
 from gan_runner.build import MISFIT, Parts
@@ -22,7 +22,7 @@ from gan_runner.datasets import Batches, Data
 from gan_runner.datasets.base import Split, mix
 from gan_runner.errors import CheckpointError
 from gan_runner.expectations import Expectation, verdict
-from gan_runner.files import RunDirectory, new_wandb_id, read_yaml, write_json
+from gan_runner.files import RunDirectory, new_wandb_id, read_yaml, write_json, write_text, yaml_of
 
 
 @dataclass
@@ -207,10 +207,10 @@ class Run:
     def describe(self, overrides: list[str]) -> None:
         """Write the files by which the run describes itself."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, self.directory.config)
+        write_text(self.directory.config, yaml_of(self.config))
         if self.directory.overrides.exists():  # a run that goes on: what was typed first, then what was added
             overrides = [*read_yaml(self.directory.overrides), *overrides]
-        OmegaConf.save(OmegaConf.create(list(dict.fromkeys(overrides))), self.directory.overrides)
+        write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))
         write_json(self.directory.environment, {"group": self.group, **self.environment})
 
 

@@ -25,10 +25,11 @@ from gan_runner.config import resolve, what_is_trained
 from gan_runner.datasets import Classes, Dataset
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_figures
-from gan_runner.files import RunDirectory, environment, write_json
+from gan_runner.files import RunDirectory, environment, write_json, yaml_of
 from gan_runner.observers import Moment, Observer
 from gan_runner.precision import prepare_device
 from gan_runner.run import Run
+from gan_runner.secrecy import hidden, hide_record
 
 log = logging.getLogger("gan_runner")
 
@@ -144,7 +145,7 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
         data = parts.dataset.load(parts.device)
     run = Run(
         config=config,
-        source=OmegaConf.to_yaml(job.config),
+        source=yaml_of(job.config),
         directory=job.directory,
         parts=parts,
         data=data,
@@ -225,12 +226,11 @@ class Course:
             reason = f"{type(error).__name__}: {error}"
             log.debug("".join(traceback.format_exception(error)))
         summary = self.run.summarise(status, self.final, self.run.step - self.first, reason)
-        writers_last = sorted(self.started, key=lambda observer: observer.writes)
-        with ExitStack() as ending:  # each has its turn, whatever happens to another; the last one told is the first
-            for observer in writers_last[::-1]:
-                ending.callback(observer.finish, summary)
+        with ExitStack() as ending:  # from the last to the first, so that the console says what the others have to say
             if distributed.present.leads:
-                ending.callback(write_json, self.run.directory.summary, summary)
+                ending.callback(write_json, self.run.directory.summary, summary)  # the very last: it tells of the rest
+            for observer in self.started:
+                ending.callback(observer.finish, summary)
 
 
 def carry_out(course: Course) -> float | None:
@@ -271,7 +271,7 @@ def objective(run: Run) -> float | None:
 
 def fingerprint(config: DictConfig) -> str:
     """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
-    return hashlib.sha256(json.dumps(what_is_trained(config), sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(hidden(what_is_trained(config)), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
@@ -285,7 +285,7 @@ def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
 
 
 class LogFile:
-    """`run.log`: everything that the package logs, with tracebacks."""
+    """`run.log`: everything that the package logs, with tracebacks, without secrets."""
 
     def __init__(self, directory: RunDirectory):
         self.handler = logging.FileHandler(directory.log, encoding="utf-8")
@@ -294,6 +294,7 @@ class LogFile:
     def __enter__(self) -> None:
         log.setLevel(logging.DEBUG)
         log.propagate = False
+        log.addFilter(hide_record)
         log.addHandler(self.handler)
 
     def __exit__(self, *exception: object) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import queue
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from omegaconf import OmegaConf
 
 from gan_runner.files import new_wandb_id
 from gan_runner.metrics import best_of
 from gan_runner.observers.base import Moment, Observer
+from gan_runner.secrecy import hidden
 
 if TYPE_CHECKING:
     from gan_runner.run import Run
@@ -22,6 +26,37 @@ log = logging.getLogger("gan_runner")
 SECONDS_TO_START = 10
 SECONDS_TO_FINISH = 15
 SECONDS_TO_UPLOAD = 600
+SECONDS_TO_SPARE = 2
+"""W&B keeps to its own limits about so well."""
+
+MOMENTS_TO_WAIT = 10_000
+"""So many may wait for W&B to take them before it is given up: some ten megabytes."""
+
+
+class Aside:
+    """A thread that does one thing after another, beside a run that waits for none of them.
+
+    W&B's client waits for its service process without a limit (as `finish` does, and `log` when the pipe is full), so
+    whoever calls it must be able to leave it behind.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: queue.Queue[tuple[Callable[[], None], threading.Event, bool]] = queue.Queue(MOMENTS_TO_WAIT)
+        threading.Thread(target=self.work, name="W&B", daemon=True).start()
+
+    def work(self) -> None:
+        """Until the last is done."""
+        last = False
+        while not last:
+            action, done, last = self.waiting.get()
+            action()
+            done.set()
+
+    def add(self, action: Callable[[], None], last: bool = False) -> threading.Event:
+        """Have something done that raises nothing, and be told when it is; `queue.Full` if too much waits already."""
+        done = threading.Event()
+        self.waiting.put_nowait((action, done, last))
+        return done
 
 
 @dataclass
@@ -49,19 +84,31 @@ class WeightsAndBiases(Observer):
     artifacts: str = "none"
 
     def start(self, run: Run) -> None:
-        """Open the run; without a server, offline; without W&B, not at all."""
+        """Open the run, and wait for it a while; what is logged meanwhile is sent when it is open."""
         self.run = run
         self.wandb: Any = None
+        self.lost = False
+        self.aside: Aside | None = None
         if self.mode == "disabled" or (self.mode is None and os.environ.get("WANDB_MODE") == "disabled"):
             return
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its telemetry speaks to W&B even without an account
+        self.aside = Aside()
+        if not self.aside.add(lambda: self.attempt(self.begin)).wait(SECONDS_TO_START):
+            log.warning("W&B has not answered for %d s; the run goes on, and what it logs waits", SECONDS_TO_START)
+
+    def begin(self) -> None:
+        """Open a W&B run; without a server, offline."""
+        import wandb
+
+        wandb.setup(wandb.Settings(show_info=False))  # or it has a line for every request that it repeats
         try:
-            self.wandb = self.open(self.chosen_mode(), run.wandb_id)
+            run = self.open(self.chosen_mode(), self.run.wandb_id)
         except Exception as error:
             log.info("W&B did not start (%s); logging offline", one_line(error))
             # Under another id, for W&B keeps the one that failed to itself until this process ends.
-            self.wandb = self.attempt(self.open, "offline", new_wandb_id())
-        if self.wandb is not None:
-            self.attempt(self.describe)
+            run = self.open("offline", new_wandb_id())
+        self.describe(run)
+        self.wandb = run
 
     def chosen_mode(self) -> str | None:
         """What was asked for; else what WANDB_MODE says; else online. Online without an account is offline."""
@@ -86,51 +133,73 @@ class WeightsAndBiases(Observer):
             mode=mode,  # type: ignore[arg-type]
             id=id_,
             resume="allow" if mode != "offline" else None,
-            project=self.project,
-            entity=self.entity,
-            group=self.group or self.run.group,
-            name=self.name,
-            tags=self.tags or None,
+            project=hidden(self.project),
+            entity=hidden(self.entity),
+            group=hidden(self.group or self.run.group),
+            name=hidden(self.name),
+            tags=hidden(list(self.tags or ())) or None,
             job_type="train",
             dir=self.run.directory.path,
-            config={**OmegaConf.to_container(self.run.config, resolve=True), "label": self.run.label},  # type: ignore[dict-item]
+            config=hidden({**OmegaConf.to_container(self.run.config, resolve=True), "label": self.run.label}),  # type: ignore[dict-item]
             reinit="create_new",
             settings=wandb.Settings(
                 init_timeout=SECONDS_TO_START,
-                finish_timeout=SECONDS_TO_FINISH if self.artifacts == "none" else SECONDS_TO_UPLOAD,
+                finish_timeout=self.seconds_to_finish,
+                finish_timeout_raises=True,
                 console="off",
                 silent=True,
+                disable_code=True,  # nobody asked for a copy of the folder that the run was started from
+                disable_git=True,  # nor for the address it came from, which may hold a token
             ),
         )
 
-    def describe(self) -> None:
+    @property
+    def seconds_to_finish(self) -> int:
+        """So long the end of a run waits for W&B: longer if a checkpoint is to be uploaded."""
+        return SECONDS_TO_FINISH if self.artifacts == "none" else SECONDS_TO_UPLOAD
+
+    def describe(self, run: Any) -> None:
         """Axes, and the best value of each metric as a column of its own."""
-        self.wandb.define_metric("step", hidden=True)
-        self.wandb.define_metric("images_seen", step_metric="step")
-        self.wandb.define_metric("*", step_metric="step")
+        run.define_metric("step", hidden=True)
+        run.define_metric("images_seen", step_metric="step")
+        run.define_metric("*", step_metric="step")
         for metric in self.run.metrics.values():
             for name, better in best_of(metric).items():
-                self.wandb.define_metric(f"metric/{name}", step_metric="step", summary=better.__name__)
+                run.define_metric(f"metric/{name}", step_metric="step", summary=better.__name__)
 
     def __call__(self, moment: Moment) -> None:
         """One call a step with everything."""
-        if self.wandb is not None and (moment.scalars or moment.pictures):
-            self.attempt(self.log, moment)
+        if self.aside is None or not (moment.scalars or moment.pictures):
+            return
+        try:
+            self.aside.add(lambda: self.attempt(self.log, moment))
+        except queue.Full:
+            self.give_up(f"it has taken nothing for {MOMENTS_TO_WAIT:,} figures")
 
     def log(self, moment: Moment) -> None:
         """Send a moment's figures and pictures."""
         import wandb
 
-        images = {key: wandb.Image(str(path)) for key, path in moment.pictures.items()}
-        self.wandb.log({"step": moment.step, **moment.scalars, **images})
+        if self.wandb is not None and not self.lost:
+            images = {key: wandb.Image(str(path)) for key, path in moment.pictures.items()}
+            self.wandb.log({"step": moment.step, **moment.scalars, **images})
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Close the run as what it was; upload a checkpoint if asked."""
-        if self.wandb is not None:
-            self.attempt(self.close, summary)
+        if self.aside is None:
+            return
+        seconds = self.seconds_to_finish + SECONDS_TO_SPARE
+        try:
+            finished = self.aside.add(lambda: self.attempt(self.close, summary), last=True).wait(seconds)
+        except queue.Full:
+            finished = False
+        if not finished:
+            self.give_up(f"it has not finished for {seconds} s")
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Best figures, status, checkpoint, end."""
+        if self.wandb is None:
+            return
         for name, best in summary["best"].items():
             self.wandb.summary.update({f"best/{name}": best["value"], f"best/{name}_step": best["step"]})
         self.wandb.summary.update({"status": summary["status"]})
@@ -139,16 +208,36 @@ class WeightsAndBiases(Observer):
             self.wandb.log_artifact(str(path), name=f"checkpoint-{self.run.wandb_id}", type="checkpoint")
         self.wandb.finish(exit_code=int(summary["status"] != "completed"))
 
-    def attempt(self, action: Any, *arguments: Any, **options: Any) -> Any:
-        """Do something that may fail without harm; say so once."""
+    def attempt(self, action: Callable[..., None], *arguments: Any) -> None:
+        """Do something that may fail without harm; say so once, and log no more."""
         try:
-            return action(*arguments, **options)
+            action(*arguments)
         except Exception as error:
-            log.warning("W&B: %s; the run goes on, and %s has everything", one_line(error), self.run.directory.metrics)
-            self.wandb = None
-            return None
+            if not self.lost:
+                self.lost = True
+                log.warning("W&B: %s; %s", one_line(error), self.consolation)
+
+    def give_up(self, reason: str) -> None:
+        """Leave W&B behind: its service process is ended, for what waits for that would wait forever, as would exit."""
+        import wandb
+
+        if not self.lost:
+            log.warning("W&B is given up, for %s; %s", reason, self.consolation)
+        self.aside, self.wandb, self.lost = None, None, True
+        for process in psutil.Process().children():
+            if process.name() == "wandb-core":
+                process.kill()
+        Aside().add(lambda: self.attempt(wandb.teardown), last=True).wait(SECONDS_TO_SPARE)
+
+    @property
+    def consolation(self) -> str:
+        """What is not lost."""
+        directory = self.run.directory
+        return (
+            f"{directory.metrics} has everything, and `wandb sync` uploads later what is in {directory.path / 'wandb'}"
+        )
 
 
 def one_line(error: Exception) -> str:
     """The first line of an error, with its kind."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0].rstrip('.') if str(error).strip() else ''}"

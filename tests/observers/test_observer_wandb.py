@@ -1,23 +1,33 @@
 """W&B: what is logged can be read back, and whatever W&B does, the run goes on."""
 
 import json
-import socket
+import signal
+import statistics
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
+from itertools import count
 from pathlib import Path
 
+import matplotlib.font_manager  # noqa: F401  (its cache is in HOME)
+import psutil
 import pytest
 import wandb
+from misbehaving_server import figures_sent, serving
+from test_checkpoints import small_disk  # noqa: F401
 from test_cli import TINY_RUN
+from test_resume import signal_in_step  # noqa: F401
+
+from gan_runner.checkpoints import load_checkpoint
+from gan_runner.observers import WeightsAndBiases, weights_and_biases
 
 RUN = [option for option in TINY_RUN if option != "logger.mode=disabled"]
 
 
 @pytest.fixture(autouse=True)
 def _no_account(monkeypatch, tmp_path):
-    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_ERROR_REPORTING"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
@@ -75,40 +85,167 @@ def test_runs_of_a_sweep_are_distinct_and_grouped_less_the_seed(gan_run, tmp_pat
     assert groups[0] == groups[1] != groups[2] == groups[3]
 
 
-class Misbehaving(BaseHTTPRequestHandler):
-    """Answers everything with an error."""
-
-    def answer(self):
-        self.send_response(500)
-        self.end_headers()
-
-    do_GET = do_POST = do_PUT = answer
-
-    def log_message(self, *_):
-        pass
+FAULTS = ["silent", "dead", "slow", "500", "429", "401", "garbage"]
 
 
-@pytest.fixture(params=["errors", "unreachable"])
-def bad_server(request):
-    """The address of a W&B server that answers with errors, or not at all."""
-    if request.param == "unreachable":
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            yield f"http://127.0.0.1:{free.getsockname()[1]}"
-        return
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Misbehaving)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+@pytest.fixture
+def online(gan_run, tmp_path, monkeypatch):
+    """Run with a server, impatiently: exit code, what was said, figures on both sides, and seconds."""
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
+    monkeypatch.setenv("WANDB_HTTP_TIMEOUT", "1")
+    for name, seconds in (("FINISH", 2), ("SPARE", 1)):
+        monkeypatch.setattr(weights_and_biases, f"SECONDS_TO_{name}", seconds)
+
+    def typed(server, *options):
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+        code, out, err = gan_run(*RUN, "hydra.run.dir=run", "trainer.log_every=1", "trainer.sample_every=0", *options)
+        return code, out + err, tmp_path / "run"
+
+    return typed
 
 
-def test_bad_server_neither_stops_nor_loses_a_run(gan_run, tmp_path, monkeypatch, bad_server):
-    monkeypatch.setenv("WANDB_BASE_URL", bad_server)
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    code, out, err = gan_run(*RUN, "hydra.run.dir=run", "logger.mode=online")
-    assert code == 0, err
-    assert "logging offline" in out
-    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "completed"
-    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
-    records, _ = read_back(tmp_path / "run")
-    assert "metric/sliced_wasserstein" in json.dumps(records)
+def complete(run, steps=4):
+    """Whether the run's own files lack nothing."""
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, steps + 1))
+    assert json.loads((run / "summary.json").read_text())["status"] == "completed"
+    assert load_checkpoint(run / "checkpoints" / "last.pt")["step"] == steps
+
+
+@pytest.fixture
+def waited(monkeypatch):
+    """Seconds that the run waited for W&B: at the start, in each step, at the end."""
+    seconds = {"start": [], "__call__": [], "finish": []}
+
+    def timed(name):
+        method = getattr(WeightsAndBiases, name)
+
+        def measured(*arguments):
+            before = time.perf_counter()
+            method(*arguments)
+            seconds[name].append(time.perf_counter() - before)
+
+        monkeypatch.setattr(WeightsAndBiases, name, measured)
+
+    for name in seconds:
+        timed(name)
+    return seconds
+
+
+def test_a_server_that_behaves_gets_everything(online):
+    with serving() as server:
+        code, said, run = online(server, "trainer.sample_every=2")
+        assert code == 0, said
+        assert "W&B" not in said
+        assert figures_sent(server) == 4
+        assert any(path.startswith("/put/media/images/samples") for path, _ in server.requests)
+    complete(run)
+
+
+@pytest.mark.parametrize(
+    ("fault", "from_start"),
+    [
+        *(pytest.param(fault, True, marks=() if fault == "silent" else pytest.mark.slow) for fault in FAULTS),
+        *(pytest.param(fault, False, marks=() if fault == "dead" else pytest.mark.slow) for fault in FAULTS),
+    ],
+)
+def test_a_server_that_misbehaves_costs_bounded_seconds_and_no_figure(online, waited, monkeypatch, fault, from_start):
+    start = 3 if from_start else 10
+    monkeypatch.setattr(weights_and_biases, "SECONDS_TO_START", start)
+    with serving(fault, from_start, seconds=0.7) as server:
+        code, said, run = online(server)
+        assert code == 0, said
+        sent = figures_sent(server)
+    complete(run)
+    assert "retrying" not in said
+    assert sum(waited["start"]) < start + 1
+    assert sum(waited["finish"]) < 2 + 1 + 1.5
+    assert max(waited["__call__"]) < 0.5
+    assert sent == 4 or "logging offline" in said or "`wandb sync`" in said
+
+
+def test_steps_do_not_wait_for_a_slow_server_nor_for_pictures(online, waited):
+    with serving("slow", seconds=5) as server:
+        code, said, run = online(server, "trainer.steps=100", "trainer.sample_every=25")
+        assert code == 0, said
+    complete(run, 100)
+    assert statistics.median(waited["__call__"]) < 0.005
+    assert max(waited["__call__"]) < 0.5
+
+
+def stop_service_in(monkeypatch, signum, call):
+    """Send W&B's service process a signal when it gets the n-th figures."""
+    log, calls = WeightsAndBiases.log, count(1)
+
+    def logging(self, moment):
+        if next(calls) == call:
+            for process in psutil.Process().children():
+                if process.name() == "wandb-core":
+                    process.send_signal(signum)
+        log(self, moment)
+
+    monkeypatch.setattr(WeightsAndBiases, "log", logging)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"),
+    [
+        ("completed", 0),
+        pytest.param("diverged", 3, marks=pytest.mark.slow),
+        pytest.param("interrupted", 128 + signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
+def test_a_service_that_hangs_is_left_behind_and_the_exit_code_kept(
+    online, waited, monkeypatch, signal_in_step, ending, code  # noqa: F811
+):  # fmt: skip
+    stop_service_in(monkeypatch, signal.SIGSTOP, 1)
+    if ending == "interrupted":
+        signal_in_step(signal.SIGTERM, 3)
+    options = ["optimizer=sgd", "optimizer.lr=1e30"] if ending == "diverged" else []
+    with serving() as server:
+        answer, said, run = online(server, *options)
+    assert answer == code, said
+    assert json.loads((run / "summary.json").read_text())["status"] == ending
+    assert "W&B is given up, for it has not finished for 3 s" in said
+    assert f"{run / 'metrics.jsonl'} has everything" in said
+    assert sum(waited["finish"]) < 3 + 1 + 1
+    before = time.perf_counter()
+    wandb.teardown()  # as when the process ends
+    assert time.perf_counter() - before < 1
+
+
+@pytest.mark.slow
+def test_after_a_service_that_was_killed_the_next_run_of_a_sweep_has_another(online, monkeypatch, tmp_path):
+    stop_service_in(monkeypatch, signal.SIGSTOP, 2)
+    with serving() as server:
+        code, said, _ = online(server, "hydra.mode=MULTIRUN", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+        assert code == 0, said
+        assert said.count("W&B is given up") == 1
+        assert figures_sent(server) >= 4
+    complete(tmp_path / "sweep" / "0")
+    complete(tmp_path / "sweep" / "1")
+
+
+def test_more_than_may_wait_is_not_waited_for(online, waited, monkeypatch):
+    hanging = threading.Event()
+    monkeypatch.setattr(WeightsAndBiases, "log", lambda *_: hanging.wait())
+    monkeypatch.setattr(weights_and_biases, "MOMENTS_TO_WAIT", 2)
+    with serving() as server:
+        code, said, run = online(server, "trainer.steps=6")
+        hanging.set()
+    assert code == 0, said
+    assert said.count("W&B is given up, for it has taken nothing for 2 figures") == 1
+    assert sum(waited["finish"]) < 0.1
+    complete(run, 6)
+
+
+def test_a_full_disk_of_wandb_alone_stops_nothing(online, small_disk):  # noqa: F811
+    run = small_disk.parent / "run"
+    run.mkdir()
+    (run / "wandb").symlink_to(small_disk)
+    (small_disk / "ballast").write_bytes(bytes(1_000_000))
+    with serving() as server:
+        code, said, run = online(server, "trainer.sample_every=2")
+    assert code == 0, said
+    assert said.count("No space left on device") == 1
+    complete(run)

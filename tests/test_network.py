@@ -1,0 +1,93 @@
+"""A run speaks to nobody that it was not told to speak to."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from test_cli import TINY_RUN
+
+RECORDING = """
+import os, socket, sys
+
+def refuse(self, address, *_):
+    if self.family != socket.AF_UNIX:
+        print("connected to", address, file=open(os.environ["CALLS"], "a"))
+        raise OSError("no network in this test")
+
+def look_up(name, *_, **__):
+    print("looked up", name, file=open(os.environ["CALLS"], "a"))
+    raise socket.gaierror("no network in this test")
+
+whole = socket.socket.connect
+socket.socket.connect = lambda self, address: refuse(self, address) or whole(self, address)
+socket.socket.connect_ex = socket.socket.sendto = refuse
+socket.getaddrinfo = socket.gethostbyname = look_up
+from gan_runner.cli import main
+main()
+"""
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """Whom a command line calls, by Python's sockets, in a process of its own without an account."""
+
+    def typed(*arguments, wrapped=(), **environment):
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+        ours |= {"HOME": str(tmp_path), "CALLS": str(tmp_path / "calls"), **environment}
+        ours["MPLCONFIGDIR"] = os.path.expanduser("~/.config/matplotlib")
+        command = [*wrapped, sys.executable, "-c", RECORDING, *arguments]
+        answer = subprocess.run(command, cwd=tmp_path, env=ours, capture_output=True, text=True)
+        made = (tmp_path / "calls").read_text().splitlines() if (tmp_path / "calls").exists() else []
+        return answer.returncode, answer.stdout + answer.stderr, made
+
+    return typed
+
+
+LINE = [option for option in TINY_RUN if not option.startswith("logger")]
+
+
+def test_the_recorder_records(calls):
+    code, _, made = calls(*LINE, "logger.mode=online", WANDB_API_KEY="0" * 40, WANDB_BASE_URL="http://127.0.0.1:9",
+                          WANDB_ERROR_REPORTING="true", WANDB_HTTP_TIMEOUT="1")  # fmt: skip
+    assert code == 0
+    assert made
+
+
+@pytest.mark.parametrize("options", [["logger.mode=disabled"], []])
+def test_a_run_without_an_account_calls_nobody(calls, options):
+    code, said, made = calls(*LINE, *options)
+    assert code == 0, said
+    assert made == []
+    assert ("no account" in said) == (not options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [["logger.mode=disabled"], [], ["logger.mode=offline"]])
+def test_nor_does_a_process_of_wandb(calls, tmp_path, options):
+    """All system calls of all processes, W&B's service among them."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    trace = tmp_path / "trace"
+    strace = ("strace", "-f", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(trace))
+    code, said, _ = calls(*LINE, *options, wrapped=strace)
+    assert code == 0, said
+    lines = trace.read_text().splitlines()
+    assert "exited with 0" in lines[-1]
+    assert [line for line in lines if "AF_INET" in line] == []
+
+
+def test_data_that_is_missing_is_not_fetched_unasked(calls, tmp_path):
+    code, said, made = calls(*LINE[1:], "dataset=mnist", f"dataset.root={tmp_path}", "logger.mode=disabled")
+    assert code == 2
+    assert "dataset.download=true" in said
+    assert made == []
+
+
+def test_data_is_fetched_when_asked(calls, tmp_path):
+    code, said, made = calls(
+        *LINE[1:], "dataset=mnist", f"dataset.root={tmp_path}", "dataset.download=true", "logger.mode=disabled"
+    )
+    assert code == 2, said
+    assert made
