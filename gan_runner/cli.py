@@ -51,21 +51,28 @@ def main() -> None:
             run_job(lambda: resumed_job(resumed, sys.argv[1:]), resumed, multirun=False)
         else:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_composed)()
-    except (ValueError, YAMLError) as error:  # Hydra could not compose; what goes wrong in a run, `run_job` tells
-        where = "a file of --config-dir is not UTF-8: " if isinstance(error, UnicodeDecodeError) else ""
-        sys.exit(complain(ConfigError(f"{where}{error}")))
-    except OSError as error:
-        sys.exit(complain(ConfigError(f"{error.filename} cannot be used ({error.strerror}); choose another")))
-    except RecursionError:
-        deep = "the configuration is nested too deeply; does a file name itself in its defaults?"
-        sys.exit(complain(ConfigError(deep)))
     except Exception as error:
         SweepTable.remove_if_nothing_ran()
-        sys.exit(complain(error))
+        sys.exit(complain(uncomposed(error)))
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
         distributed.leave()
+
+
+def uncomposed(error: Exception) -> Exception:
+    """What kept Hydra from composing a configuration, or from making its directory, as bad input."""
+    if isinstance(error, HydraException):  # of which some are OSErrors
+        return error
+    if isinstance(error, UnicodeDecodeError):
+        return ConfigError(f"a file of --config-dir is not UTF-8: {error}")
+    if isinstance(error, ValueError | YAMLError):
+        return ConfigError(str(error))
+    if isinstance(error, OSError):
+        return ConfigError(f"{error.filename} cannot be used ({error.strerror}); choose another")
+    if isinstance(error, RecursionError):
+        return ConfigError("the configuration is nested too deeply; does a file name itself in its defaults?")
+    return error
 
 
 def check_config_dirs(arguments: Sequence[str]) -> None:
