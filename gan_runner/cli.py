@@ -29,7 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gan_runner import distributed
 from gan_runner.config import CONF, did_you_mean, explain_value, register
 from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, ProcessLost, Stopped
-from gan_runner.files import NO_ROOM, RunDirectory, locked, write_json
+from gan_runner.files import NO_ROOM, RunDirectory, locked, write_json, write_text
 from gan_runner.sweep import SweepTable
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
         if not multirun or isinstance(error, Stopped):  # a signal means the whole sweep
             sys.exit(code)
         if not any(directory.path.glob("**/summary.json")):
-            OmegaConf.save(HydraConfig.get().overrides.task, directory.overrides)
+            write_text(directory.overrides, OmegaConf.to_yaml(HydraConfig.get().overrides.task))
             write_json(directory.summary, {"status": "failed", "exit_code": code, "error": explain(error)})
         return math.nan
     finally:
@@ -138,7 +138,7 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
     seeds = seeds_in(directory)
     saved, label = saved_config(seeds[0] if seeds else directory)
     if seeds:
-        saved.seeds = [saved_config(seed)[0].seed for seed in seeds]
+        saved.seeds = [OmegaConf.load(seed.config).seed for seed in seeds]
     saved.trusted = []  # never what a checkpoint says
     OmegaConf.set_struct(saved, True)
     others = [argument for argument in arguments if not argument.startswith("resume=")]
@@ -158,7 +158,7 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
 def seeds_in(directory: RunDirectory) -> list[RunDirectory]:
     """The directories of several seeds that were trained together in this one: 0, 1, 2, …"""
     numbered = (RunDirectory(directory.path / str(number)) for number in count())
-    return list(takewhile(lambda seed: seed.begun, numbered))
+    return list(takewhile(lambda seed: seed.config.exists(), numbered))
 
 
 def label_of(choices: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ class Evaluator:
             if split == "train"
             else parts.noise_like(lambda: self.reference.split(split), samples, seed)
         )
-        self.conditions: dict[str, dict[str, Any]] = {}
+        self.conditions: dict[str, Mapping[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
 
     def prepare(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import resource
@@ -22,7 +23,7 @@ from gan_runner.datasets import Batches, Data
 from gan_runner.datasets.base import Split, mix
 from gan_runner.errors import CheckpointError
 from gan_runner.expectations import Expectation, verdict
-from gan_runner.files import RunDirectory, new_wandb_id, write_json
+from gan_runner.files import RunDirectory, new_wandb_id, write_json, write_text
 
 
 @dataclass
@@ -132,6 +133,7 @@ class Run:
             "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
             "best": self.best,
+            "measured_on": json.loads(json.dumps(dict(self.measured_on))),  # plain, as the summary has it
             "label": self.label,
             "identity": self.identity,
             "wandb_id": self.wandb_id,
@@ -160,6 +162,7 @@ class Run:
         self.elapsed_before_s = state["elapsed_s"]
         self.started = time.perf_counter()
         self.rollbacks = state.get("rollbacks", 0)  # format 2 knows of none
+        self.measured_on = state.get("measured_on", {})
         self.batches = self.batches_from(state["drawn"])
         try:
             set_random_state(state["random"], self.parts.device)
@@ -172,7 +175,7 @@ class Run:
         return [name for name, n in networks if not all(bool(p.isfinite().all()) for p in n.parameters())]
 
     def summarise(self, status: str, final: Mapping[str, float], steps_here: int, error: str = "") -> dict[str, Any]:
-        """What the run came to, as `summary.json` has it, which the leader writes.
+        """What the run came to, as `summary.json` has it.
 
         Args:
             status: completed, interrupted, diverged or failed.
@@ -181,7 +184,7 @@ class Run:
             error: what ended it before its time.
         """
         seconds_here = time.perf_counter() - self.started
-        summary = {
+        return {
             "status": status,
             "label": self.label,
             "seed": self.config.seed,
@@ -203,17 +206,14 @@ class Run:
             **verdict(self.expected, final, status == "completed"),
             **({"error": error} if error else {}),
         }
-        if distributed.present.leads:
-            write_json(self.directory.summary, summary)
-        return summary
 
     def describe(self, overrides: list[str]) -> None:
         """Write the files by which the run describes itself."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, self.directory.config)
-        if self.directory.overrides.exists():  # a run that goes on: what was typed first, then what was added
+        write_text(self.directory.config, OmegaConf.to_yaml(self.config))
+        if self.step and self.directory.overrides.exists():  # what was typed first, then what was added
             overrides = [*OmegaConf.load(self.directory.overrides), *overrides]
-        OmegaConf.save(OmegaConf.create(list(dict.fromkeys(overrides))), self.directory.overrides)
+        write_text(self.directory.overrides, OmegaConf.to_yaml(OmegaConf.create(list(dict.fromkeys(overrides)))))
         write_json(self.directory.environment, {"group": self.group, **self.environment})
 
 

@@ -107,7 +107,7 @@ def test_so_many_are_kept_before_the_last(gan_run, keep, left):
 def test_steps_are_ordered_as_numbers(tmp_path):
     directory = RunDirectory(tmp_path)
     for step in (9_999_999, 10_000_000, 10_000_001):
-        save_checkpoint(directory.last, {**STATE, "step": step})
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
         directory.keep(step, 1)
     assert [load_checkpoint(path)["step"] for path in directory.earlier] == [10_000_001, 10_000_000]
 

@@ -11,6 +11,7 @@ from test_cli import TINY_RUN
 
 import gan_runner.train
 from gan_runner import games
+from gan_runner.trajectories import NAME
 
 METHODS = {
     "plain": [],
@@ -31,30 +32,45 @@ METHODS = {
 }
 
 
-def assert_equal(a, b):
+def assert_equal(a, b, where=""):
     """Equal to the last bit, whatever they are made of."""
     if isinstance(a, dict):
-        assert a.keys() == b.keys()
+        assert a.keys() == b.keys(), where
         for key in a:
-            assert_equal(a[key], b[key])
+            assert_equal(a[key], b[key], f"{where}/{key}")
     elif isinstance(a, list | tuple):
-        assert len(a) == len(b)
-        for x, y in zip(a, b):
-            assert_equal(x, y)
+        assert len(a) == len(b), f"{where}: {str(a)[:200]} and {str(b)[:200]}"
+        for number, (x, y) in enumerate(zip(a, b)):
+            assert_equal(x, y, f"{where}/{number}")
     elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b)
+        assert torch.equal(a, b), where
     else:
-        assert a == b
+        assert a == b, f"{where}: {str(a)[:200]} and {str(b)[:200]}"
+
+
+CLOCK = ("steps_per_second", "elapsed_s", "data_wait_share", "metric_share", "peak_memory_gb", "wandb_id")
+"""Figures that two runs of one line do not share."""
+
+
+def without_clock(figures):
+    return {key: value for key, value in figures.items() if key not in CLOCK}
 
 
 def outcome(run):
-    """What a run came to: everything trained, random numbers, figures without the clock, pictures."""
-    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    clock = ("steps_per_second", "elapsed_s")
-    figures = [{key: value for key, value in line.items() if key not in clock} for line in lines]
-    pictures = {path.name: path.read_bytes() for path in (run / "samples").iterdir()}
-    return {key: state[key] for key in ("parts", "random", "best", "drawn", "step")}, figures, pictures
+    """What a run came to: everything trained, random numbers, figures without the clock, pictures, files."""
+    kept = ("parts", "random", "best", "drawn", "step")
+    states = {path.name: torch.load(path, weights_only=True) for path in (run / "checkpoints").iterdir()}
+    summary = without_clock(json.loads((run / "summary.json").read_text()))
+    return {
+        "checkpoints": {name: {key: state[key] for key in kept} for name, state in states.items()},
+        "figures": [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()],
+        "summary": {**summary, "final": without_clock(summary["final"])},
+        "pictures": {path.name: path.read_bytes() for path in (run / "samples").iterdir()},
+        "typed": (run / "overrides.yaml").read_text(),
+        "chosen": (run / "config.yaml").read_text(),
+        "files": sorted(path.name for path in run.iterdir()),
+        "points": (run / NAME).read_text() if (run / NAME).exists() else None,
+    }
 
 
 @pytest.fixture
@@ -118,7 +134,7 @@ def test_requeued_job_goes_on_in_its_own_directory(gan_run, tmp_path, signal_in_
     second = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (first["step"], second["step"]) == (2, 4)
     assert first["wandb_id"] == second["wandb_id"]
-    assert [line["step"] for line in outcome(tmp_path / "run")[1]] == [2, 4]
+    assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
 
 
 def test_directory_of_another_run_is_refused(gan_run, tmp_path):
@@ -136,7 +152,7 @@ def test_complete_run_says_so_and_goes_on_when_asked_for_more(gan_run, tmp_path)
     code, _, err = gan_run("resume=run", "trainer.steps=6")
     assert code == 0, err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 6
-    assert outcome(tmp_path / "run")[0]["step"] == 6
+    assert outcome(tmp_path / "run")["checkpoints"]["last.pt"]["step"] == 6
 
 
 def test_parts_of_a_resumed_run_cannot_change(gan_run):
@@ -168,7 +184,7 @@ def test_run_killed_before_its_first_checkpoint_starts_over(gan_run, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 2, "discriminator/adversarial": 7.0}\n{"st')
     assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
-    assert [line["step"] for line in outcome(tmp_path / "run")[1]] == [2, 4]
+    assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
 
 
 def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signal_in_step):
