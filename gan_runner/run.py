@@ -207,11 +207,11 @@ class Run:
             **({"error": error} if error else {}),
         }
 
-    def describe(self, overrides: list[str]) -> None:
-        """Write the files by which the run describes itself."""
+    def describe(self, overrides: list[str], goes_on: bool) -> None:
+        """Write the files by which the run describes itself; one that goes on was begun with other overrides."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_text(self.directory.config, OmegaConf.to_yaml(self.config))
-        if self.step and self.directory.overrides.exists():  # what was typed first, then what was added
+        if goes_on and self.directory.overrides.exists():  # what was typed first, then what was added
             overrides = [*OmegaConf.load(self.directory.overrides), *overrides]
         write_text(self.directory.overrides, OmegaConf.to_yaml(OmegaConf.create(list(dict.fromkeys(overrides)))))
         write_json(self.directory.environment, {"group": self.group, **self.environment})

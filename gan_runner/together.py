@@ -49,7 +49,7 @@ def train_together(job: Job) -> float | None:
     remove_partial(job.directory.path)
     for number, run in enumerate(runs):
         run.directory.clear(run.step)
-        run.describe(list(jobs[number].overrides))
+        run.describe(list(jobs[number].overrides), goes_on=job.resumed or run.step > 0)
     for others in observers[1:]:  # the first seed speaks for all
         others.pop("console", None)
     courses = [Course(run, list(looking.values())) for run, looking in zip(runs, observers)]

@@ -125,7 +125,7 @@ def attempt(job: Job, rollbacks: int) -> float | None:
     if not distributed.present.leads:
         return carry_out(Course(run, [observer for observer in observers.values() if observer.everywhere]))
     run.directory.clear(run.step)
-    run.describe(list(job.overrides))
+    run.describe(list(job.overrides), goes_on=job.resumed or run.step > 0)
     with LogFile(run.directory):
         return carry_out(Course(run, list(observers.values())))
 

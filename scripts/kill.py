@@ -188,7 +188,7 @@ class Trials:
         self.empty()
         history: list[str] = []
         while True:
-            planned = not history or chance.random() < 0.5
+            planned = not history or chance.random() < 0.75
             at = chance.randint(1, self.operations) if planned and chance.random() < 0.5 else 0
             after = self.seconds * chance.random() if planned and not at else 600.0
             alone = chance.random() < 0.5
@@ -293,7 +293,7 @@ def main() -> None:
     """Kill, compare, tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", nargs="+", choices=LINES, default=list(LINES), metavar="GAME", help=", ".join(LINES))
-    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kill"))

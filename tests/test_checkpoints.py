@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import logging
 import os
 import random
 import subprocess
@@ -112,10 +113,37 @@ def test_steps_are_ordered_as_numbers(tmp_path):
     assert [load_checkpoint(path)["step"] for path in directory.earlier] == [10_000_001, 10_000_000]
 
 
+def test_a_checkpoint_has_its_own_name_before_it_is_the_last(tmp_path):
+    """So that one which was killed between the two keeps as many as any other."""
+    directory = RunDirectory(tmp_path)
+    for step in (2, 4, 6):
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
+        if step != 4:
+            directory.keep(step, 1)
+        assert load_checkpoint(directory.last)["step"] == {2: 2, 4: 2, 6: 6}[step]
+    assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]
+    directory.forget(6, 0)
+    assert names(directory) == ["last.pt", "step_0000006.pt"]
+
+
+def test_where_a_file_cannot_have_two_names_the_last_alone_is_kept(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    directory = RunDirectory(tmp_path)
+    for step in (2, 4):
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
+        directory.keep(step, 1)
+    assert names(directory) == ["last.pt"]
+    assert load_checkpoint(directory.last)["step"] == 4
+
+
 @pytest.mark.parametrize("fault", ["torn", "gone"])
-def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, caplog, fault):
+def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, caplog, monkeypatch, fault):
     """By gan-sample, and by resuming, which ends as if nothing had been."""
     say_once.cache_clear()
+    monkeypatch.setattr(logging.getLogger("gan_runner"), "handlers", [caplog.handler])  # Hydra takes away the root's
     line = [*TINY_RUN, "trainer.steps=6", "trainer.checkpoint_every=2", "objective=null"]
     assert gan_run(*line, "hydra.run.dir=whole")[0] == 0
     assert gan_run(*line, "hydra.run.dir=run")[0] == 0
@@ -130,9 +158,10 @@ def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, caplog, faul
     gan_sample(["run", "--n", "4"])
     code, _, err = gan_run("resume=run")
     assert code == 0, err
-    (said,) = [message for message in caplog.messages if "is taken instead" in message]
-    assert "run/checkpoints/last.pt" in said
-    assert said.endswith("run/checkpoints/step_0000004.pt is taken instead, of step 4")
+    said = [message for message in caplog.messages if "is taken instead" in message]
+    assert len(said) == 2  # once by each
+    assert all("run/checkpoints/last.pt" in line for line in said)
+    assert all(line.endswith("run/checkpoints/step_0000004.pt is taken instead, of step 4") for line in said)
     ended, whole = (load_checkpoint(RunDirectory(Path(name)).last)["parts"] for name in ("run", "whole"))
     assert str(ended) == str(whole)
     assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]

@@ -1,7 +1,9 @@
 """Coming back: a run that was stopped ends as the one that never was."""
 
+import io
 import json
 import os
+import random
 import signal
 
 import pytest
@@ -11,6 +13,7 @@ from test_cli import TINY_RUN
 
 import gan_runner.train
 from gan_runner import games
+from gan_runner.train import Course
 from gan_runner.trajectories import NAME
 
 METHODS = {
@@ -65,7 +68,7 @@ def outcome(run):
         "checkpoints": {name: {key: state[key] for key in kept} for name, state in states.items()},
         "figures": [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()],
         "summary": {**summary, "final": without_clock(summary["final"])},
-        "pictures": {path.name: path.read_bytes() for path in (run / "samples").iterdir()},
+        "pictures": {path.name: path.read_bytes() for path in run.glob("samples/*")},
         "typed": (run / "overrides.yaml").read_text(),
         "chosen": (run / "config.yaml").read_text(),
         "files": sorted(path.name for path in run.iterdir()),
@@ -192,3 +195,59 @@ def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signa
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 0, err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "completed"
+
+
+def test_run_killed_in_its_end_is_ended_when_it_is_typed_again(gan_run, tmp_path):
+    """All steps are done and saved; what it came to was not written down yet."""
+    assert gan_run(*TINY_RUN, "hydra.run.dir=whole")[0] == 0
+    run = tmp_path / "run"
+    assert gan_run(*TINY_RUN, f"hydra.run.dir={run}")[0] == 0
+    (run / "summary.json").unlink()
+    for name in (".summary.json.1-a.partial", "samples/.training.gif.1-a.partial", "checkpoints/.last.pt.partial"):
+        (run / name).write_bytes(b"half")
+    (run / "checkpoints" / "step_0000001.pt").write_bytes(b"was to be removed")
+    code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={run}")
+    assert code == 0, err
+    assert_equal(outcome(run), outcome(tmp_path / "whole"))
+    assert not list(run.rglob("*.partial"))
+
+
+def test_what_is_typed_where_nothing_was_saved_is_all_that_was_typed(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "trainer.checkpoint_every=1", "loss=hinge", "hydra.run.dir=run")[0] == 0
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    assert "loss=hinge" not in (tmp_path / "run" / "overrides.yaml").read_text()
+
+
+def test_no_file_of_a_run_is_written_over_in_its_place(gan_run, tmp_path, monkeypatch):
+    """Or it would be empty where the run is killed in that moment."""
+    opened, opening = [], io.open
+
+    def noting(file, mode="r", *arguments, **options):
+        opened.append((os.fspath(file) if not isinstance(file, int) else "", mode))
+        return opening(file, mode, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", noting)
+    monkeypatch.setattr("builtins.open", noting)
+    assert gan_run(*TINY_RUN, f"hydra.run.dir={tmp_path}/run")[0] == 0
+    written = {path for path, mode in opened if "w" in mode and path.startswith(f"{tmp_path}/run/")}
+    assert len(written) > 8
+    assert {path for path in written if not path.endswith(".partial")} == set()
+
+
+def test_a_run_that_goes_on_is_no_longer_what_it_was(gan_run, tmp_path, monkeypatch):
+    """What killed it has left no word: no other run may be told that this one completed."""
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    monkeypatch.setattr(Course, "end", lambda course, error=None: None)
+    assert gan_run("resume=run", "trainer.steps=6")[0] == 0
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+
+def test_the_same_seed_draws_the_same_numbers_whoever_draws(make_parts):
+    drawn = []
+    for before in (1, 2):
+        random.seed(before)
+        make_parts("model=mlp")
+        drawn.append((random.random(), torch.rand(3).tolist()))
+    assert drawn[0] == drawn[1]
