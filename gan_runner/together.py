@@ -16,6 +16,7 @@ from gan_runner.build import build_parts
 from gan_runner.checkpoints import random_state
 from gan_runner.compilation import compiled_graph
 from gan_runner.config import resolve
+from gan_runner.determinism import deterministic
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.files import RunDirectory, remove_partial, step_of
 from gan_runner.observers import Observer
@@ -38,7 +39,12 @@ def train_together(job: Job) -> float | None:
         Diverged: a seed did; the others are complete.
         Stopped: a signal came; everything is saved.
     """
-    jobs = jobs_of(job)
+    with deterministic(job.config.trainer.get("deterministic", False)):
+        return trained(job, jobs_of(job))
+
+
+def trained(job: Job, jobs: Sequence[Job]) -> float | None:
+    """Train the jobs that one is made of."""
     runs, observers, randomness = all_ready(jobs)
     if len({run.step for run in runs}) > 1:
         runs, observers, randomness = all_ready(jobs, common_step(job.directory, [run.directory for run in runs]))

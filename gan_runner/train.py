@@ -23,6 +23,7 @@ from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
 from gan_runner.config import resolve, what_is_trained
 from gan_runner.datasets import Classes, Dataset
+from gan_runner.determinism import deterministic
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_figures
 from gan_runner.files import RunDirectory, environment, write_json
@@ -97,7 +98,8 @@ def train(job: Job) -> float | None:
     """
     for rollbacks in itertools.count():
         try:
-            return attempt(job, rollbacks)
+            with deterministic(job.config.trainer.get("deterministic", False)):
+                return attempt(job, rollbacks)
         except Diverged as error:
             trainer = job.config.trainer
             if trainer.on_divergence == "stop":
