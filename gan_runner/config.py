@@ -62,16 +62,8 @@ NOT_TRAINED = (
 """Options of a run that are no part of its configuration in the narrow sense."""
 
 WHERE_AND_HOW = (
-    *(
-        "device",
-        "compile",
-        "channels_last",
-        "deterministic",
-        "log_every",
-        "sample_every",
-        "evaluate_every",
-        "checkpoint_every",
-    ),
+    *("device", "compile", "channels_last", "deterministic"),
+    *("log_every", "sample_every", "evaluate_every", "checkpoint_every"),
     *("root", "download", "workers", "resident"),
 )
 """Options of trainer and dataset that say where and how a run is made, and not what is trained."""

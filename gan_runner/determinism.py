@@ -1,8 +1,8 @@
 """The same seed, the same run: what torch is told where that is asked for.
 
 On a CPU nothing need be told, as long as the number of threads is the same: random numbers are those of the seed, and
-sums are taken in one order. On a GPU the fastest way to do some operations adds in whatever order its threads arrive in,
-and the fastest of several ways is found by trying (Zhuang et al. 2022, arXiv:2106.11872).
+sums are taken in one order. On a GPU the fastest way to do some operations adds in whatever order its threads arrive,
+and which of several ways is the fastest is found by trying (Zhuang et al. 2022, arXiv:2106.11872).
 """
 
 from __future__ import annotations

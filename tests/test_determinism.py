@@ -67,14 +67,15 @@ def test_it_is_on_in_a_run_and_off_again(gan_run, in_step):
 
 def test_what_was_set_before_is_set_again_whatever_happens(monkeypatch):
     monkeypatch.setenv(WORKSPACE, ":16:8")
+    before = switches()
+    with pytest.raises(KeyError), deterministic(True):
+        raise KeyError(os.environ[WORKSPACE])
+    assert switches() == before
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        with pytest.raises(KeyError), deterministic(True):
-            assert os.environ[WORKSPACE] == ":16:8"
+        with deterministic(True):
             assert not torch.is_deterministic_algorithms_warn_only_enabled()
-            raise KeyError
         assert torch.is_deterministic_algorithms_warn_only_enabled()
-        assert os.environ[WORKSPACE] == ":16:8"
     finally:
         torch.use_deterministic_algorithms(False)
 
