@@ -12,6 +12,8 @@ from gan_runner.determinism import WORKSPACE, deterministic
 from gan_runner.errors import ConfigError
 from gan_runner.precision import prepare_device
 
+LINE = [*TINY_RUN, "trainer.sample_every=2", "model.latent.dim=2", "dataset=digits"]
+
 
 def switches():
     return (
@@ -46,7 +48,7 @@ def unpool():
 
 def test_same_seed_gives_the_same_run_and_another_seed_another(gan_run, tmp_path):
     for name, *more in (("one",), ("two",), ("other", "seed=1"), ("told", "trainer.deterministic=true")):
-        assert gan_run(*TINY_RUN, f"hydra.run.dir={name}", *more)[0] == 0
+        assert gan_run(*LINE, f"hydra.run.dir={name}", *more)[0] == 0
     one, two, other, told = (outcome(tmp_path / name) for name in ("one", "two", "other", "told"))
     assert_equal(one, two)
     assert one["figures"] != other["figures"]
@@ -57,11 +59,11 @@ def test_same_seed_gives_the_same_run_and_another_seed_another(gan_run, tmp_path
 def test_it_is_on_in_a_run_and_off_again(gan_run, in_step):
     before, seen = switches(), []
     in_step(lambda: seen.append(switches()))
-    assert gan_run(*TINY_RUN, "trainer.deterministic=true")[0] == 0
+    assert gan_run(*LINE, "trainer.deterministic=true")[0] == 0
     assert set(seen) == {(True, True, False, ":4096:8")}
     assert switches() == before
     seen.clear()
-    assert gan_run(*TINY_RUN, "hydra.run.dir=other")[0] == 0
+    assert gan_run(*LINE, "hydra.run.dir=other")[0] == 0
     assert set(seen) == {before}
 
 
@@ -91,14 +93,14 @@ def test_convolutions_are_not_tried_out_where_the_fastest_may_be_another_each_ti
 
 def test_an_operation_that_cannot_be_is_named_in_a_line(gan_run, in_step):
     in_step(unpool)
-    code, _, err = gan_run(*TINY_RUN, "trainer.deterministic=true")
+    code, _, err = gan_run(*LINE, "trainer.deterministic=true")
     assert code == 2
     assert err.splitlines()[-1] == (
         "gan-run: trainer.deterministic=true: max_unpooling2d_forward_out has no deterministic implementation on this "
         "device; choose trainer.device=cpu, another part, or trainer.deterministic=false"
     )
     assert "Traceback" not in err
-    assert gan_run(*TINY_RUN, "hydra.run.dir=other")[0] == 0
+    assert gan_run(*LINE, "hydra.run.dir=other")[0] == 0
 
 
 def test_another_error_stays_what_it_was():
@@ -109,12 +111,12 @@ def test_another_error_stays_what_it_was():
 def test_several_seeds_in_one_process_are_refused_it_likewise(gan_run, monkeypatch):
     seen = []
     monkeypatch.setattr("gan_runner.together.trained", lambda *_: seen.append(switches()[0]))
-    assert gan_run(*TINY_RUN, "seeds=2", "trainer.deterministic=true")[0] == 0
+    assert gan_run(*LINE, "seeds=2", "trainer.deterministic=true")[0] == 0
     assert seen == [True]
 
 
 def test_what_is_no_switch_is_refused(gan_run):
-    code, _, err = gan_run(*TINY_RUN, "trainer.deterministic=perhaps")
+    code, _, err = gan_run(*LINE, "trainer.deterministic=perhaps")
     assert code == 2
     assert "trainer.deterministic: Value 'perhaps' is not a valid bool" in err
 

@@ -52,8 +52,7 @@ def test_all_seeds_go_on_together(gan_run, tmp_path):
     assert (code, "would change the parts of the run" in err) == (2, True)
 
 
-@pytest.mark.parametrize("step", [3, 6])
-@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize(("step", "again"), [(3, True), (6, False), pytest.param(3, False, marks=pytest.mark.slow)])
 def test_seeds_killed_when_only_one_was_saved_go_on_together(gan_run, tmp_path, monkeypatch, step, again):
     """From the step before, at which all were: as if nothing had been."""
     assert gan_run(*SMALL, "seeds=2", "hydra.run.dir=whole")[0] == 0
