@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -296,6 +297,7 @@ def build_parts(config: DictConfig) -> Parts:
     """
     device = choose_device(config.trainer.device)
     dataset = build("dataset", config.dataset)
+    random.seed(config.seed)
     torch.manual_seed(config.seed)
     game = build("game", config.game)
     check_owners(config)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from gan_runner.files import write_atomically
+from gan_runner.files import remove_partial, write_atomically
 
 log = logging.getLogger("gan_runner")
 
@@ -49,6 +49,7 @@ def kept(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, A
         content = make()
     with suppress(OSError):
         write_atomically(path, lambda file: torch.save(content, file))
+        remove_partial(path.parent, older_than_s=3600)
     return content
 
 

@@ -31,7 +31,17 @@ from yaml import YAMLError
 from gan_runner import distributed
 from gan_runner.config import CONF, did_you_mean, explain_value, register
 from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, ProcessLost, Stopped
-from gan_runner.files import NO_ROOM, RunDirectory, check_aliases, hide_in, locked, write_json, write_text, yaml_of
+from gan_runner.files import (
+    NO_ROOM,
+    RunDirectory,
+    check_aliases,
+    hide_in,
+    locked,
+    read_yaml,
+    write_json,
+    write_text,
+    yaml_of,
+)
 from gan_runner.secrecy import hidden, named
 from gan_runner.sweep import SweepTable
 
@@ -173,7 +183,7 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
     seeds = seeds_in(directory)
     saved, label = saved_config(seeds[0] if seeds else directory)
     if seeds:
-        saved.seeds = [saved_config(seed)[0].seed for seed in seeds]
+        saved.seeds = [read_yaml(seed.config).seed for seed in seeds]
     saved.trusted = []  # never what a checkpoint says
     OmegaConf.set_struct(saved, True)
     others = [argument for argument in arguments if not argument.startswith("resume=")]
@@ -193,7 +203,7 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
 def seeds_in(directory: RunDirectory) -> list[RunDirectory]:
     """The directories of several seeds that were trained together in this one: 0, 1, 2, …"""
     numbered = (RunDirectory(directory.path / str(number)) for number in count())
-    return list(takewhile(lambda seed: seed.begun, numbered))
+    return list(takewhile(lambda seed: seed.config.exists(), numbered))
 
 
 def label_of(choices: Mapping[str, Any]) -> str:

@@ -62,7 +62,8 @@ NOT_TRAINED = (
 """Options of a run that are no part of its configuration in the narrow sense."""
 
 WHERE_AND_HOW = (
-    *("device", "compile", "channels_last", "log_every", "sample_every", "evaluate_every", "checkpoint_every"),
+    *("device", "compile", "channels_last", "deterministic"),
+    *("log_every", "sample_every", "evaluate_every", "checkpoint_every"),
     *("root", "download", "workers", "resident"),
 )
 """Options of trainer and dataset that say where and how a run is made, and not what is trained."""
@@ -79,6 +80,7 @@ class Trainer:
     device: str = "auto"
     compile: Any = "auto"
     precision: str = "fp32"
+    deterministic: bool = False
     channels_last: bool = True
     log_every: int = 50
     sample_every: int = 500

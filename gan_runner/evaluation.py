@@ -64,7 +64,7 @@ class Evaluator:
             if split == "train"
             else parts.noise_like(lambda: self.reference.split(split), samples, seed)
         )
-        self.conditions: dict[str, dict[str, Any]] = {}
+        self.conditions: dict[str, Mapping[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
 
     def prepare(self) -> None:
@@ -80,18 +80,17 @@ class Evaluator:
             ConfigError: a metric refuses its knobs, or so few samples.
         """
         results = Results(self.parts, self.noise, self.reference)
-        found: dict[str, float] = {}
+        found: dict[str, dict[str, float]] = {}
         for name, metric in sorted(self.metrics.items(), key=lambda item: getattr(item[1], "in_pieces", False)):
             began = time.perf_counter()
             try:
-                figures = metric(results)
+                found[name] = metric(results)
             except ValueError as error:
                 raise ConfigError(f"metric={name}: {error}") from error
             self.seconds[name] += time.perf_counter() - began
-            conditions = self.conditions_of(metric)
-            self.conditions |= dict.fromkeys(figures, conditions)
-            found |= figures
-        return found
+        for name, figures in found.items():  # now that all have read what they need, as they will have the next time
+            self.conditions |= dict.fromkeys(figures, self.conditions_of(self.metrics[name]))
+        return {figure: value for figures in found.values() for figure, value in figures.items()}
 
     def conditions_of(self, metric: Any) -> dict[str, Any]:
         """On what a metric measured."""

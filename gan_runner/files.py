@@ -12,6 +12,7 @@ import platform
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
@@ -102,11 +103,17 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ConfigError: it stands for too many nodes.
     """
-    from omegaconf import OmegaConf
-
     text = path.read_text(encoding="utf-8")
     check_aliases(text, str(path))
     return OmegaConf.create(text)
+
+
+def remove_partial(folder: Path, older_than_s: float = 0.0) -> None:
+    """Remove what writers left in a folder that were killed; none that began later than so long ago may be at work."""
+    for path in folder.glob(".*.partial"):
+        with suppress(FileNotFoundError):  # another process was faster
+            if time.time() - path.stat().st_mtime >= older_than_s:
+                path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -158,20 +165,31 @@ class RunDirectory:
         """Whether there is a run to go on with."""
         return self.last.exists() or bool(self.earlier)
 
+    def numbered(self, step: int) -> Path:
+        """The checkpoint of a step."""
+        return self.checkpoints / f"step_{step:07d}.pt"
+
     def keep(self, step: int, earlier: int) -> None:
-        """Give `last.pt`, saved after a step, a name of its own; keep so many before it, and none of later steps.
+        """Make the checkpoint of a step `last.pt`, too; keep so many before it, and none of later steps.
 
         Where a file cannot have two names, nothing before `last.pt` is kept.
         """
-        name = self.checkpoints / f"step_{step:07d}.pt"
-        with suppress(OSError):
-            name.unlink(missing_ok=True)
-            if earlier:
-                os.link(self.last, name)
-        before = [path for path in self.earlier if step_of(path) < step]
+        name, second = self.numbered(step), self.checkpoints / ".last.pt.partial"
+        second.unlink(missing_ok=True)
+        if earlier:
+            with suppress(OSError):
+                os.link(name, second)
+        (second if second.exists() else name).replace(self.last)
         for path in self.earlier:
-            if step_of(path) > step or path in before[earlier:]:
+            if step_of(path) > step:
                 path.unlink(missing_ok=True)
+        self.forget(step, earlier)
+
+    def forget(self, step: int, earlier: int) -> None:
+        """Remove the checkpoints before a step but so many."""
+        before = [path for path in self.earlier if step_of(path) < step]
+        for path in before[earlier:]:
+            path.unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
         """Take back a directory that was made for a run which never began, and the day's if it was the only one."""
@@ -180,11 +198,22 @@ class RunDirectory:
             with suppress(OSError):  # it holds something, or another process was faster
                 folder.rmdir()
 
-    def truncate_metrics(self, step: int) -> None:
-        """Forget what was logged after a step: a run that goes on from there will log it again."""
+    def clear(self, step: int) -> None:
+        """Before a run goes on from a step: forget what was logged after it, how it ended, and what is half-written."""
+        for folder in (self.path, self.samples, self.checkpoints):
+            remove_partial(folder)
+        self.summary.unlink(missing_ok=True)
         if self.metrics.exists():
             kept = [line for line in self.lines() if json.loads(line)["step"] <= step]
             write_text(self.metrics, "".join(kept))
+
+    def figures(self) -> dict[str, float]:
+        """Each figure of `metrics.jsonl` as it was last logged; what was not finite is NaN."""
+        last: dict[str, float | None] = {}
+        for line in self.lines() if self.metrics.exists() else ():
+            last |= json.loads(line)
+        last.pop("step", None)
+        return {name: math.nan if value is None else value for name, value in last.items()}
 
     def lines(self) -> Iterator[str]:
         """The whole lines of `metrics.jsonl`; a torn last one is passed over."""
@@ -192,6 +221,11 @@ class RunDirectory:
             for line in file:
                 if line.endswith("\n"):
                     yield line
+
+
+HELD: set[BinaryIO] = set()
+"""Locked files. A process that is forked lets go of them, or it would keep the lock of its parent that was killed."""
+os.register_at_fork(after_in_child=lambda: [file.close() for file in HELD])
 
 
 @contextmanager
@@ -209,10 +243,12 @@ def locked(folder: Path) -> Iterator[None]:
         raise ConfigError(f"another run is in {folder}; wait for it, or choose another hydra.run.dir") from None
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}); choose another hydra.run.dir") from error
+    HELD.add(file)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+        HELD.remove(file)
         file.close()
 
 

@@ -34,10 +34,10 @@ def prepare_device(device: torch.device, precision: Precision) -> None:
     """Set what torch keeps for the whole process.
 
     On a GPU, `tf32` rounds the factors of matrix products in fp32 to ten bits (convolutions are by default), and
-    convolutions are tried out for the fastest way, since their sizes never change. On a CPU, numbers below 1e-38
-    become zero, which is what they mean; they are a hundred times slower.
+    convolutions are tried out for the fastest way, since their sizes never change; not where all must be deterministic.
+    On a CPU, numbers below 1e-38 become zero, which is what they mean; they are a hundred times slower.
     """
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
     torch.set_flush_denormal(device.type == "cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import resource
@@ -132,6 +133,7 @@ class Run:
             "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
             "best": self.best,
+            "measured_on": json.loads(json.dumps(dict(self.measured_on))),  # plain, as the summary has it
             "label": self.label,
             "identity": self.identity,
             "wandb_id": self.wandb_id,
@@ -160,6 +162,7 @@ class Run:
         self.elapsed_before_s = state["elapsed_s"]
         self.started = time.perf_counter()
         self.rollbacks = state.get("rollbacks", 0)  # format 2 knows of none
+        self.measured_on = state.get("measured_on", {})
         self.batches = self.batches_from(state["drawn"])
         try:
             set_random_state(state["random"], self.parts.device)
@@ -204,11 +207,11 @@ class Run:
             **({"error": error} if error else {}),
         }
 
-    def describe(self, overrides: list[str]) -> None:
-        """Write the files by which the run describes itself."""
+    def describe(self, overrides: list[str], goes_on: bool) -> None:
+        """Write the files by which the run describes itself; one that goes on was begun with other overrides."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_text(self.directory.config, yaml_of(self.config))
-        if self.directory.overrides.exists():  # a run that goes on: what was typed first, then what was added
+        if goes_on and self.directory.overrides.exists():  # what was typed first, then what was added
             overrides = [*read_yaml(self.directory.overrides), *overrides]
         write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))
         write_json(self.directory.environment, {"group": self.group, **self.environment})

@@ -15,7 +15,7 @@ import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from gan_runner.files import write_json, write_text
+from gan_runner.files import remove_partial, write_json, write_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,8 +27,9 @@ class SweepTable(Callback):
     directory: ClassVar[Path | None] = None
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Remember where the sweep writes."""
+        """Remember where the sweep writes, and tidy up after one that was killed there."""
         SweepTable.directory = Path(config.hydra.sweep.dir)
+        remove_partial(SweepTable.directory)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Read the runs back; tell."""

@@ -16,8 +16,10 @@ from gan_runner.build import build_parts
 from gan_runner.checkpoints import random_state
 from gan_runner.compilation import compiled_graph
 from gan_runner.config import resolve
+from gan_runner.determinism import deterministic
 from gan_runner.errors import ConfigError, Diverged, Stopped
-from gan_runner.files import RunDirectory
+from gan_runner.files import RunDirectory, remove_partial, step_of
+from gan_runner.observers import Observer
 from gan_runner.run import Run
 from gan_runner.stacked import Stack
 from gan_runner.sweep import read_runs, report
@@ -37,22 +39,23 @@ def train_together(job: Job) -> float | None:
         Diverged: a seed did; the others are complete.
         Stopped: a signal came; everything is saved.
     """
-    jobs = jobs_of(job)
-    runs, observers, randomness = [], [], []
-    for one in jobs:
-        run, looking = ready(one)
-        runs.append(run)
-        observers.append(looking)
-        randomness.append(random_state(run.parts.device))
+    with deterministic(job.config.trainer.get("deterministic", False)):
+        return trained(job, jobs_of(job))
+
+
+def trained(job: Job, jobs: Sequence[Job]) -> float | None:
+    """Train the jobs that one is made of."""
+    runs, observers, randomness = all_ready(jobs)
     if len({run.step for run in runs}) > 1:
-        raise ConfigError(f"{job.directory.path} holds seeds at different steps; resume each by resume=DIRECTORY")
+        runs, observers, randomness = all_ready(jobs, common_step(job.directory, [run.directory for run in runs]))
     complete = [is_complete(run) for run in runs]
     if all(complete):
         return mean_objective(runs)
     stack = stacked(jobs[0].config, runs, randomness)
+    remove_partial(job.directory.path)
     for number, run in enumerate(runs):
-        run.directory.truncate_metrics(run.step)
-        run.describe(list(jobs[number].overrides))
+        run.directory.clear(run.step)
+        run.describe(list(jobs[number].overrides), goes_on=job.resumed or run.step > 0)
     for others in observers[1:]:  # the first seed speaks for all
         others.pop("console", None)
     courses = [Course(run, list(looking.values())) for run, looking in zip(runs, observers)]
@@ -61,6 +64,35 @@ def train_together(job: Job) -> float | None:
     if failure is not None:
         raise failure
     return mean_objective(runs)
+
+
+def all_ready(
+    jobs: Sequence[Job], step: int | None = None
+) -> tuple[list[Run], list[dict[str, Observer]], list[dict[str, Any]]]:
+    """Runs, what looks at them, and their random numbers; from the last step that was saved, or from this one."""
+    runs, observers, randomness = [], [], []
+    for one in jobs:
+        run, looking = ready(one, step)
+        runs.append(run)
+        observers.append(looking)
+        randomness.append(random_state(run.parts.device))
+    return runs, observers, randomness
+
+
+def common_step(directory: RunDirectory, seeds: Sequence[RunDirectory]) -> int:
+    """The last step at which all seeds were saved: they were killed when only some of them were, and kept that before.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    saved = [{step_of(path) for path in seed.earlier} for seed in seeds]
+    for steps, seed in zip(saved, seeds):
+        if len(steps) == 1 or not seed.begun:  # the first checkpoint, and before that all began anew
+            steps.add(0)
+    common = set.intersection(*saved)
+    if not common:
+        raise ConfigError(f"{directory.path} holds seeds at different steps; resume each by resume=DIRECTORY")
+    return max(common)
 
 
 def jobs_of(job: Job) -> list[Job]:

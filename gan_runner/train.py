@@ -23,6 +23,7 @@ from gan_runner.checkpoints import load_checkpoint
 from gan_runner.compilation import compiled
 from gan_runner.config import resolve, what_is_trained
 from gan_runner.datasets import Classes, Dataset
+from gan_runner.determinism import deterministic
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_figures
 from gan_runner.files import RunDirectory, environment, write_json, yaml_of
@@ -30,6 +31,7 @@ from gan_runner.observers import Moment, Observer
 from gan_runner.precision import prepare_device
 from gan_runner.run import Run
 from gan_runner.secrecy import hidden, hide_record
+from gan_runner.sweep import read_summary
 
 log = logging.getLogger("gan_runner")
 
@@ -99,7 +101,8 @@ def train(job: Job) -> float | None:
     rollbacks = 0
     while True:
         try:
-            return attempt(job, rollbacks)
+            with deterministic(trainer.get("deterministic", False)):
+                return attempt(job, rollbacks)
         except Diverged as error:
             if trainer.on_divergence == "stop":
                 raise
@@ -122,14 +125,19 @@ def attempt(job: Job, rollbacks: int) -> float | None:
     run.parts.play = compiled(run.config.trainer.compile, run.parts.play, run.parts.players, run.parts.device)
     if not distributed.present.leads:
         return carry_out(Course(run, [observer for observer in observers.values() if observer.everywhere]))
-    run.directory.truncate_metrics(run.step)
-    run.describe(list(job.overrides))
+    run.directory.clear(run.step)
+    run.describe(list(job.overrides), goes_on=job.resumed or run.step > 0)
     with LogFile(run.directory):
         return carry_out(Course(run, list(observers.values())))
 
 
-def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
-    """A run, initialised or loaded, and what is to look at it, by name."""
+def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
+    """A run, initialised or loaded, and what is to look at it, by name.
+
+    Args:
+        job: what to train, and where.
+        step: to go on from, if not from the last that was saved.
+    """
     config = resolve(job.config)
     check_unused(job.config)
     parts = build_parts(config)
@@ -155,8 +163,9 @@ def ready(job: Job) -> tuple[Run, dict[str, Observer]]:
         environment=environment(parts.device),
         multirun=job.multirun,
     )
-    if run.directory.begun:  # it holds what initialisation left
-        run.load(run.directory.last, with_other_options=job.resumed)
+    if run.directory.begun and step != 0:  # it holds what initialisation left
+        path = run.directory.numbered(step) if step else run.directory.last
+        run.load(path, with_other_options=job.resumed)
     else:
         parts.game.prepare(parts.networks, run.data, config.trainer.batch_size)
     return run, observers
@@ -170,8 +179,9 @@ def keep_classes(config: DictConfig, dataset: Dataset) -> None:
 
 
 def is_complete(run: Run) -> bool:
-    """Whether there is nothing left to do, which is then said."""
-    done = run.step >= run.config.trainer.steps
+    """Whether there is nothing left to do, which is then said. A run killed in the end has still to write it down."""
+    summary = read_summary(run.directory.summary) if run.directory.summary.exists() else {}
+    done = run.step >= run.config.trainer.steps and summary.get("status") == "completed"
     if done and distributed.present.leads:
         print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
     return done
@@ -190,7 +200,7 @@ class Course:
         self.observers = observers
         self.started: list[Observer] = []
         self.first = run.step
-        self.final: dict[str, float] = {}
+        self.final = run.directory.figures()
 
     def start(self) -> None:
         """Before the first step; first those that write, so that they tell what the others do to get ready."""
@@ -293,10 +303,11 @@ class LogFile:
 
     def __enter__(self) -> None:
         log.setLevel(logging.DEBUG)
-        log.propagate = False
+        self.propagate, log.propagate = log.propagate, False
         log.addFilter(hide_record)
         log.addHandler(self.handler)
 
     def __exit__(self, *exception: object) -> None:
         log.removeHandler(self.handler)
+        log.propagate = self.propagate
         self.handler.close()

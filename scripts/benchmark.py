@@ -3,6 +3,7 @@
 
     python scripts/benchmark.py                                     everything that is installed, on one core
     python scripts/benchmark.py --games tiny dcgan32 --contestants bare runner iteration
+    python scripts/benchmark.py --contestants runner deterministic  what trainer.deterministic=true costs
     python scripts/benchmark.py --quick                             a few short rounds, to see that it works
     python scripts/benchmark.py --check                             the same game? parameters and updates, no times
     python scripts/benchmark.py --profile tiny runner               a trace for Perfetto, and the top operators
@@ -30,7 +31,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from contestants import GAMES, Bare, BareFused, Contestant, Example, Iteration, Moves, Runner, Setting, Unable
+from contestants import (
+    GAMES,
+    Bare,
+    BareFused,
+    Contestant,
+    Deterministic,
+    Example,
+    Iteration,
+    Moves,
+    Runner,
+    Setting,
+    Unable,
+)
 from peers import Lightning, TorchGAN, Vegans
 from rich.console import Console
 from rich.table import Table
@@ -43,6 +56,7 @@ CONTESTANTS: dict[str, type[Contestant]] = {
     "bare": Bare,
     "bare_fused": BareFused,
     "runner": Runner,
+    "deterministic": Deterministic,
     "moves": Moves,
     "iteration": Iteration,
     "example": Example,
@@ -50,7 +64,7 @@ CONTESTANTS: dict[str, type[Contestant]] = {
     "torchgan": TorchGAN,
     "vegans": Vegans,
 }
-EXACT = ("bare", "bare_fused", "runner", "moves", "iteration")
+EXACT = ("bare", "bare_fused", "runner", "deterministic", "moves", "iteration")
 """Those that draw the same noise in the same order, and so end with the same parameters."""
 COMPILED = ("moves", "iteration")
 

@@ -24,6 +24,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from gan_runner import compilation
 from gan_runner.build import build_parts
 from gan_runner.config import CONF, register, resolve
+from gan_runner.determinism import deterministic
 
 BATCHES = 16  # different ones, over and over
 
@@ -168,6 +169,14 @@ class Runner(Contestant):
 
     def iterate(self) -> None:
         self.setting.parts.step(self.stream)
+
+
+class Deterministic(Runner):
+    """With operations that give the same result every time."""
+
+    def run(self, iterations: int) -> float:
+        with deterministic(True):
+            return super().run(iterations)
 
 
 class Moves(Runner):

@@ -116,9 +116,35 @@ def test_so_many_are_kept_before_the_last(gan_run, keep, left):
 def test_steps_are_ordered_as_numbers(tmp_path):
     directory = RunDirectory(tmp_path)
     for step in (9_999_999, 10_000_000, 10_000_001):
-        save_checkpoint(directory.last, {**STATE, "step": step})
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
         directory.keep(step, 1)
     assert [load_checkpoint(path)["step"] for path in directory.earlier] == [10_000_001, 10_000_000]
+
+
+def test_a_checkpoint_has_its_own_name_before_it_is_the_last(tmp_path):
+    """So that one which was killed between the two keeps as many as any other."""
+    directory = RunDirectory(tmp_path)
+    for step in (2, 4, 6):
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
+        if step != 4:
+            directory.keep(step, 1)
+        assert load_checkpoint(directory.last)["step"] == {2: 2, 4: 2, 6: 6}[step]
+    assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]
+    directory.forget(6, 0)
+    assert names(directory) == ["last.pt", "step_0000006.pt"]
+
+
+def test_where_a_file_cannot_have_two_names_the_last_alone_is_kept(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    directory = RunDirectory(tmp_path)
+    for step in (2, 4):
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
+        directory.keep(step, 1)
+    assert names(directory) == ["last.pt"]
+    assert load_checkpoint(directory.last)["step"] == 4
 
 
 @pytest.mark.parametrize("fault", ["torn", "gone"])

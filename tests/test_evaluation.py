@@ -178,7 +178,7 @@ def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, t
     assert gan_run(*DIGITS_RUN, "metric=[]", "objective=null", "hydra.run.dir=plain")[0] == 0
     code, _, err = gan_run(*DIGITS_RUN, *FEATURES, "observer=neighbours", "hydra.run.dir=measured")
     assert code == 0, err
-    plain, measured = (outcome(tmp_path / name)[0] for name in ("plain", "measured"))
+    plain, measured = (outcome(tmp_path / name)["checkpoints"]["last.pt"] for name in ("plain", "measured"))
     assert_equal(measured["parts"], plain["parts"])
     assert_equal(measured["random"], plain["random"])
     summary = json.loads((tmp_path / "measured" / "summary.json").read_text())

@@ -45,6 +45,21 @@ def test_the_lock_is_gone_with_its_holder_however_it_ends(tmp_path):
     assert not (tmp_path / ".lock").exists()
 
 
+def test_the_lock_is_gone_though_a_worker_of_its_holder_lives(tmp_path):
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom gan_runner.files import locked\n"
+        "with locked(Path(sys.argv[1])):\n    worker = os.fork()\n    worker and print(worker, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    worker = int(holder.stdout.readline())
+    holder.kill()
+    holder.wait()
+    os.kill(worker, 0)  # it lives
+    with locked(tmp_path):
+        os.kill(worker, signal.SIGKILL)
+
+
 def test_only_one_of_many_gets_in(tmp_path):
     """They race for a lock that its holder takes away when it leaves: never are two inside."""
     code = (

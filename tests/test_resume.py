@@ -1,7 +1,9 @@
 """Coming back: a run that was stopped ends as the one that never was."""
 
+import io
 import json
 import os
+import random
 import signal
 
 import pytest
@@ -11,6 +13,8 @@ from test_cli import TINY_RUN
 
 import gan_runner.train
 from gan_runner import games
+from gan_runner.train import Course
+from gan_runner.trajectories import NAME
 
 METHODS = {
     "plain": [],
@@ -31,30 +35,45 @@ METHODS = {
 }
 
 
-def assert_equal(a, b):
+def assert_equal(a, b, where=""):
     """Equal to the last bit, whatever they are made of."""
     if isinstance(a, dict):
-        assert a.keys() == b.keys()
+        assert a.keys() == b.keys(), where
         for key in a:
-            assert_equal(a[key], b[key])
+            assert_equal(a[key], b[key], f"{where}/{key}")
     elif isinstance(a, list | tuple):
-        assert len(a) == len(b)
-        for x, y in zip(a, b):
-            assert_equal(x, y)
+        assert len(a) == len(b), f"{where}: {str(a)[:200]} and {str(b)[:200]}"
+        for number, (x, y) in enumerate(zip(a, b)):
+            assert_equal(x, y, f"{where}/{number}")
     elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b)
+        assert torch.equal(a, b), where
     else:
-        assert a == b
+        assert a == b, f"{where}: {str(a)[:200]} and {str(b)[:200]}"
+
+
+CLOCK = ("steps_per_second", "elapsed_s", "data_wait_share", "metric_share", "peak_memory_gb", "wandb_id")
+"""Figures that two runs of one line do not share."""
+
+
+def without_clock(figures):
+    return {key: value for key, value in figures.items() if key not in CLOCK}
 
 
 def outcome(run):
-    """What a run came to: everything trained, random numbers, figures without the clock, pictures."""
-    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    clock = ("steps_per_second", "elapsed_s")
-    figures = [{key: value for key, value in line.items() if key not in clock} for line in lines]
-    pictures = {path.name: path.read_bytes() for path in (run / "samples").iterdir()}
-    return {key: state[key] for key in ("parts", "random", "best", "drawn", "step")}, figures, pictures
+    """What a run came to: everything trained, random numbers, figures without the clock, pictures, files."""
+    kept = ("parts", "random", "best", "drawn", "step")
+    states = {path.name: torch.load(path, weights_only=True) for path in (run / "checkpoints").iterdir()}
+    summary = without_clock(json.loads((run / "summary.json").read_text()))
+    return {
+        "checkpoints": {name: {key: state[key] for key in kept} for name, state in states.items()},
+        "figures": [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()],
+        "summary": {**summary, "final": without_clock(summary["final"])},
+        "pictures": {path.name: path.read_bytes() for path in run.glob("samples/*")},
+        "typed": (run / "overrides.yaml").read_text(),
+        "chosen": (run / "config.yaml").read_text(),
+        "files": sorted(path.name for path in run.iterdir()),
+        "points": (run / NAME).read_text() if (run / NAME).exists() else None,
+    }
 
 
 @pytest.fixture
@@ -118,7 +137,7 @@ def test_requeued_job_goes_on_in_its_own_directory(gan_run, tmp_path, signal_in_
     second = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (first["step"], second["step"]) == (2, 4)
     assert first["wandb_id"] == second["wandb_id"]
-    assert [line["step"] for line in outcome(tmp_path / "run")[1]] == [2, 4]
+    assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
 
 
 def test_directory_of_another_run_is_refused(gan_run, tmp_path):
@@ -136,7 +155,7 @@ def test_complete_run_says_so_and_goes_on_when_asked_for_more(gan_run, tmp_path)
     code, _, err = gan_run("resume=run", "trainer.steps=6")
     assert code == 0, err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 6
-    assert outcome(tmp_path / "run")[0]["step"] == 6
+    assert outcome(tmp_path / "run")["checkpoints"]["last.pt"]["step"] == 6
 
 
 def test_parts_of_a_resumed_run_cannot_change(gan_run):
@@ -168,7 +187,7 @@ def test_run_killed_before_its_first_checkpoint_starts_over(gan_run, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 2, "discriminator/adversarial": 7.0}\n{"st')
     assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
-    assert [line["step"] for line in outcome(tmp_path / "run")[1]] == [2, 4]
+    assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
 
 
 def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signal_in_step):
@@ -176,3 +195,59 @@ def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signa
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 0, err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "completed"
+
+
+def test_run_killed_in_its_end_is_ended_when_it_is_typed_again(gan_run, tmp_path):
+    """All steps are done and saved; what it came to was not written down yet."""
+    assert gan_run(*TINY_RUN, "hydra.run.dir=whole")[0] == 0
+    run = tmp_path / "run"
+    assert gan_run(*TINY_RUN, f"hydra.run.dir={run}")[0] == 0
+    (run / "summary.json").unlink()
+    for name in (".summary.json.1-a.partial", "samples/.training.gif.1-a.partial", "checkpoints/.last.pt.partial"):
+        (run / name).write_bytes(b"half")
+    (run / "checkpoints" / "step_0000001.pt").write_bytes(b"was to be removed")
+    code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={run}")
+    assert code == 0, err
+    assert_equal(outcome(run), outcome(tmp_path / "whole"))
+    assert not list(run.rglob("*.partial"))
+
+
+def test_what_is_typed_where_nothing_was_saved_is_all_that_was_typed(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "trainer.checkpoint_every=1", "loss=hinge", "hydra.run.dir=run")[0] == 0
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    assert "loss=hinge" not in (tmp_path / "run" / "overrides.yaml").read_text()
+
+
+def test_no_file_of_a_run_is_written_over_in_its_place(gan_run, tmp_path, monkeypatch):
+    """Or it would be empty where the run is killed in that moment."""
+    opened, opening = [], io.open
+
+    def noting(file, mode="r", *arguments, **options):
+        opened.append((os.fspath(file) if not isinstance(file, int) else "", mode))
+        return opening(file, mode, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", noting)
+    monkeypatch.setattr("builtins.open", noting)
+    assert gan_run(*TINY_RUN, f"hydra.run.dir={tmp_path}/run")[0] == 0
+    written = {path for path, mode in opened if "w" in mode and path.startswith(f"{tmp_path}/run/")}
+    assert len(written) > 8
+    assert {path for path in written if not path.endswith(".partial")} == set()
+
+
+def test_a_run_that_goes_on_is_no_longer_what_it_was(gan_run, tmp_path, monkeypatch):
+    """What killed it has left no word: no other run may be told that this one completed."""
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    monkeypatch.setattr(Course, "end", lambda course, error=None: None)
+    assert gan_run("resume=run", "trainer.steps=6")[0] == 0
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+
+def test_the_same_seed_draws_the_same_numbers_whoever_draws(make_parts):
+    drawn = []
+    for before in (1, 2):
+        random.seed(before)
+        make_parts("model=mlp")
+        drawn.append((random.random(), torch.rand(3).tolist()))
+    assert drawn[0] == drawn[1]

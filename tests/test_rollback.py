@@ -99,7 +99,7 @@ def test_the_other_course_is_kept_when_it_is_resumed(gan_run, poisoned, signal_i
     assert gan_run(*LINE, "trainer.steps=6", "hydra.run.dir=parts")[0] == 0
     assert load_checkpoint(Path("parts/checkpoints/last.pt"))["rollbacks"] == 1
     assert gan_run("resume=parts", "trainer.steps=8")[0] == 0
-    parts, whole = (outcome(tmp_path / name)[0]["parts"] for name in ("parts", "whole"))
+    parts, whole = (outcome(tmp_path / name)["checkpoints"]["last.pt"]["parts"] for name in ("parts", "whole"))
     assert_equal(parts, whole)
 
 

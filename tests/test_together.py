@@ -3,6 +3,9 @@
 import json
 
 import pytest
+from test_resume import assert_equal, outcome
+
+from gan_runner.run import Run
 
 SMALL = [
     *("experiment=smoke", "logger.mode=disabled", "trainer.steps=6", "trainer.log_every=2", "trainer.sample_every=0"),
@@ -47,6 +50,27 @@ def test_all_seeds_go_on_together(gan_run, tmp_path):
         assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
     code, _, err = gan_run("resume=both/1", "seeds=3")
     assert (code, "would change the parts of the run" in err) == (2, True)
+
+
+@pytest.mark.parametrize(("step", "again"), [(3, True), (6, False), pytest.param(3, False, marks=pytest.mark.slow)])
+def test_seeds_killed_when_only_one_was_saved_go_on_together(gan_run, tmp_path, monkeypatch, step, again):
+    """From the step before, at which all were: as if nothing had been."""
+    assert gan_run(*SMALL, "seeds=2", "hydra.run.dir=whole")[0] == 0
+    save = Run.save
+
+    def killed(run, path):
+        if (run.config.seed, run.step) == (1, step):
+            raise RuntimeError("killed")
+        save(run, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", killed)
+        assert gan_run(*SMALL, "seeds=2", "hydra.run.dir=both")[0] == 1
+    code, _, err = gan_run(*([*SMALL, "seeds=2", "hydra.run.dir=both"] if again else ["resume=both"]))
+    assert code == 0, err
+    for number in range(2):
+        both, whole = (outcome(tmp_path / name / str(number)) for name in ("both", "whole"))
+        assert_equal(both, whole)
 
 
 def test_seeds_with_parameters_that_are_single_numbers_go_on(gan_run):

@@ -30,8 +30,9 @@ class Checkpoints(Observer):
             raise ValueError(f"keep={self.keep} must be at least 0")
 
     def start(self, run: Run) -> None:
-        """Remember whose."""
+        """Remember whose; a run that was killed may have kept too many."""
         self.run = run
+        run.directory.forget(run.step, self.keep)
 
     def __call__(self, moment: Moment) -> None:
         """Save, if it is time."""
@@ -44,5 +45,5 @@ class Checkpoints(Observer):
         if best:
             self.run.save(self.run.directory.best)
         if last:
-            self.run.save(self.run.directory.last)
+            self.run.save(self.run.directory.numbered(moment.step))
             self.run.directory.keep(moment.step, self.keep)

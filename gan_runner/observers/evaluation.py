@@ -46,6 +46,7 @@ class Evaluation(Observer):
         self.run = run
         data = run.data if self.split == "train" else None
         self.evaluator = Evaluator(run.parts, run.metrics, self.samples, self.seed, self.split, data, choosing=True)
+        self.evaluator.conditions.update(run.measured_on)  # of a run that goes on, and may be at its end
         run.measured_on = self.evaluator.conditions
         run.metric_seconds = self.evaluator.seconds
         if self.every > 0:
