@@ -59,7 +59,7 @@ GAMES = {
     "bilinear": (*LENGTH, "trainer.evaluate_every=0"),
     "conditional": (*MLP, "regularizer=[ema]"),
     "gan_with_codes": (*MLP, *INFOGAN),
-    "infogan": (*MLP, *INFOGAN, "+setting/observers@_global_=infogan"),
+    "infogan": (*MLP, *INFOGAN),
     "maximum_likelihood": ("loss=maximum_likelihood", "model=real_nvp", *TINY["real_nvp"][:-1], *LENGTH),
     "moment_matching": ("loss=mmd", *ALONE),
     "moment_matching_codes": ("loss=mmd", *ALONE),
