@@ -6,9 +6,10 @@
     python scripts/kill.py --seed 7                             other moments
 
 Each game is run twice whole, which must be the same. In a trial it is killed by SIGKILL, once or several times: at a
-time within the duration of the whole run, either alone, as the kernel kills for memory, or with all of its workers; or
-just before an operation on a file of the run, where one that is to be written over is left empty. Printed is a Markdown
-table (game, trials, kills, identical, seconds). The exit code is 1 if any trial differs; its directory is then kept.
+time within the duration of the whole run, with all of its workers, or one process alone, as the kernel kills for
+memory; or just before an operation on a file of the run, where one that is to be written over is left empty. Printed is
+a Markdown table (game, trials, kills, identical, seconds). The exit code is 1 if any trial differs; its directory is
+then kept.
 
 Processes are forked from this one, which has imported everything and composed the line, but that of a sweep: until then
 nothing is written.
@@ -58,7 +59,7 @@ GAMES = {
     "bilinear": (*LENGTH, "trainer.evaluate_every=0"),
     "conditional": (*MLP, "regularizer=[ema]"),
     "gan_with_codes": (*MLP, *INFOGAN),
-    "infogan": (*MLP, *INFOGAN, "+setting/observers@_global_=infogan"),
+    "infogan": (*MLP, *INFOGAN),
     "maximum_likelihood": ("loss=maximum_likelihood", "model=real_nvp", *TINY["real_nvp"][:-1], *LENGTH),
     "moment_matching": ("loss=mmd", *ALONE),
     "moment_matching_codes": ("loss=mmd", *ALONE),
@@ -194,7 +195,7 @@ class Trials:
             alone = chance.random() < 0.5
             session = Session(self, Operations(self.run, at))
             if not session.wait(after):
-                session.kill(alone)
+                session.kill(alone, chance)
                 history.append(f"{after:.2f} s" + " alone" * alone)
             elif session.code == -signal.SIGKILL:
                 history.append(f"operation {at}")
@@ -240,11 +241,12 @@ class Session:
             time.sleep(0.002)
         return not self.alive
 
-    def kill(self, alone: bool) -> None:
-        """Kill all that are alive, and their workers but where they die alone."""
-        for process in self.alive:
+    def kill(self, alone: bool, chance: random.Random) -> None:
+        """Kill all that are alive, with their workers, or one alone, at which the others must end."""
+        for process in chance.sample(list(self.alive), 1) if alone else self.alive:
             (os.kill if alone else os.killpg)(process, signal.SIGKILL)
-        self.wait(60)
+        if not self.wait(60):
+            raise SystemExit(f"processes {', '.join(map(str, self.alive))} do not end though another was killed")
 
 
 def forked(trials: Trials, environment: dict[str, str], operations: Operations | None) -> int:
