@@ -125,7 +125,7 @@ def test_submitit_requeues_a_job_that_goes_on_in_its_directory(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     launcher = ["hydra/launcher=submitit_local", "hydra.sweep.dir=sweep", "hydra.launcher.timeout_min=5"]
     line = [*LINE[:3], "-m", *TINY_RUN, "trainer.steps=2000", "trainer.checkpoint_every=0", "logger.mode=disabled"]
-    line += ["trainer.evaluate_every=0", "objective=null"]
+    line += ["trainer.evaluate_every=0", "trainer.sample_every=0", "objective=null"]
     process = subprocess.Popen(
         [*line, *launcher, "seed=7"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
