@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,8 +95,9 @@ def check_config_dirs(arguments: Sequence[str]) -> None:
     parser.add_argument("--config-dir", "-cd", type=Path)
     if folder := parser.parse_known_args(arguments)[0].config_dir:
         for path in folder.rglob("*.yaml"):
-            if b"*" in (content := path.read_bytes()):
-                check_aliases(content, str(path))
+            with suppress(OSError):  # Hydra will say so, if it wants to read it
+                if b"*" in (content := path.read_bytes()):
+                    check_aliases(content, str(path))
 
 
 class Together(Callback):
