@@ -48,8 +48,7 @@ def test_the_lock_is_gone_with_its_holder_however_it_ends(tmp_path):
 def test_the_lock_is_gone_though_a_worker_of_its_holder_lives(tmp_path):
     code = (
         "import os, sys, time\nfrom pathlib import Path\nfrom gan_runner.files import locked\n"
-        "with locked(Path(sys.argv[1])):\n    worker = os.fork()\n    worker and print(worker, flush=True)\n"
-        "    time.sleep(60)\n"
+        "with locked(Path(sys.argv[1])):\n    os.fork() or print(os.getpid(), flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
     worker = int(holder.stdout.readline())
