@@ -305,10 +305,9 @@ class LogFile:
 
     def __enter__(self) -> None:
         log.setLevel(logging.DEBUG)
-        self.propagate, log.propagate = log.propagate, False
+        log.propagate = False
         log.addHandler(self.handler)
 
     def __exit__(self, *exception: object) -> None:
         log.removeHandler(self.handler)
-        log.propagate = self.propagate
         self.handler.close()
