@@ -303,11 +303,10 @@ class LogFile:
 
     def __enter__(self) -> None:
         log.setLevel(logging.DEBUG)
-        self.propagate, log.propagate = log.propagate, False
+        log.propagate = False
         log.addFilter(hide_record)
         log.addHandler(self.handler)
 
     def __exit__(self, *exception: object) -> None:
         log.removeHandler(self.handler)
-        log.propagate = self.propagate
         self.handler.close()
