@@ -58,7 +58,7 @@ def test_the_split_is_one_that_is_there(make_parts):
 
 def test_a_run_that_goes_on_looks_at_no_test_image_where_others_are_held_out(make_parts):
     parts = make_parts(*OPTIONS, "dataset.held_out=200")
-    run = SimpleNamespace(parts=parts, metrics={}, data=None, config=None)
+    run = SimpleNamespace(parts=parts, metrics={}, data=None, config=None, measured_on={})
     observer = Evaluation(every=0)
     observer.start(run)
     assert observer.evaluator.reference.choosing
