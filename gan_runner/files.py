@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import yaml
 from omegaconf import OmegaConf
 
 from gan_runner import distributed
@@ -77,16 +78,15 @@ def check_aliases(text: str | bytes, name: str) -> None:
     Raises:
         ConfigError: it stands for too many nodes.
     """
-    import yaml
-
     sizes: dict[int, float] = {}
 
     def size(node: yaml.Node) -> float:
         if id(node) not in sizes:
             sizes[id(node)] = math.inf  # of a node that holds itself
-            pairs = isinstance(node, yaml.MappingNode)
-            inner = [part for pair in node.value for part in pair] if pairs else node.value
-            sizes[id(node)] = 1 + (0 if isinstance(node, yaml.ScalarNode) else sum(map(size, inner)))
+            inner = node.value if isinstance(node, yaml.CollectionNode) else []
+            if isinstance(node, yaml.MappingNode):
+                inner = [part for pair in inner for part in pair]
+            sizes[id(node)] = 1 + sum(map(size, inner))
         return sizes[id(node)]
 
     try:

@@ -29,41 +29,17 @@ FUZZ = settings(
 )  # fmt: skip
 
 GROUPS = (
-    "model",
-    "loss",
-    "regularizer",
-    "game",
-    "method",
-    "play",
-    "optimizer",
-    "scheduler",
-    "dataset",
-    "encoder",
-    "prior",
+    *("model", "loss", "regularizer", "game", "method", "play", "optimizer", "scheduler", "dataset"),
+    *("encoder", "prior"),
 )
 KEYS = (
-    *(
-        "trainer.steps",
-        "trainer.batch_size",
-        "trainer.log_every",
-        "trainer.device",
-        "trainer.precision",
-        "seed",
-        "seeds",
-    ),
-    *("model.latent.dim", "model.generator.width", "model.discriminator.norm", "optimizer.lr", "optimizer.betas"),
-    *("players.discriminator.updates", "players.generator.weights.adversarial", "loss._target_", "model.generator"),
+    *("trainer.steps", "trainer.batch_size", "trainer.log_every", "trainer.device", "trainer.precision"),
+    *("seed", "seeds", "model.latent.dim", "model.generator.width", "model.discriminator.norm"),
+    *("optimizer.lr", "optimizer.betas", "players.discriminator.updates"),
+    *("players.generator.weights.adversarial", "loss._target_", "model.generator"),
     *("dataset.root", "dataset.image_size", "metric", "objective", "observer", "resume", "trusted", "hydra.run.dir"),
-    *(
-        "game",
-        "loss.real_target",
-        "regularizer",
-        "logger.mode",
-        "expected",
-        "extractor",
-        "full_scale",
-        "nothing.at.all",
-    ),
+    *("game", "loss.real_target", "regularizer", "logger.mode", "expected", "extractor", "full_scale"),
+    "nothing.at.all",
 )
 ODD = [
     *("", "null", "-1", "0", "3", "1e99", "nan", "inf", "true", "[]", "[1,2]", "[null]", "{}", "{a: 1}", "os.system"),
