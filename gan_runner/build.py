@@ -6,7 +6,7 @@ import copy
 import inspect
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
@@ -571,11 +571,12 @@ def offers(kind: Any, wanted: type) -> bool:
     return inspect.isclass(kind) and issubclass(kind, wanted)
 
 
-def check_unused(config: DictConfig) -> None:
-    """Refuse keys that nothing reads: knobs of regularizers, networks that no player owns.
+def check_unused(config: DictConfig, typed: Sequence[str] = ()) -> None:
+    """Refuse keys that nothing reads: knobs of regularizers, networks that no player owns, a loss that was asked for.
 
     Args:
         config: unresolved, so that it shows who reads what.
+        typed: the command line.
 
     Raises:
         ConfigError: naming the key and the nearest one that is read.
@@ -602,3 +603,9 @@ def check_unused(config: DictConfig) -> None:
             family = key.rpartition(".")[0]
             siblings = [used for used in read | owned if used.startswith(f"{family}.")]
             raise ConfigError(f"{key} is read by nothing{did_you_mean(key, siblings)}")
+    of_losses = [override for override in typed if re.match(r"\+*loss[.=]", override)]
+    if of_losses and config.get("loss") and not is_read("loss"):
+        raise ConfigError(
+            f"{of_losses[0]} changes nothing: no player of this game descends a loss of scores; leave it out, or choose "
+            "another game or, with an encoder, likelihood=[observer,synthetic]"
+        )

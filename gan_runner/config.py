@@ -235,9 +235,23 @@ def resolve(config: DictConfig) -> DictConfig:
         typing.cast(Any, schema)(**resolved[part]).check()
     for figure, options in resolved.expected.items():
         check_expectation(f"expected.{figure}", options)
+    check_places(resolved)
     for key, node in constructor_calls(resolved):
         check_call(key, node, config)
     return resolved
+
+
+def check_places(node: DictConfig, key: str = "") -> None:
+    """Raise ConfigError for an option that sets players too, where it was chosen for a place inside another part."""
+    for name, child in node.items():
+        if isinstance(child, DictConfig):
+            place = f"{key}.{name!s}".lstrip(".")
+            if "players" in child:
+                raise ConfigError(
+                    f"what was chosen for {place} sets {', '.join(map(str, child))}, so it cannot be there; choose "
+                    f"another for {place}"
+                )
+            check_places(child, place)
 
 
 def check_expectation(key: str, options: Any) -> None:

@@ -139,7 +139,7 @@ def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
         step: to go on from, if not from the last that was saved.
     """
     config = resolve(job.config)
-    check_unused(job.config)
+    check_unused(job.config, job.overrides)
     parts = build_parts(config)
     for kept in (config, job.config):
         keep_classes(kept, parts.dataset)
