@@ -191,6 +191,8 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
     overrides = OverridesParser.create().parse_overrides(others)
     for override in overrides:
         key = override.key_or_group
+        if key.startswith("hydra."):
+            raise ConfigError(f"resume goes on in the run's own directory; leave {override.input_line} out")
         if (CONF / key).is_dir() or override.is_delete() or key == "seeds":
             raise ConfigError(
                 f"{override.input_line} would change the parts of the run to resume; "

@@ -180,6 +180,9 @@ def test_options_of_a_resumed_run_are_those_that_it_has(gan_run, tmp_path):
     code, _, err = gan_run("resume=run", "trainer.stepz=9")
     assert code == 2
     assert "did you mean trainer.steps?" in err
+    code, _, err = gan_run("resume=run", "trainer.steps=9", "hydra.run.dir=elsewhere")
+    assert code == 2
+    assert "resume goes on in the run's own directory; leave hydra.run.dir=elsewhere out" in err
 
 
 def test_run_killed_before_its_first_checkpoint_starts_over(gan_run, tmp_path):
