@@ -6,7 +6,8 @@ import copy
 import inspect
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import typing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
@@ -234,8 +235,8 @@ class Parts:
             "players": {player.name: player.state_dict() for player in self.players},
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there.
+    def load_state_dict(self, state: Mapping[str, Any], changed: Mapping[str, Collection[str]] | None = None) -> None:
+        """Go on from there, but with the options of optimizers that were `changed`, by player.
 
         Raises:
             CheckpointError: the state is that of other networks or players.
@@ -243,7 +244,7 @@ class Parts:
         try:
             nn.ModuleDict(self.networks).load_state_dict(state["networks"])
             for player in self.players:
-                player.load_state_dict(state["players"][player.name])
+                player.load_state_dict(state["players"][player.name], (changed or {}).get(player.name, ()))
         except MISFIT as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(
@@ -432,7 +433,7 @@ def build_player(
     owned = {network: networks[network] for network in player.networks}
     others = {network: built for network, built in networks.items() if network not in owned}
     parameters = [p for network in owned.values() for p in network.parameters()]
-    optimizer = build_optimizer(OmegaConf.merge(config.optimizer, player.optimizer), parameters, config.trusted)
+    optimizer = build_optimizer(optimizer_of(config, name), parameters, config.trusted)
     schedule = OmegaConf.merge(config.scheduler, player.scheduler)
     return Player(
         name=name,
@@ -452,6 +453,11 @@ def build_player(
         fresh_batches=first if player.fresh_batches is None else player.fresh_batches,
         half=HALF.get(config.trainer.precision),
     )
+
+
+def optimizer_of(config: DictConfig, name: str) -> DictConfig:
+    """The options of a player's optimizer."""
+    return typing.cast(DictConfig, OmegaConf.merge(config.optimizer, config.players[name].optimizer))
 
 
 def build_checked(group: str, config: DictConfig, parts: Parts, said: str) -> dict[str, Any]:
@@ -606,6 +612,6 @@ def check_unused(config: DictConfig, typed: Sequence[str] = ()) -> None:
     of_losses = [override for override in typed if re.match(r"\+*loss[.=]", override)]
     if of_losses and config.get("loss") and not is_read("loss"):
         raise ConfigError(
-            f"{of_losses[0]} changes nothing: no player of this game descends a loss of scores; leave it out, or choose "
-            "another game or, with an encoder, likelihood=[observer,synthetic]"
+            f"{of_losses[0]} changes nothing: no player of this game descends a loss of scores; leave it out, or "
+            "choose another game or, with an encoder, likelihood=[observer,synthetic]"
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from gan_runner.errors import DiskFull
 from gan_runner.files import remove_partial, write_atomically
 
 log = logging.getLogger("gan_runner")
@@ -47,7 +48,7 @@ def kept(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, A
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # not there, or broken, by whatever the reader makes of it
         content = make()
-    with suppress(OSError):
+    with suppress(OSError, DiskFull):
         write_atomically(path, lambda file: torch.save(content, file))
         remove_partial(path.parent, older_than_s=3600)
     return content

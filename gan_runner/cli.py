@@ -13,10 +13,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -30,7 +30,7 @@ from yaml import YAMLError
 
 from gan_runner import distributed
 from gan_runner.config import CONF, did_you_mean, explain_value, register
-from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, ProcessLost, Stopped
+from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, Occupied, ProcessLost, Stopped
 from gan_runner.files import (
     NO_ROOM,
     RunDirectory,
@@ -42,6 +42,7 @@ from gan_runner.files import (
     write_text,
     yaml_of,
 )
+from gan_runner.outlets import outlets
 from gan_runner.secrecy import hidden, named
 from gan_runner.sweep import SweepTable
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from gan_runner.train import Job
 
 
+@outlets()
 def main() -> None:
     """The command `gan-run`."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions to us, who say them in one line
@@ -62,11 +64,12 @@ def main() -> None:
         else:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_composed)()
     except Exception as error:
-        SweepTable.remove_if_nothing_ran()
         sys.exit(complain(uncomposed(error)))
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
+        SweepTable.remove_if_nothing_ran()
+        Together.held.close()
         distributed.leave()
 
 
@@ -101,7 +104,10 @@ def check_config_dirs(arguments: Sequence[str]) -> None:
 
 
 class Together(Callback):
-    """Several processes of one run share its directory; a sweep is many runs, which they refuse."""
+    """Several processes of one run share its directory; a sweep is many runs, which they refuse, and has its own."""
+
+    held: ClassVar[ExitStack] = ExitStack()
+    """Keeps other sweeps out of the directory of this one."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Write where the leader writes: the clocks of the others may say something else."""
@@ -110,10 +116,13 @@ class Together(Callback):
                 config.hydra.run.dir = distributed.present.leaders("directory", config.hydra.run.dir)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Refuse."""
-        if distributed.present.size > 1:
-            refusal = "torchrun's processes share one run, and a sweep is many; sweep without torchrun"
-            sys.exit(complain(ConfigError(refusal)))
+        """Refuse, or lock the sweep's directory."""
+        try:
+            if distributed.present.size > 1:
+                raise ConfigError("torchrun's processes share one run, and a sweep is many; sweep without torchrun")
+            self.held.enter_context(locked(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
+        except ConfigError as error:
+            sys.exit(complain(error))
 
 
 def run_composed(config: DictConfig) -> float | None:
@@ -125,6 +134,10 @@ def run_composed(config: DictConfig) -> float | None:
     if multirun:
         hide_in(Path(hydra_config.sweep.dir) / "multirun.yaml")  # which Hydra writes, with all that was typed
     directory = RunDirectory(Path(hydra_config.runtime.output_dir))
+    if config.get("resume") is not None:
+        refused = ConfigError(f"resume={config.resume} is for the command line; leave it out of files")
+        directory.remove_if_empty()
+        sys.exit(complain(refused))
     job = Job(config, directory, label_of(hydra_config.runtime.choices), list(hydra_config.overrides.task), multirun)
     return run_job(lambda: job, directory, multirun)
 
@@ -148,8 +161,9 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
             hand_over(error.signum)
         if not multirun or isinstance(error, Stopped):  # a signal means the whole sweep
             sys.exit(code)
-        if not any(directory.path.glob("**/summary.json")):
-            write_text(directory.overrides, yaml_of(HydraConfig.get().overrides.task))
+        if not isinstance(error, Occupied) and not any(directory.path.glob("**/summary.json")):
+            if not directory.overrides.exists():
+                write_text(directory.overrides, yaml_of(HydraConfig.get().overrides.task))
             write_json(directory.summary, {"status": "failed", "exit_code": code, "error": explain(error)})
         return math.nan
     finally:
@@ -169,12 +183,23 @@ def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
     Raises:
         ConfigError: it also asks for something that only a new run can do.
     """
-    paths = [argument.partition("=")[2] for argument in arguments if argument.startswith("resume=")]
+    paths = [argument.partition("=")[2].strip("'\"") for argument in arguments if RESUME.match(argument)]
     if not paths or paths[-1] in ("", "null"):
         return None
+    path = Path(paths[-1]).expanduser().absolute()
+    if not path.is_dir():
+        held = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+        what = f"a file; try resume={held}" if path.exists() else "not there"
+        raise ConfigError(f"there is no checkpoint in {path}, which is {what}")
+    if (path / "multirun.yaml").exists():
+        raise ConfigError(f"{path} is a sweep; type its line again with hydra.sweep.dir={path}, or resume={path / '0'}")
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise ConfigError(f"resume goes on with one run, without {flags[0]}; repeat a sweep with its hydra.sweep.dir")
-    return RunDirectory(Path(paths[-1]).expanduser().absolute())
+    return RunDirectory(path)
+
+
+RESUME = re.compile(r"\+{0,2}resume=")
+"""How the option is typed, or with a plus or two."""
 
 
 def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
@@ -187,12 +212,14 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
         saved.seeds = [read_yaml(seed.config).seed for seed in seeds]
     saved.trusted = []  # never what a checkpoint says
     OmegaConf.set_struct(saved, True)
-    others = [argument for argument in arguments if not argument.startswith("resume=")]
+    others = [argument for argument in arguments if not RESUME.match(argument)]
     overrides = OverridesParser.create().parse_overrides(others)
     for override in overrides:
         key = override.key_or_group
         if key.startswith("hydra."):
             raise ConfigError(f"resume goes on in the run's own directory; leave {override.input_line} out")
+        if override.is_sweep_override():
+            raise ConfigError(f"resume goes on with one run, and {override.input_line} is several; choose one value")
         if (CONF / key).is_dir() or override.is_delete() or key == "seeds":
             raise ConfigError(
                 f"{override.input_line} would change the parts of the run to resume; "

@@ -25,6 +25,7 @@ from gan_runner.arguments import Parser
 from gan_runner.config import DIRECTIVES, NOT_TRAINED, WHERE_AND_HOW, what_is_trained
 from gan_runner.errors import BadInput, ConfigError, DataError
 from gan_runner.files import RunDirectory, read_yaml, write_text
+from gan_runner.outlets import outlets
 from gan_runner.sweep import cell, in_order, mean_and_sd, together, told_apart
 
 TEMPLATE = Path(__file__).with_name("comparison.html")
@@ -121,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
+@outlets()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command `gan-compare`."""
     options = parser().parse_args(arguments)

@@ -15,6 +15,10 @@ class ConfigError(BadInput):
     """A configuration that cannot work."""
 
 
+class Occupied(ConfigError):  # noqa: N818
+    """Another run is in the directory."""
+
+
 class DataError(BadInput):
     """Data is missing or broken."""
 
@@ -47,8 +51,9 @@ class ProcessLost(Exception):  # noqa: N818
 
 
 class Stopped(Exception):  # noqa: N818
-    """A signal asked the run to stop; it was saved."""
+    """A signal asked the run to stop; it was saved, unless there was nothing new to be."""
 
-    def __init__(self, signum: int):
-        super().__init__(f"stopped by {signal.Signals(signum).name} and saved; resume=RUN_DIR goes on")
+    def __init__(self, signum: int, saved: bool = True):
+        after = "and saved; resume=RUN_DIR goes on" if saved else "before it took a step; type the line again"
+        super().__init__(f"stopped by {signal.Signals(signum).name} {after}")
         self.signum = signum

@@ -22,6 +22,7 @@ from gan_runner.cli import explain
 from gan_runner.config import CONF, WHERE_AND_HOW, register, resolve
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_json
+from gan_runner.outlets import outlets
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Split
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     return arguments
 
 
+@outlets()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command `gan-eval`."""
     register()

@@ -23,7 +23,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from gan_runner import distributed
-from gan_runner.errors import ConfigError, DiskFull
+from gan_runner.errors import ConfigError, DiskFull, Occupied
 from gan_runner.secrecy import hidden
 
 if TYPE_CHECKING:
@@ -198,8 +198,28 @@ class RunDirectory:
             with suppress(OSError):  # it holds something, or another process was faster
                 folder.rmdir()
 
-    def clear(self, step: int) -> None:
-        """Before a run goes on from a step: forget what was logged after it, how it ended, and what is half-written."""
+    def set_aside_best(self, step: int) -> None:
+        """Keep the best checkpoint, that of a step, under its number until `last.pt` knows of a better one."""
+        with suppress(FileNotFoundError):
+            self.best.replace(self.checkpoints / f"best_{step:07d}.pt")
+
+    def settle_best(self, step: int | None) -> None:
+        """Let `best.pt` be that of a step, or none; forget what was set aside."""
+        if step is None:
+            self.best.unlink(missing_ok=True)
+        for path in self.checkpoints.glob("best_*.pt"):
+            if path.stem == f"best_{step or 0:07d}":
+                path.replace(self.best)
+            path.unlink(missing_ok=True)
+
+    def clear(self, step: int, best: int | None = None) -> None:
+        """Before a run goes on from a step: forget what came after it, how the run ended, and what is half-written.
+
+        Args:
+            step: of the checkpoint.
+            best: the step that was best until then, if any was.
+        """
+        self.settle_best(best)
         for folder in (self.path, self.samples, self.checkpoints):
             remove_partial(folder)
         self.summary.unlink(missing_ok=True)
@@ -229,20 +249,25 @@ os.register_at_fork(after_in_child=lambda: [file.close() for file in HELD])
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, key: str = "hydra.run.dir") -> Iterator[None]:
     """Keep every other run out of a directory meanwhile. When this process ends, however it does, the kernel lets go.
 
+    Args:
+        folder: made if it is not there.
+        key: the option that chose it, for people.
+
     Raises:
-        ConfigError: another run is in it, or nothing can be written there.
+        Occupied: another run is in it.
+        ConfigError: nothing can be written there.
     """
     path = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = opened_alone(path)
     except BlockingIOError:
-        raise ConfigError(f"another run is in {folder}; wait for it, or choose another hydra.run.dir") from None
+        raise Occupied(f"another run is in {folder}; wait for it, or choose another {key}") from None
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}); choose another hydra.run.dir") from error
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}); choose another {key}") from error
     HELD.add(file)
     try:
         yield

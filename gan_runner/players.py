@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -199,18 +199,25 @@ class Player:
             "memory": self.memory().state_dict(),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from there.
+    def load_state_dict(self, state: Mapping[str, Any], changed: Collection[str] = ()) -> None:
+        """Go on from there, but with the options of the optimizer that were `changed`.
 
         Raises:
             ValueError: it is another player's. What torch raises for a state that is none is passed on.
         """
-        ways = [{way: group[way] for way in WAYS_TO_STEP if way in group} for group in self.optimizer.param_groups]
+        ways = {*WAYS_TO_STEP, *changed} - {"lr"}  # the saved run may have been compiled, or on another device
+        kept = [{name: group[name] for name in ways if name in group} for group in self.optimizer.param_groups]
+        rates = list(self.scheduler.base_lrs)
         self.optimizer.load_state_dict(state["optimizer"])
         check_state(self.optimizer)
-        for group, own in zip(self.optimizer.param_groups, ways):
-            group.update(own)  # the saved run may have been compiled, or on another device
+        for group, own in zip(self.optimizer.param_groups, kept):
+            group.update(own)
         self.scheduler.load_state_dict(state["scheduler"])
+        if "lr" in changed:
+            self.scheduler.base_lrs = rates
+            for group, rate in zip(self.optimizer.param_groups, rates):
+                group["lr"] *= rate / (group["initial_lr"] or 1.0)  # as far on its schedule as the other was
+                group["initial_lr"] = rate
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
             self.loss_scale = self.read_loss_scale()

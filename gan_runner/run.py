@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_runner import distributed
-from gan_runner.build import MISFIT, Parts
+from gan_runner.build import MISFIT, Parts, optimizer_of
 from gan_runner.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.datasets import Batches, Data
 from gan_runner.datasets.base import Split, mix
@@ -124,6 +124,11 @@ class Run:
         if name == self.config.objective:
             self.objective_step = step
 
+    @property
+    def best_step(self) -> int | None:
+        """The step at which the objective was best so far, if it was measured."""
+        return self.best.get(self.config.objective or "", {}).get("step")
+
     def save(self, path: Path) -> None:
         """Write everything that is needed to go on, or to sample without the data."""
         state = {
@@ -155,7 +160,8 @@ class Run:
                 f"{self.directory.path} holds a run with another configuration; "
                 f"resume={self.directory.path} goes on with that one, another hydra.run.dir starts afresh"
             )
-        self.parts.load_state_dict(state["parts"])
+        changed = self.changed_options(OmegaConf.create(state["config"])) if with_other_options else {}
+        self.parts.load_state_dict(state["parts"], changed)
         self.step = state["step"]
         self.best = state["best"]
         self.wandb_id = state["wandb_id"]
@@ -168,6 +174,23 @@ class Run:
             set_random_state(state["random"], self.parts.device)
         except MISFIT as error:
             raise CheckpointError(f"{path} holds no random numbers to go on with ({error})") from error
+
+    def changed_options(self, saved: DictConfig) -> dict[str, set[str]]:
+        """Which options of the players' optimizers are not those that the run was saved with.
+
+        Raises:
+            CheckpointError: one is another optimizer.
+        """
+        changed = {}
+        for player in self.parts.players:
+            before, now = optimizer_of(saved, player.name), optimizer_of(self.config, player.name)
+            changed[player.name] = {str(name) for name in now if now[name] != before.get(name)}
+            if "_target_" in changed[player.name]:
+                raise CheckpointError(
+                    f"{self.directory.path} was trained by {before._target_}, whose memory is of no use to "
+                    f"{now._target_}; start a new run without resume"
+                )
+        return changed
 
     def diverged_networks(self) -> list[str]:
         """Names of the networks that hold a weight that is not finite; this waits for the device."""

@@ -24,6 +24,7 @@ from gan_runner.edit import asks_for_codes, edited
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.files import RunDirectory, write_atomically
 from gan_runner.models.latents import interpolation
+from gan_runner.outlets import outlets
 from gan_runner.pictures import draw, draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.rejection import effective_sample_size, importance_weights, rejection_samples
 from gan_runner.traversals import traverse
@@ -106,6 +107,7 @@ def positive(text: str) -> int:
     return number
 
 
+@outlets()
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command `gan-sample`."""
     register()

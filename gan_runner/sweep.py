@@ -37,7 +37,8 @@ class SweepTable(Callback):
         runs = read_runs(SweepTable.directory)
         failed = [run for run in runs if run["summary"]["status"] != "completed"]
         if runs and all(run["summary"].get("exit_code") == 2 for run in runs):
-            shutil.rmtree(SweepTable.directory)
+            if holds_only(SweepTable.directory, NOTES):
+                shutil.rmtree(SweepTable.directory)
             sys.exit(2)
         if runs:
             report(SweepTable.directory, runs)
@@ -49,8 +50,17 @@ class SweepTable(Callback):
         """Take back a sweep's directory in which there is nothing but Hydra's note of it."""
         if cls.directory is None or not cls.directory.is_dir():
             return
-        if {path.name for path in cls.directory.iterdir()} <= {"multirun.yaml"}:
+        if holds_only(cls.directory, {"multirun.yaml", ".lock"}):
             shutil.rmtree(cls.directory)
+
+
+NOTES = {"multirun.yaml", "overrides.yaml", "summary.json", ".lock"}
+"""What tells of a run that never began."""
+
+
+def holds_only(directory: Path, names: set[str]) -> bool:
+    """Whether nothing but files of these names would be lost with a directory."""
+    return {path.name for path in directory.rglob("*") if not path.is_dir()} <= names
 
 
 def read_runs(directory: Path) -> list[dict[str, Any]]:

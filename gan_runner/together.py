@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from gan_runner.compilation import compiled_graph
 from gan_runner.config import resolve
 from gan_runner.determinism import deterministic
 from gan_runner.errors import ConfigError, Diverged, Stopped
-from gan_runner.files import RunDirectory, remove_partial, step_of
+from gan_runner.files import RunDirectory, locked, remove_partial, step_of
 from gan_runner.observers import Observer
 from gan_runner.run import Run
 from gan_runner.stacked import Stack
@@ -39,11 +40,15 @@ def train_together(job: Job) -> float | None:
         Diverged: a seed did; the others are complete.
         Stopped: a signal came; everything is saved.
     """
-    with deterministic(job.config.trainer.get("deterministic", False)):
-        return trained(job, jobs_of(job))
+    jobs = jobs_of(job)
+    with StopSignals() as signals, deterministic(job.config.trainer.get("deterministic", False)), ExitStack() as held:
+        for one in jobs:
+            held.callback(one.directory.remove_if_empty)
+            held.enter_context(locked(one.directory.path))
+        return trained(job, jobs, signals)
 
 
-def trained(job: Job, jobs: Sequence[Job]) -> float | None:
+def trained(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None:
     """Train the jobs that one is made of."""
     runs, observers, randomness = all_ready(jobs)
     if len({run.step for run in runs}) > 1:
@@ -54,15 +59,17 @@ def trained(job: Job, jobs: Sequence[Job]) -> float | None:
     stack = stacked(jobs[0].config, runs, randomness)
     remove_partial(job.directory.path)
     for number, run in enumerate(runs):
-        run.directory.clear(run.step)
+        run.directory.clear(run.step, run.best_step)
         run.describe(list(jobs[number].overrides), goes_on=job.resumed or run.step > 0)
     for others in observers[1:]:  # the first seed speaks for all
         others.pop("console", None)
     courses = [Course(run, list(looking.values())) for run, looking in zip(runs, observers)]
-    failure = carry_out_together(stack, courses)
+    failure = carry_out_together(stack, courses, signals)
     report(job.directory.path, read_runs(job.directory.path))
     if failure is not None:
         raise failure
+    if job.multirun and signals.received is not None:  # all is complete; the sweep must not go on
+        raise Stopped(signals.received)
     return mean_objective(runs)
 
 
@@ -145,48 +152,56 @@ def stacked(config: DictConfig, runs: Sequence[Run], randomness: Sequence[dict[s
     return Stack([run.parts for run in runs], whole, randomness, example, make)
 
 
-def carry_out_together(stack: Stack, courses: Sequence[Course]) -> Exception | None:
+def carry_out_together(stack: Stack, courses: Sequence[Course], signals: StopSignals) -> Exception | None:
     """Step all until the end or a signal; what ended the first of those that did not complete."""
     runs = [course.run for course in courses]
     steps = runs[0].config.trainer.steps
-    every = {getattr(observer, "every", 0) for course in courses for observer in course.observers} - {0}
+    looking = [observer for course in courses for observer in course.observers]
+    every = {1 if observer.every_step else getattr(observer, "every", 0) for observer in looking} - {0}
     going = dict(enumerate(courses))
     failure: Exception | None = None
     try:
         for course in courses:
             with LogFile(course.run.directory):
                 course.start()
-        with StopSignals() as signals:
-            while going and runs[0].step < steps:
-                reports = stack.step([run.batches for run in runs])
-                for run in runs:
-                    run.step += 1
-                step = runs[0].step
-                last = step == steps
-                stopped_by = None if last else signals.received
-                if not last and stopped_by is None and all(step % often for often in every):
-                    continue
-                stack.hand_out()
-                for seed, course in list(going.items()):
-                    try:
-                        with stack.randomness_of(seed), LogFile(course.run.directory):
-                            course.see({name: value[seed] for name, value in reports.items()}, last, stopped_by)
-                    except (Diverged, Stopped) as error:
-                        end(going.pop(seed), error)
-                        failure = error if failure is None or isinstance(error, Stopped) else failure
+        signals.stepping = True
+        while going and runs[0].step < steps:
+            reports = stack.step([run.batches for run in runs])
+            for run in runs:
+                run.step += 1
+            step = runs[0].step
+            last = step == steps
+            stopped_by = None if last else signals.received
+            if not last and stopped_by is None and all(step % often for often in every):
+                continue
+            stack.hand_out()
+            for seed, course in list(going.items()):
+                try:
+                    with stack.randomness_of(seed), LogFile(course.run.directory):
+                        course.see({name: value[seed] for name, value in reports.items()}, last, stopped_by)
+                except (Diverged, Stopped) as error:
+                    end_by(going.pop(seed), error)
+                    failure = error if failure is None or isinstance(error, Stopped) else failure
     except BaseException as error:
         for course in going.values():
-            end(course, error)
+            end_by(course, error)
         raise
-    for course in going.values():
-        end(course)
+    with ExitStack() as ending:  # all of them, whatever one of them meets
+        for course in going.values():
+            ending.callback(end, course)
     return failure
 
 
-def end(course: Course, error: BaseException | None = None) -> None:
-    """End a seed; what it has to say of it stands in its own log."""
+def end(course: Course) -> None:
+    """End a seed that is complete; what it has to say of it stands in its own log."""
     with LogFile(course.run.directory):
-        course.end(error)
+        course.end()
+
+
+def end_by(course: Course, error: BaseException) -> None:
+    """End a seed that an error has ended."""
+    with LogFile(course.run.directory):
+        course.end_by(error)
 
 
 def mean_objective(runs: Sequence[Run]) -> float | None:

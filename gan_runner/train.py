@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
@@ -57,27 +59,43 @@ class Job:
     resumed: bool = False
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
-"""Those that mean: save, and stop. Schedulers send one of the last two some time before they end a job."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Those that mean: save, and stop. A terminal that closes sends the third, schedulers one of the last two, some time
+before they end a job."""
 
 
 @dataclass
 class StopSignals:
-    """Remembers that one of `SIGNALS` came; a second one takes its usual effect at once."""
+    """Remembers that one of `SIGNALS` came, unless it is ignored; a second one takes its usual effect at once.
+
+    Attributes:
+        received: which.
+        stepping: whether there is something to be saved first; before that it stops what is being done.
+        process: whose they are; those that it forks, to read data, leave them to it.
+    """
 
     received: int | None = None
+    stepping: bool = False
+    process: int = field(default_factory=os.getpid)
     previous: dict[int, Any] = field(default_factory=dict)
 
     def __enter__(self) -> StopSignals:
         for signum in SIGNALS:
-            self.previous[signum] = signal.signal(signum, self.receive)
+            if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup has it
+                self.previous[signum] = signal.signal(signum, self.receive)
         return self
 
     def receive(self, signum: int, frame: FrameType | None) -> None:
-        """Note it."""
+        """Note it.
+
+        Raises:
+            Stopped: there was nothing to be saved yet.
+        """
         self.received = signum
         for number in self.previous:
             signal.signal(number, signal.SIG_DFL)
+        if not self.stepping and os.getpid() == self.process:
+            raise Stopped(signum, saved=False)
 
     def __exit__(self, *exception: object) -> None:
         for signum, handler in self.previous.items():
@@ -99,23 +117,29 @@ def train(job: Job) -> float | None:
     """
     trainer = job.config.trainer
     rollbacks = 0
-    while True:
-        try:
-            with deterministic(trainer.get("deterministic", False)):
-                return attempt(job, rollbacks)
-        except Diverged as error:
-            if trainer.on_divergence == "stop":
-                raise
-            if rollbacks == trainer.rollbacks:
-                raise Diverged(f"{error}. It went back {rollbacks} times before") from error
-            rollbacks += 1
-            log.warning(
-                "%s. Back to the last checkpoint, with other batches (%d of %d)", error, rollbacks, trainer.rollbacks
-            )
+    with StopSignals() as signals, Unwritten() as unwritten, deterministic(trainer.get("deterministic", False)):
+        while True:
+            try:
+                best = attempt(job, rollbacks, signals, unwritten)
+            except Diverged as error:
+                if trainer.on_divergence == "stop":
+                    raise
+                if signals.received is not None:
+                    raise Stopped(signals.received) from error
+                if rollbacks == trainer.rollbacks:
+                    raise Diverged(f"{error}. It went back {rollbacks} times before") from error
+                rollbacks += 1
+                back = "%s. Back to the last checkpoint, with other batches (%d of %d)"
+                log.warning(back, error, rollbacks, trainer.rollbacks)
+            else:
+                if job.multirun and signals.received is not None:  # the run is complete; the sweep must not go on
+                    raise Stopped(signals.received)
+                return best
 
 
-def attempt(job: Job, rollbacks: int) -> float | None:
+def attempt(job: Job, rollbacks: int, signals: StopSignals, unwritten: Unwritten) -> float | None:
     """Train until the end, a signal or a divergence, after having gone back so many times."""
+    signals.stepping = False
     run, observers = ready(job)
     if rollbacks:
         run.change_course(max(rollbacks, run.rollbacks + 1))
@@ -124,11 +148,11 @@ def attempt(job: Job, rollbacks: int) -> float | None:
     distributed.present.check_alike(run.step, [p for player in run.parts.players for p in player.parameters])
     run.parts.play = compiled(run.config.trainer.compile, run.parts.play, run.parts.players, run.parts.device)
     if not distributed.present.leads:
-        return carry_out(Course(run, [observer for observer in observers.values() if observer.everywhere]))
-    run.directory.clear(run.step)
+        return carry_out(Course(run, [observer for observer in observers.values() if observer.everywhere]), signals)
+    run.directory.clear(run.step, run.best_step)
     run.describe(list(job.overrides), goes_on=job.resumed or run.step > 0)
-    with LogFile(run.directory):
-        return carry_out(Course(run, list(observers.values())))
+    with LogFile(run.directory, unwritten):
+        return carry_out(Course(run, list(observers.values())), signals)
 
 
 def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
@@ -179,9 +203,17 @@ def keep_classes(config: DictConfig, dataset: Dataset) -> None:
 
 
 def is_complete(run: Run) -> bool:
-    """Whether there is nothing left to do, which is then said. A run killed in the end has still to write it down."""
+    """Whether there is nothing left to do, which is then said. A run killed in the end has still to write it down.
+
+    Raises:
+        ConfigError: it went farther than it is to go.
+    """
     summary = read_summary(run.directory.summary) if run.directory.summary.exists() else {}
     done = run.step >= run.config.trainer.steps and summary.get("status") == "completed"
+    if run.step > run.config.trainer.steps and not done:
+        raise ConfigError(
+            f"{run.directory.path} is at step {run.step}, beyond trainer.steps={run.config.trainer.steps}; choose more"
+        )
     if done and distributed.present.leads:
         print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
     return done
@@ -228,6 +260,13 @@ class Course:
         if stopped_by is not None:
             raise Stopped(stopped_by)
 
+    def end_by(self, error: BaseException) -> None:
+        """It ended by an error, beside which it matters less what else fails."""
+        try:
+            self.end(error)
+        except Exception as another:
+            log.warning("%s", another)
+
     def end(self, error: BaseException | None = None) -> None:
         """However it ended."""
         status, reason = "completed", ""
@@ -243,21 +282,21 @@ class Course:
                 ending.callback(observer.finish, summary)
 
 
-def carry_out(course: Course) -> float | None:
+def carry_out(course: Course, signals: StopSignals) -> float | None:
     """Step until the end, a signal, or a figure that is not finite."""
     run = course.run
     try:
         course.start()
-        with StopSignals() as signals:
-            while run.step < run.config.trainer.steps:
-                with distributed.present.sharded():
-                    report = run.parts.step(run.batches)
-                run.step += 1
-                last = run.step == run.config.trainer.steps
-                stopped_by = None if last else distributed.present.largest(signals.received or 0) or None
-                course.see(report, last, stopped_by)
+        signals.stepping = True
+        while run.step < run.config.trainer.steps:
+            with distributed.present.sharded():
+                report = run.parts.step(run.batches)
+            run.step += 1
+            last = run.step == run.config.trainer.steps
+            stopped_by = None if last else distributed.present.largest(signals.received or 0) or None
+            course.see(report, last, stopped_by)
     except BaseException as error:
-        course.end(error)
+        course.end_by(error)
         raise
     course.end()
     return objective(run)
@@ -294,19 +333,53 @@ def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
     return OmegaConf.create(state["config"]), state["label"]
 
 
-class LogFile:
-    """`run.log`: everything that the package logs, with tracebacks, without secrets."""
+class Unwritten(logging.Handler):
+    """Warnings before there is a run to write them down: said on standard error, and kept for its `run.log`."""
 
-    def __init__(self, directory: RunDirectory):
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+
+    def __enter__(self) -> Unwritten:
+        log.addFilter(hide_record)
+        log.addHandler(self)
+        return self
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say and keep it."""
+        self.records.append(record)
+        print(record.getMessage(), file=sys.stderr)
+
+    def __exit__(self, *exception: object) -> None:
+        log.removeHandler(self)
+
+
+class LogFile:
+    """`run.log`: everything that the package logs, with tracebacks, without secrets.
+
+    Args:
+        directory: of the run.
+        unwritten: what was said before, and does not listen meanwhile.
+    """
+
+    def __init__(self, directory: RunDirectory, unwritten: Unwritten | None = None):
         self.handler = logging.FileHandler(directory.log, encoding="utf-8")
         self.handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        self.unwritten = unwritten
 
     def __enter__(self) -> None:
         log.setLevel(logging.DEBUG)
         log.propagate = False
         log.addFilter(hide_record)
         log.addHandler(self.handler)
+        if self.unwritten is not None:
+            log.removeHandler(self.unwritten)
+            for record in self.unwritten.records:
+                self.handler.handle(record)
+            self.unwritten.records.clear()
 
     def __exit__(self, *exception: object) -> None:
         log.removeHandler(self.handler)
         self.handler.close()
+        if self.unwritten is not None:
+            log.addHandler(self.unwritten)

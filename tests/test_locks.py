@@ -12,6 +12,7 @@ import pytest
 from test_cli import TINY_RUN
 from test_resume import signal_in_step  # noqa: F401
 
+import gan_runner.train
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.errors import ConfigError
 from gan_runner.files import locked
@@ -92,7 +93,7 @@ def test_second_run_in_a_directory_and_a_second_resume_are_refused_and_the_first
     assert third.returncode == 0, third.stderr
 
 
-@pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
 def test_signals_of_schedulers_save_and_stop(gan_run, signal_in_step, signum):  # noqa: F811
     signal_in_step(signum, 3)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
@@ -148,3 +149,77 @@ def test_submitit_requeues_a_job_that_goes_on_in_its_directory(tmp_path, monkeyp
     log = (run / "run.log").read_text()
     assert "interrupted at step" in log
     assert log.index("interrupted at step") < log.index("completed at step 2000")
+
+
+def test_second_sweep_in_a_directory_is_refused_and_the_first_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = [*LINE[:3], "-m", *LINE[3:], "seed=7", "hydra.sweep.dir=sweep"]
+    first = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    begun(Path("sweep/0"), first)
+    second = subprocess.run(line, capture_output=True, text=True)
+    assert second.returncode == 2
+    assert second.stderr.startswith("gan-run: another run is in ")
+    assert second.stderr.endswith("choose another hydra.sweep.dir\n")
+    alone = subprocess.run([*LINE, "hydra.run.dir=sweep/0"], capture_output=True, text=True)
+    assert alone.returncode == 2
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 128 + signal.SIGTERM
+    assert (tmp_path / "sweep/0/checkpoints/last.pt").exists()
+    assert (tmp_path / "sweep/0/metrics.jsonl").exists()
+
+
+def test_sweep_typed_again_loses_nothing_where_its_runs_cannot_go_on(gan_run, tmp_path):
+    assert gan_run("-m", *TINY_RUN, "seed=7", "hydra.sweep.dir=sweep")[0] == 0
+    (tmp_path / "sweep/0/summary.json").unlink()  # as one that was killed
+    code, _, err = gan_run("-m", *TINY_RUN, "seed=7", "trainer.device=cuda:7", "hydra.sweep.dir=sweep")
+    assert code == 2
+    assert "trainer.device=cuda:7 cannot be used" in err
+    assert (tmp_path / "sweep/0/checkpoints/last.pt").exists()
+    assert gan_run("-m", *TINY_RUN, "seed=7", "hydra.sweep.dir=sweep")[0] == 0
+
+
+def test_seeds_that_are_trained_together_are_locked_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = subprocess.Popen([*LINE, "seeds=2", "hydra.run.dir=run"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    begun(Path("run/1"), first)
+    second = subprocess.run([*LINE[:3], "resume=run/1", "trainer.steps=9"], capture_output=True, text=True)
+    assert second.returncode == 2
+    assert second.stderr.startswith("gan-run: another run is in ")
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 128 + signal.SIGTERM
+    assert not list(tmp_path.rglob(".lock"))
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_a_signal_ends_a_sweep_in_its_last_step_too(gan_run, signal_in_step, step):  # noqa: F811
+    signal_in_step(signal.SIGINT, step)
+    code, _, _ = gan_run("-m", *TINY_RUN, "seed=0,1", "hydra.sweep.dir=sweep")
+    assert code == 128 + signal.SIGINT
+    status = json.loads(Path("sweep/0/summary.json").read_text())["status"]
+    assert status == ("completed" if step == 4 else "interrupted")
+    assert not Path("sweep/1").exists()
+
+
+def test_a_signal_before_the_first_step_is_obeyed_at_once(gan_run, monkeypatch):
+    start = gan_runner.train.Course.start
+
+    def slow(course):
+        start(course)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(gan_runner.train.Course, "start", slow)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 128 + signal.SIGTERM
+    assert err == "gan-run: stopped by SIGTERM before it took a step; type the line again\n"
+    assert json.loads(Path("run/summary.json").read_text())["status"] == "interrupted"
+    assert not Path("run/.lock").exists()
+
+
+def test_a_signal_that_is_ignored_stays_so(gan_run, signal_in_step):  # noqa: F811
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+    try:
+        signal_in_step(signal.SIGHUP, 2)
+        assert gan_run(*TINY_RUN)[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

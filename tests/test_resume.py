@@ -13,6 +13,7 @@ from test_cli import TINY_RUN
 
 import gan_runner.train
 from gan_runner import games
+from gan_runner.checkpoints import load_checkpoint
 from gan_runner.trajectories import NAME
 
 METHODS = {
@@ -183,6 +184,62 @@ def test_options_of_a_resumed_run_are_those_that_it_has(gan_run, tmp_path):
     code, _, err = gan_run("resume=run", "trainer.steps=9", "hydra.run.dir=elsewhere")
     assert code == 2
     assert "resume goes on in the run's own directory; leave hydra.run.dir=elsewhere out" in err
+
+
+def rates(run):
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [line["generator/learning_rate"] for line in lines if "generator/learning_rate" in line]
+
+
+def test_optimizer_of_a_resumed_run_takes_other_options(gan_run, tmp_path):
+    scheduled = [*TINY_RUN, "scheduler=linear", "trainer.steps=8", "trainer.log_every=1", "optimizer.lr=1e-3"]
+    assert gan_run(*scheduled, "hydra.run.dir=whole")[0] == 0
+    code, _, err = gan_run(*scheduled, "scheduler.lr_lambda.steps=8", "trainer.steps=4", "hydra.run.dir=run")
+    assert code == 0, err
+    line = ["resume=run", "trainer.steps=8", "optimizer.lr=1e-1", "optimizer.betas=[0.1,0.2]"]
+    code, _, err = gan_run(*line)
+    assert code == 0, err
+    whole, run = rates(tmp_path / "whole"), rates(tmp_path / "run")
+    assert run == pytest.approx([*whole[:4], *(100 * rate for rate in whole[4:])])
+    players = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["parts"]["players"]
+    assert [players[name]["optimizer"]["param_groups"][0]["betas"] for name in players] == [(0.1, 0.2)] * 2
+    code, _, err = gan_run("resume=run", "trainer.steps=9", "optimizer._target_=torch.optim.RAdam")
+    assert code == 2
+    assert "whose memory is of no use to torch.optim.RAdam; start a new run" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("resume=run/checkpoints/last.pt", "which is a file; try resume="),
+        ("resume=nowhere/at/all", "which is not there"),
+        ("resume=sweep", "is a sweep; type its line again with hydra.sweep.dir="),
+        ("resume=run trainer.steps=5,6", "resume goes on with one run, and trainer.steps=5,6 is several"),
+        ("resume=part trainer.steps=2", "is at step 4, beyond trainer.steps=2; choose more"),
+        ("--config-dir own +experiment@_global_=again", "resume=run is for the command line; leave it out of files"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused_in_a_line(gan_run, tmp_path, words, said):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    assert gan_run("-m", *TINY_RUN, "seed=0", "hydra.sweep.dir=sweep")[0] == 0
+    assert gan_run(*TINY_RUN, "hydra.run.dir=part")[0] == 0
+    (tmp_path / "part/summary.json").unlink()
+    own = tmp_path / "own/experiment"
+    own.mkdir(parents=True)
+    (own / "again.yaml").write_text("# @package _global_\nresume: run\n")
+    code, _, err = gan_run(*words.split())
+    assert code == 2
+    assert err.count("\n") == 1, err
+    assert said in err
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("words", ["++resume=run", "+resume=run", "resume='run'", 'resume="run"'])
+def test_resume_is_known_however_it_is_typed(gan_run, words):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, out, _ = gan_run(words)
+    assert code == 0
+    assert "run is complete at step 4" in out
 
 
 def test_run_killed_before_its_first_checkpoint_starts_over(gan_run, tmp_path):

@@ -1,6 +1,8 @@
 """A run that diverges goes back, with other batches, so many times."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from test_resume import assert_equal, outcome, signal_in_step  # noqa: F401
 
 import gan_runner.train
 from gan_runner.checkpoints import load_checkpoint
+from gan_runner.run import Run
 
 LINE = [
     *TINY_RUN,
@@ -23,10 +26,10 @@ LINE = [
 
 @pytest.fixture
 def poisoned(monkeypatch):
-    """In so many attempts, a weight becomes NaN in the n-th step of it."""
+    """In so many attempts, a weight becomes NaN in the n-th step of it; perhaps a signal comes, too."""
     build_parts = gan_runner.train.build_parts
 
-    def arrange(attempts, n):
+    def arrange(attempts, n, signum=None):
         left = [attempts]
 
         def building(config):
@@ -41,6 +44,8 @@ def poisoned(monkeypatch):
                 if poison and steps[0] == n:
                     with torch.no_grad():
                         next(parts.networks["generator"].parameters()).view(-1)[0] = float("nan")
+                    if signum is not None:
+                        os.kill(os.getpid(), signum)
                 return report
 
             parts.play = stepping
@@ -55,7 +60,7 @@ def lines():
     return [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
 
 
-def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, poisoned, caplog):
+def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, poisoned):
     assert gan_run(*LINE, "hydra.run.dir=run")[0] == 0
     whole = lines()
     for path in Path("run").rglob("*"):
@@ -64,9 +69,10 @@ def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, 
     poisoned(attempts=1, n=5)
     code, _, err = gan_run(*LINE, "hydra.run.dir=run")
     assert code == 0, err
-    (said,) = [line for line in [*caplog.messages, *err.splitlines()] if "Back to the last checkpoint" in line]
+    (said,) = [line for line in err.splitlines() if "Back to the last checkpoint" in line]
     assert said.startswith("step 6: ")
     assert said.endswith("with other batches (1 of 3)")
+    assert said in Path("run/run.log").read_text()
     summary = json.loads(Path("run/summary.json").read_text())
     assert (summary["status"], summary["step"], summary["rollbacks"]) == ("completed", 8, 1)
     found = lines()
@@ -74,6 +80,33 @@ def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, 
     loss = "discriminator/adversarial"
     assert [line[loss] for line in found[:4]] == [line[loss] for line in whole[:4]]
     assert all(a[loss] != b[loss] for a, b in zip(found[4:], whole[4:]))
+
+
+def test_a_signal_is_obeyed_where_it_would_go_back(gan_run, poisoned):
+    poisoned(attempts=1, n=5, signum=signal.SIGTERM)
+    code, _, err = gan_run(*LINE, "hydra.run.dir=run")
+    assert code == 128 + signal.SIGTERM
+    assert "Back to" not in err
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 4
+    code, _, err = gan_run("resume=run")
+    assert code == 0, err
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 8
+
+
+def test_the_best_is_not_of_the_course_that_was_given_up(gan_run, poisoned, monkeypatch):
+    keep_best = Run.keep_best
+
+    def staged(self, name, value, better, step):  # the best but one is saved, the best is not
+        keep_best(self, name, {2: 2.0, 3: 1.0, 5: 0.1}.get(step, 9.0) if not self.rollbacks else 9.0, better, step)
+
+    monkeypatch.setattr(Run, "keep_best", staged)
+    poisoned(attempts=1, n=6)
+    assert gan_run(*LINE, "trainer.evaluate_every=1", "trainer.checkpoint_every=4", "hydra.run.dir=run")[0] == 0
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["rollbacks"] == 1
+    assert summary["best"]["sliced_wasserstein"]["step"] == 3
+    assert load_checkpoint(Path("run/checkpoints/best.pt"))["step"] == 3
+    assert not list(Path("run/checkpoints").glob("best_*.pt"))
 
 
 def test_without_a_checkpoint_it_begins_anew(gan_run, poisoned):

@@ -6,6 +6,7 @@ import pytest
 from test_resume import assert_equal, outcome
 
 from gan_runner.run import Run
+from gan_runner.trajectories import NAME, read_trajectory
 
 SMALL = [
     *("experiment=smoke", "logger.mode=disabled", "trainer.steps=6", "trainer.log_every=2", "trainer.sample_every=0"),
@@ -117,3 +118,12 @@ def test_what_cannot_be_trained_so_is_refused(gan_run, tmp_path, option, message
     assert code == 2
     assert message in err
     assert not (tmp_path / "both").exists()
+
+
+def test_what_looks_at_every_step_does_so_of_several_seeds_too(gan_run, tmp_path):
+    line = ["game=bilinear", "trainer.steps=10", "trainer.evaluate_every=0", "trainer.log_every=5"]
+    assert gan_run(*line, "seeds=2", "hydra.run.dir=both", "logger.mode=disabled")[0] == 0
+    assert gan_run(*line, "seed=1", "hydra.run.dir=own", "logger.mode=disabled")[0] == 0
+    both, own = (read_trajectory(tmp_path / folder / NAME) for folder in ("both/1", "own"))
+    assert [row[0] for row in both] == [row[0] for row in own] == list(range(11))
+    assert both[-1] == pytest.approx(own[-1], rel=1e-4)

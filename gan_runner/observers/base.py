@@ -48,12 +48,14 @@ class Observer:
     Attributes:
         everywhere: whether it looks in all processes of a run, for it needs them all; otherwise in the leader alone.
         writes: whether it writes down what others found, so that it looks after all that do not.
+        every_step: whether each step matters to it, also where others look now and then.
         figures: those that it measures beside the metrics, and whether less (`min`) or more (`max`) is better.
         reads: figures of metrics that it cannot do without.
     """
 
     everywhere: ClassVar[bool] = False
     writes: ClassVar[bool] = False
+    every_step: ClassVar[bool] = False
     figures: ClassVar[Mapping[str, Better]] = {}
 
     @property

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Checkpoints(Observer):
     """Writes `checkpoints/last.pt` and `checkpoints/best.pt`; never a state that has diverged.
 
+    A run may go back to `last.pt`, so what was best until then is kept as `best_STEP.pt` until the next.
+
     Args:
         every: steps between two checkpoints; 0 saves only at the end.
         keep: how many before the last are kept, as `checkpoints/step_*.pt`: of several, in case it is lost.
@@ -32,6 +34,7 @@ class Checkpoints(Observer):
     def start(self, run: Run) -> None:
         """Remember whose; a run that was killed may have kept too many."""
         self.run = run
+        self.saved_best = run.best_step
         run.directory.forget(run.step, self.keep)
 
     def __call__(self, moment: Moment) -> None:
@@ -43,7 +46,12 @@ class Checkpoints(Observer):
         if moment.diverged:
             return
         if best:
+            if self.saved_best is not None:
+                self.run.directory.set_aside_best(self.saved_best)
+                self.saved_best = None
             self.run.save(self.run.directory.best)
         if last:
             self.run.save(self.run.directory.numbered(moment.step))
             self.run.directory.keep(moment.step, self.keep)
+            self.saved_best = self.run.best_step
+            self.run.directory.settle_best(self.saved_best)

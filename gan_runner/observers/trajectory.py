@@ -24,6 +24,8 @@ class Trajectory(Observer):
         real: how many samples of the data make the mean that is the equilibrium.
     """
 
+    every_step = True
+
     every: int
     real: int = 2000
 
