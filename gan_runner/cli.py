@@ -186,6 +186,8 @@ def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
     paths = [argument.partition("=")[2].strip("'\"") for argument in arguments if RESUME.match(argument)]
     if not paths or paths[-1] in ("", "null"):
         return None
+    if flags := [argument for argument in arguments if argument.startswith("-")]:
+        raise ConfigError(f"resume goes on with one run, without {flags[0]}; repeat a sweep with its hydra.sweep.dir")
     path = Path(paths[-1]).expanduser().absolute()
     if not path.is_dir():
         held = path.parent.parent if path.parent.name == "checkpoints" else path.parent
@@ -193,8 +195,6 @@ def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
         raise ConfigError(f"there is no checkpoint in {path}, which is {what}")
     if (path / "multirun.yaml").exists():
         raise ConfigError(f"{path} is a sweep; type its line again with hydra.sweep.dir={path}, or resume={path / '0'}")
-    if flags := [argument for argument in arguments if argument.startswith("-")]:
-        raise ConfigError(f"resume goes on with one run, without {flags[0]}; repeat a sweep with its hydra.sweep.dir")
     return RunDirectory(path)
 
 
@@ -303,7 +303,18 @@ def explain_composition(message: str) -> str:
     if inner := re.match(r"In '(\w+)/(\w+)': Could not override '(\w+)@([\w.]+)\.\w+'", message):
         group, option, other, key = inner.groups()
         return f"{group}={option} sets {other} too, so it cannot be {key}; choose another {group} for {key}"
+    unknown = re.match(r"Could not override '(\w+)(@[\w.]+)?'\. No match in the defaults list", message)
+    if unknown and (games := games_with(unknown[1])):
+        return f"this game has no {unknown[1]} to be chosen; choose game={' | '.join(games)}, or leave it out"
     return message
+
+
+def games_with(group: str) -> list[str]:
+    """The games that have a choice of such a group, by themselves or from the game that they build on."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (CONF / "game").glob("*.yaml")}
+    own = {name for name, text in texts.items() if re.search(rf"^  - /{group}[@:]", text, re.MULTILINE)}
+    built = {name for name, text in texts.items() if re.search(rf"^  - ({'|'.join(own)})$", text, re.MULTILINE)}
+    return sorted(own | built) if own else []
 
 
 def options_of(group: str) -> list[str]:

@@ -16,7 +16,10 @@ from gan_runner.build import Parts
 from gan_runner.checkpoints import load_checkpoint
 from gan_runner.datasets.images import fit, normalised
 from gan_runner.errors import ConfigError, DataError
-from gan_runner.pictures import flanked, image_grid, pairs_grid
+from gan_runner.pictures import flanked, headed, image_grid, pairs_grid
+
+ROWS = 8
+"""Draws from the prior, if nothing is said."""
 
 COLUMNS = 8
 """Images a row, or steps from one image to another."""
@@ -52,7 +55,8 @@ def edited(parts: Parts, options: argparse.Namespace, checkpoint: Path) -> tuple
         files = list(map(Path, files))
         vector = vector_of(parts, checkpoint, name)
         images = read_images(files, parts.dataset.shape)
-        words = ["attribute", name, *(path.stem for path in files)]
+        words = ["attribute", name, *(f"{strength:g}".replace("-", "minus") for strength in options.strength or ())]
+        words += [path.stem for path in files]
         return words if files else [*words, f"seed{options.seed}"], attribute_grid(parts, options, vector, images)
     files = getattr(options, way)
     images = read_images(files, parts.dataset.shape)
@@ -118,11 +122,12 @@ def vector_of(parts: Parts, checkpoint: Path, name: str) -> Tensor:
 def attribute_grid(parts: Parts, options: argparse.Namespace, vector: Tensor, images: Tensor) -> np.ndarray:
     """A row an image, or a draw from the prior where there are none, and a column a strength: (height, width, 3)."""
     strengths = torch.tensor(options.strength or STRENGTHS, device=parts.device)
-    draws = -(-(options.n or 64) // len(strengths))
+    draws = ROWS if options.n is None else -(-options.n // len(strengths))
     codes = parts.encode(images) if len(images) else parts.noise(draws, options.seed)
     each = codes.repeat_interleave(len(strengths), 0)
     by = strengths.repeat(len(codes)).unsqueeze(1) * vector
     made = parts.sample(parts.game.latent.moved(each, by))
+    values = [f"{strength:+g}" for strength in strengths.tolist()]
     if not len(images):
-        return image_grid(made, len(strengths), gap=2)
-    return flanked(made.unflatten(0, (len(images), len(strengths))), images.to(made))
+        return headed(image_grid(made, len(strengths), gap=2), values)
+    return flanked(made.unflatten(0, (len(images), len(strengths))), images.to(made), headings=values)

@@ -20,21 +20,20 @@ from gan_runner.metrics.classification import all_of, mistaken, split_of
 from gan_runner.sweep import mean_and_sd, read_runs
 
 
-def run(options: argparse.Namespace) -> list[str]:
-    """Count the errors of every completed run in a directory and of all together, and keep them in `ensemble.json`.
+def run(options: argparse.Namespace) -> None:
+    """Count the errors of every completed run in a directory and of all together; tell them, keep `ensemble.json`.
 
     The ensemble's probabilities are the means of its members' (Salimans et al. 2016, arXiv:1606.03498, Section 6.1).
 
     Args:
         options: of gan-eval, whose `run` is the directory of a sweep or of seeds side by side.
 
-    Returns:
-        Lines for people.
-
     Raises:
         ConfigError: there are no two such runs, they do not go together, or options are for samples.
     """
     check_options(options)
+    if not options.run.is_dir():
+        raise ConfigError(f"there is no directory {options.run}; name that of a sweep")
     runs = read_runs(options.run)
     states = {
         run["run"]: load_checkpoint(getattr(RunDirectory(options.run / run["run"]), options.checkpoint))
@@ -54,8 +53,11 @@ def run(options: argparse.Namespace) -> list[str]:
     errors = {name: int(mistaken(belief, label).sum()) for name, belief in beliefs.items()}
     together = int(mistaken(torch.stack([*beliefs.values()]).mean(0), label).sum())
     found = {"errors": errors, "ensemble": together, "images": len(label), "split": split, "left_out": left_out}
-    write_json(options.run / "ensemble.json", found)
-    return report(found)
+    print(*report(found), sep="\n")
+    try:
+        write_json(options.run / "ensemble.json", found)
+    except OSError as error:
+        raise ConfigError(f"{options.run} cannot be written ({error.strerror}); what is above is not kept") from error
 
 
 def why(summary: Mapping[str, Any]) -> str:

@@ -74,16 +74,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.ensemble:
             from gan_runner import ensemble
 
-            print(*ensemble.run(options), sep="\n")
+            ensemble.run(options)
         else:
-            tell(run(options))
+            run(options)
     except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
         print(f"gan-eval: {' '.join(explain(error).split())}", file=sys.stderr)
         sys.exit(2)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Load, measure, keep; the figures with the conditions under which they were measured."""
+    """Load, measure, tell, keep; the figures with the conditions under which they were measured."""
     from gan_runner.build import build_parts
     from gan_runner.checkpoints import load_checkpoint
     from gan_runner.evaluation import Evaluator, build_metrics, check_own_splits, check_split
@@ -103,7 +103,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     metrics = build_metrics(config, parts)
-    check_own_splits(metrics, options.split)
+    check_own_splits(metrics, options.split, parts.dataset.splits)
     evaluator = Evaluator(parts, metrics, samples, seed, split)
     figures = evaluator.measure()
     how = {"step": state["step"], "seed": seed}
@@ -112,9 +112,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for name, value in figures.items()
     }
     folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-    kept = folder / "evaluation.json"
-    write_json(kept, figures_in(kept) | measured)
+    tell(measured)
+    keep(folder / "evaluation.json", measured)
     return measured
+
+
+def keep(path: Path, measured: dict[str, Any]) -> None:
+    """Write figures beside those that were measured before.
+
+    Raises:
+        ConfigError: that is not possible.
+    """
+    try:
+        write_json(path, figures_in(path) | measured)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}); the figures above are not kept") from error
 
 
 def figures_in(kept: Path) -> dict[str, Any]:

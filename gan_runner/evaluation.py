@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -96,22 +96,27 @@ class Evaluator:
         """On what a metric measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
         base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
-        return {name: value for name, value in (base | dict(own_conditions(metric))).items() if value is not None}
+        own = own_conditions(metric, self.parts.dataset.splits, self.reference.choosing)
+        return {name: value for name, value in (base | own).items() if value is not None}
 
 
-def own_conditions(metric: Any) -> Mapping[str, Any]:
-    """What a metric, with or without its knobs, says of on what it measures."""
-    return getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+def own_conditions(metric: Any, splits: Sequence[Split], choosing: bool = False) -> dict[str, Any]:
+    """What a metric, with or without its knobs, says of on what it measures, of data that has these splits.
+
+    It may be another where figures are `choosing` among checkpoints.
+    """
+    said = getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+    return {name: value(splits, choosing) if callable(value) else value for name, value in said.items()}
 
 
-def check_own_splits(metrics: Mapping[str, Any], split: str | None) -> None:
+def check_own_splits(metrics: Mapping[str, Any], split: str | None, splits: Sequence[Split]) -> None:
     """Refuse a split that was asked for where a metric measures on another, whatever is asked for.
 
     Raises:
         ConfigError: naming the metric and its split.
     """
     for name, metric in metrics.items():
-        own = own_conditions(metric).get("split", split)
+        own = own_conditions(metric, splits).get("split", split)
         if split is not None and own != split:
             raise ConfigError(f"metric={name} measures on its own split ({own}); leave out --split {split}, or {name}")
 

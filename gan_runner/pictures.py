@@ -84,10 +84,15 @@ def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
     return flanked(neighbours, samples)
 
 
-def flanked(rows: Tensor, *columns: Tensor) -> np.ndarray:
-    """Rows of images (n, k, c, h, w) behind a column (n, c, h, w), and perhaps before another: (height, width, 3)."""
+def flanked(rows: Tensor, *columns: Tensor, headings: Sequence[str] = ()) -> np.ndarray:
+    """Rows of images (n, k, c, h, w) behind a column (n, c, h, w), and perhaps before another: (height, width, 3).
+
+    There may be k headings.
+    """
     shown = [image_grid(column, columns=1, gap=2) for column in columns]
     shown.insert(1, image_grid(rows.flatten(0, 1), rows.shape[1], gap=2))
+    if headings:
+        shown = [headed(grid, headings if place == 1 else [""]) for place, grid in enumerate(shown)]
     between = np.full((len(shown[0]), APART, 3), 255, np.uint8)
     return np.concatenate([part for grid in shown for part in (between, grid)][1:], 1)
 

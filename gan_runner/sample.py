@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
-    arguments.add_argument("--picture", type=Path, metavar="PNG", help="where the picture goes (the run's samples/)")
+    arguments.add_argument("--picture", type=png, metavar="PNG", help="where the picture goes (the run's samples/)")
     arguments.add_argument("--reject", action="store_true", help="keep samples by the density ratio of the critic")
     arguments.add_argument("--gamma", type=float, help="with --reject: more accepts fewer (default 0)")
     arguments.add_argument("--weigh", action="store_true", help="with --out: importance weights too, in weights.csv")
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--strength",
         nargs="+",
-        type=float,
+        type=finite,
         metavar="S",
         help="with --attribute: how many times its vector is added (default -2 -1 0 1 2)",
     )
@@ -97,6 +97,26 @@ SAMPLES = 64
 
 ALL = ""
 """What `--traverse` without a name means: all codes."""
+
+
+def finite(text: str) -> float:
+    """A number by which a vector can be multiplied."""
+    number = float(text)
+    if not abs(number) <= MOST:
+        raise argparse.ArgumentTypeError(f"must lie between -{MOST:g} and {MOST:g}")
+    return number
+
+
+MOST = 1e6
+"""Larger strengths are mistaken ones."""
+
+
+def png(text: str) -> Path:
+    """A file of the kind that is written."""
+    path = Path(text)
+    if path.suffix.lower() != ".png":
+        raise argparse.ArgumentTypeError(f"{path} must end in .png, as what is written is one")
+    return path
 
 
 def positive(text: str) -> int:
@@ -114,7 +134,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     try:
         print(*run(options), sep="\n")
-    except (BadInput, OSError) as error:
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"gan-sample: {where}{error.strerror or error}; choose where by --picture or --out", file=sys.stderr)
+        sys.exit(2)
+    except BadInput as error:
         print(f"gan-sample: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
 

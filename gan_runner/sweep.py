@@ -150,6 +150,8 @@ def report(directory: Path, runs: list[dict[str, Any]]) -> None:
     write_json(directory / "sweep.json", rows)
     write_text(directory / "sweep.md", markdown(rows))
     console = Console()
+    if not console.is_terminal:  # a file is as wide as it need be
+        console.width = 500
     console.print(table(rows, title=f"mean ± sd over seeds ({directory})"))
     for run in runs:
         if run["summary"]["status"] != "completed":

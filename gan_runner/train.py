@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -30,6 +30,7 @@ from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.evaluation import build_metrics, check_figures
 from gan_runner.files import RunDirectory, environment, write_json, yaml_of
 from gan_runner.observers import Moment, Observer
+from gan_runner.observers.checkpoints import Checkpoints
 from gan_runner.precision import prepare_device
 from gan_runner.run import Run
 from gan_runner.secrecy import hidden, hide_record
@@ -249,8 +250,12 @@ class Course:
             Stopped: a signal came.
         """
         moment = Moment(self.run.step, report, last=last, stopping=stopped_by is not None)
-        for observer in self.observers:
-            observer(moment)
+        try:
+            for observer in self.observers:
+                observer(moment)
+        except Exception:
+            self.save_all_the_same(report)
+            raise
         self.final.update(moment.scalars)
         if moment.diverged:
             raise Diverged(
@@ -259,6 +264,14 @@ class Course:
             )
         if stopped_by is not None:
             raise Stopped(stopped_by)
+
+    def save_all_the_same(self, report: Mapping[str, Tensor]) -> None:
+        """An observer failed, and not the run: what follows the last checkpoint is kept, if that is possible."""
+        moment = Moment(self.run.step, report, stopping=True)
+        for observer in self.observers:
+            if isinstance(observer, Checkpoints):
+                with suppress(Exception):
+                    observer(moment)
 
     def end_by(self, error: BaseException) -> None:
         """It ended by an error, beside which it matters less what else fails."""

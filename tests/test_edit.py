@@ -18,6 +18,7 @@ from gan_runner.sample import load_parts
 RUN = ["game=vae", "model=mlp", *TINY["mlp"], "trainer.steps=1", "trainer.batch_size=8", "trainer.sample_every=0"]
 RUN += ["trainer.evaluate_every=0", "logger.mode=disabled", "hydra.run.dir=run"]
 SIDE = 66
+HEADING = 18
 
 
 @pytest.fixture
@@ -70,7 +71,8 @@ def test_an_attribute_is_added_to_images_or_to_samples(run, tmp_path):
     vector = codes[label == 7].mean(0) - codes[label != 7].mean(0)
 
     picture = run("--attribute", "7", "a.png", "b.png")
-    assert picture.shape == (2 * SIDE + 2, (5 + 1) * SIDE + 2 * 2 + 12, 3)
+    assert picture.shape == (HEADING + 2 * SIDE + 2, (5 + 1) * SIDE + 2 * 2 + 12, 3)
+    picture = picture[HEADING:]
     assert near(picture[:, : SIDE + 2], run.images[:2], 1)
     nothing_added = picture[:, SIDE + 14 + 2 * SIDE :][:, : SIDE + 2]
     assert near(nothing_added, parts.reconstruct(run.images[:2]), 1)
@@ -79,7 +81,21 @@ def test_an_attribute_is_added_to_images_or_to_samples(run, tmp_path):
 
     picture = run("--attribute", "7", "--strength", "0", "-1.5", "--n", "6", "--seed", "4")
     noise = parts.noise(3, 4)
-    assert near(picture, parts.sample(torch.stack([noise, noise - 1.5 * vector], 1).flatten(0, 1)), 2)
+    made = parts.sample(torch.stack([noise, noise - 1.5 * vector], 1).flatten(0, 1))
+    assert near(picture[HEADING:], made, 2)
+    assert (tmp_path / "run/samples/attribute_7_0_minus1-5_seed4.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--attribute 7 --strength nan", "--strength: must lie between -1e+06 and 1e+06"),
+        ("--attribute 7 --strength inf", "--strength: must lie between -1e+06 and 1e+06"),
+        ("--picture there.xyz", "--picture: there.xyz must end in .png"),
+    ],
+)
+def test_numbers_and_names_that_cannot_be_are_told_so(complaint, words, said):
+    assert said in complaint(*words.split())
 
 
 @pytest.fixture

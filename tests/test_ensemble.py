@@ -124,3 +124,9 @@ def test_what_a_run_knows(hydra_config):
     assert known("seed=1") == known("seed=2", "dataset.workers=1")
     assert known("dataset.image_size=16")["dataset"] != known("dataset.image_size=8")["dataset"]
     assert known("game.labelled.seed=null", "seed=4")["labels"] == known("game.labelled.seed=4")["labels"]
+
+
+def test_a_directory_that_is_not_there_is_told_so(gan_run, capfd):
+    with pytest.raises(SystemExit, match="2"):
+        evaluate.main(["--ensemble", "nowhere"])
+    assert capfd.readouterr().err == "gan-eval: there is no directory nowhere; name that of a sweep\n"

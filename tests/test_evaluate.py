@@ -148,3 +148,14 @@ def test_what_is_not_finite_is_told_and_kept_as_null(trained, gan_eval, tmp_path
 
 def infinite(evaluator, *arguments):
     evaluator.conditions = {"odd": {}}
+
+
+def test_what_cannot_be_kept_is_told_all_the_same(trained, gan_eval, monkeypatch):
+    def refuse(path, content):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(evaluate, "write_json", refuse)
+    code, out, err = gan_eval("metric=[sliced_wasserstein]")
+    assert code == 2
+    assert out.startswith("sliced_wasserstein ")
+    assert err.endswith("evaluation.json cannot be written (Permission denied); the figures above are not kept\n")

@@ -21,6 +21,7 @@ from gan_runner.metrics import (
     PrecisionRecall,
     Reference,
     Results,
+    bits_per_dimension,
     parzen,
 )
 from gan_runner.metrics import results as results_module
@@ -28,6 +29,7 @@ from gan_runner.metrics import results as results_module
 CPU = torch.device("cpu")
 DIGITS = Digits(image_size=8, held_out=600)
 RECIPE = SoftmaxRegression(steps=100)
+SPLITS = ["train", "test"]
 
 
 def parts_that_return(images, dataset=DIGITS):
@@ -229,6 +231,9 @@ def test_a_game_without_conditions_reads_no_other_split_for_its_latents(make_par
 
 def test_a_metric_with_a_split_of_its_own_measures_on_no_other_in_silence():
     with pytest.raises(ConfigError, match=r"metric=parzen measures on its own split \(test\); leave out --split train"):
-        check_own_splits({"parzen": partial(parzen, test=5)}, "train")
-    check_own_splits({"parzen": parzen}, None)
-    check_own_splits({"parzen": parzen, "fd": FrechetDistance(RECIPE)}, "test")
+        check_own_splits({"parzen": partial(parzen, test=5)}, "train", SPLITS)
+    with pytest.raises(ConfigError, match=r"metric=bits measures on its own split \(test\); leave out --split train"):
+        check_own_splits({"bits": bits_per_dimension}, "train", SPLITS)
+    check_own_splits({"parzen": parzen}, None, SPLITS)
+    check_own_splits({"parzen": parzen, "fd": FrechetDistance(RECIPE)}, "test", SPLITS)
+    check_own_splits({"bits": bits_per_dimension}, "train", ["train"])

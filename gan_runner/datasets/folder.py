@@ -19,6 +19,10 @@ LOOSE = "."
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
 
 
+SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
+"""Names of folders that are hardly those of classes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(ImageDataset):
     """Every image below a folder, flat or one subfolder a class, of any size, grey or colour.
@@ -36,6 +40,13 @@ class ImageFolder(ImageDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         classes(self.classes)  # refuses names by which nothing can be chosen
+        found = subfolders(Path(self.root).expanduser()) if self.classes is None else ()
+        if "train" in found and set(found) <= SPLITS:
+            raise DataError(
+                f"the folders in {self.root} look like splits of data, not like classes ({', '.join(found)}); choose "
+                f"dataset.root={Path(self.root) / 'train'} and perhaps dataset.test_root, or, if they are classes, "
+                f"dataset.classes=[{','.join(found)}]"
+            )
 
     @property
     def labels(self) -> Labels | None:

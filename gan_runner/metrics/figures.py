@@ -23,7 +23,10 @@ def figures(**better: Better) -> Callable[[Metric], Metric]:
 
 
 def measured(**conditions: Any) -> Callable[[Metric], Metric]:
-    """Mark a metric with conditions under which it measures, where they are not those of the evaluation."""
+    """Mark a metric with conditions under which it measures, where they are not those of the evaluation.
+
+    A function is asked for one, of a dataset's splits and of whether figures choose among checkpoints.
+    """
 
     def mark(metric: Metric) -> Metric:
         metric.conditions = conditions  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import mix
+from gan_runner.datasets.base import judging_split, mix
 from gan_runner.metrics.figures import figures, measured
 from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
@@ -64,7 +64,7 @@ def normal_latents(parts: Parts) -> None:
 
 
 @figures(latent_rejected=min)
-@measured(samples=None, real=None, split="test, or else validation, or else train")
+@measured(samples=None, real=None, split=judging_split)
 @requires(encodes, normal_latents)
 def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
     """How Gaussian the codes of held-out data are, which for a likelihood are to be N(0, I) (Danihelka et al. 2017,

@@ -101,7 +101,7 @@ def held_out(parts: Parts) -> None:
 
 
 @figures(independent_wasserstein=min)
-@measured(split="test, or else validation")
+@measured(split=lambda splits, choosing: judging_split(splits))
 @requires(held_out)
 def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
     """W₁ as an independent critic finds it: trained and measured on data that the game has not seen, half of it each.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import Split
+from gan_runner.datasets.base import Split, judging_split
 from gan_runner.datasets.images import bits, dequantised
 from gan_runner.metrics.classification import split_of
 from gan_runner.metrics.figures import figures, measured
@@ -48,7 +48,7 @@ def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:
 
 
 @figures(bits_per_dimension=min)
-@measured(samples=None, real=None, split="test, or else validation, or else train")
+@measured(samples=None, real=None, split=judging_split)
 @requires(density_known)
 def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: int = 0) -> dict[str, float]:
     """−E log₂ p(x) / D on held-out data, D numbers making a sample, by averaged weights where there are any.

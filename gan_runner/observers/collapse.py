@@ -51,7 +51,8 @@ class Collapse(Observer):
         if relative < self.bound and not self.warned:
             log.warning(
                 "step %d: samples are almost all alike, with %.2g of the data's standard deviation (sample_spread). "
-                "The generator has collapsed; try a gradient penalty, minibatch discrimination or another loss",
+                "If it stays so the generator has collapsed; with an adversary try a gradient penalty, minibatch "
+                "discrimination or another loss, without one smaller steps",
                 moment.step, relative,
             )  # fmt: skip
         self.warned = relative < self.bound

@@ -164,6 +164,11 @@ class Interpolations(HeldOut):
         """Two a row."""
         return 2 * self.rows
 
+    def __call__(self, moment: Moment) -> None:
+        """Draw, if it is time and there is a pair."""
+        if self.every > 0 and len(self.batch["data"]) > 1:
+            super().__call__(moment)
+
     def draw(self, path: Path, step: int) -> None:
         """A row a pair."""
         data = self.batch["data"]

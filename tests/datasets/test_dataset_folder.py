@@ -241,3 +241,15 @@ def test_five_thousand_photographs():
     assert torch.bincount(data.labels).tolist() == [500] * 10
     assert 110 < data.images.float().mean() < 130
     assert len(data.images.flatten(1).unique(dim=0)) > 4990
+
+
+def test_splits_are_not_taken_for_classes(tmp_path):
+    for split in ("train", "test"):
+        paint(tmp_path / split / "dog" / "a.png")
+    with pytest.raises(
+        DataError, match=r"look like splits of data, not like classes \(test, train\); choose dataset.root="
+    ):
+        ImageFolder(root=str(tmp_path), image_size=8)
+    both = ImageFolder(root=str(tmp_path), image_size=8, classes=("train", "test"))
+    assert both.labels.names == ("train", "test")
+    assert len(load(tmp_path / "train").images) == 1

@@ -156,3 +156,21 @@ def test_a_cell_without_an_encoder_is_not_looked_at(hydra_config):
     config = hydra_config("game=autoencoding", "encoder=none", "likelihood=[synthetic]", "prior=none")
     assert not set(KINDS) & set(config.observer)
     assert set(KINDS) <= set(hydra_config("game=ali").observer)
+
+
+def test_of_one_image_there_is_no_way_to_another(gan_run, tmp_path):
+    code, _, err = gan_run(*OPTIONS, "dataset.held_out=1")
+    assert code == 0, err
+    assert list((tmp_path / "run/samples").glob("reconstructions_*"))
+    assert not list((tmp_path / "run/samples").glob("interpolations_*"))
+
+
+def test_what_follows_the_last_checkpoint_is_saved_when_a_picture_fails(gan_run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("no picture")
+
+    monkeypatch.setattr(encodings, "draw_pairs", fail)
+    code, _, err = gan_run(*OPTIONS, "trainer.checkpoint_every=0")
+    assert code == 1
+    assert err.endswith("gan-run: ZeroDivisionError: no picture\n")
+    assert load_checkpoint(tmp_path / "run/checkpoints/last.pt")["step"] == 1
