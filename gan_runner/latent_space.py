@@ -101,7 +101,7 @@ def draw_plane(panel: Any, codes: Tensor, prior: Tensor, groups: tuple[Tensor, t
 
     mean, axes, shares = principal_axes(codes)
     flat, expected = (codes - mean) @ axes, (prior - mean) @ axes
-    panel.scatter(*expected.T, s=6, color="0.8", label="prior", zorder=1)
+    panel.scatter(*expected.T, s=12, marker="+", linewidths=0.5, color="0.7", label="prior", zorder=1)
     if groups is None:
         panel.scatter(*flat.T, s=6, color="tab:blue", label="codes of data", zorder=2)
     else:
@@ -110,7 +110,7 @@ def draw_plane(panel: Any, codes: Tensor, prior: Tensor, groups: tuple[Tensor, t
         for place, name in enumerate(names):
             chosen = flat[number == place]
             colour = colours(place if len(names) <= MOST_NAMES else place / len(names))
-            label = name if len(names) <= MOST_NAMES else None
+            label = name if len(names) <= MOST_NAMES else None if place else f"{len(names):,} classes, by colour"
             panel.scatter(*chosen.T, s=6, color=[colour], label=label, zorder=2)
     panel.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=2)
     panel.set_xlabel(f"first principal axis of the codes ({shares[0]:.0%} of their variance)")
