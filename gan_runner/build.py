@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from gan_runner import distributed
-from gan_runner.choices import brought_by, choices
+from gan_runner.choices import brought_by, choices, options_in, typed
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Data, Dataset
 from gan_runner.errors import CheckpointError, ConfigError
@@ -246,7 +247,7 @@ class Parts:
             for player in self.players:
                 player.load_state_dict(state["players"][player.name], (changed or {}).get(player.name, ()))
         except MISFIT as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = shorten(str(error), 200, placeholder=" …")
             raise CheckpointError(
                 f"the checkpoint does not fit the networks of this configuration ({reason})"
             ) from error
@@ -302,10 +303,8 @@ def build_parts(config: DictConfig) -> Parts:
     torch.manual_seed(config.seed)
     game = build("game", config.game)
     check_owners(config)
+    check_networks(config)
     names = networks_of(config)
-    for name in names:
-        if config.model.get(name) is None:
-            raise ConfigError(f"no network model.{name}, which a player owns{did_you_mean(name, config.model)}")
     of_all = {"shape": dataset.shape, "bounded": dataset.bounded, "latent_dim": game.latent.dim}
     facts = of_all | facts_of(game, dataset)
     layout = torch.channels_last if config.trainer.channels_last else torch.preserve_format
@@ -338,6 +337,19 @@ def networks_of(config: DictConfig) -> list[str]:
     """Names of the networks that players own, or that the game has beside them, each once."""
     owned = [str(name) for player in config.players.values() for name in player.networks]
     return list(dict.fromkeys([*owned, *config.game.get("fixed", ())]))
+
+
+def check_networks(config: DictConfig) -> None:
+    """Refuse players of networks that are not there.
+
+    Raises:
+        ConfigError: naming the network and, where it is a choice, what to choose.
+    """
+    for name in networks_of(config):
+        if config.model.get(name) is None:
+            options = [option for option in options_in(name) if option != "none"]
+            choose = f"; choose {typed(name, options)}" if options else did_you_mean(name, config.model)
+            raise ConfigError(f"no network model.{name}, which a player owns{choose}")
 
 
 def facts_of(game: Game, dataset: Dataset) -> dict[str, Any]:
@@ -577,16 +589,17 @@ def offers(kind: Any, wanted: type) -> bool:
     return inspect.isclass(kind) and issubclass(kind, wanted)
 
 
-def check_unused(config: DictConfig, typed: Sequence[str] = ()) -> None:
+def check_unused(config: DictConfig, overrides: Sequence[str] = ()) -> None:
     """Refuse keys that nothing reads: knobs of regularizers, networks that no player owns, a loss that was asked for.
 
     Args:
         config: unresolved, so that it shows who reads what.
-        typed: the command line.
+        overrides: the command line.
 
     Raises:
         ConfigError: naming the key and the nearest one that is read.
     """
+    check_networks(config)
     read = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(config, resolve=False)))
     owned = {f"model.{network}" for network in networks_of(config)}
     for name, knobs in config.regularizer.items():
@@ -598,7 +611,8 @@ def check_unused(config: DictConfig, typed: Sequence[str] = ()) -> None:
 
     for network in (f"model.{name}" for name, node in config.model.items() if node is not None and "_target_" in node):
         if not is_read(network):
-            owners = "; ".join(f"{name} has {', '.join(player.networks)}" for name, player in config.players.items())
+            players = [(name, player.networks) for name, player in config.players.items() if player.networks]
+            owners = "; ".join(f"{name} has {', '.join(own)}" for name, own in players)
             raise ConfigError(
                 f"no player owns {network}{did_you_mean(network, owned)}; {owners}. "
                 "What brought it may not go with the loss or the game: choose another"
@@ -609,7 +623,7 @@ def check_unused(config: DictConfig, typed: Sequence[str] = ()) -> None:
             family = key.rpartition(".")[0]
             siblings = [used for used in read | owned if used.startswith(f"{family}.")]
             raise ConfigError(f"{key} is read by nothing{did_you_mean(key, siblings)}")
-    of_losses = [override for override in typed if re.match(r"\+*loss[.=]", override)]
+    of_losses = [override for override in overrides if re.match(r"\+*loss[.=]", override)]
     if of_losses and config.get("loss") and not is_read("loss"):
         raise ConfigError(
             f"{of_losses[0]} changes nothing: no player of this game descends a loss of scores; leave it out, or "

@@ -115,6 +115,8 @@ BAD_LINES = {
     "game=aae loss@prior.loss=ebgan": "another for prior.loss",
     "prior=analytic": "this game has no prior to be chosen; choose game=aae | adversarial_vb | age | alpha_gan | auto",
     "encoder=implicit": "choose game=aae | adversarial_vb | age | ali |",
+    "game=vae encoder=none": "no network model.encoder, which a player owns; choose encoder=deterministic | gaussian |",
+    "game=ali encoder=none": "choose encoder=deterministic | gaussian |",
     "game=vae loss=hinge": "loss=hinge changes nothing: no player of this game descends a loss of scores; leave it",
     "game=maximum_likelihood model=real_nvp loss.real_target=0.9": "loss.real_target=0.9 changes nothing",
     "loss=decoupled loss.max_log_ratio=0": "max_log_ratio must be positive",
