@@ -243,6 +243,7 @@ class Parts:
         try:
             nn.ModuleDict(self.networks).load_state_dict(state["networks"])
             for player in self.players:
+                check_alike(player.scheduler.state_dict(), state["players"][player.name]["scheduler"])
                 player.load_state_dict(state["players"][player.name])
         except MISFIT as error:
             reason = " ".join(str(error).split())[:200]
@@ -253,6 +254,24 @@ class Parts:
 
 MISFIT = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
 """What is raised for a state that is of something else."""
+
+
+def check_alike(own: Any, other: Any) -> None:
+    """Whether plain values are of the same kinds as what they are to replace, which a scheduler does not look at.
+
+    Raises:
+        TypeError: one is not.
+    """
+    kinds: tuple[Any, ...] = ((int, float), (list, tuple), dict, str)
+    kind = next((kind for kind in kinds if isinstance(own, kind)), object)
+    if not isinstance(other, kind):
+        raise TypeError(f"{other} is no {type(own).__name__}")
+    if isinstance(own, dict):
+        for name in own.keys() & other.keys():
+            check_alike(own[name], other[name])
+    elif isinstance(own, list | tuple):
+        for mine, its in zip(own, other):
+            check_alike(mine, its)
 
 
 class evaluating:  # noqa: N801  (a context, read as a verb)
@@ -606,6 +625,6 @@ def check_unused(config: DictConfig, typed: Sequence[str] = ()) -> None:
     of_losses = [override for override in typed if re.match(r"\+*loss[.=]", override)]
     if of_losses and config.get("loss") and not is_read("loss"):
         raise ConfigError(
-            f"{of_losses[0]} changes nothing: no player of this game descends a loss of scores; leave it out, or choose "
-            "another game or, with an encoder, likelihood=[observer,synthetic]"
+            f"{of_losses[0]} changes nothing: no player of this game descends a loss of scores; leave it out, or "
+            "choose another game or, with an encoder, likelihood=[observer,synthetic]"
         )
