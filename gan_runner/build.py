@@ -263,7 +263,7 @@ def check_alike(own: Any, other: Any) -> None:
         TypeError: one is not.
     """
     kinds: tuple[Any, ...] = ((int, float), (list, tuple), dict, str)
-    kind = next((kind for kind in kinds if isinstance(own, kind)), object)
+    kind: Any = next((kind for kind in kinds if isinstance(own, kind)), object)
     if not isinstance(other, kind):
         raise TypeError(f"{other} is no {type(own).__name__}")
     if isinstance(own, dict):

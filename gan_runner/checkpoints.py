@@ -37,7 +37,7 @@ CONTENT = {
 SINCE = {"rollbacks": int, "measured_on": dict}
 """What it may hold."""
 
-BEST = {"value": float, "step": int, "better": str}
+BEST: dict[str, Any] = {"value": (int, float), "step": int, "better": str}
 """Of each figure."""
 
 MARK = b"sha256:"
