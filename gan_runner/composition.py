@@ -14,7 +14,7 @@ from typing import Any
 
 import hydra._internal.hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
@@ -29,8 +29,11 @@ TEXTS = {"mode", "run.dir", "sweep.dir", "sweep.subdir", "sweeper.direction", "s
 """Below `hydra`, what a file may set to a text, beside a sweep's parameters. Numbers and nulls name nothing."""
 
 
-class Files(FileConfigSource):
-    """Hydra's source of YAML in folders, of which nothing is read that stands for too much."""
+class FileConfigSource(file_config_source.FileConfigSource):
+    """Hydra's source of YAML in folders, of which nothing is read that stands for too much.
+
+    A launcher's processes, which get this one, take it for Hydra's by its name.
+    """
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Look at the text, then read it.
@@ -68,7 +71,7 @@ class Loader(ConfigLoaderImpl):
 def look_at_files() -> None:
     """Have Hydra compose by these."""
     Plugins.instance()  # registers Hydra's own
-    SourcesRegistry.instance().types["file"] = Files
+    SourcesRegistry.instance().types["file"] = FileConfigSource
     hydra._internal.hydra.ConfigLoaderImpl = Loader  # type: ignore[misc]
 
 
