@@ -77,6 +77,8 @@ def uncomposed(error: Exception) -> Exception:
         return ConfigError(f"a file of --config-dir is not UTF-8: {error}")
     if isinstance(error, ValueError | YAMLError):
         return ConfigError(str(error))
+    if isinstance(error, TypeError):  # Hydra's, of a group that is given a list of numbers
+        return ConfigError(f"a choice of parts cannot be read ({error}); a part is chosen by GROUP=NAME")
     if isinstance(error, OSError):
         return ConfigError(f"{error.filename} cannot be used ({error.strerror}); choose another")
     if isinstance(error, RecursionError):

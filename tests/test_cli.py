@@ -39,6 +39,7 @@ BAD_LINES = {
     "los=hinge": "there is no option los; did you mean loss?",
     "loss=hing": "there is no loss=hing; did you mean hinge?",
     "+foo=1": "there is no option foo",
+    "+game=[1,2]": "a choice of parts cannot be read (argument of type 'int' is not",
     "foo": "foo is no KEY=VALUE; a part is chosen by GROUP=NAME",
     "regularizer=[gradient_penaltyy]": "there is no regularizer=gradient_penaltyy; did you mean gradient_penalty?",
     "loss=hinge regularizer=[label_smoothing]": "choose loss=bernoulli | feature_matching | gan_gp | lsgan",
