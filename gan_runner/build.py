@@ -245,6 +245,7 @@ class Parts:
         try:
             nn.ModuleDict(self.networks).load_state_dict(state["networks"])
             for player in self.players:
+                check_alike(player.scheduler.state_dict(), state["players"][player.name]["scheduler"])
                 player.load_state_dict(state["players"][player.name], (changed or {}).get(player.name, ()))
         except MISFIT as error:
             reason = shorten(str(error), 200, placeholder=" …")
@@ -255,6 +256,24 @@ class Parts:
 
 MISFIT = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
 """What is raised for a state that is of something else."""
+
+
+def check_alike(own: Any, other: Any) -> None:
+    """Whether plain values are of the same kinds as what they are to replace, which a scheduler does not look at.
+
+    Raises:
+        TypeError: one is not.
+    """
+    kinds: tuple[Any, ...] = ((int, float), (list, tuple), dict, str)
+    kind: Any = next((kind for kind in kinds if isinstance(own, kind)), object)
+    if not isinstance(other, kind):
+        raise TypeError(f"{other} is no {type(own).__name__}")
+    if isinstance(own, dict):
+        for name in own.keys() & other.keys():
+            check_alike(own[name], other[name])
+    elif isinstance(own, list | tuple):
+        for mine, its in zip(own, other):
+            check_alike(mine, its)
 
 
 class evaluating:  # noqa: N801  (a context, read as a verb)

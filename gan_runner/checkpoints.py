@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import pickle
 import random
 import zipfile
-import zlib
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -20,16 +18,11 @@ from typing import Any
 
 import torch
 
-from gan_runner.errors import CheckpointError
-from gan_runner.files import RunDirectory, check_aliases, write_atomically
+from gan_runner.config import check_saved
+from gan_runner.errors import CheckpointError, ConfigError
+from gan_runner.files import RunDirectory, write_atomically
 
 FORMAT = 3
-UNREADABLE = (
-    *(pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, IndexError),
-    *(zipfile.BadZipFile, zlib.error, NotImplementedError),
-)
-"""What torch and zipfile raise for a file that is none of theirs."""
-
 READABLE = (2, 3)
 """Of 2 there is no checksum."""
 
@@ -41,7 +34,10 @@ CONTENT = {
 }
 """What a run's checkpoint holds."""
 
-BEST = {"value", "step", "better"}
+SINCE = {"rollbacks": int, "measured_on": dict}
+"""What it may hold."""
+
+BEST: dict[str, Any] = {"value": (int, float), "step": int, "better": str}
 """Of each figure."""
 
 MARK = b"sha256:"
@@ -117,7 +113,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         if is_torn(content):
             raise ValueError("its content does not agree with its checksum")
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
+    except Exception as error:  # zipfile, pickle and torch raise whatever a broken file leads them to
         reason = str(error).split("\n")[0][:120] or type(error).__name__
         raise CheckpointError(f"{path} is not a readable checkpoint ({reason})") from error
     if not isinstance(state, dict) or state.get("format") not in READABLE:
@@ -125,16 +121,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         known = " and ".join(map(str, READABLE))
         raise CheckpointError(f"{path} has checkpoint format {found}, and this version reads formats {known}")
     wrong = [key for key, kind in CONTENT.items() if not isinstance(state.get(key), kind)]
-    if "best" not in wrong and not all(
-        isinstance(best, dict) and best.keys() >= BEST for best in state["best"].values()
-    ):
+    wrong += [key for key, kind in SINCE.items() if not isinstance(state.get(key, kind()), kind)]
+    if "best" not in wrong and not all(is_best(best) for best in state["best"].values()):
         wrong.append("best")
     if wrong:
         raise CheckpointError(
             f"{path} is no checkpoint of a run: it lacks {', '.join(wrong)}, or has something else in their place"
         )
-    check_aliases(state["config"], f"the configuration in {path}")
+    try:
+        check_saved(state["config"], f"the configuration in {path}")
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from error
     return state
+
+
+def is_best(best: Any) -> bool:
+    """Whether this is the best value of a figure, as a run keeps it."""
+    kinds = isinstance(best, dict) and all(isinstance(best.get(key), kind) for key, kind in BEST.items())
+    return kinds and best["better"] in ("min", "max")
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 failed; 2 bad configuration, data or checkpoint; 3 diverge
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import re
@@ -13,7 +12,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,12 +28,12 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gan_runner import distributed
+from gan_runner.composition import look_at_files
 from gan_runner.config import CONF, did_you_mean, explain_value, register
 from gan_runner.errors import BadInput, ConfigError, DataError, DiskFull, Diverged, Occupied, ProcessLost, Stopped
 from gan_runner.files import (
     NO_ROOM,
     RunDirectory,
-    check_aliases,
     hide_in,
     locked,
     read_yaml,
@@ -58,7 +57,7 @@ def main() -> None:
     register()
     try:
         distributed.join()
-        check_config_dirs(sys.argv[1:])
+        look_at_files()
         if resumed := resumed_directory(sys.argv[1:]):
             run_job(lambda: resumed_job(resumed, sys.argv[1:]), resumed, multirun=False)
         else:
@@ -81,26 +80,13 @@ def uncomposed(error: Exception) -> Exception:
         return ConfigError(f"a file of --config-dir is not UTF-8: {error}")
     if isinstance(error, ValueError | YAMLError):
         return ConfigError(str(error))
+    if isinstance(error, TypeError):  # Hydra's, of a group that is given a list of numbers
+        return ConfigError(f"a choice of parts cannot be read ({error}); a part is chosen by GROUP=NAME")
     if isinstance(error, OSError):
         return ConfigError(f"{error.filename} cannot be used ({error.strerror}); choose another")
     if isinstance(error, RecursionError):
         return ConfigError("the configuration is nested too deeply; does a file name itself in its defaults?")
     return error
-
-
-def check_config_dirs(arguments: Sequence[str]) -> None:
-    """Look at the user's own groups before Hydra reads them.
-
-    Raises:
-        ConfigError: a file would never end to be read.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd", type=Path)
-    if folder := parser.parse_known_args(arguments)[0].config_dir:
-        for path in folder.rglob("*.yaml"):
-            with suppress(OSError):  # Hydra will say so, if it wants to read it
-                if b"*" in (content := path.read_bytes()):
-                    check_aliases(content, str(path))
 
 
 class Together(Callback):
@@ -254,7 +240,7 @@ def complain(error: Exception) -> int:
     if distributed.present.may_say(line, code):
         if code == 1 and not isinstance(error, ProcessLost | DiskFull):
             print(hidden("".join(traceback.format_exception(error))), file=sys.stderr, end="")
-        print(f"gan-run: {hidden(' '.join(line.split()))}", file=sys.stderr, flush=True)
+        print(f"gan-run: {' '.join(hidden(line).split())}", file=sys.stderr, flush=True)
     return code
 
 
@@ -273,7 +259,7 @@ def explain(error: Exception) -> str:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         return f"there is no {group}={option}{did_you_mean(option, error.options or options_of(group))}"
     for cause in chain(error):
-        if isinstance(cause, OmegaConfBaseException) and not isinstance(error, ConfigError):
+        if isinstance(cause, OmegaConfBaseException) and not isinstance(error, BadInput):
             return explain_value(cause)
     if isinstance(error, OverrideParseException):
         return explain_grammar(error)

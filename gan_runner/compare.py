@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from gan_runner.arguments import Parser
 from gan_runner.config import DIRECTIVES, NOT_TRAINED, WHERE_AND_HOW, what_is_trained
@@ -189,7 +187,7 @@ def read_run(path: Path) -> SavedRun:
         needed = ("status", "best", "final") if summary.get("status") == "completed" else ("status",)
         if missing := [key for key in needed if key not in summary]:
             raise ValueError(f"summary.json has no {missing[0]}")
-    except (ValueError, YAMLError, OmegaConfBaseException) as error:
+    except (ValueError, ConfigError) as error:
         raise DataError(f"{path} holds no run that can be read ({error}); leave it out, or mend it") from error
     label = summary.get("label") or environment.get("group", "").rpartition(" ")[0]
     return SavedRun(path, config, [str(override) for override in overrides], label, summary, lines)

@@ -22,6 +22,8 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, Interpolation
 from gan_runner import distributed
 from gan_runner.errors import ConfigError
 from gan_runner.expectations import Expectation
+from gan_runner.files import parsed_yaml
+from gan_runner.interpolations import check_interpolations
 
 CONF = next(
     path
@@ -222,15 +224,16 @@ def resolve(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError: unknown or mistyped options, values out of range, targets that are not trusted.
     """
-    untyped = OmegaConf.to_container(config, resolve=False)  # a typed one would bring keys that the schema has not
     try:
-        resolved = OmegaConf.merge(OmegaConf.structured(Config), untyped)
+        resolved = typed(config)
+        check_interpolations(resolved, "the configuration")
         OmegaConf.resolve(resolved)
+    except RecursionError:
+        raise ConfigError("the configuration is nested too deeply; give some of its interpolations values") from None
     except OmegaConfBaseException as error:
         if isinstance(error.__cause__, ConfigError):  # of a resolver
             raise error.__cause__ from None
         raise ConfigError(explain_value(error, config)) from error
-    assert isinstance(resolved, DictConfig)
     for part, schema in (("trainer", Trainer), ("logger", Logger)):
         typing.cast(Any, schema)(**resolved[part]).check()
     for figure, options in resolved.expected.items():
@@ -239,6 +242,35 @@ def resolve(config: DictConfig) -> DictConfig:
     for key, node in constructor_calls(resolved):
         check_call(key, node, config)
     return resolved
+
+
+def typed(config: Any) -> DictConfig:
+    """A copy by the schema, interpolations as they stand.
+
+    Raises:
+        OmegaConfBaseException: it does not go with the schema.
+    """
+    untyped = OmegaConf.to_container(config, resolve=False)  # a typed one would bring keys that the schema has not
+    return typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), untyped))
+
+
+def check_saved(text: str, name: str) -> None:
+    """Refuse what is no configuration of a run, before anything of it is read.
+
+    Args:
+        text: of YAML.
+        name: of it, for people.
+
+    Raises:
+        ConfigError: it cannot be read, stands for too much, or has other keys than a run's.
+    """
+    config = parsed_yaml(text, name)
+    try:
+        fitting = isinstance(config, DictConfig) and isinstance(config.get("trainer"), DictConfig) and typed(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{name} is none of a run: {explain_value(error)}") from error
+    if not fitting:
+        raise ConfigError(f"{name} is none of a run: it has no trainer")
 
 
 def check_places(node: DictConfig, key: str = "") -> None:

@@ -6,9 +6,11 @@ import errno
 import fcntl
 import io
 import json
+import logging
 import math
 import os
 import platform
+import re
 import secrets
 import subprocess
 import sys
@@ -21,9 +23,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import yaml
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from gan_runner import distributed
 from gan_runner.errors import ConfigError, DiskFull, Occupied
+from gan_runner.interpolations import check_interpolations
 from gan_runner.secrecy import hidden
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
 PACKAGES = ("gan-runner", "torch", "torchvision", "hydra-core", "omegaconf", "wandb", "numpy")
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+log = logging.getLogger("gan_runner")
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -67,45 +74,63 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 LARGEST_YAML = 100_000
 """Nodes of a document, with its aliases written out: a hundred times the largest that a run writes."""
 
+DEEPEST_YAML = 50
+"""Nodes within one another: four times the deepest that a run writes."""
 
-def check_aliases(text: str | bytes, name: str) -> None:
-    """Refuse YAML in which anchors and aliases stand for more than could be meant ("billion laughs").
+
+def check_yaml(text: str | bytes, name: str) -> None:
+    """Refuse YAML that stands for more than could be meant, by aliases ("billion laughs") or by nesting.
 
     Args:
         text: what is broken otherwise is passed over; who reads it says so.
         name: of the file, for people.
 
     Raises:
-        ConfigError: it stands for too many nodes.
+        ConfigError: it stands for too many nodes, or is nested too deeply.
     """
-    sizes: dict[int, float] = {}
-
-    def size(node: yaml.Node) -> float:
-        if id(node) not in sizes:
-            sizes[id(node)] = math.inf  # of a node that holds itself
-            inner = node.value if isinstance(node, yaml.CollectionNode) else []
-            if isinstance(node, yaml.MappingNode):
-                inner = [part for pair in inner for part in pair]
-            sizes[id(node)] = 1 + sum(map(size, inner))
-        return sizes[id(node)]
-
-    try:
-        document = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, UnicodeError, RecursionError):
-        return
-    if document is not None and size(document) > LARGEST_YAML:
-        raise ConfigError(f"{name} stands for more than {LARGEST_YAML:,} values, by aliases of aliases; leave it out")
+    sizes: dict[str | None, float] = {}
+    open_: list[tuple[str | None, float]] = [(None, 0)]  # what has not yet ended: its anchor, and its size so far
+    with suppress(YAMLError, UnicodeError):
+        for event in yaml.parse(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.CollectionStartEvent):
+                sizes[event.anchor] = math.inf  # of a node that holds itself
+                open_.append((event.anchor, 1))
+                if len(open_) > DEEPEST_YAML:
+                    raise ConfigError(f"{name} is nested too deeply, more than {DEEPEST_YAML} times")
+            elif isinstance(event, yaml.NodeEvent | yaml.CollectionEndEvent):
+                anchor, size = open_.pop() if isinstance(event, yaml.CollectionEndEvent) else (event.anchor, 1)
+                size = sizes.get(anchor, 1) if isinstance(event, yaml.AliasEvent) else size
+                sizes[anchor] = size
+                open_[-1] = (open_[-1][0], open_[-1][1] + size)
+            if open_[-1][1] > LARGEST_YAML:
+                raise ConfigError(
+                    f"{name} stands for more than {LARGEST_YAML:,} values, by aliases of aliases; leave it out"
+                )
 
 
 def read_yaml(path: Path) -> Any:
     """A YAML file that somebody may have given us, for OmegaConf.
 
     Raises:
-        ConfigError: it stands for too many nodes.
+        ConfigError: it is no YAML, or stands for too much.
     """
-    text = path.read_text(encoding="utf-8")
-    check_aliases(text, str(path))
-    return OmegaConf.create(text)
+    return parsed_yaml(path.read_bytes(), str(path))
+
+
+def parsed_yaml(text: str | bytes, name: str) -> Any:
+    """YAML that somebody may have given us, for OmegaConf.
+
+    Raises:
+        ConfigError: it is no YAML, or stands for too much.
+    """
+    check_yaml(text, name)
+    try:
+        content = OmegaConf.create(text if isinstance(text, str) else text.decode())
+    except (YAMLError, OmegaConfBaseException, AssertionError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ConfigError(f"{name} holds no configuration ({reason})") from error
+    check_interpolations(content, name)
+    return content
 
 
 def remove_partial(folder: Path, older_than_s: float = 0.0) -> None:
@@ -158,7 +183,7 @@ class RunDirectory:
     @property
     def earlier(self) -> list[Path]:
         """The checkpoints that are kept beside `last.pt`, the newest first; it is a second name of the newest."""
-        return sorted(self.checkpoints.glob("step_*.pt"), key=step_of, reverse=True)
+        return sorted(of_steps(self.checkpoints, ".pt"), key=step_of, reverse=True)
 
     @property
     def begun(self) -> bool:
@@ -224,13 +249,13 @@ class RunDirectory:
             remove_partial(folder)
         self.summary.unlink(missing_ok=True)
         if self.metrics.exists():
-            kept = [line for line in self.lines() if json.loads(line)["step"] <= step]
+            kept = [line for line in self.sound_lines() if json.loads(line)["step"] <= step]
             write_text(self.metrics, "".join(kept))
 
     def figures(self) -> dict[str, float]:
         """Each figure of `metrics.jsonl` as it was last logged; what was not finite is NaN."""
         last: dict[str, float | None] = {}
-        for line in self.lines() if self.metrics.exists() else ():
+        for line in self.sound_lines() if self.metrics.exists() else ():
             last |= json.loads(line)
         last.pop("step", None)
         return {name: math.nan if value is None else value for name, value in last.items()}
@@ -241,6 +266,36 @@ class RunDirectory:
             for line in file:
                 if line.endswith("\n"):
                     yield line
+
+    def sound_lines(self) -> list[str]:
+        """Those of the whole lines that a run has written; others are passed over with a warning."""
+        written = self.metrics.read_bytes().split(b"\n")[:-1]
+        sound = [line.decode() + "\n" for line in written if is_logged(line)]
+        if broken := len(written) - len(sound):
+            log.warning("%s: %d of %d lines are broken and passed over", self.metrics, broken, len(written))
+        return sound
+
+    def typed(self) -> list[str]:
+        """What `overrides.yaml` says; nothing where it cannot be read, with a warning."""
+        try:
+            content = OmegaConf.to_container(read_yaml(self.overrides)) if self.overrides.exists() else []
+            if not isinstance(content, list) or not all(isinstance(line, str) for line in content):
+                raise ValueError(f"{self.overrides} is no list of texts")
+        except (ValueError, ConfigError) as error:
+            log.warning("%s; it counts as empty", error)
+            return []
+        return content
+
+
+def is_logged(line: bytes) -> bool:
+    """Whether a line of `metrics.jsonl` is one that a run writes: numbers and nulls by name, and a step."""
+    try:
+        content = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(content, dict) or not isinstance(content.get("step"), int):
+        return False
+    return all(isinstance(value, int | float | None) for value in content.values())
 
 
 HELD: set[BinaryIO] = set()
@@ -295,9 +350,14 @@ def opened_alone(path: Path) -> BinaryIO:
         file.close()  # whoever held it has just taken it away
 
 
-def step_of(checkpoint: Path) -> int:
-    """The step in the name of an earlier checkpoint."""
-    return int(checkpoint.stem.removeprefix("step_"))
+def of_steps(folder: Path, suffix: str) -> list[Path]:
+    """The files of a folder that are named after a step; others like them, as copies, are passed over."""
+    return [path for path in folder.glob(f"step_*{suffix}") if re.fullmatch(r"step_\d{1,18}", path.stem)]
+
+
+def step_of(path: Path) -> int:
+    """The step that a file is named after."""
+    return int(path.stem.removeprefix("step_"))
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from gan_runner.datasets import Batches, Data
 from gan_runner.datasets.base import Split, mix
 from gan_runner.errors import CheckpointError
 from gan_runner.expectations import Expectation, verdict
-from gan_runner.files import RunDirectory, new_wandb_id, read_yaml, write_json, write_text, yaml_of
+from gan_runner.files import RunDirectory, new_wandb_id, write_json, write_text, yaml_of
 
 
 @dataclass
@@ -234,8 +234,8 @@ class Run:
         """Write the files by which the run describes itself; one that goes on was begun with other overrides."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_text(self.directory.config, yaml_of(self.config))
-        if goes_on and self.directory.overrides.exists():  # what was typed first, then what was added
-            overrides = [*read_yaml(self.directory.overrides), *overrides]
+        if goes_on:  # what was typed first, then what was added
+            overrides = [*self.directory.typed(), *overrides]
         write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))
         write_json(self.directory.environment, {"group": self.group, **self.environment})
 

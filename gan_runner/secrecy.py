@@ -58,4 +58,8 @@ def secrets() -> list[tuple[str, str]]:
 def hide_record(record: logging.LogRecord) -> bool:
     """A logger's filter that passes everything, without secrets."""
     record.msg, record.args = hidden(record.getMessage()), None
+    if record.exc_info:
+        record.exc_text = hidden(logging.Formatter().formatException(record.exc_info))
+    if record.stack_info:
+        record.stack_info = hidden(record.stack_info)
     return True

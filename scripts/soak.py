@@ -7,8 +7,8 @@
 
 Printed is a Markdown table of ten parts of the run: resident memory (median), open file descriptors and threads (most),
 bytes of metrics.jsonl a step, steps a second of CPU time (which other work on the machine does not change) and of the
-clock. The exit code is 1 if in the last part there is 5 % more memory than in the second, more descriptors or 5 % more
-bytes a step, or if the rate (median of three parts) has fallen by a quarter.
+clock. The exit code is 1 if in the last part there is 5 % more memory than in the second, more descriptors or threads,
+or 5 % more bytes a step, or if the rate (median of three parts) has fallen by a quarter.
 """
 
 from __future__ import annotations
@@ -112,6 +112,7 @@ def grown(rows: list[dict[str, float]]) -> list[str]:
     bounds = {
         "memory": last["memory"] > 1.05 * second["memory"],
         "file descriptors": last["files"] > second["files"],
+        "threads": last["threads"] > second["threads"],
         "bytes of metrics.jsonl a step": last["bytes"] > 1.05 * second["bytes"],
         "seconds a step": after < 0.75 * before,
     }

@@ -5,17 +5,23 @@ import io
 import json
 import os
 import random
+import re
+import shutil
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
-from test_cli import LAUGHS, TINY_RUN, gan_sample
+from PIL import Image
+from test_cli import LAUGHS, TINY_RUN, gan_sample, swelling
 from test_resume import assert_equal
 
 from gan_runner import checkpoints
 from gan_runner.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, signed
-from gan_runner.errors import CheckpointError, ConfigError, DiskFull
+from gan_runner.errors import CheckpointError, DiskFull
+from gan_runner.evaluate import main as gan_eval
 from gan_runner.files import RunDirectory
 from gan_runner.observers import WeightsAndBiases
 
@@ -26,7 +32,7 @@ STATE = {
     "step": 7,
     "drawn": 7,
     "elapsed_s": 1.0,
-    "config": "dataset: digits",
+    "config": "trainer: {}\ndataset: {name: digits}",
     "parts": {"weight": torch.arange(40.0)},
 }
 
@@ -88,8 +94,76 @@ def test_older_formats_are_read_and_newer_ones_refused(path):
 
 def test_configuration_that_would_never_end_to_be_read_is_refused(path):
     save_checkpoint(path, {**STATE, "config": LAUGHS})
-    with pytest.raises(ConfigError, match=r"configuration in .*one.pt stands for more than 100,000 values"):
+    with pytest.raises(CheckpointError, match=r"configuration in .*one.pt stands for more than 100,000 values"):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize("length", range(0, 200, 5))
+def test_whatever_the_unpickler_is_led_to_is_one_line(path, length):
+    """As without a signature, where nothing is known to be torn before it is unpickled."""
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(path.with_name("cut.pt"), "w") as cut:
+        for name in whole.namelist():
+            content = whole.read(name)
+            cut.writestr(name, content[:length] if name.endswith("/data.pkl") else content)
+    with pytest.raises(CheckpointError, match=r"cut.pt is not a readable checkpoint \(.+\)$"):
+        read_checkpoint(path.with_name("cut.pt"))
+
+
+SWELLING = swelling(10 * "${READ}").replace("\n", "\n  ")
+BAD_CONTENT = {
+    "deep": ("config", f"trainer: {600 * '['}{600 * ']'}", "is nested too deeply, more than 50 times"),
+    "broken": ("config", "{a: [", "holds no configuration (while parsing a flow node"),
+    "list": ("config", "- 1", "is none of a run"),
+    "number": ("config", "5", "holds no configuration"),
+    "empty": ("config", "", "is none of a run"),
+    "no trainer": ("config", "trainer: 5", "is none of a run"),
+    "mistyped": ("config", "trainer: {}\nmetric: [1]", "is none of a run: "),
+    "swelling": ("config", f"trainer: {{}}\nloss:\n  {SWELLING}", "stands for more than 5,000,000 characters"),
+    "text as best": ("best", {"fid": {"value": "abc", "step": 1, "better": "min"}}, "it lacks best, or has something"),
+    "no best": ("best", {"fid": {"value": 1.0, "step": 1, "better": "most"}}, "it lacks best, or has something else"),
+    "no rollbacks": ("rollbacks", "abc", "it lacks rollbacks, or has something else in their place"),
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """What the checkpoint of a small run holds."""
+    folder = tmp_path_factory.mktemp("saved")
+    line = [*TINY_RUN, f"hydra.run.dir={folder / 'run'}"]
+    subprocess.run([sys.executable, "-m", "gan_runner", *line], check=True, cwd=folder, capture_output=True)
+    return load_checkpoint(folder / "run" / "checkpoints" / "last.pt")
+
+
+@pytest.mark.parametrize("case", BAD_CONTENT)
+def test_what_was_signed_and_is_none_of_a_run_is_one_line_in_every_tool(gan_run, capfd, saved, case):
+    key, content, expected = BAD_CONTENT[case]
+    save_checkpoint(Path("run/checkpoints/last.pt"), {**saved, key: content})
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 2
+    said = [err]
+    for tool, words in ((gan_sample, ["run"]), (gan_eval, ["run", "metric=[sliced_wasserstein]", "--samples", "9"])):
+        with pytest.raises(SystemExit) as exit_:
+            tool(words)
+        assert exit_.value.code == 2
+        said.append(capfd.readouterr().err)
+    for line, name in zip(said, ("gan-run", "gan-sample", "gan-eval")):
+        assert re.fullmatch(rf"{name}: .*run/checkpoints/last\.pt .*\n", line), line
+        assert expected in line
+
+
+def test_copies_beside_checkpoints_and_samples_are_passed_over(gan_run, tmp_path):
+    """As a person may put them there."""
+    assert gan_run(*TINY_RUN, "trainer.sample_every=2", "hydra.run.dir=run")[0] == 0
+    copies = ("step_0000004_backup", "step_", "step_best", "step_0000002 (copy)")
+    for name in copies:
+        shutil.copy("run/checkpoints/last.pt", f"run/checkpoints/{name}.pt")
+        shutil.copy("run/samples/step_0000004.png", f"run/samples/{name}.png")
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 0, err
+    own = {"last.pt", "best.pt", "step_0000004.pt", "step_0000006.pt"}
+    assert set(names(RunDirectory(Path("run")))) == own | {f"{name}.pt" for name in copies}
+    with Image.open("run/samples/training.gif") as animation:
+        assert animation.n_frames == 3
 
 
 def test_signature_is_the_hash_of_all_before_it(path):

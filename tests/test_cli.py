@@ -4,7 +4,9 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import yaml
@@ -37,6 +39,7 @@ BAD_LINES = {
     "los=hinge": "there is no option los; did you mean loss?",
     "loss=hing": "there is no loss=hing; did you mean hinge?",
     "+foo=1": "there is no option foo",
+    "+game=[1,2]": "a choice of parts cannot be read (argument of type 'int' is not",
     "foo": "foo is no KEY=VALUE; a part is chosen by GROUP=NAME",
     "regularizer=[gradient_penaltyy]": "there is no regularizer=gradient_penaltyy; did you mean gradient_penalty?",
     "loss=hinge regularizer=[label_smoothing]": "choose loss=bernoulli | feature_matching | gan_gp | lsgan",
@@ -470,17 +473,113 @@ BAD_FILES = {
 }
 
 
+def swelling(entry):
+    """Ten entries that read ten others, nine times over."""
+    entries = ["a: xxxxxxxxxx", "b0: " + entry.replace("READ", "loss.a")]
+    return "\n".join([*entries, *(f"b{n}: " + entry.replace("READ", f"loss.b{n - 1}") for n in range(1, 10))])
+
+
+BAD_FILES |= {
+    swelling(10 * "${READ}"): "the configuration stands for more than 5,000,000 characters, by interpolations",
+    swelling(f"""[{",".join(10 * ["'${READ}'"])}]"""): "the configuration stands for more than 5,000,000 characters",
+    swelling("'" + 10 * "${oc.select:READ}" + "'"): "the configuration stands for more than 5,000,000 characters",
+}
+
+TOUCH = "{_target_: subprocess.getoutput, cmd: touch owned}"
+LOAD = "{_target_: joblib.load, filename: p.pkl}"
+BAD_EXPERIMENTS = {
+    "trusted: [subprocess]\nobserver: {x: " + TOUCH + "}": "bad.yaml sets trusted.0, which could run code; if that is",
+    "hydra: {callbacks: {x: " + LOAD + "}}": "bad.yaml sets hydra.callbacks.x._target_, which could run code",
+    "hydra: {callbacks: '${observer}'}\nobserver: {x: " + LOAD + "}": "sets hydra.callbacks",
+    "hydra: {sweeper: {x: " + LOAD + "}}": "sets hydra.sweeper.x._target_",
+    "hydra: {sweeper: {params: {x: " + LOAD + "}}}": "sets hydra.sweeper.params.x._target_",
+    "hydra: {mode: MULTIRUN, sweeper: {params: {+trusted: '[subprocess]'}}}": "sets hydra.sweeper.params.+trusted",
+    "hydra: {mode: MULTIRUN, sweeper: {params: {hydra.job.chdir: true}}}": "sets hydra.sweeper.params.hydra.job.chdir",
+    "hydra: {launcher: {_target_: os.system, command: touch owned}}": "sets hydra.launcher._target_",
+    "hydra: {job_logging: {version: 1, root: {handlers: [x]}, handlers: {x: {'()': os.mkdir, path: owned}}}}": (
+        "sets hydra.job_logging.root.handlers.0"
+    ),
+    "hydra: {hydra_logging: {handlers: {x: {class: logging.FileHandler, filename: owned}}}}": (
+        "sets hydra.hydra_logging.handlers.x.class"
+    ),
+    "hydra: {job: {env_set: {LD_PRELOAD: evil.so}}}": "sets hydra.job.env_set.LD_PRELOAD",
+    "hydra: {searchpath: ['pkg://antigravity']}": "sets hydra.searchpath.0",
+    "defaults: [/loss@hydra.callbacks.x: evil]": "evil.yaml sets hydra.callbacks.x._target_",
+    "defaults: [/loss@_global_: trusting]": "trusting.yaml sets trusted.0",
+    "defaults: [override /hydra/launcher: evil]": "hydra/launcher/evil.yaml sets hydra.launcher._target_",
+    "hydra: {run: {dir: '${loss.b9}'}}\nloss:\n  " + swelling(10 * "${READ}").replace("\n", "\n  "): (
+        "the configuration stands for more than 5,000,000 characters"
+    ),
+    LAUGHS: "bad.yaml stands for more than 100,000 values, by aliases of aliases",
+}
+WAYS = {"--config-dir": "{0}", "--config-di": "{0}", "hydra.searchpath": "[file://{0}]"}
+"""How a folder of one's own is named."""
+
+
+def typed_folder(way, folder):
+    """The words of a command line."""
+    place = WAYS[way].format(folder)
+    return [way, place] if way.startswith("-") else [f"{way}={place}"]
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("content", BAD_FILES, ids=range(len(BAD_FILES)))
-def test_bad_file_of_a_group_gets_one_clear_line(gan_run, tmp_path, content):
+def test_bad_file_of_a_group_gets_one_clear_line(gan_run, tmp_path, content, way):
     path = tmp_path / "mine" / "loss" / "bad.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
-    code, _, err = gan_run("--config-dir", "mine", "loss=bad", "model=mlp", "dataset=ring8")
+    code, _, err = gan_run(*typed_folder(way, tmp_path / "mine"), "loss=bad", "model=mlp", "dataset=ring8")
     assert code == 2
     assert err.startswith("gan-run: ")
     assert err.count("\n") == 1, err
     assert BAD_FILES[content] in err
     assert not list(tmp_path.rglob("owned"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("content", BAD_EXPERIMENTS, ids=range(len(BAD_EXPERIMENTS)))
+def test_experiment_of_someone_else_runs_no_code(gan_run, tmp_path, content, way):
+    files = {
+        "experiment/bad": f"# @package _global_\n{content}",
+        "loss/evil": LOAD,
+        "loss/trusting": "trusted: [subprocess]",
+        "hydra/launcher/evil": LOAD,
+    }
+    for name, text in files.items():
+        path = tmp_path / "mine" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    joblib.dump(Touching(tmp_path / "owned"), "p.pkl")
+    code, _, err = gan_run(*typed_folder(way, tmp_path / "mine"), "experiment=bad", *TINY_RUN[1:])
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert err.count("\n") == 1, err
+    assert BAD_EXPERIMENTS[content] in err
+    assert not list(tmp_path.rglob("owned"))
+
+
+class Touching:
+    """What makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_what_is_data_may_stand_in_a_file(gan_run, tmp_path):
+    """A sweep with its directory, a launcher that is installed with a number; and trust, if it is typed."""
+    path = tmp_path / "mine" / "experiment" / "good.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "# @package _global_\ndefaults: [/experiment/smoke, override /hydra/launcher: basic]\ntrusted: []\n"
+        "hydra: {mode: MULTIRUN, sweep: {dir: sweep}, sweeper: {params: {seed: '1,2', model.latent.dim: 8}}}\n"
+    )
+    small = ["metric=[]", "objective=null", "trainer.steps=1", "trainer.sample_every=0", "logger.mode=disabled"]
+    code, _, err = gan_run("--config-dir", "mine", "experiment=good", *small, "trusted=[subprocess]")
+    assert code == 0, err
+    assert len(list((tmp_path / "sweep").glob("*/summary.json"))) == 2
 
 
 @pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])

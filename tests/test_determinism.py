@@ -108,7 +108,7 @@ def test_another_error_stays_what_it_was():
         torch.ones(2, 3) @ torch.ones(2, 3)
 
 
-def test_several_seeds_in_one_process_are_refused_it_likewise(gan_run, monkeypatch):
+def test_several_seeds_in_one_process_are_deterministic_too(gan_run, monkeypatch):
     seen = []
     monkeypatch.setattr("gan_runner.together.trained", lambda *_: seen.append(switches()[0]))
     assert gan_run(*LINE, "seeds=2", "trainer.deterministic=true")[0] == 0

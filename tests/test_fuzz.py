@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import sys
+import zipfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_cli import TINY_RUN
 
-from gan_runner import cli, compare, sample
+from gan_runner import checkpoints, cli, compare, sample
 
 TIMES = int(os.environ.get("FUZZ", "10"))
 FUZZ = settings(
@@ -139,15 +140,34 @@ def spoiled(data, content):
     return bytes(content)
 
 
+def signed_again(content):
+    """Bytes with a signature that fits them, so that they are unpickled."""
+    body = content[: -checkpoints.COMMENT - 2] + b"\0\0"
+    return checkpoints.signed(body)
+
+
+def inside(data, content):
+    """A checkpoint of which a file in its archive is spoiled, mostly what is unpickled; its sums are right."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as whole, zipfile.ZipFile(archive, "w") as other:
+        chosen = data.draw(st.sampled_from([*(4 * ["/data.pkl"]), *whole.namelist()]))
+        for name in whole.namelist():
+            inner = whole.read(name)
+            other.writestr(name, spoiled(data, inner) if name.endswith(chosen) else inner)
+    return checkpoints.signed(archive.getvalue())
+
+
 @FUZZ
 @given(data=st.data())
 def test_no_checkpoint_ends_in_a_traceback(tmp_path, checkpoint, data):
-    """By resuming and by gan-sample."""
+    """By resuming and by gan-sample; torn, or spoiled and signed so that its checksum tells nothing."""
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(spoiled(data, checkpoint))
-    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=4"])
-    assert code in (0, 2), err
+    how = data.draw(st.sampled_from(["torn", "signed again", "signed inside"]))
+    content = inside(data, checkpoint) if how == "signed inside" else spoiled(data, checkpoint)
+    path.write_bytes(signed_again(content) if how == "signed again" else content)
+    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=6"])
+    assert code in (0, 2, 3), err
     assert "Traceback" not in err
     assert_told(sample.main, "gan-sample", str(path), "--n", "1")
 
@@ -201,7 +221,7 @@ def test_no_file_of_a_run_ends_in_a_traceback(tmp_path, whole_run, data):
     path = tmp_path / "run" / data.draw(st.sampled_from(files))
     path.write_bytes(spoiled(data, path.read_bytes()))
     assert_told(compare.main, "gan-compare", str(tmp_path / "run"), "--out", str(tmp_path / "page.html"))
-    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=4", *LITTLE[1:]])
+    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=6", *LITTLE[2:]])
     assert code in (0, 2), err
     assert "Traceback" not in err
 
@@ -240,8 +260,8 @@ def test_no_content_of_a_checkpoint_ends_in_a_traceback(tmp_path, checkpoint, da
         del node[last]
     else:
         node[last] = data.draw(ANYTHING)
-    torch.save(state, path)
-    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=5"])
-    assert code in (0, 2), err
+    checkpoints.save_checkpoint(path, state)
+    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=6"])
+    assert code in (0, 2, 3), err
     assert "Traceback" not in err
     assert_told(sample.main, "gan-sample", str(path), "--n", "1")

@@ -310,3 +310,35 @@ def test_the_same_seed_draws_the_same_numbers_whoever_draws(make_parts):
         make_parts("model=mlp")
         drawn.append((random.random(), torch.rand(3).tolist()))
     assert drawn[0] == drawn[1]
+
+
+BROKEN = {
+    "middle": b'{"step": 2, "a": 1}\n{"step": 2, "b\n{"step": 4, "a": 3}\n',
+    "no step": b'{"a": 1}\n[]\n{"step": 4, "a": 3}\n{"step": 4, "a": "3"}\n',
+    "no text": b'\xff\n{"step": 4, "a": 3}\n',
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_broken_lines_of_metrics_are_passed_over(gan_run, tmp_path, caplog, content):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    metrics.write_bytes(content)
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 0, err
+    assert caplog.text.count("lines are broken and passed over") == 1
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert {"step": 4, "a": 3} in lines
+    assert lines[-1]["step"] == 6
+    assert all("step" in line for line in lines)
+
+
+@pytest.mark.parametrize("content", [b"{a: [", b"5", b"{a: 1}", b"- {a: 1}", b"\xff", b"a: &a [*a]"])
+def test_broken_overrides_count_as_none(gan_run, tmp_path, caplog, content):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    overrides = tmp_path / "run" / "overrides.yaml"
+    overrides.write_bytes(content)
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 0, err
+    assert "it counts as empty" in caplog.text
+    assert overrides.read_text() == "- trainer.steps=6\n"

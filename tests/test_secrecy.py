@@ -9,8 +9,10 @@ import wandb
 from omegaconf import OmegaConf
 from test_cli import TINY_RUN
 
-from gan_runner import train
+from gan_runner import cli, train
 from gan_runner.checkpoints import load_checkpoint
+from gan_runner.errors import ConfigError
+from gan_runner.files import RunDirectory
 from gan_runner.secrecy import LOGIN, hidden, hide_record, named
 
 KEY, TOKEN, PASSWORD = "0123456789abcdef" * 2 + "c0ffee00", "hf_'quoted\" é\\n", "correct-horse"
@@ -131,3 +133,22 @@ def test_log_records_lose_secrets_and_keep_their_level():
     record = logging.LogRecord("gan_runner", logging.INFO, "", 0, "%s at %d", (KEY, 3), None)
     assert hide_record(record)
     assert record.getMessage() == "${oc.env:WANDB_API_KEY} at 3"
+
+
+def test_a_traceback_in_the_log_has_no_secrets(tmp_path):
+    log = logging.getLogger("gan_runner")
+    with train.LogFile(RunDirectory(tmp_path)):
+        try:
+            raise OSError(f"cannot reach https://bob:{PASSWORD}@example.org with {KEY}")
+        except OSError:
+            log.debug("failed", exc_info=True)
+    written = (tmp_path / "run.log").read_text()
+    assert "OSError: cannot reach https://***@example.org with ${oc.env:WANDB_API_KEY}" in written
+    assert "Traceback" in written
+
+
+def test_a_secret_of_several_lines_is_hidden_in_a_complaint(monkeypatch, capsys):
+    secret = "-----BEGIN KEY-----\n  c2VjcmV0\n-----END KEY-----"
+    monkeypatch.setenv("DEPLOY_KEY", secret)
+    assert cli.complain(ConfigError(f"the key {secret}\nis refused")) == 2
+    assert capsys.readouterr().err == "gan-run: the key ${oc.env:DEPLOY_KEY} is refused\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_runner.files import of_steps, step_of
 from gan_runner.observers.base import Moment, Observer
 from gan_runner.pictures import animate, draw
 
@@ -53,11 +53,6 @@ class Samples(Observer):
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Animate what was drawn up to the last step, unless the run failed."""
         folder = self.run.directory.samples
-        frames = [path for path in sorted(folder.glob("step_*.png")) if step_of(path) <= summary["step"]]
+        frames = [path for path in sorted(of_steps(folder, ".png")) if step_of(path) <= summary["step"]]
         if self.every > 0 and len(frames) > 1 and summary["status"] != "failed":
             animate(folder / "training.gif", frames)
-
-
-def step_of(path: Path) -> int:
-    """The step of `step_*.png`."""
-    return int(path.stem.removeprefix("step_"))
