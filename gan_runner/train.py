@@ -67,7 +67,7 @@ before they end a job."""
 
 @dataclass
 class StopSignals:
-    """Remembers that one of `SIGNALS` came, unless it is ignored; a second one takes its usual effect at once.
+    """Remembers that one of `SIGNALS` came; a second one takes its usual effect at once. `nohup` is respected.
 
     Attributes:
         received: which.
@@ -82,7 +82,7 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         for signum in SIGNALS:
-            if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup has it
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # as nohup has it
                 self.previous[signum] = signal.signal(signum, self.receive)
         return self
 
