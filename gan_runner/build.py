@@ -27,7 +27,7 @@ from gan_runner.losses import Evaluated, Identifies, generator_slope
 from gan_runner.models.encoders import Posterior
 from gan_runner.optimizers.eager import eager
 from gan_runner.pictures import Field, Surface
-from gan_runner.players import Arrangement, Game, Player
+from gan_runner.players import Arrangement, Game, Player, plain
 from gan_runner.precision import HALF
 from gan_runner.requirements import check_requirements
 from gan_runner.step import Play
@@ -245,12 +245,12 @@ class Parts:
         try:
             nn.ModuleDict(self.networks).load_state_dict(state["networks"])
             for player in self.players:
-                check_alike(player.scheduler.state_dict(), state["players"][player.name]["scheduler"])
+                check_alike(*map(plain, (player.scheduler.state_dict(), state["players"][player.name]["scheduler"])))
                 player.load_state_dict(state["players"][player.name], (changed or {}).get(player.name, ()))
         except MISFIT as error:
             reason = shorten(str(error), 200, placeholder=" …")
             raise CheckpointError(
-                f"the checkpoint does not fit the networks of this configuration ({reason})"
+                f"the checkpoint does not fit the networks and players of this configuration ({reason})"
             ) from error
 
 

@@ -12,10 +12,10 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from itertools import count, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -68,7 +68,6 @@ def main() -> None:
         sys.exit(130)
     finally:
         SweepTable.remove_if_nothing_ran()
-        Together.held.close()
         distributed.leave()
 
 
@@ -90,10 +89,7 @@ def uncomposed(error: Exception) -> Exception:
 
 
 class Together(Callback):
-    """Several processes of one run share its directory; a sweep is many runs, which they refuse, and has its own."""
-
-    held: ClassVar[ExitStack] = ExitStack()
-    """Keeps other sweeps out of the directory of this one."""
+    """Several processes of one run share its directory; a sweep is many runs, which they refuse."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Write where the leader writes: the clocks of the others may say something else."""
@@ -102,13 +98,10 @@ class Together(Callback):
                 config.hydra.run.dir = distributed.present.leaders("directory", config.hydra.run.dir)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Refuse, or lock the sweep's directory."""
-        try:
-            if distributed.present.size > 1:
-                raise ConfigError("torchrun's processes share one run, and a sweep is many; sweep without torchrun")
-            self.held.enter_context(locked(Path(config.hydra.sweep.dir), "hydra.sweep.dir"))
-        except ConfigError as error:
-            sys.exit(complain(error))
+        """Refuse."""
+        if distributed.present.size > 1:
+            refusal = "torchrun's processes share one run, and a sweep is many; sweep without torchrun"
+            sys.exit(complain(ConfigError(refusal)))
 
 
 def run_composed(config: DictConfig) -> float | None:
@@ -141,7 +134,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
             from gan_runner.together import train_together  # its tracing takes a second to import
 
             return train_together(chosen)
-    except Exception as error:
+    except (Exception, Stopped) as error:
         code = complain(error)
         if isinstance(error, Stopped):
             hand_over(error.signum)
@@ -232,7 +225,7 @@ def label_of(choices: Mapping[str, Any]) -> str:
     return " ".join(str(word) for word in words if word)
 
 
-def complain(error: Exception) -> int:
+def complain(error: Exception | Stopped) -> int:
     """Say an error in one line on standard error, and return the exit code it stands for."""
     line, code = explain(error), exit_code(error)
     if isinstance(error, ProcessLost):
@@ -244,7 +237,7 @@ def complain(error: Exception) -> int:
     return code
 
 
-def exit_code(error: Exception) -> int:
+def exit_code(error: Exception | Stopped) -> int:
     """What an error means to a shell or a scheduler."""
     if isinstance(error, BadInput | HydraException | OmegaConfBaseException):
         return 2
@@ -253,7 +246,7 @@ def exit_code(error: Exception) -> int:
     return 128 + error.signum if isinstance(error, Stopped) else 1
 
 
-def explain(error: Exception) -> str:
+def explain(error: Exception | Stopped) -> str:
     """One line: what is wrong, and what to do."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")

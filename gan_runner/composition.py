@@ -25,7 +25,19 @@ from gan_runner.errors import ConfigError
 from gan_runner.files import check_yaml
 from gan_runner.interpolations import check_interpolations
 
-TEXTS = {"mode", "run.dir", "sweep.dir", "sweep.subdir", "sweeper.direction", "sweeper.study_name"}
+TEXTS = {
+    *("mode", "run.dir", "sweep.dir", "sweep.subdir", "job.name"),
+    *("sweeper.direction", "sweeper.study_name", "sweeper.storage"),
+    *(
+        "launcher.name",
+        "launcher.partition",
+        "launcher.account",
+        "launcher.qos",
+        "launcher.gres",
+        "launcher.constraint",
+    ),
+    *("launcher.exclude", "launcher.mem_per_cpu", "launcher.mem_per_gpu", "launcher.comment"),
+}
 """Below `hydra`, what a file may set to a text, beside a sweep's parameters. Numbers and nulls name nothing."""
 
 
@@ -91,7 +103,7 @@ def check_said(found: ConfigResult, config_path: str, *options: str) -> None:
                 key = ".".join([option, *place])
                 raise ConfigError(
                     f"{Path(folder, config_path)}.yaml sets {key}, which could run code; "
-                    "if that is meant, type it on the command line"
+                    "if that is meant, type it on the command line, or write it into conf/local"
                 )
 
 

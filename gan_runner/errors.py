@@ -50,10 +50,13 @@ class ProcessLost(Exception):  # noqa: N818
         super().__init__("another process of this run has ended, or does not answer; resume=RUN_DIR goes on")
 
 
-class Stopped(Exception):  # noqa: N818
-    """A signal asked the run to stop; it was saved, unless there was nothing new to be."""
+class Stopped(BaseException):
+    """A signal asked the run to stop; it was saved, unless there was nothing new to be.
+
+    As KeyboardInterrupt it is no Exception, so that nobody takes it for an error of what was being done.
+    """
 
     def __init__(self, signum: int, saved: bool = True):
-        after = "and saved; resume=RUN_DIR goes on" if saved else "before it took a step; type the line again"
+        after = "and saved; resume=RUN_DIR goes on" if saved else "before its first step; type the line again"
         super().__init__(f"stopped by {signal.Signals(signum).name} {after}")
         self.signum = signum

@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -224,18 +225,21 @@ class RunDirectory:
                 folder.rmdir()
 
     def set_aside_best(self, step: int) -> None:
-        """Keep the best checkpoint, that of a step, under its number until `last.pt` knows of a better one."""
-        with suppress(FileNotFoundError):
-            self.best.replace(self.checkpoints / f"best_{step:07d}.pt")
+        """Keep the best checkpoint, that of a step, by its number, too, until `last.pt` knows of a better one."""
+        aside = self.checkpoints / f"best_{step:07d}.pt"
+        if self.best.exists() and not aside.exists():
+            try:
+                os.link(self.best, aside)
+            except OSError:  # where a file cannot have two names
+                shutil.copyfile(self.best, aside)
 
     def settle_best(self, step: int | None) -> None:
-        """Let `best.pt` be that of a step, or none; forget what was set aside."""
-        if step is None:
-            self.best.unlink(missing_ok=True)
+        """Let `best.pt` be that of a step, if it was set aside; forget what else was."""
         for path in self.checkpoints.glob("best_*.pt"):
-            if path.stem == f"best_{step or 0:07d}":
-                path.replace(self.best)
-            path.unlink(missing_ok=True)
+            if re.fullmatch(r"best_\d{7,}", path.stem):
+                if int(path.stem[5:]) == step:
+                    path.replace(self.best)
+                path.unlink(missing_ok=True)
 
     def clear(self, step: int, best: int | None = None) -> None:
         """Before a run goes on from a step: forget what came after it, how the run ended, and what is half-written.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
+
+GONE = (errno.EPIPE, errno.EIO, errno.EBADF)
+"""What is raised where the reader has gone, and not where a disk is full or a pipe."""
 
 
 class Outlet:
@@ -23,21 +27,22 @@ class Outlet:
         """Say it, if somebody listens; the number of characters."""
         try:
             self.stream.write(text)
-        except OSError:
-            self.close_off()
+        except OSError as error:
+            self.lose(error)
         return len(text)
 
     def flush(self) -> None:
         """Say what was kept back, if somebody listens."""
         try:
             self.stream.flush()
-        except OSError:
-            self.close_off()
+        except OSError as error:
+            self.lose(error)
 
-    def close_off(self) -> None:
-        """What else is written, what was kept back included, goes nowhere."""
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), self.stream.fileno())
+    def lose(self, error: OSError) -> None:
+        """Do without what could not be said; where nobody reads, all else goes nowhere, too."""
+        if error.errno in GONE:
+            with open(os.devnull, "wb") as nothing:
+                os.dup2(nothing.fileno(), self.stream.fileno())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -46,10 +51,10 @@ class Outlet:
 @contextmanager
 def outlets() -> Iterator[None]:
     """Whatever a command does: that nobody reads what it says does not end it. Also a decorator."""
-    said, complained = Outlet(sys.stdout), Outlet(sys.stderr)
+    said, complained = (Outlet(stream) if stream else None for stream in (sys.stdout, sys.stderr))  # None: it is closed
     with redirect_stdout(said), redirect_stderr(complained):
         try:
             yield
         finally:
-            said.flush()
-            complained.flush()
+            for outlet in filter(None, (said, complained)):
+                outlet.flush()

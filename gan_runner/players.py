@@ -194,7 +194,7 @@ class Player:
             group["lr"] = float(group["lr"])  # in a compiled iteration it is a tensor
         return {
             "optimizer": optimizer,
-            "scheduler": self.scheduler.state_dict(),
+            "scheduler": plain(self.scheduler.state_dict()),
             "scaler": self.scaler.state_dict(),
             "memory": self.memory().state_dict(),
         }
@@ -222,6 +222,15 @@ class Player:
             self.scaler.load_state_dict(state["scaler"])
             self.loss_scale = self.read_loss_scale()
         self.memory().load_state_dict(state["memory"])
+
+
+def plain(content: Any) -> Any:
+    """Dictionaries and lists with numbers in place of tensors of one number, as rates of a compiled iteration are."""
+    if isinstance(content, dict):
+        return {name: plain(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return type(content)(map(plain, content))
+    return content.item() if isinstance(content, Tensor) and content.dim() == 0 else content
 
 
 def check_state(optimizer: torch.optim.Optimizer) -> None:

@@ -164,6 +164,8 @@ class Run:
         self.parts.load_state_dict(state["parts"], changed)
         self.step = state["step"]
         self.best = state["best"]
+        if OmegaConf.create(state["config"]).get("objective") != self.config.objective:
+            self.best.pop(self.config.objective or "", None)  # best.pt is not the best by that
         self.wandb_id = state["wandb_id"]
         self.elapsed_before_s = state["elapsed_s"]
         self.started = time.perf_counter()

@@ -50,17 +50,17 @@ class SweepTable(Callback):
         """Take back a sweep's directory in which there is nothing but Hydra's note of it."""
         if cls.directory is None or not cls.directory.is_dir():
             return
-        if holds_only(cls.directory, {"multirun.yaml", ".lock"}):
+        if holds_only(cls.directory, {"multirun.yaml"}):
             shutil.rmtree(cls.directory)
 
 
-NOTES = {"multirun.yaml", "overrides.yaml", "summary.json", ".lock"}
-"""What tells of a run that never began."""
+NOTES = {"multirun.yaml", "overrides.yaml", "summary.json"}
+"""What tells of a run that never began. A lock tells of one that may."""
 
 
 def holds_only(directory: Path, names: set[str]) -> bool:
     """Whether nothing but files of these names would be lost with a directory."""
-    return {path.name for path in directory.rglob("*") if not path.is_dir()} <= names
+    return {path.name for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()} <= names
 
 
 def read_runs(directory: Path) -> list[dict[str, Any]]:

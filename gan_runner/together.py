@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
+from torch import Tensor
 
 from gan_runner import distributed
 from gan_runner.build import build_parts
@@ -24,7 +25,7 @@ from gan_runner.observers import Observer
 from gan_runner.run import Run
 from gan_runner.stacked import Stack
 from gan_runner.sweep import read_runs, report
-from gan_runner.train import Course, Job, LogFile, StopSignals, is_complete, objective, ready
+from gan_runner.train import Course, Job, LogFile, StopSignals, ends_sweep, is_complete, objective, ready
 
 
 def train_together(job: Job) -> float | None:
@@ -38,10 +39,12 @@ def train_together(job: Job) -> float | None:
     Raises:
         ConfigError: the game cannot be trained so.
         Diverged: a seed did; the others are complete.
-        Stopped: a signal came; everything is saved.
+        Stopped: a signal came; everything is saved, if there was a step to be.
     """
     jobs = jobs_of(job)
-    with StopSignals() as signals, deterministic(job.config.trainer.get("deterministic", False)), ExitStack() as held:
+    deterministically = deterministic(job.config.trainer.get("deterministic", False))
+    with StopSignals() as signals, ends_sweep(job, signals), deterministically, ExitStack() as held:
+        signals.begun = any(one.directory.begun for one in jobs)
         for one in jobs:
             held.callback(one.directory.remove_if_empty)
             held.enter_context(locked(one.directory.path))
@@ -49,7 +52,7 @@ def train_together(job: Job) -> float | None:
 
 
 def trained(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None:
-    """Train the jobs that one is made of."""
+    """Train the jobs that one is made of, whose directories are locked."""
     runs, observers, randomness = all_ready(jobs)
     if len({run.step for run in runs}) > 1:
         runs, observers, randomness = all_ready(jobs, common_step(job.directory, [run.directory for run in runs]))
@@ -68,8 +71,6 @@ def trained(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None
     report(job.directory.path, read_runs(job.directory.path))
     if failure is not None:
         raise failure
-    if job.multirun and signals.received is not None:  # all is complete; the sweep must not go on
-        raise Stopped(signals.received)
     return mean_objective(runs)
 
 
@@ -152,14 +153,14 @@ def stacked(config: DictConfig, runs: Sequence[Run], randomness: Sequence[dict[s
     return Stack([run.parts for run in runs], whole, randomness, example, make)
 
 
-def carry_out_together(stack: Stack, courses: Sequence[Course], signals: StopSignals) -> Exception | None:
+def carry_out_together(stack: Stack, courses: Sequence[Course], signals: StopSignals) -> Diverged | Stopped | None:
     """Step all until the end or a signal; what ended the first of those that did not complete."""
     runs = [course.run for course in courses]
     steps = runs[0].config.trainer.steps
     looking = [observer for course in courses for observer in course.observers]
     every = {1 if observer.every_step else getattr(observer, "every", 0) for observer in looking} - {0}
     going = dict(enumerate(courses))
-    failure: Exception | None = None
+    failure: Diverged | Stopped | None = None
     try:
         for course in courses:
             with LogFile(course.run.directory):
@@ -175,13 +176,8 @@ def carry_out_together(stack: Stack, courses: Sequence[Course], signals: StopSig
             if not last and stopped_by is None and all(step % often for often in every):
                 continue
             stack.hand_out()
-            for seed, course in list(going.items()):
-                try:
-                    with stack.randomness_of(seed), LogFile(course.run.directory):
-                        course.see({name: value[seed] for name, value in reports.items()}, last, stopped_by)
-                except (Diverged, Stopped) as error:
-                    end_by(going.pop(seed), error)
-                    failure = error if failure is None or isinstance(error, Stopped) else failure
+            ended = see_all(stack, going, reports, last, stopped_by)
+            failure = ended if failure is None or isinstance(ended, Stopped) else failure
     except BaseException as error:
         for course in going.values():
             end_by(course, error)
@@ -190,6 +186,27 @@ def carry_out_together(stack: Stack, courses: Sequence[Course], signals: StopSig
         for course in going.values():
             ending.callback(end, course)
     return failure
+
+
+def see_all(
+    stack: Stack, going: dict[int, Course], reports: Mapping[str, Tensor], last: bool, stopped_by: int | None
+) -> Diverged | Stopped | None:
+    """A step is done: each seed is looked at, and is not `going` any more if that ends it; what ended the last."""
+    ended: Diverged | Stopped | None = None
+    of_seed = {seed: {name: value[seed] for name, value in reports.items()} for seed in going}
+    for seed, course in list(going.items()):
+        try:
+            with stack.randomness_of(seed), LogFile(course.run.directory):
+                course.see(of_seed[seed], last, stopped_by)
+        except (Diverged, Stopped) as error:
+            end_by(going.pop(seed), error)
+            ended = error
+        except Exception:  # the seeds go on together, so where one is saved all are
+            for other in going:
+                with stack.randomness_of(other):
+                    going[other].save_all_the_same(of_seed[other])
+            raise
+    return ended
 
 
 def end(course: Course) -> None:

@@ -10,8 +10,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -72,11 +72,13 @@ class StopSignals:
     Attributes:
         received: which.
         stepping: whether there is something to be saved first; before that it stops what is being done.
+        begun: whether there was a checkpoint before that.
         process: whose they are; those that it forks, to read data, leave them to it.
     """
 
     received: int | None = None
     stepping: bool = False
+    begun: bool = False
     process: int = field(default_factory=os.getpid)
     previous: dict[int, Any] = field(default_factory=dict)
 
@@ -96,7 +98,7 @@ class StopSignals:
         for number in self.previous:
             signal.signal(number, signal.SIG_DFL)
         if not self.stepping and os.getpid() == self.process:
-            raise Stopped(signum, saved=False)
+            raise Stopped(signum, saved=self.begun)
 
     def __exit__(self, *exception: object) -> None:
         for signum, handler in self.previous.items():
@@ -114,33 +116,52 @@ def train(job: Job) -> float | None:
         DataError: the data is missing or broken; nothing was written.
         CheckpointError: the directory's checkpoint does not fit.
         Diverged: a figure was not finite; what was good is saved.
-        Stopped: a signal came; everything is saved.
+        Stopped: a signal came; everything is saved, if there was a step to be.
     """
+    deterministically = deterministic(job.config.trainer.get("deterministic", False))
+    with StopSignals() as signals, ends_sweep(job, signals), Unwritten() as unwritten, deterministically:
+        return attempts(job, signals, unwritten)
+
+
+@contextmanager
+def ends_sweep(job: Job, signals: StopSignals) -> Iterator[None]:
+    """A signal means the whole sweep, however this job of it ended.
+
+    Raises:
+        Stopped: one came; what else was wrong is told before.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not job.multirun or signals.received is None:
+            raise
+        log.warning("%s", error)
+    if job.multirun and signals.received is not None:
+        raise Stopped(signals.received)
+
+
+def attempts(job: Job, signals: StopSignals, unwritten: Unwritten) -> float | None:
+    """Train; go back to the last checkpoint where that is wanted, so many times."""
     trainer = job.config.trainer
     rollbacks = 0
-    with StopSignals() as signals, Unwritten() as unwritten, deterministic(trainer.get("deterministic", False)):
-        while True:
-            try:
-                best = attempt(job, rollbacks, signals, unwritten)
-            except Diverged as error:
-                if trainer.on_divergence == "stop":
-                    raise
-                if signals.received is not None:
-                    raise Stopped(signals.received) from error
-                if rollbacks == trainer.rollbacks:
-                    raise Diverged(f"{error}. It went back {rollbacks} times before") from error
-                rollbacks += 1
-                back = "%s. Back to the last checkpoint, with other batches (%d of %d)"
-                log.warning(back, error, rollbacks, trainer.rollbacks)
-            else:
-                if job.multirun and signals.received is not None:  # the run is complete; the sweep must not go on
-                    raise Stopped(signals.received)
-                return best
+    while True:
+        try:
+            return attempt(job, rollbacks, signals, unwritten)
+        except Diverged as error:
+            if trainer.on_divergence == "stop":
+                raise
+            if signals.received is not None:
+                raise Stopped(signals.received) from error
+            if rollbacks == trainer.rollbacks:
+                raise Diverged(f"{error}. It went back {rollbacks} times before") from error
+            rollbacks += 1
+            back = "%s. Back to the last checkpoint, with other batches (%d of %d)"
+            log.warning(back, error, rollbacks, trainer.rollbacks)
 
 
 def attempt(job: Job, rollbacks: int, signals: StopSignals, unwritten: Unwritten) -> float | None:
     """Train until the end, a signal or a divergence, after having gone back so many times."""
-    signals.stepping = False
+    signals.stepping, signals.begun = False, job.directory.begun
     run, observers = ready(job)
     if rollbacks:
         run.change_course(max(rollbacks, run.rollbacks + 1))
@@ -254,7 +275,7 @@ class Course:
             for observer in self.observers:
                 observer(moment)
         except Exception:
-            self.save_all_the_same(report)
+            self.save_all_the_same(report, moment.diverged)
             raise
         self.final.update(moment.scalars)
         if moment.diverged:
@@ -265,9 +286,9 @@ class Course:
         if stopped_by is not None:
             raise Stopped(stopped_by)
 
-    def save_all_the_same(self, report: Mapping[str, Tensor]) -> None:
+    def save_all_the_same(self, report: Mapping[str, Tensor], diverged: Sequence[str] = ()) -> None:
         """An observer failed, and not the run: what follows the last checkpoint is kept, if that is possible."""
-        moment = Moment(self.run.step, report, stopping=True)
+        moment = Moment(self.run.step, report, stopping=True, diverged=list(diverged))
         for observer in self.observers:
             if isinstance(observer, Checkpoints):
                 with suppress(Exception):

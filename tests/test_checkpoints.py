@@ -22,7 +22,7 @@ from gan_runner import checkpoints
 from gan_runner.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, signed
 from gan_runner.errors import CheckpointError, DiskFull
 from gan_runner.evaluate import main as gan_eval
-from gan_runner.files import RunDirectory
+from gan_runner.files import RunDirectory, write_text
 from gan_runner.observers import WeightsAndBiases
 
 STATE = {
@@ -327,3 +327,23 @@ def test_every_observer_ends_where_the_summary_cannot_be_written(gan_run, monkey
     assert code == 1
     assert "summary.json takes" in err
     assert ended == ["completed"]
+
+
+def test_what_was_best_is_kept_aside_and_files_of_a_person_stay(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.checkpoints.mkdir()
+    directory.best.write_text("of step 3")
+    for name in ("best_of_all.pt", "best_3.pt", "best_0000003 (copy).pt"):
+        (directory.checkpoints / name).write_text("a person's")
+    directory.set_aside_best(3)
+    assert directory.best.read_text() == "of step 3"  # there is a best at any moment
+    write_text(directory.best, "of step 5")
+    directory.settle_best(3)
+    assert directory.best.read_text() == "of step 3"
+    directory.set_aside_best(3)
+    write_text(directory.best, "of step 7")
+    directory.settle_best(7)
+    assert directory.best.read_text() == "of step 7"
+    assert sorted(path.name for path in directory.checkpoints.iterdir()) == sorted(
+        ["best.pt", "best_of_all.pt", "best_3.pt", "best_0000003 (copy).pt"]
+    )

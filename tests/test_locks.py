@@ -9,11 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 from test_cli import TINY_RUN
 from test_resume import signal_in_step  # noqa: F401
 
 import gan_runner.train
 from gan_runner.checkpoints import load_checkpoint
+from gan_runner.datasets import folder
 from gan_runner.errors import ConfigError
 from gan_runner.files import locked
 
@@ -161,15 +164,15 @@ def test_second_sweep_in_a_directory_is_refused_and_the_first_goes_on(tmp_path, 
     first = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
     begun(Path("sweep/0"), first)
     second = subprocess.run(line, capture_output=True, text=True)
-    assert second.returncode == 2
+    assert second.returncode == 1
     assert second.stderr.startswith("gan-run: another run is in ")
-    assert second.stderr.endswith("choose another hydra.sweep.dir\n")
+    assert second.stderr.count("\n") == 1
     alone = subprocess.run([*LINE, "hydra.run.dir=sweep/0"], capture_output=True, text=True)
     assert alone.returncode == 2
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == 128 + signal.SIGTERM
-    assert (tmp_path / "sweep/0/checkpoints/last.pt").exists()
-    assert (tmp_path / "sweep/0/metrics.jsonl").exists()
+    assert {"last.pt", "best.pt"} <= {path.name for path in Path("sweep/0/checkpoints").iterdir()}
+    assert Path("sweep/0/metrics.jsonl").stat().st_size
 
 
 def test_sweep_typed_again_loses_nothing_where_its_runs_cannot_go_on(gan_run, tmp_path):
@@ -204,20 +207,42 @@ def test_a_signal_ends_a_sweep_in_its_last_step_too(gan_run, signal_in_step, ste
     assert not Path("sweep/1").exists()
 
 
-def test_a_signal_before_the_first_step_is_obeyed_at_once(gan_run, monkeypatch):
-    start = gan_runner.train.Course.start
+def interrupted_in(monkeypatch, owner, name, signum):
+    """Send this process a signal in the midst of a function, from which it must not come back."""
 
-    def slow(course):
-        start(course)
-        os.kill(os.getpid(), signal.SIGTERM)
+    def slow(*_, **__):
+        os.kill(os.getpid(), signum)
         raise AssertionError("it goes on")
 
-    monkeypatch.setattr(gan_runner.train.Course, "start", slow)
+    monkeypatch.setattr(owner, name, slow)
+
+
+def test_a_signal_before_the_first_step_is_obeyed_at_once(gan_run, monkeypatch):
+    interrupted_in(monkeypatch, gan_runner.train.Course, "start", signal.SIGTERM)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 128 + signal.SIGTERM
-    assert err == "gan-run: stopped by SIGTERM before it took a step; type the line again\n"
+    assert err == "gan-run: stopped by SIGTERM before its first step; type the line again\n"
     assert json.loads(Path("run/summary.json").read_text())["status"] == "interrupted"
     assert not Path("run/.lock").exists()
+
+
+def test_a_signal_while_a_checkpoint_is_read_is_not_taken_for_a_broken_one(gan_run, monkeypatch):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    before = {path: path.read_bytes() for path in Path("run/checkpoints").iterdir()}
+    interrupted_in(monkeypatch, torch, "load", signal.SIGTERM)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 128 + signal.SIGTERM
+    assert err == "gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on\n"
+    assert {path: path.read_bytes() for path in Path("run/checkpoints").iterdir()} == before
+
+
+def test_a_signal_while_data_is_read_is_not_taken_for_a_broken_image(gan_run, tmp_path, monkeypatch):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    interrupted_in(monkeypatch, folder.Files, "__getitem__", signal.SIGINT)
+    line = ["dataset=image_folder", f"dataset.root={tmp_path}", "dataset.image_size=8", "model=mlp", *TINY_RUN[3:]]
+    code, _, err = gan_run(*line, "metric=[]", "objective=null", "trainer.batch_size=1")
+    assert code == 128 + signal.SIGINT
+    assert err == "gan-run: stopped by SIGINT before its first step; type the line again\n"
 
 
 def test_a_terminal_may_close_behind_nohup(gan_run, signal_in_step):  # noqa: F811

@@ -1,5 +1,7 @@
 """Commands whose reader goes away."""
 
+import errno
+import io
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import pytest
 from test_cli import TINY_RUN
 
 from gan_runner.checkpoints import load_checkpoint
+from gan_runner.outlets import Outlet
 
 
 @pytest.mark.parametrize("lines", [0, 1])
@@ -29,3 +32,26 @@ def test_other_commands_too(gan_run, tmp_path, command):
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait(60) == 0
+
+
+def test_a_closed_output_is_none(tmp_path):
+    line = f"{sys.executable} -m gan_runner {' '.join(TINY_RUN)} hydra.run.dir=run >&- 2>&-"
+    assert subprocess.run(line, shell=True, cwd=tmp_path).returncode == 0
+    assert load_checkpoint(tmp_path / "run/checkpoints/last.pt")["step"] == 4
+
+
+def test_what_a_full_disk_cannot_hold_is_lost_and_not_what_follows(tmp_path):
+    class Full(io.StringIO):
+        room = False
+
+        def write(self, text):
+            if not self.room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(text)
+
+    full = Full()
+    outlet = Outlet(full)
+    assert outlet.write("lost") == 4
+    full.room = True
+    outlet.write("kept")
+    assert full.getvalue() == "kept"

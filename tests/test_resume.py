@@ -342,3 +342,13 @@ def test_broken_overrides_count_as_none(gan_run, tmp_path, caplog, content):
     assert code == 0, err
     assert "it counts as empty" in caplog.text
     assert overrides.read_text() == "- trainer.steps=6\n"
+
+
+def test_iteration_that_was_compiled_whole_goes_on(gan_run, tmp_path):
+    line = [*TINY_RUN, "trainer.compile=iteration"]
+    assert gan_run(*line, "trainer.steps=2", "scheduler=constant", "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run("resume=run", "trainer.steps=4")
+    assert code == 0, err
+    state = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["parts"]["players"]["generator"]["scheduler"]
+    assert state["_last_lr"] == [5e-4]
+    assert all(isinstance(rate, float) for rate in state["_last_lr"])

@@ -5,6 +5,8 @@ import json
 import pytest
 from test_resume import assert_equal, outcome
 
+from gan_runner.checkpoints import load_checkpoint
+from gan_runner.observers.collapse import Collapse
 from gan_runner.run import Run
 from gan_runner.trajectories import NAME, read_trajectory
 
@@ -127,3 +129,21 @@ def test_what_looks_at_every_step_does_so_of_several_seeds_too(gan_run, tmp_path
     both, own = (read_trajectory(tmp_path / folder / NAME) for folder in ("both/1", "own"))
     assert [row[0] for row in both] == [row[0] for row in own] == list(range(11))
     assert both[-1] == pytest.approx(own[-1], rel=1e-4)
+
+
+def test_where_a_seed_fails_all_are_saved_and_go_on(gan_run, tmp_path, monkeypatch):
+    look = Collapse.__call__
+
+    def fail(observer, moment):
+        if moment.step == 4 and observer.run.config.seed == 1:
+            raise ZeroDivisionError("no figure")
+        look(observer, moment)
+
+    monkeypatch.setattr(Collapse, "__call__", fail)
+    code, _, err = gan_run(*SMALL, "seeds=2", "hydra.run.dir=both")
+    assert code == 1
+    assert err.endswith("gan-run: ZeroDivisionError: no figure\n")
+    assert [load_checkpoint(tmp_path / f"both/{n}/checkpoints/last.pt")["step"] for n in range(2)] == [4, 4]
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert gan_run("resume=both")[0] == 0
