@@ -13,6 +13,7 @@ import yaml
 from conftest import CONF, TINY, names_in
 from PIL import Image
 
+from gan_runner import composition
 from gan_runner.sample import main as gan_sample
 
 TINY_RUN = [
@@ -582,9 +583,29 @@ def test_what_is_data_may_stand_in_a_file(gan_run, tmp_path):
     assert len(list((tmp_path / "sweep").glob("*/summary.json"))) == 2
 
 
+@pytest.mark.parametrize(
+    ("place", "value", "is_data"),
+    [
+        ("launcher.partition", "gpu", True),
+        ("launcher.gres", "gpu:1", True),
+        ("launcher.timeout_min", 60, True),
+        ("sweeper.storage", "sqlite:///studies.db", True),
+        ("job.name", "mine", True),
+        ("launcher._target_", "os.system", False),
+        ("launcher.setup.0", "source evil", False),
+        ("launcher.additional_parameters.wckey", "a", False),
+        ("sweeper.sampler._target_", "joblib.load", False),
+        ("job_logging.handlers.file.class", "os.system", False),
+        ("callbacks.mine._target_", "joblib.load", False),
+    ],
+)
+def test_of_hydra_only_data_may_stand_in_a_file(place, value, is_data):
+    assert composition.is_data(place.split("."), value) == is_data
+
+
 @pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])
 def test_directory_that_cannot_be_is_refused_in_a_line(gan_run, tmp_path, place):
     (tmp_path / "file").touch()
     code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={place}")
     assert code == 2
-    assert re.fullmatch(r"gan-run: .*(file|/run) cannot be used \(.+\); choose another\n", err), err
+    assert re.fullmatch(r"gan-run: .*(file|/run) cannot be used \(.+\); choose another hydra.run.dir .+\n", err), err
