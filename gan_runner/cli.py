@@ -82,9 +82,8 @@ def uncomposed(error: Exception) -> Exception:
     if isinstance(error, TypeError):  # Hydra's, of a group that is given a list of numbers
         return ConfigError(f"a choice of parts cannot be read ({error}); a part is chosen by GROUP=NAME")
     if isinstance(error, OSError):
-        return ConfigError(
-            f"{error.filename} cannot be used ({error.strerror}); choose another hydra.run.dir (of a sweep hydra.sweep.dir)"
-        )
+        other = "another hydra.run.dir (of a sweep hydra.sweep.dir)"
+        return ConfigError(f"{error.filename} cannot be used ({error.strerror}); choose {other}")
     if isinstance(error, RecursionError):
         return ConfigError("the configuration is nested too deeply; does a file name itself in its defaults?")
     return error
