@@ -114,12 +114,14 @@ def run_composed(config: DictConfig) -> float | None:
     if multirun:
         hide_in(Path(hydra_config.sweep.dir) / "multirun.yaml")  # which Hydra writes, with all that was typed
     directory = RunDirectory(Path(hydra_config.runtime.output_dir))
-    if config.get("resume") is not None:
-        refused = ConfigError(f"resume={config.resume} is for the command line; leave it out of files")
-        directory.remove_if_empty()
-        sys.exit(complain(refused))
-    job = Job(config, directory, label_of(hydra_config.runtime.choices), list(hydra_config.overrides.task), multirun)
-    return run_job(lambda: job, directory, multirun)
+
+    def job() -> Job:
+        if config.get("resume") is not None:
+            raise ConfigError(f"resume={config.resume} is for the command line; leave it out of files")
+        choices, typed = hydra_config.runtime.choices, list(hydra_config.overrides.task)
+        return Job(config, directory, label_of(choices), typed, multirun)
+
+    return run_job(job, directory, multirun)
 
 
 def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> float | None:

@@ -308,12 +308,8 @@ os.register_at_fork(after_in_child=lambda: [file.close() for file in HELD])
 
 
 @contextmanager
-def locked(folder: Path, key: str = "hydra.run.dir") -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep every other run out of a directory meanwhile. When this process ends, however it does, the kernel lets go.
-
-    Args:
-        folder: made if it is not there.
-        key: the option that chose it, for people.
 
     Raises:
         Occupied: another run is in it.
@@ -324,9 +320,9 @@ def locked(folder: Path, key: str = "hydra.run.dir") -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = opened_alone(path)
     except BlockingIOError:
-        raise Occupied(f"another run is in {folder}; wait for it, or choose another {key}") from None
+        raise Occupied(f"another run is in {folder}; wait for it, or choose another hydra.run.dir") from None
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}); choose another {key}") from error
+        raise ConfigError(f"{folder} cannot be written ({error.strerror}); choose another hydra.run.dir") from error
     HELD.add(file)
     try:
         yield
