@@ -234,7 +234,7 @@ def complain(error: Exception | Stopped) -> int:
     if isinstance(error, ProcessLost):
         line, code = distributed.present.cause(line, code)
     if distributed.present.may_say(line, code):
-        if code == 1 and not isinstance(error, ProcessLost | DiskFull):
+        if code == 1 and not isinstance(error, ProcessLost | DiskFull) and not is_out_of_memory(error):
             print(hidden("".join(traceback.format_exception(error))), file=sys.stderr, end="")
         print(f"gan-run: {' '.join(hidden(line).split())}", file=sys.stderr, flush=True)
     return code
@@ -268,7 +268,25 @@ def explain(error: Exception | Stopped) -> str:
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         where = f" of {error.filename}" if error.filename else ""
         return f"the disk{where} is full; make room, and resume=RUN_DIR goes on"
+    if is_out_of_memory(error):
+        return (
+            f"there is too little memory ({asked_for(error)}); choose a smaller trainer.batch_size or smaller networks"
+        )
     return f"{type(error).__name__}: {error}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of a GPU or of the machine, which torch says by a class or by a line."""
+    return type(error).__name__ in ("OutOfMemoryError", "MemoryError") or "can't allocate memory" in str(error)
+
+
+def asked_for(error: BaseException) -> str:
+    """How much memory was asked for in vain, as far as is known."""
+    found = re.search(r"ried to allocate ([\d.]+) ?(\w+)", str(error))
+    if not found:
+        return type(error).__name__
+    size = f"{int(found[1]) / 2**30:.3g} GiB" if found[2] == "bytes" else " ".join(found.groups())
+    return f"{size} more were asked for"
 
 
 def explain_grammar(error: OverrideParseException) -> str:

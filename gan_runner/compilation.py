@@ -75,6 +75,8 @@ def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch
         return play
     if what == "iteration" and not all(getattr(player.scheduler, "fits_one_graph", True) for player in players):
         raise ConfigError("trainer.compile=iteration would keep the momentum as it is; choose trainer.compile=true")
+    if device.type == "cuda":
+        torch.compiler.reset()  # or Dynamo, tracing an optimizer, would trip over the CUDA graphs of a run before
     compile_it = compile_iteration if what == "iteration" else compile_moves
     return compile_it(play, players, wrap=wrap, **options_for(device))
 
@@ -89,9 +91,18 @@ def wanted(what: Compile, device: torch.device) -> bool:
     return device.type == "cuda" if what == "auto" else bool(what)
 
 
+def captured(what: Compile, device: torch.device) -> bool:
+    """Whether anything is to be compiled to CUDA graphs.
+
+    Convolutions then lie in memory as they always did: where the channels lie together, Inductor's graphs of transposed
+    ones end at their first run with an error about strides (pytorch/pytorch#171622; seen with torch 2.14.1 on an H100).
+    """
+    return device.type == "cuda" and wanted(what, device)
+
+
 def options_for(device: torch.device) -> dict[str, Any]:
-    """Of `torch.compile`: on a GPU, CUDA graphs."""
-    return {"mode": "reduce-overhead"} if device.type == "cuda" else {}
+    """Of `torch.compile`: on a GPU, CUDA graphs, and no layouts but those that networks have (see `captured`)."""
+    return {"options": {"triton.cudagraphs": True, "layout_optimization": False}} if device.type == "cuda" else {}
 
 
 def compile_moves(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:

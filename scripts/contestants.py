@@ -63,6 +63,7 @@ GAMES = {
     "mlp_wgan_gp": game("MLP, width 256, batch 64, WGAN-GP, one critic update", *mlp(256, 64), *ONE_UPDATE),
     "dcgan32": game("DCGAN, 32 px, batch 32", *images(32, 32)),
     "dcgan64": game("DCGAN, 64 px, batch 16", *images(64, 16)),
+    "dcgan64_large": game("DCGAN, 64 px, batch 128", *images(64, 128)),
     "dcgan32_wgan_gp": game("DCGAN, 32 px, batch 32, WGAN-GP, five critic updates", *images(32, 32), "loss=wgan_gp"),
 }
 
@@ -115,7 +116,7 @@ class Contestant:
     def __init__(self, setting: Setting):
         self.setting = setting
         for network in (setting.generator, setting.discriminator):
-            network.to(memory_format=self.layout)
+            network.to(memory_format=self.layout_on(setting.device))
         self.real = itertools.cycle(setting.batches)
         self.build()
 
@@ -124,6 +125,10 @@ class Contestant:
 
     def iterate(self) -> None:
         """One iteration: the configured updates of the discriminator, one of the generator."""
+
+    def layout_on(self, device: torch.device) -> torch.memory_format:
+        """How weights lie in memory."""
+        return self.layout
 
     def run(self, iterations: int) -> float:
         """Train; the seconds it took."""
@@ -161,6 +166,10 @@ class Runner(Contestant):
 
     layout = torch.channels_last
     what: compilation.Compile = False
+
+    def layout_on(self, device: torch.device) -> torch.memory_format:
+        """As the runner chooses it."""
+        return torch.contiguous_format if compilation.captured(self.what, device) else self.layout
 
     def build(self) -> None:
         parts = self.setting.parts

@@ -247,6 +247,7 @@ def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer
 
 def batches_in(dtype, parts):
     for batch in batches_of(parts):
+        batch = {name: value.to(parts.device) for name, value in batch.items()}
         yield {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
 
 

@@ -121,6 +121,13 @@ class OptimisticAdam(Optimistic):
         count = torch.zeros((), device=parameter.device, dtype=torch.float64)  # 1 − 0.999 loses digits
         return {"mean": zeros, "square": zeros.clone(), "step": count, **super().new_state(parameter)}
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """And the counts to where they count: torch leaves what is called `step` where it was read."""
+        super().load_state_dict(state_dict)
+        for parameter, state in self.state.items():
+            if "step" in state:
+                state["step"] = state["step"].to(parameter.device)
+
     def direction(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
         """m̂/(√v̂ + eps), the means corrected for their start at zero."""
         state["step"] += 1

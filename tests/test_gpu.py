@@ -1,0 +1,191 @@
+"""What only a GPU can prove; without one it is skipped. Asked for by `CUDA_VISIBLE_DEVICES=0 pytest -m gpu -n 4`."""
+
+import gc
+import itertools
+import json
+import os
+import signal
+
+import pytest
+import torch
+from conftest import names_in
+from methods import METHODS, Drawn, batches_in, name_of, overrides, some_steps
+from test_cli import TINY_RUN
+from test_resume import METHODS as RESUMED
+from test_resume import assert_equal, outcome
+
+from gan_runner.datasets.images import copied_ahead
+from gan_runner.precision import prepare_device
+from gan_runner.train import Course
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU, named by CUDA_VISIBLE_DEVICES"),
+]
+ON_GPU = "trainer.device=cuda"
+
+
+def ready(make_parts, method, *more):
+    """A method on the GPU, prepared, and one batch there, over and over."""
+    parts = make_parts(*overrides(*method), ON_GPU, *more)
+    batch = next(batches_in(torch.float32, parts))
+    parts.game.prepare(parts.networks, Drawn(batch), 8)
+    return parts, itertools.repeat(batch)
+
+
+@pytest.fixture
+def _no_waiting():
+    """Whatever waits for the GPU is an error, once it is switched on."""
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.usefixtures("_no_waiting")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+def test_step_waits_for_nothing(make_parts, method, precision):
+    parts, batches = ready(make_parts, method, f"trainer.precision={precision}")
+    parts.step(batches)  # in which optimizers make what they remember
+    torch.cuda.set_sync_debug_mode("error")
+    report = parts.step(batches)
+    torch.cuda.set_sync_debug_mode("default")
+    assert all(value.isfinite().all() for value in report.values()), report
+
+
+@pytest.mark.usefixtures("_no_waiting")
+def test_waiting_would_be_noticed():
+    torch.cuda.set_sync_debug_mode("error")
+    with pytest.raises(RuntimeError, match="synchroniz"):
+        torch.ones(1, device="cuda").item()
+
+
+def assert_captured_equals_eager(make_parts, method, compiled, **options):
+    on_gpu = {"optimizer": ("optimizer=sgd", "optimizer.lr=1e-3", ON_GPU), "steps": 8}
+    eager, eager_reports = some_steps(make_parts, method, **on_gpu)
+    state, reports = some_steps(make_parts, method, compiled, **on_gpu, **options)
+    for name, value in eager.items():
+        assert torch.allclose(state[name], value, rtol=1e-7, atol=1e-9), name
+    for name, value in eager_reports[-1].items():
+        torch.testing.assert_close(reports[-1][name], value, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("method", METHODS, ids=name_of)
+@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+def test_step_captured_as_cuda_graphs_updates_as_eager_does(make_parts, method, compiled):
+    """Without Inductor: what autograd traced, as CUDA graphs."""
+    assert_captured_equals_eager(make_parts, method, compiled, backend="cudagraphs")
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("method", METHODS[::6], ids=name_of)
+@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+def test_step_compiled_by_inductor_and_captured_updates_as_eager_does(make_parts, method, compiled):
+    options = {"fallback_random": True, "triton.cudagraphs": True}  # otherwise it draws other random numbers
+    with torch._inductor.config.patch(options):
+        assert_captured_equals_eager(make_parts, method, compiled, backend="inductor")
+
+
+SMALL = [*TINY_RUN, ON_GPU, "trainer.steps=7", "trainer.sample_every=3"]
+
+
+@pytest.mark.parametrize("compiled", ["false", "true", "iteration"])
+@pytest.mark.parametrize("method", RESUMED)
+def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, monkeypatch, method, compiled):
+    options = [*SMALL, *RESUMED[method], f"trainer.compile={compiled}", "trainer.deterministic=true"]
+    code, _, err = gan_run(*options, "hydra.run.dir=whole")
+    assert code == 0, err
+
+    see = Course.see
+
+    def stopping(course, *arguments):
+        if course.run.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)  # obeyed after the next step
+        see(course, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Course, "see", stopping)
+        assert gan_run(*options, "hydra.run.dir=parts")[0] == 128 + signal.SIGTERM
+    code, _, err = gan_run("resume=parts")
+    assert code == 0, err
+    assert_equal(*(outcome(tmp_path / name)["checkpoints"]["last.pt"] for name in ("parts", "whole")))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+@pytest.mark.parametrize("compiled", ["false", "true", "iteration"])
+@pytest.mark.parametrize("model", ["mlp", "dcgan", "resnet"])
+def test_run_in_any_precision_ends_finite(gan_run, tmp_path, model, compiled, precision):
+    if (compiled, precision) == ("iteration", "fp16"):
+        pytest.skip("fp16 may leave out a step, which a graph of the iteration cannot")
+    options = [f"trainer.compile={compiled}", f"trainer.precision={precision}", "trainer.steps=20", "dataset=digits"]
+    code, out, err = gan_run(f"model={model}", ON_GPU, *options, "hydra.run.dir=run", "logger.mode=disabled")
+    assert code == 0, err
+    assert "not compiled" not in out + err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["status"], summary["step"]) == ("completed", 20)
+    assert summary["peak_memory_gb"] > 0
+
+
+@pytest.mark.parametrize("game", names_in("game"))
+def test_every_game_runs_compiled_by_default(gan_run, tmp_path, game):
+    code, out, err = gan_run(
+        *(f"game={game}", ON_GPU, "dataset=digits", "trainer.steps=12", "trainer.log_every=6"),
+        *("trainer.sample_every=12", "hydra.run.dir=run", "logger.mode=disabled"),
+    )
+    if code == 2:
+        pytest.skip(err.strip().splitlines()[-1])
+    assert code == 0, err
+    assert "not compiled" not in out + err
+
+
+def test_what_was_trained_on_a_gpu_is_sampled_on_a_cpu(gan_run, tmp_path, make_parts):
+    code, _, err = gan_run(*SMALL, "hydra.run.dir=run")
+    assert code == 0, err
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["parts"]
+    samples = []
+    for device in ("cpu", "cuda"):
+        options = [option for option in SMALL if not option.startswith(("logger", ON_GPU))]
+        parts = make_parts(*options, f"trainer.device={device}")
+        parts.load_state_dict(state)
+        samples.append(parts.sample(parts.noise(16, 0)).cpu())
+    torch.testing.assert_close(*samples, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_copied_ahead_are_those_of_the_loader():
+    batches = [(torch.full((512, 512), float(i)), torch.full((512,), i)) for i in range(64)]
+    pinned = ((images.pin_memory(), labels.pin_memory()) for images, labels in itertools.cycle(batches))
+    for (images, labels), copied in zip(batches, copied_ahead(pinned, torch.device("cuda"))):
+        waste = torch.randn(512, 512, device="cuda") @ torch.randn(512, 512, device="cuda")
+        torch.testing.assert_close(copied[0].cpu() + 0 * waste.cpu(), images)
+        assert torch.equal(copied[1].cpu(), labels)
+
+
+def test_memory_does_not_grow(make_parts):
+    method = ("dcgan", "wgan_gp", "historical_averaging", "image")
+    parts, batches = ready(make_parts, method)
+    used = []
+    for _ in range(8):
+        for _ in range(10):
+            parts.step(batches)
+        gc.collect()
+        used.append(torch.cuda.memory_allocated())
+    assert used[3] == used[-1], used
+
+
+def test_products_are_rounded_only_by_tf32():
+    x = torch.randn(256, 256, dtype=torch.float64, device="cuda")
+    errors = {}
+    for precision in ("fp32", "tf32"):
+        prepare_device(torch.device("cuda"), precision)
+        errors[precision] = float((x.float() @ x.float() - x @ x).abs().max() / (x @ x).abs().max())
+    prepare_device(torch.device("cuda"), "fp32")
+    assert errors["fp32"] < 1e-6
+    assert 1e-5 < errors["tf32"] < 1e-2
+
+
+def test_too_little_memory_is_told_in_a_line(gan_run):
+    code, _, err = gan_run(*SMALL, "trainer.batch_size=20000000", "model.generator.width=4096")
+    assert code == 1
+    (line,) = err.strip().splitlines()[-1:]
+    assert line.startswith("gan-run: memory is too small (")
+    assert "choose a smaller trainer.batch_size or smaller networks" in line
