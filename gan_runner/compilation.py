@@ -146,10 +146,13 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
 
     graph = wrap(whole_graph(iteration, **options), iteration)
     begun = all(player.optimizer.state for player in players)  # in a run that goes on
+    rates = [group["lr"] for player in players for group in player.optimizer.param_groups]
 
     def step(_: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
         nonlocal begun
         chosen, begun = graph if begun else iteration, True
+        for rate in rates:
+            rate.clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32; CUDA graphs may not write to it
         return chosen([next(batches) for _ in range(drawn)])
 
     return marking_steps(step)
@@ -187,8 +190,6 @@ class InPlace:
         with torch.no_grad():
             kept = [parameter.grad for parameter in self.player.parameters]
             torch._foreach_copy_(kept, list(average(gradients)))  # type: ignore[arg-type]
-            for group in self.player.optimizer.param_groups:
-                group["lr"].clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32
             self.update(self.player.optimizer)
 
 

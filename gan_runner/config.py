@@ -287,7 +287,7 @@ def check_places(node: DictConfig, key: str = "") -> None:
 
 
 def check_expectation(key: str, options: Any) -> None:
-    """Raise ConfigError for an expectation of a figure that says nothing, or something else."""
+    """Raise ConfigError for an expectation that is none, or gives a figure without saying what is accepted."""
     known = type_hints(Expectation)
     if not isinstance(options, DictConfig):
         raise ConfigError(f"{key}={options} is no expectation; set {key}.at_least or {key}.at_most")
@@ -295,7 +295,7 @@ def check_expectation(key: str, options: Any) -> None:
         if name not in known:
             raise ConfigError(f"there is no option {key}.{name!s}{did_you_mean(str(name), known, f'{key}.')}")
         conform(f"{key}.{name!s}", value, known[str(name)])
-    if options.get("at_least") is None and options.get("at_most") is None:
+    if options and options.get("at_least") is None and options.get("at_most") is None:
         raise ConfigError(f"{key} accepts anything; set {key}.at_least or {key}.at_most")
 
 

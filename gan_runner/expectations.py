@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass
 class Expectation:
-    """Of one figure at the end of a run.
+    """Of one figure at the end of a run; without a bound it is there to be told, and not to be judged.
 
     Attributes:
         published: what the paper reports, where it does.
@@ -24,6 +24,11 @@ class Expectation:
     source: str | None = None
     at_least: float | None = None
     at_most: float | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether any value is refused."""
+        return bool(str(self))
 
     def accepts(self, value: float | None) -> bool:
         """Whether a value lies within the bounds; one that was not measured, or is not finite, does not."""
@@ -60,10 +65,11 @@ def verdict(expected: Mapping[str, Expectation], final: Mapping[str, float], com
     and `passed` is None.
 
     Args:
-        expected: by the figure's name; empty for a run that promises nothing, whose verdict is empty.
+        expected: by the figure's name; a run that promises nothing, with no bound among them, has an empty verdict.
         final: the figures last logged; a metric's is found with and without its prefix.
         completed: whether the run came to its end.
     """
+    expected = {figure: expectation for figure, expectation in expected.items() if expectation.bounded}
     if not expected:
         return {}
     measured = {figure: figure_in(final, figure) for figure in expected}

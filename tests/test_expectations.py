@@ -97,6 +97,12 @@ def test_an_expectation_that_cannot_be_met_or_missed_is_refused(gan_run, option,
     assert message in err
 
 
+def test_what_has_no_bound_is_told_and_no_verdict(gan_run, tmp_path):
+    code, _, err = gan_run(*SMOKE, "+expected.sliced_wasserstein={}", "hydra.run.dir=run")
+    assert code == 0, err
+    assert not {"passed", "accepted"} & json.loads((tmp_path / "run" / "summary.json").read_text()).keys()
+
+
 @pytest.mark.parametrize("experiment", names_in("experiment/cifar10"))
 def test_full_scale_experiments_measure_what_they_expect(hydra_config, experiment):
     """They are too long to be run here, and need images and weights that are not here."""

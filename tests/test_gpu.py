@@ -1,4 +1,4 @@
-"""What only a GPU can prove; without one it is skipped. Asked for by `CUDA_VISIBLE_DEVICES=0 pytest -m gpu -n 4`."""
+"""What only a GPU can prove; skipped without one: `CUDA_VISIBLE_DEVICES=0 pytest -m gpu --dist worksteal` runs it."""
 
 import gc
 import itertools

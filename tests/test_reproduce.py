@@ -14,6 +14,7 @@ EXPECTED = {
     "author2020/huge": "{fid: {at_most: 10}}",
     "author2021/other": "{modes: {at_least: 1}}",
     "truth/loss": "{modes: {at_least: 1}}",
+    "compares/method": "{modes: {}}",
     "promises_nothing": "null",
 }
 
@@ -82,7 +83,7 @@ def test_rows_are_means_and_deviations_over_seeds_with_verdicts(reproduce, monke
         "seeds": "0",
         "verdict": "not run",
     }
-    assert len(rows) == 3
+    assert len(rows) == 4
     assert reproduce.started == []
 
 
@@ -130,7 +131,7 @@ def test_a_name_that_fits_nothing_is_an_error_that_names_all(reproduce, monkeypa
     code, rows = typed(reproduce, monkeypatch, tmp_path, "--only", "author2022/*")
     assert (code, rows, reproduce.started) == (2, [], [])
     said = capsys.readouterr().err
-    assert "no experiment is called author2022/*; there are author2020/toy, author2021/other\n" in said
+    assert "no experiment is called author2022/*; there are author2020/toy, author2021/other, compares/method\n" in said
 
 
 def test_the_experiments_that_are_there_can_all_be_read(reproduce, monkeypatch):
@@ -138,4 +139,23 @@ def test_the_experiments_that_are_there_can_all_be_read(reproduce, monkeypatch):
     names = reproduce.self_checking()
     assert "goodfellow2014/mnist_parzen" in names
     assert not [name for name in names if name.startswith("truth/")]
-    assert all(str(expectation) for name in names for expectation in reproduce.expectations(name).values())
+    unbounded = {name for name in names for e in reproduce.expectations(name).values() if not e.bounded}
+    assert {name.split("/")[0] for name in unbounded} == {"coverage", "danihelka2017", "rosca2017"}  # comparisons
+
+
+def test_an_experiment_expects_what_its_settings_do(reproduce, monkeypatch):
+    monkeypatch.setattr(reproduce, "EXPERIMENTS", CONF / "experiment")
+    assert [*reproduce.expectations("rosca2017/dcgan")] == ["fd_classifier", "ms_ssim", "independent_wasserstein"]
+    assert [*reproduce.expectations("rosca2017/vae")][-1] == "reconstruction_absolute"
+    assert reproduce.expectations("danihelka2017/mle")["bits_per_dimension"].at_most == 5.5
+
+
+def test_what_has_no_bound_is_told_and_not_judged(reproduce, monkeypatch, tmp_path):
+    plant(tmp_path / "out", "compares/method", 0, {"metric/modes": 3.0})
+    plant(tmp_path / "out", "compares/method", 1, {"metric/modes": 5.0})
+    code, (row,) = typed(reproduce, monkeypatch, tmp_path, "--run", "none", "--only", "compares/*")
+    assert (code, row["accepted"], row["verdict"], row["seeds"]) == (0, "–", "told", "2")
+    assert row["measured"].startswith("4")
+    plant(tmp_path / "out", "compares/method", 2, {}, status="diverged")
+    code, (row,) = typed(reproduce, monkeypatch, tmp_path, "--run", "none", "--only", "compares/*")
+    assert (code, row["verdict"]) == (1, "NOT passed: 2 of 3")
