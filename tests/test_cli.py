@@ -609,3 +609,13 @@ def test_directory_that_cannot_be_is_refused_in_a_line(gan_run, tmp_path, place)
     code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={place}")
     assert code == 2
     assert re.fullmatch(r"gan-run: .*(file|/run) cannot be used \(.+\); choose another hydra.run.dir .+\n", err), err
+
+
+def test_too_little_memory_is_told_in_a_line(gan_run):
+    code, _, err = gan_run(*TINY_RUN, "model.generator.width=4000000")  # 64 TB
+    assert code == 1
+    assert "Traceback" not in err
+    assert re.search(
+        r"gan-run: there is too little memory \(\d.* GiB more were asked for\); choose a smaller trainer.batch_size",
+        err,
+    )

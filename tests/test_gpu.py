@@ -187,5 +187,5 @@ def test_too_little_memory_is_told_in_a_line(gan_run):
     code, _, err = gan_run(*SMALL, "trainer.batch_size=20000000", "model.generator.width=4096")
     assert code == 1
     (line,) = err.strip().splitlines()[-1:]
-    assert line.startswith("gan-run: memory is too small (")
+    assert line.startswith("gan-run: there is too little memory (")
     assert "choose a smaller trainer.batch_size or smaller networks" in line
