@@ -369,7 +369,8 @@ def figures_section(configurations: Sequence[Configuration]) -> str:
     """Mean ± sd over the seeds of each configuration, the best of a column marked."""
     rows = [together([dict(run.summary) for run in one.runs]) for one in configurations]
     objectives = {run.summary.get("objective") for one in configurations for run in one.runs}
-    shown = shown_figures([key for row in rows for key in row["figures"]], objectives)
+    keys = shown_figures([key for row in rows for key in row["figures"]], objectives)
+    shown = [key for key in keys if not repeats(key, rows)]
     better = directions(configurations)
     arrows = {"min": "\u00a0↓", "max": "\u00a0↑"}
     head = [
@@ -404,6 +405,12 @@ def shown_figures(keys: Sequence[str], objectives: set[str | None]) -> list[str]
     names = dict.fromkeys(key.partition("/")[2] for key in keys if key.startswith(("best/", "metric/")))
     metrics = [f"{kind}/{name}" for name in sorted(names, key=lambda name: name not in objectives) for kind in KINDS]
     return [key for key in (*metrics, "steps_per_second", "elapsed_s") if key in keys]
+
+
+def repeats(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a best figure is the last one everywhere, as where runs measured once."""
+    last = key.replace("best/", "metric/")
+    return key != last and all(row["figures"].get(key) == row["figures"].get(last) for row in rows)
 
 
 def have_the_same_data(configurations: Sequence[Configuration]) -> bool:

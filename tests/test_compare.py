@@ -154,6 +154,12 @@ def test_tables_hold_mean_and_sd_of_what_the_summaries_hold(tmp_path):
     assert rows.marked == ["3 ± 2.6", "3.5 ± 2.6"]
 
 
+def test_a_best_figure_that_is_the_last_everywhere_is_shown_once(tmp_path):
+    for number, last in enumerate((1.0, 2.0)):
+        save_run(tmp_path / str(number), best=last, loss___target_=f"{number}", summary={"final": {"metric/fd": last}})
+    assert Tables(page_in(tmp_path)).rows[0][3:] == ["metric/fd\u00a0↓", "steps_per_second", "elapsed_s"]
+
+
 def test_nothing_is_marked_without_knowing_what_is_better(tmp_path):
     save_run(tmp_path / "0", best=1.0)
     save_run(tmp_path / "1", best=2.0, loss___target_="b", summary={"best": {"fd": {"value": 2.0, "step": 4}}})
