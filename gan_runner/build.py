@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from gan_runner import distributed
 from gan_runner.choices import brought_by, choices, options_in, typed
-from gan_runner.compilation import captured
+from gan_runner.compilation import layout
 from gan_runner.config import build, constructor_calls, did_you_mean, locate, type_hints
 from gan_runner.datasets import Data, Dataset
 from gan_runner.errors import CheckpointError, ConfigError
@@ -327,11 +327,10 @@ def build_parts(config: DictConfig) -> Parts:
     names = networks_of(config)
     of_all = {"shape": dataset.shape, "bounded": dataset.bounded, "latent_dim": game.latent.dim}
     facts = of_all | facts_of(game, dataset)
-    together = config.trainer.channels_last and not captured(config.trainer.compile, device)
-    layout = torch.channels_last if together else torch.preserve_format
+    memory_format = layout(config.trainer.channels_last, config.trainer.compile, device)
     networks: dict[str, nn.Module] = {}
     for name in names:
-        networks[name] = build_network(name, config, facts).to(device).to(memory_format=layout)
+        networks[name] = build_network(name, config, facts).to(device).to(memory_format=memory_format)
         if hasattr(networks[name], "num_features"):  # which those that come after may read
             facts["num_features"] = networks[name].num_features
     for name, network in networks.items():

@@ -270,22 +270,27 @@ def explain(error: Exception | Stopped) -> str:
         return f"the disk{where} is full; make room, and resume=RUN_DIR goes on"
     if is_out_of_memory(error):
         return (
-            f"there is too little memory ({asked_for(error)}); choose a smaller trainer.batch_size or smaller networks"
+            f"there is too little memory ({asked_for(error)}); choose a smaller trainer.batch_size, smaller networks, "
+            "fewer observer.evaluation.samples, or dataset.resident=false"
         )
     return f"{type(error).__name__}: {error}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of a GPU or of the machine, which torch says by a class or by a line."""
-    return type(error).__name__ in ("OutOfMemoryError", "MemoryError") or "can't allocate memory" in str(error)
+    """Whether memory ran out, of a GPU or of the machine, which libraries say by a class or by a line."""
+    return isinstance(error, MemoryError) or bool(re.search(NO_MEMORY, str(error)))
+
+
+NO_MEMORY = r"(?i)out of memory|can't allocate memory|ALLOC_FAILED"
+"""What torch, CUDA and cuBLAS say."""
 
 
 def asked_for(error: BaseException) -> str:
     """How much memory was asked for in vain, as far as is known."""
-    found = re.search(r"ried to allocate ([\d.]+) ?(\w+)", str(error))
+    found = re.search(r"(?:ried|nable) to allocate ([\d.]+) ?(\w+)", str(error))
     if not found:
         return type(error).__name__
-    size = f"{int(found[1]) / 2**30:.3g} GiB" if found[2] == "bytes" else " ".join(found.groups())
+    size = f"{int(found[1]) / 2**30:,.1f} GiB" if found[2] == "bytes" else " ".join(found.groups())
     return f"{size} more were asked for"
 
 

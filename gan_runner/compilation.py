@@ -75,10 +75,11 @@ def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch
         return play
     if what == "iteration" and not all(getattr(player.scheduler, "fits_one_graph", True) for player in players):
         raise ConfigError("trainer.compile=iteration would keep the momentum as it is; choose trainer.compile=true")
+    if what != "iteration":
+        return compile_moves(play, players, wrap=wrap, **options_for(device))
     if device.type == "cuda":
-        torch.compiler.reset()  # or Dynamo, tracing an optimizer, would trip over the CUDA graphs of a run before
-    compile_it = compile_iteration if what == "iteration" else compile_moves
-    return compile_it(play, players, wrap=wrap, **options_for(device))
+        torch.compiler.reset()  # drops what was compiled before: in an optimizer, Dynamo trips over other CUDA graphs
+    return compile_iteration(play, players, wrap=wrap, **options_for(device))
 
 
 def compiled_graph(what: Compile, graph: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
@@ -91,17 +92,18 @@ def wanted(what: Compile, device: torch.device) -> bool:
     return device.type == "cuda" if what == "auto" else bool(what)
 
 
-def captured(what: Compile, device: torch.device) -> bool:
-    """Whether anything is to be compiled to CUDA graphs.
+def layout(channels_last: bool, what: Compile, device: torch.device) -> torch.memory_format:
+    """How the weights of convolutions lie in memory: with channels together if that is wanted, but not in CUDA graphs.
 
-    Convolutions then lie in memory as they always did: where the channels lie together, Inductor's graphs of transposed
-    ones end at their first run with an error about strides (pytorch/pytorch#171622; seen with torch 2.14.1 on an H100).
+    Of transposed convolutions whose channels lie together, Inductor's graphs end at their first run on a GPU, with an
+    error about strides (pytorch/pytorch#171622; seen with torch 2.14.1 on an H100).
     """
-    return device.type == "cuda" and wanted(what, device)
+    captured = device.type == "cuda" and wanted(what, device)
+    return torch.channels_last if channels_last and not captured else torch.preserve_format
 
 
 def options_for(device: torch.device) -> dict[str, Any]:
-    """Of `torch.compile`: on a GPU, CUDA graphs, and no layouts but those that networks have (see `captured`)."""
+    """Of `torch.compile`: on a GPU, CUDA graphs, and no layouts but those that networks have (see `layout`)."""
     return {"options": {"triton.cudagraphs": True, "layout_optimization": False}} if device.type == "cuda" else {}
 
 
@@ -114,7 +116,7 @@ def compile_moves(play: Play, players: Sequence[Player], wrap: Wrap = always, **
         play: how the players move.
         players: whose `gradients` are compiled, at their first call.
         wrap: what becomes of the compiled and the eager function.
-        options: of `torch.compile`: backend, mode.
+        options: of `torch.compile`: backend, options.
     """
     for player in players:
         player.gradients = wrap(whole_graph(player.gradients, **options), player.gradients)  # type: ignore[method-assign]
@@ -131,7 +133,7 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
         play: how the players move.
         players: of whom the optimizers have nothing in Python that changes from step to step.
         wrap: what becomes of the compiled and the eager function.
-        options: of `torch.compile`: backend, mode.
+        options: of `torch.compile`: backend, options.
 
     Returns:
         A play of the same players.
@@ -146,14 +148,19 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
 
     graph = wrap(whole_graph(iteration, **options), iteration)
     begun = all(player.optimizer.state for player in players)  # in a run that goes on
+    hold_still(players)
     rates = [group["lr"] for player in players for group in player.optimizer.param_groups]
 
     def step(_: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
         nonlocal begun
-        chosen, begun = graph if begun else iteration, True
         for rate in rates:
             rate.clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32; CUDA graphs may not write to it
-        return chosen([next(batches) for _ in range(drawn)])
+        if begun:
+            return graph([next(batches) for _ in range(drawn)])
+        report = iteration([next(batches) for _ in range(drawn)])
+        begun = True
+        hold_still(players)
+        return report
 
     return marking_steps(step)
 
@@ -172,6 +179,15 @@ def prepare_for_graph(player: Player) -> None:
     for state in player.optimizer.state.values():
         if "step" in state and device.type == "cuda":
             state["step"] = state["step"].to(device)
+
+
+def hold_still(players: Sequence[Player]) -> None:
+    """Promise that what optimizers remember stays where it is: CUDA graphs write to nothing else, and are given up."""
+    for player in players:
+        for state in player.optimizer.state.values():
+            for value in state.values():
+                if isinstance(value, Tensor):
+                    torch._dynamo.mark_static_address(value)
 
 
 class InPlace:

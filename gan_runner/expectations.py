@@ -27,8 +27,8 @@ class Expectation:
 
     @property
     def bounded(self) -> bool:
-        """Whether any value is refused."""
-        return bool(str(self))
+        """Whether there is a bound."""
+        return self.at_least is not None or self.at_most is not None
 
     def accepts(self, value: float | None) -> bool:
         """Whether a value lies within the bounds; one that was not measured, or is not finite, does not."""

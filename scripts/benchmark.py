@@ -64,6 +64,8 @@ CONTESTANTS: dict[str, type[Contestant]] = {
     "torchgan": TorchGAN,
     "vegans": Vegans,
 }
+SMALL = [name for name in GAMES if name != "dcgan64_large"]
+"""Games for a core; the other is for a GPU."""
 EXACT = ("bare", "bare_fused", "runner", "deterministic", "moves", "iteration")
 """Those that draw the same noise in the same order, and so end with the same parameters."""
 COMPILED = ("moves", "iteration")
@@ -72,7 +74,7 @@ COMPILED = ("moves", "iteration")
 def main(arguments: list[str] | None = None) -> None:
     """Parse, measure, tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--games", nargs="+", choices=GAMES, default=list(GAMES), metavar="GAME", help=", ".join(GAMES))
+    parser.add_argument("--games", nargs="+", choices=GAMES, default=SMALL, metavar="GAME", help=", ".join(GAMES))
     parser.add_argument(
         "--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), metavar="NAME",
         help=f"{', '.join(CONTESTANTS)}; the first is the reference",

@@ -111,7 +111,7 @@ class Contestant:
     """Trains some iterations at a time."""
 
     plain = True  # whether it calls `step` of its optimizers, so that updates can be counted
-    layout = torch.contiguous_format  # of weights; the runner's own is channels_last
+    layout = torch.contiguous_format  # of weights
 
     def __init__(self, setting: Setting):
         self.setting = setting
@@ -164,12 +164,12 @@ def synchronize(device: torch.device) -> None:
 class Runner(Contestant):
     """This package, eager."""
 
-    layout = torch.channels_last
     what: compilation.Compile = False
 
     def layout_on(self, device: torch.device) -> torch.memory_format:
         """As the runner chooses it."""
-        return torch.contiguous_format if compilation.captured(self.what, device) else self.layout
+        chosen = compilation.layout(True, self.what, device)
+        return torch.contiguous_format if chosen is torch.preserve_format else chosen
 
     def build(self) -> None:
         parts = self.setting.parts

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Run the experiments that check themselves against papers, and print one table.
+"""Run the experiments that check themselves against papers, and those that compare methods; print one table.
 
-    python scripts/reproduce.py                          all of them, seed 0: hours on two cores
+    python scripts/reproduce.py                          all of them, seed 0: a day on two cores
     python scripts/reproduce.py --only 'gulrajani2017/*' some of them, by name
     python scripts/reproduce.py --seeds 3                seeds 0, 1, 2, and mean ± sd over them
     python scripts/reproduce.py --run none               nothing new: the table of what was run
@@ -27,6 +27,7 @@ from itertools import groupby
 from pathlib import Path
 
 import yaml
+from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Column, Table
 
@@ -51,7 +52,7 @@ def main() -> None:
     said = "for all runs, as trainer.device=cuda; where data lies is said by GAN_RUNNER_DATA"
     arguments.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=said)
     options = arguments.parse_args()
-    known = [name for name in self_checking() if options.full_scale or not content_of(name).get("full_scale")]
+    known = [name for name in with_figures() if options.full_scale or not content_of(name).get("full_scale")]
     names = [name for name in known if fnmatch.fnmatch(name, options.only)]
     if not names:
         arguments.error(f"no experiment is called {options.only}; there are {', '.join(known)}")
@@ -64,7 +65,7 @@ def main() -> None:
     sys.exit(0 if all(row["verdict"] in ("passed", "told") for row in rows) else 1)
 
 
-def self_checking() -> list[str]:
+def with_figures() -> list[str]:
     """Names of the experiments that expect something, or have figures to tell, those of losses aside."""
     paths = {path.relative_to(EXPERIMENTS).with_suffix("").as_posix(): path for path in EXPERIMENTS.glob("**/*.yaml")}
     return sorted(name for name in paths if not name.startswith("truth/") and expectations(name))
@@ -72,24 +73,22 @@ def self_checking() -> list[str]:
 
 def expectations(name: str) -> dict[str, Expectation]:
     """What an experiment expects, by figure."""
-    return {figure: Expectation(**options) for figure, options in expected_in(EXPERIMENTS / f"{name}.yaml").items()}
-
-
-def expected_in(path: Path) -> dict[str, dict]:
-    """What a file expects, and the settings that it is made of, whose expectations it may change."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    expected: dict[str, dict] = {}
-    for default in content.get("defaults", ()):
-        for group, option in default.items() if isinstance(default, dict) else ():
-            folder = group.partition("@")[0].strip("/")
-            if folder.startswith("setting"):
-                expected |= expected_in(CONF / folder / f"{option}.yaml")
-    return expected | (content.get("expected") or {})
+    return {figure: Expectation(**options) for figure, options in content_of(name).get("expected", {}).items()}
 
 
 def content_of(name: str) -> dict:
-    """An experiment's file."""
-    return yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text(encoding="utf-8"))
+    """What an experiment's file says, and the settings that it is made of, of what it expects and of its size."""
+    return content_in(EXPERIMENTS / f"{name}.yaml")
+
+
+def content_in(path: Path) -> dict:
+    """The same of a file: what it says is merged over what its settings say, as Hydra composes them."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    choices = [item for default in content.get("defaults", ()) if isinstance(default, dict) for item in default.items()]
+    groups = [(group.partition("@")[0].strip("/"), option) for group, option in choices]
+    settings = [content_in(CONF / group / f"{option}.yaml") for group, option in groups if group.startswith("setting")]
+    own = {key: content[key] for key in ("expected", "full_scale") if content.get(key)}
+    return OmegaConf.to_container(OmegaConf.merge(*settings, own))  # type: ignore[return-value]
 
 
 def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
@@ -116,7 +115,7 @@ def summary_of(directory: Path) -> dict:
 def rows_of(name: str, out: Path) -> Iterator[Row]:
     """A row for each figure that an experiment expects, over all seeds that were run; those that failed pass nothing.
 
-    What is accepted is what the experiment's file says now.
+    What is accepted is what the experiment's file, and those of its settings, say now.
     """
     summaries = [summary_of(path) for path in sorted((out / name).glob("*/")) if path.is_dir()]
     done = [summary for summary in summaries if summary.get("status") == "completed"]

@@ -9,11 +9,12 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+import torch
 import yaml
 from conftest import CONF, TINY, names_in
 from PIL import Image
 
-from gan_runner import composition
+from gan_runner import cli, composition
 from gan_runner.sample import main as gan_sample
 
 TINY_RUN = [
@@ -612,10 +613,25 @@ def test_directory_that_cannot_be_is_refused_in_a_line(gan_run, tmp_path, place)
 
 
 def test_too_little_memory_is_told_in_a_line(gan_run):
-    code, _, err = gan_run(*TINY_RUN, "model.generator.width=4000000")  # 64 TB
+    code, _, err = gan_run(*TINY_RUN, "model.generator.width=8000000")  # 256 TB, beyond any address
     assert code == 1
     assert "Traceback" not in err
-    assert re.search(
-        r"gan-run: there is too little memory \(\d.* GiB more were asked for\); choose a smaller trainer.batch_size",
-        err,
-    )
+    assert re.search(r"gan-run: there is too little memory \([\d,.]+ GiB more were asked for\); choose a smaller", err)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has …"), "2.50 GiB more"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 3221225472 bytes."),
+            "3.0 GiB more",
+        ),
+        (MemoryError("Unable to allocate 7.11 PiB for an array"), "7.11 PiB more"),
+        (RuntimeError("CUDA error: out of memory"), "RuntimeError"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "RuntimeError"),
+    ],
+)
+def test_memory_that_runs_out_is_known_by_what_libraries_say(error, told):
+    assert told in cli.explain(error)
+    assert cli.explain(error).startswith("there is too little memory (")

@@ -6,8 +6,10 @@ import pytest
 import torch
 from conftest import names_in
 from methods import METHODS, batches_of, name_of, overrides, some_steps
+from torch._dynamo.backends.common import aot_autograd
+from torch._dynamo.backends.cudagraphs import find_input_mutations
 
-from gan_runner.compilation import compile_iteration, compile_moves, draws, or_eager, whole_graph
+from gan_runner.compilation import compile_iteration, compile_moves, draws, layout, options_for, or_eager, whole_graph
 from gan_runner.players import laid_out_as
 
 
@@ -194,3 +196,33 @@ def test_a_run_compiled_as_a_whole_goes_on_with_fused_optimizers(make_parts):
     second.load_state_dict(first.state_dict())
     assert second.players[0].optimizer.param_groups[0]["fused"]
     assert isinstance(second.players[0].optimizer.param_groups[0]["lr"], float)
+
+
+@pytest.mark.parametrize(
+    ("what", "device", "together"),
+    [("auto", "cuda", False), (True, "cuda", False), (False, "cuda", True), ("auto", "cpu", True), (True, "cpu", True)],
+)
+def test_channels_lie_together_but_in_cuda_graphs(what, device, together):
+    chosen = torch.channels_last if together else torch.preserve_format
+    assert layout(True, what, torch.device(device)) is chosen
+    assert layout(False, what, torch.device(device)) is torch.preserve_format
+
+
+def test_on_a_gpu_what_is_compiled_is_captured_in_the_layout_that_it_has():
+    assert options_for(torch.device("cuda"))["options"] == {"triton.cudagraphs": True, "layout_optimization": False}
+    assert options_for(torch.device("cpu")) == {}
+
+
+def held_still(graph, inputs):
+    """A backend that asks what CUDA graphs do: whatever a graph writes to stays where it is."""
+    held = torch._guards.TracingContext.get().fw_metadata.static_input_indices
+    assert find_input_mutations(graph.graph) <= set(held)
+    return graph
+
+
+@pytest.mark.parametrize("optimizer", names_in("optimizer"))
+def test_graph_of_an_iteration_writes_to_nothing_that_moves(make_parts, optimizer):
+    backend = aot_autograd(fw_compiler=held_still, keep_inference_input_mutations=True)
+    method = ("dcgan", "non_saturating", "ema", "image")
+    options = (f"optimizer={optimizer}", "optimizer.lr=1e-3")
+    some_steps(make_parts, method, "iteration", backend, options, steps=3, dtype=torch.float32)

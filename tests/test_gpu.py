@@ -13,6 +13,7 @@ from methods import METHODS, Drawn, batches_in, name_of, overrides, some_steps
 from test_cli import TINY_RUN
 from test_resume import METHODS as RESUMED
 from test_resume import assert_equal, outcome
+from torch._dynamo.utils import counters
 
 from gan_runner.datasets.images import copied_ahead
 from gan_runner.precision import prepare_device
@@ -62,7 +63,9 @@ def test_waiting_would_be_noticed():
 def assert_captured_equals_eager(make_parts, method, compiled, **options):
     on_gpu = {"optimizer": ("optimizer=sgd", "optimizer.lr=1e-3", ON_GPU), "steps": 8}
     eager, eager_reports = some_steps(make_parts, method, **on_gpu)
+    counters.clear()
     state, reports = some_steps(make_parts, method, compiled, **on_gpu, **options)
+    assert counters["inductor"]["cudagraph_skips"] == 0
     for name, value in eager.items():
         assert torch.allclose(state[name], value, rtol=1e-7, atol=1e-9), name
     for name, value in eager_reports[-1].items():
@@ -126,14 +129,16 @@ def test_run_in_any_precision_ends_finite(gan_run, tmp_path, model, compiled, pr
     assert summary["peak_memory_gb"] > 0
 
 
-@pytest.mark.parametrize("game", names_in("game"))
+ELSEWHERE = ("bilinear", "maximum_likelihood", "moment_matching", "moment_matching_codes", "text_to_image")
+"""Games that ask for another loss, model or dataset than the default one."""
+
+
+@pytest.mark.parametrize("game", sorted({*names_in("game")} - {*ELSEWHERE}))
 def test_every_game_runs_compiled_by_default(gan_run, tmp_path, game):
     code, out, err = gan_run(
         *(f"game={game}", ON_GPU, "dataset=digits", "trainer.steps=12", "trainer.log_every=6"),
         *("trainer.sample_every=12", "hydra.run.dir=run", "logger.mode=disabled"),
     )
-    if code == 2:
-        pytest.skip(err.strip().splitlines()[-1])
     assert code == 0, err
     assert "not compiled" not in out + err
 
@@ -186,6 +191,5 @@ def test_products_are_rounded_only_by_tf32():
 def test_too_little_memory_is_told_in_a_line(gan_run):
     code, _, err = gan_run(*SMALL, "trainer.batch_size=20000000", "model.generator.width=4096")
     assert code == 1
-    (line,) = err.strip().splitlines()[-1:]
-    assert line.startswith("gan-run: there is too little memory (")
-    assert "choose a smaller trainer.batch_size or smaller networks" in line
+    assert "Traceback" not in err
+    assert "gan-run: there is too little memory (" in err

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from gan_runner.config import CONF
 
@@ -136,7 +137,7 @@ def test_a_name_that_fits_nothing_is_an_error_that_names_all(reproduce, monkeypa
 
 def test_the_experiments_that_are_there_can_all_be_read(reproduce, monkeypatch):
     monkeypatch.setattr(reproduce, "EXPERIMENTS", CONF / "experiment")
-    names = reproduce.self_checking()
+    names = reproduce.with_figures()
     assert "goodfellow2014/mnist_parzen" in names
     assert not [name for name in names if name.startswith("truth/")]
     unbounded = {name for name in names for e in reproduce.expectations(name).values() if not e.bounded}
@@ -148,6 +149,14 @@ def test_an_experiment_expects_what_its_settings_do(reproduce, monkeypatch):
     assert [*reproduce.expectations("rosca2017/dcgan")] == ["fd_classifier", "ms_ssim", "independent_wasserstein"]
     assert [*reproduce.expectations("rosca2017/vae")][-1] == "reconstruction_absolute"
     assert reproduce.expectations("danihelka2017/mle")["bits_per_dimension"].at_most == 5.5
+
+
+@pytest.mark.parametrize("name", ["rosca2017/vae", "danihelka2017/wgan", "dziugaite2015/mnist", "coverage/unrolled"])
+def test_what_an_experiment_expects_is_what_its_runs_do(reproduce, monkeypatch, hydra_config, name):
+    monkeypatch.setattr(reproduce, "EXPERIMENTS", CONF / "experiment")
+    config = hydra_config(f"experiment={name}")
+    assert reproduce.content_of(name)["expected"] == OmegaConf.to_container(config.expected)
+    assert reproduce.content_of(name).get("full_scale", False) == config.full_scale
 
 
 def test_what_has_no_bound_is_told_and_not_judged(reproduce, monkeypatch, tmp_path):

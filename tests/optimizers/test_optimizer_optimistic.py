@@ -121,3 +121,15 @@ def test_it_trains_a_player_in_its_own_precision(make_parts, optimizer):
     for old, new in zip(before, player.parameters):
         assert new.dtype == torch.float64
         assert math.isclose((old - new).mean().item(), rate, rel_tol=1e-7)
+
+
+def test_loaded_counts_lie_where_they_count():
+    first, second = (
+        OptimisticAdam([nn.Parameter(torch.zeros(3, device=device))], lr=0.1) for device in ("cpu", "meta")
+    )
+    weights[0].grad = torch.ones(3)
+    first.step()
+    second.load_state_dict(first.state_dict())
+    (state,) = second.state.values()
+    assert {value.device.type for value in state.values()} == {"meta"}
+    assert state["step"].dtype == torch.float64
