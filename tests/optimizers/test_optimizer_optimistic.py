@@ -124,9 +124,8 @@ def test_it_trains_a_player_in_its_own_precision(make_parts, optimizer):
 
 
 def test_loaded_counts_lie_where_they_count():
-    first, second = (
-        OptimisticAdam([nn.Parameter(torch.zeros(3, device=device))], lr=0.1) for device in ("cpu", "meta")
-    )
+    weights = [nn.Parameter(torch.zeros(3, device=device)) for device in ("cpu", "meta")]
+    first, second = (OptimisticAdam([weight], lr=0.1) for weight in weights)
     weights[0].grad = torch.ones(3)
     first.step()
     second.load_state_dict(first.state_dict())
