@@ -8,7 +8,7 @@ only what is data: Hydra would call whatever a file names as a callback, sweeper
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ import hydra._internal.hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins import file_config_source
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config import CONF
@@ -69,15 +72,45 @@ class Loader(ConfigLoaderImpl):
         check_said(found, default.config_path, "hydra", "trusted")
         return found
 
-    def load_configuration(self, *arguments: Any, **options: Any) -> DictConfig:
-        """Compose.
+    def load_configuration(
+        self, config_name: str | None, overrides: list[str], run_mode: RunMode, *arguments: Any, **options: Any
+    ) -> DictConfig:
+        """Compose; of a sweep what its jobs have in common.
 
         Raises:
             ConfigError: a file may not be read, or says what only the command line may; the whole is too large.
         """
-        config = super().load_configuration(*arguments, **options)
+
+        def load(lines: list[str]) -> DictConfig:
+            return super(Loader, self).load_configuration(config_name, lines, run_mode, *arguments, **options)
+
+        config = self.load_sweep(load, overrides) if run_mode == RunMode.MULTIRUN else load(overrides)
         check_interpolations(config, "the configuration")
         return config
+
+    def load_sweep(self, load: Callable[[list[str]], DictConfig], overrides: list[str]) -> DictConfig:
+        """With the first of each list of parts, so that what is typed for them has its place.
+
+        Hydra leaves lists out, and so refuses `dataset.root` of a sweep over datasets, or over experiments.
+        """
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        chosen = [self.first_choice(override) for override in parsed]
+        try:
+            config = load(chosen)
+        except Exception as error:
+            try:
+                return load(overrides)
+            except Exception:
+                raise error from None
+        config.hydra.overrides.task = [line for line, one in zip(overrides, parsed) if not one.is_hydra_override()]
+        return config
+
+    def first_choice(self, override: Override) -> str:
+        """What was typed, with the first part in the place of a list of them."""
+        line = str(override.input_line)
+        if not (override.is_choice_sweep() and self.repository.group_exists(override.key_or_group)):
+            return line
+        return f"{line.partition('=')[0]}={next(override.sweep_string_iterator())}"
 
 
 def look_at_files() -> None:

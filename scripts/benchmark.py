@@ -48,6 +48,8 @@ from peers import Lightning, TorchGAN, Vegans
 from rich.console import Console
 from rich.table import Table
 
+from gan_runner.build import choose_device
+from gan_runner.errors import ConfigError
 from gan_runner.files import environment
 
 console = Console(markup=False)
@@ -91,6 +93,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--profile", nargs=2, metavar=("GAME", "NAME"))
     parser.add_argument("--out", type=Path, default=Path("outputs/benchmark"))
     options = parser.parse_args(arguments)
+    try:
+        choose_device(options.device)
+    except ConfigError as error:
+        parser.error(str(error).replace("trainer.device=", "--device "))
     if options.quick:
         options.rounds, options.seconds = 3, 0.05
     if options.cold:

@@ -7,9 +7,9 @@
     python scripts/reproduce.py --run none               nothing new: the table of what was run
     python scripts/reproduce.py --full-scale             also those of the papers' own size, which need a GPU for days
 
-An experiment runs in outputs/reproduce/EXPERIMENT/SEED. What is complete there is taken as it is: remove a directory
-to run it anew; what was interrupted goes on. Truth tests of losses have a table of their own: scripts/truth.py. The
-table is saved as reproduce.md. The exit code is 1 if a figure was not accepted, or not measured.
+An experiment runs in outputs/reproduce/EXPERIMENT/SEED. What is complete there is taken as it is, whatever overrides it
+had: remove a directory to run it anew; what was interrupted goes on. Truth tests of losses have a table of their own:
+scripts/truth.py. The table is saved as reproduce.md. The exit code is 1 if a figure was not accepted, or not measured.
 """
 
 from __future__ import annotations

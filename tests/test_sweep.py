@@ -64,6 +64,31 @@ def test_a_bad_configuration_among_good_ones_is_told_in_the_table(gan_run, tmp_p
     assert "1 of 1" in out
 
 
+def test_options_of_swept_parts_may_be_typed_for_all_of_them(gan_run, tmp_path):
+    """Which only those parts have: the first of them stands for all where the sweep is composed."""
+    line = [option for option in TINY_RUN if not option.startswith(("experiment", "model"))]
+    code, _, err = gan_run(
+        "-m", *line, "dataset=grid25,ring8", "model=mlp", "dataset.std=0.2", "trainer.evaluate_every=0"
+    )
+    assert code == 0, err
+    code, _, err = gan_run("-m", *line, "dataset=digits,ring8")
+    assert code == 2
+    assert "there is no option dataset.std" in err
+
+
+def test_settings_of_swept_experiments_may_be_chosen_for_all_of_them(gan_run, tmp_path):
+    experiments = "experiment=rosca2017/vae,rosca2017/dcgan"
+    code, _, err = gan_run("-m", experiments, "setting/rosca@_global_=folder", f"dataset.root={tmp_path}")
+    assert code == 2
+    assert "whose labels tell no classes apart" in err  # the folder is empty, and was looked into
+
+
+def test_a_list_of_parts_without_a_sweep_is_refused(gan_run):
+    code, _, err = gan_run(*TINY_RUN, "loss=hinge,wgan")
+    assert code == 2
+    assert "--multirun" in err
+
+
 def test_sweeper_gets_the_objective_as_a_float(gan_run, tmp_path, monkeypatch):
     (tmp_path / "spy.py").write_text(
         "from hydra.experimental.callback import Callback\n"
