@@ -67,11 +67,10 @@ def test_a_bad_configuration_among_good_ones_is_told_in_the_table(gan_run, tmp_p
 def test_options_of_swept_parts_may_be_typed_for_all_of_them(gan_run, tmp_path):
     """Which only those parts have: the first of them stands for all where the sweep is composed."""
     line = [option for option in TINY_RUN if not option.startswith(("experiment", "model"))]
-    code, _, err = gan_run(
-        "-m", *line, "dataset=grid25,ring8", "model=mlp", "dataset.std=0.2", "trainer.evaluate_every=0"
-    )
+    line = ["-m", *line, "model=mlp", "dataset.std=0.2", "trainer.evaluate_every=0"]
+    code, _, err = gan_run(*line, "dataset=grid25,ring8")
     assert code == 0, err
-    code, _, err = gan_run("-m", *line, "dataset=digits,ring8")
+    code, _, err = gan_run(*line, "dataset=digits,ring8")
     assert code == 2
     assert "there is no option dataset.std" in err
 
