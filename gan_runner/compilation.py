@@ -99,7 +99,7 @@ def layout(channels_last: bool, what: Compile, device: torch.device) -> torch.me
     error about strides (pytorch/pytorch#171622; seen with torch 2.14.1 on an H100).
     """
     captured = device.type == "cuda" and wanted(what, device)
-    return torch.channels_last if channels_last and not captured else torch.preserve_format
+    return torch.channels_last if channels_last and not captured else torch.contiguous_format
 
 
 def options_for(device: torch.device) -> dict[str, Any]:

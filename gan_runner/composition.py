@@ -99,7 +99,7 @@ class Loader(ConfigLoaderImpl):
             config = load(chosen)
         except Exception as error:
             try:
-                return load(overrides)
+                return load(overrides)  # what is wrong with the first alone is told when its turn comes
             except Exception:
                 raise error from None
         config.hydra.overrides.task = [line for line, one in zip(overrides, parsed) if not one.is_hydra_override()]

@@ -66,8 +66,7 @@ CONTESTANTS: dict[str, type[Contestant]] = {
     "torchgan": TorchGAN,
     "vegans": Vegans,
 }
-SMALL = [name for name in GAMES if name != "dcgan64_large"]
-"""Games for a core; the other is for a GPU."""
+SMALL = [name for name, game in GAMES.items() if not game.large]
 EXACT = ("bare", "bare_fused", "runner", "deterministic", "moves", "iteration")
 """Those that draw the same noise in the same order, and so end with the same parameters."""
 COMPILED = ("moves", "iteration")

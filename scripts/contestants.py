@@ -39,11 +39,12 @@ class Game:
 
     title: str
     overrides: tuple[str, ...]
+    large: bool = False  # for a GPU, and left out unless it is named
 
 
-def game(title: str, *overrides: str) -> Game:
+def game(title: str, *overrides: str, large: bool = False) -> Game:
     """Data is random, so a dataset gives only its shape."""
-    return Game(title, (*overrides, "scheduler=constant", "metric=[]", "objective=null"))
+    return Game(title, (*overrides, "scheduler=constant", "metric=[]", "objective=null"), large)
 
 
 def mlp(width: int, size: int) -> tuple[str, ...]:
@@ -63,7 +64,7 @@ GAMES = {
     "mlp_wgan_gp": game("MLP, width 256, batch 64, WGAN-GP, one critic update", *mlp(256, 64), *ONE_UPDATE),
     "dcgan32": game("DCGAN, 32 px, batch 32", *images(32, 32)),
     "dcgan64": game("DCGAN, 64 px, batch 16", *images(64, 16)),
-    "dcgan64_large": game("DCGAN, 64 px, batch 128", *images(64, 128)),
+    "dcgan64_large": game("DCGAN, 64 px, batch 128", *images(64, 128), large=True),
     "dcgan32_wgan_gp": game("DCGAN, 32 px, batch 32, WGAN-GP, five critic updates", *images(32, 32), "loss=wgan_gp"),
 }
 
@@ -116,7 +117,7 @@ class Contestant:
     def __init__(self, setting: Setting):
         self.setting = setting
         for network in (setting.generator, setting.discriminator):
-            network.to(memory_format=self.layout_on(setting.device))
+            network.to(memory_format=self.layout)
         self.real = itertools.cycle(setting.batches)
         self.build()
 
@@ -125,10 +126,6 @@ class Contestant:
 
     def iterate(self) -> None:
         """One iteration: the configured updates of the discriminator, one of the generator."""
-
-    def layout_on(self, device: torch.device) -> torch.memory_format:
-        """How weights lie in memory."""
-        return self.layout
 
     def run(self, iterations: int) -> float:
         """Train; the seconds it took."""
@@ -166,10 +163,10 @@ class Runner(Contestant):
 
     what: compilation.Compile = False
 
-    def layout_on(self, device: torch.device) -> torch.memory_format:
+    @property
+    def layout(self) -> torch.memory_format:
         """As the runner chooses it."""
-        chosen = compilation.layout(True, self.what, device)
-        return torch.contiguous_format if chosen is torch.preserve_format else chosen
+        return compilation.layout(True, self.what, self.setting.device)
 
     def build(self) -> None:
         parts = self.setting.parts

@@ -135,22 +135,17 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
             "seeds": str(len(done)),
             "steps": f"{done[0]['step']:,}" if done else "–",
             "minutes": f"{math.ceil(minutes['mean'])}" if minutes else "–",
-            "verdict": verdict(passed) if expectation.bounded else told(passed),
+            "verdict": verdict(passed, "passed" if expectation.bounded else "told"),
         }
 
 
-def verdict(passed: Sequence[bool | None]) -> str:
-    """Of all seeds; None is one that did not measure."""
+def verdict(passed: Sequence[bool | None], good: str) -> str:
+    """Of all seeds: `good` if each passed (without a bound, any finite value does); None is one that did not measure."""
     if not passed:
         return "not run"
     if all_accepted(passed) is None:
         return f"not judged: not measured in {passed.count(None)} of {len(passed)}"
-    return "passed" if all(passed) else f"NOT passed: {passed.count(True)} of {len(passed)}"
-
-
-def told(passed: Sequence[bool | None]) -> str:
-    """Of a figure without a bound, which every finite value passes."""
-    return "told" if passed and all(passed) else verdict(passed)
+    return good if all(passed) else f"NOT passed: {passed.count(True)} of {len(passed)}"
 
 
 def tell(rows: Sequence[Row], out: Path) -> None:

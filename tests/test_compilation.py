@@ -203,9 +203,9 @@ def test_a_run_compiled_as_a_whole_goes_on_with_fused_optimizers(make_parts):
     [("auto", "cuda", False), (True, "cuda", False), (False, "cuda", True), ("auto", "cpu", True), (True, "cpu", True)],
 )
 def test_channels_lie_together_but_in_cuda_graphs(what, device, together):
-    chosen = torch.channels_last if together else torch.preserve_format
+    chosen = torch.channels_last if together else torch.contiguous_format
     assert layout(True, what, torch.device(device)) is chosen
-    assert layout(False, what, torch.device(device)) is torch.preserve_format
+    assert layout(False, what, torch.device(device)) is torch.contiguous_format
 
 
 def test_on_a_gpu_what_is_compiled_is_captured_in_the_layout_that_it_has():
