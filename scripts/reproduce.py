@@ -140,7 +140,7 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
 
 
 def verdict(passed: Sequence[bool | None], good: str) -> str:
-    """Of all seeds: `good` if each passed (without a bound, any finite value does); None is one that did not measure."""
+    """Of all seeds: `good` if each passed (without a bound, any finite value); None is one that did not measure."""
     if not passed:
         return "not run"
     if all_accepted(passed) is None:
