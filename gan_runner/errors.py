@@ -1,4 +1,4 @@
-"""What can end a run; each carries one line for people, and has its exit code in `gan_runner.cli`."""
+"""What can end a run; each carries one line for people, and has its exit code in `gan_runner.cli.run`."""
 
 from __future__ import annotations
 

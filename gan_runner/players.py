@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
-from gan_runner.sharding import average
+from gan_runner.distributed.sharding import average
 from gan_runner.turn import AS_IT_IS, Batch, Turn
 
 WAYS_TO_STEP = ("fused", "foreach", "capturable")

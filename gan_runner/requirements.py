@@ -5,10 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from gan_runner.build import Parts
+from typing import Any, TypeVar
 
 from torch import nn
 
@@ -17,6 +14,7 @@ Requirement = Callable[..., None]
 
 That of a term or constraint may ask by name for the `game`, and for the networks of the `others`.
 """
+
 
 Part = TypeVar("Part", bound=Callable)
 
@@ -46,13 +44,4 @@ def judged(networks: Mapping[str, nn.Module], game: Any = None, others: Mapping[
         raise ValueError(
             f"it looks at model.{judge}, and no player owns one here; choose likelihood=[observer,synthetic], or leave "
             "it out"
-        )
-
-
-def encodes(parts: Parts) -> None:
-    """Data must have codes."""
-    if parts.encoder is None:
-        raise ValueError(
-            f"it looks at codes of data, and {type(parts.game).__name__} makes none; choose a game with an encoder, "
-            "such as game=vae, or model=real_nvp, or leave it out"
         )

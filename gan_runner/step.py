@@ -1,14 +1,80 @@
-"""One training step: every player moves."""
+"""Other ways to play a training step than one after the other (`gan_runner.step.train_step`).
+
+They matter because a game is no descent: on min over x, max over y of x·y players who move at once spiral outwards,
+who move in turn go round for ever, and who look ahead arrive (`game=bilinear`, `tests/games/test_game_bilinear.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gan_runner.players import Player
 from gan_runner.turn import Batch
+
+
+def simultaneous(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+    """All gradients are taken at the same point; then all players descend (Gidel et al. 2019, arXiv:1807.04740).
+
+    A player with several updates makes all but the last beforehand, as in `train_step`.
+    """
+    move_ahead(players, batches)
+    moves = [player.gradients(batch) for player, batch in zip(players, draw(players, batches))]
+    return descend(players, moves)
+
+
+def extragradient(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+    """All players step ahead, and then descend from where they were, by the gradients found there.
+
+    Korpelevich 1976; with a new batch for each half, Gidel et al. 2019, arXiv:1802.10551, Algorithm 2. The step ahead
+    is the optimizer's own, whose moments and count go on through both halves: with Adam this is their Algorithm 4,
+    ExtraAdam. Terms that remember (historical averaging) see both points; constraints act after the descent alone.
+
+    A player with several updates makes all but the last beforehand, as in `train_step`.
+    """
+    move_ahead(players, batches)
+    origins = [[p.detach().clone() for p in player.parameters] for player in players]
+    moves = [player.gradients(batch) for player, batch in zip(players, draw(players, batches))]
+    for player, (_, gradients) in zip(players, moves):
+        player.step(gradients)
+    moves = [player.gradients(batch) for player, batch in zip(players, draw(players, batches))]
+    with torch.no_grad():
+        for player, origin in zip(players, origins):
+            torch._foreach_copy_(list(player.parameters), origin)
+    return descend(players, moves)
+
+
+def draw(players: Sequence[Player], batches: Iterator[Batch]) -> list[Batch]:
+    """What each player sees: a new batch, or, if it does not ask for one, that of the player before."""
+    seen: list[Batch] = []
+    for player in players:
+        seen.append(next(batches) if player.fresh_batches else seen[-1])
+    return seen
+
+
+def move_ahead(players: Sequence[Player], batches: Iterator[Batch]) -> None:
+    """Every move of each player but its last, one player after the other."""
+    batch: Batch = {}
+    for player in players:
+        for _ in range(player.updates - 1):
+            batch = next(batches) if player.fresh_batches or not batch else batch
+            _, gradients = player.gradients(batch)
+            player.descend(gradients)
+
+
+def descend(
+    players: Sequence[Player], moves: Sequence[tuple[dict[str, Tensor], tuple[Tensor, ...]]]
+) -> dict[str, Tensor]:
+    """Every player descends by gradients already computed; report what each saw by name, still on the device."""
+    report: dict[str, Tensor] = {}
+    for player, (seen, gradients) in zip(players, moves):
+        player.descend(gradients)
+        report |= {f"{player.name}/{name}": value for name, value in seen.items()}
+    return report
+
 
 Play = Callable[[Sequence[Any], Iterator[Batch]], dict[str, Tensor]]
 """Players, batches → one training step's report.

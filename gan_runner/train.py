@@ -2,39 +2,76 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-import os
-import signal
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from types import FrameType
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from gan_runner import distributed
-from gan_runner.build import Parts, build_checked, build_parts, check_unused
-from gan_runner.checkpoints import load_checkpoint
-from gan_runner.compilation import compiled
-from gan_runner.config import resolve, what_is_trained
+from gan_runner.build import build_checked, build_parts
+from gan_runner.compile import compiled
+from gan_runner.config.compatibility import check_unused
+from gan_runner.config.documents import yaml_of
+from gan_runner.config.resolve import fingerprint, resolve
+from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets import Classes, Dataset
-from gan_runner.determinism import deterministic
+from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, Diverged, Stopped
-from gan_runner.evaluation import build_metrics, check_figures
-from gan_runner.files import RunDirectory, environment, write_json, yaml_of
+from gan_runner.metrics import FIGURES, best_of
+from gan_runner.metrics.evaluator import build_metrics
 from gan_runner.observers import Moment, Observer
 from gan_runner.observers.checkpoints import Checkpoints
-from gan_runner.precision import prepare_device
-from gan_runner.run import Run
-from gan_runner.secrecy import hidden, hide_record
-from gan_runner.sweep import read_summary
+from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.runs.directory import RunDirectory
+from gan_runner.runs.environment import environment
+from gan_runner.runs.log import LogFile, Unwritten
+from gan_runner.runs.run import Run
+from gan_runner.runs.signals import StopSignals
+from gan_runner.runs.sweep import read_summary
+from gan_runner.system import Parts
+from gan_runner.tools.determinism import deterministic
+from gan_runner.tools.files import write_json
+from gan_runner.tools.precision import prepare_device
+
+if TYPE_CHECKING:
+    from gan_runner.observers import Observer
+
+
+def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
+    """Refuse names of figures that nothing measures.
+
+    Raises:
+        ConfigError: naming the figure, and what might be meant, or which metric measures it.
+    """
+    measured = [figure for metric in metrics.values() for figure in best_of(metric)]
+    for name, observer in observers.items():
+        for figure in [figure for figure in observer.reads if figure not in measured]:
+            able = [metric for metric, figures in FIGURES.items() if figure in figures]
+            advice = (
+                f"; add {' or '.join(able)} to metric=[…]"
+                if able
+                else did_you_mean(figure, [f for figures in FIGURES.values() for f in figures])
+            )
+            raise ConfigError(f"observer.{name} reads {figure}, which is measured by no metric{advice}")
+    known = [*measured, *(figure for observer in observers.values() for figure in observer.figures)]
+    if known and config.objective is not None and config.objective not in known:
+        raise ConfigError(
+            f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
+        )
+    if config.objective is None and config.logger.artifacts == "best":
+        raise ConfigError(
+            "logger.artifacts=best: no checkpoint is the best without an objective; set objective=FIGURE, or choose "
+            "logger.artifacts=last"
+        )
+    for figure in map(str, config.expected):
+        if figure not in known and "/" not in figure:  # a name with a slash is one that a player reports
+            raise ConfigError(f"expected.{figure} is measured by no metric{did_you_mean(figure, known)}")
+
 
 log = logging.getLogger("gan_runner")
 
@@ -58,51 +95,6 @@ class Job:
     overrides: Sequence[str] = ()
     multirun: bool = False
     resumed: bool = False
-
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Those that mean: save, and stop. A terminal that closes sends the third, schedulers one of the last two, some time
-before they end a job."""
-
-
-@dataclass
-class StopSignals:
-    """Remembers that one of `SIGNALS` came; a second one takes its usual effect at once. `nohup` is respected.
-
-    Attributes:
-        received: which.
-        stepping: whether there is something to be saved first; before that it stops what is being done.
-        begun: whether there was a checkpoint before that.
-        process: whose they are; those that it forks, to read data, leave them to it.
-    """
-
-    received: int | None = None
-    stepping: bool = False
-    begun: bool = False
-    process: int = field(default_factory=os.getpid)
-    previous: dict[int, Any] = field(default_factory=dict)
-
-    def __enter__(self) -> StopSignals:
-        for signum in SIGNALS:
-            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # as nohup has it
-                self.previous[signum] = signal.signal(signum, self.receive)
-        return self
-
-    def receive(self, signum: int, frame: FrameType | None) -> None:
-        """Note it.
-
-        Raises:
-            Stopped: there was nothing to be saved yet.
-        """
-        self.received = signum
-        for number in self.previous:
-            signal.signal(number, signal.SIG_DFL)
-        if not self.stepping and os.getpid() == self.process:
-            raise Stopped(signum, saved=self.begun)
-
-    def __exit__(self, *exception: object) -> None:
-        for signum, handler in self.previous.items():
-            signal.signal(signum, handler)
 
 
 def train(job: Job) -> float | None:
@@ -167,9 +159,9 @@ def attempt(job: Job, rollbacks: int, signals: StopSignals, unwritten: Unwritten
         run.change_course(max(rollbacks, run.rollbacks + 1))
     if is_complete(run):
         return objective(run)
-    distributed.present.check_alike(run.step, [p for player in run.parts.players for p in player.parameters])
+    processes.present.check_alike(run.step, [p for player in run.parts.players for p in player.parameters])
     run.parts.play = compiled(run.config.trainer.compile, run.parts.play, run.parts.players, run.parts.device)
-    if not distributed.present.leads:
+    if not processes.present.leads:
         return carry_out(Course(run, [observer for observer in observers.values() if observer.everywhere]), signals)
     run.directory.clear(run.step, run.best_step)
     run.describe(list(job.overrides), goes_on=job.resumed or run.step > 0)
@@ -189,13 +181,13 @@ def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     parts = build_parts(config)
     for kept in (config, job.config):
         keep_classes(kept, parts.dataset)
-    if config.trainer.on_divergence == "rollback" and distributed.present.size > 1:
+    if config.trainer.on_divergence == "rollback" and processes.present.size > 1:
         raise ConfigError("trainer.on_divergence=rollback is for one process; choose stop")
     prepare_device(parts.device, config.trainer.precision)
     metrics = build_metrics(config, parts)
     observers = build_observers(config, parts)
     check_figures(config, metrics, observers)
-    with distributed.present.leader_first():
+    with processes.present.leader_first():
         data = parts.dataset.load(parts.device)
     run = Run(
         config=config,
@@ -236,7 +228,7 @@ def is_complete(run: Run) -> bool:
         raise ConfigError(
             f"{run.directory.path} is at step {run.step}, beyond trainer.steps={run.config.trainer.steps}; choose more"
         )
-    if done and distributed.present.leads:
+    if done and processes.present.leads:
         print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
     return done
 
@@ -310,7 +302,7 @@ class Course:
             log.debug("".join(traceback.format_exception(error)))
         summary = self.run.summarise(status, self.final, self.run.step - self.first, reason)
         with ExitStack() as ending:  # from the last to the first, so that the console says what the others have to say
-            if distributed.present.leads:
+            if processes.present.leads:
                 ending.callback(write_json, self.run.directory.summary, summary)  # the very last: it tells of the rest
             for observer in self.started:
                 ending.callback(observer.finish, summary)
@@ -323,11 +315,11 @@ def carry_out(course: Course, signals: StopSignals) -> float | None:
         course.start()
         signals.stepping = True
         while run.step < run.config.trainer.steps:
-            with distributed.present.sharded():
+            with processes.present.sharded():
                 report = run.parts.step(run.batches)
             run.step += 1
             last = run.step == run.config.trainer.steps
-            stopped_by = None if last else distributed.present.largest(signals.received or 0) or None
+            stopped_by = None if last else processes.present.largest(signals.received or 0) or None
             course.see(report, last, stopped_by)
     except BaseException as error:
         course.end_by(error)
@@ -352,11 +344,6 @@ def objective(run: Run) -> float | None:
     return best.get("value")
 
 
-def fingerprint(config: DictConfig) -> str:
-    """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
-    return hashlib.sha256(json.dumps(hidden(what_is_trained(config)), sort_keys=True).encode()).hexdigest()[:8]
-
-
 def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
     """The configuration of a run that is to go on, and its label.
 
@@ -365,55 +352,3 @@ def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
     """
     state = load_checkpoint(directory.last)
     return OmegaConf.create(state["config"]), state["label"]
-
-
-class Unwritten(logging.Handler):
-    """Warnings before there is a run to write them down: said on standard error, and kept for its `run.log`."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.records: list[logging.LogRecord] = []
-
-    def __enter__(self) -> Unwritten:
-        log.addFilter(hide_record)
-        log.addHandler(self)
-        return self
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say and keep it."""
-        self.records.append(record)
-        print(record.getMessage(), file=sys.stderr)
-
-    def __exit__(self, *exception: object) -> None:
-        log.removeHandler(self)
-
-
-class LogFile:
-    """`run.log`: everything that the package logs, with tracebacks, without secrets.
-
-    Args:
-        directory: of the run.
-        unwritten: what was said before, and does not listen meanwhile.
-    """
-
-    def __init__(self, directory: RunDirectory, unwritten: Unwritten | None = None):
-        self.handler = logging.FileHandler(directory.log, encoding="utf-8")
-        self.handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        self.unwritten = unwritten
-
-    def __enter__(self) -> None:
-        log.setLevel(logging.DEBUG)
-        log.propagate = False
-        log.addFilter(hide_record)
-        log.addHandler(self.handler)
-        if self.unwritten is not None:
-            log.removeHandler(self.unwritten)
-            for record in self.unwritten.records:
-                self.handler.handle(record)
-            self.unwritten.records.clear()
-
-    def __exit__(self, *exception: object) -> None:
-        log.removeHandler(self.handler)
-        self.handler.close()
-        if self.unwritten is not None:
-            log.addHandler(self.unwritten)

@@ -50,7 +50,7 @@ from rich.table import Table
 
 from gan_runner.build import choose_device
 from gan_runner.errors import ConfigError
-from gan_runner.files import environment
+from gan_runner.runs.environment import environment
 
 console = Console(markup=False)
 

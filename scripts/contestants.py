@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from gan_runner import compilation
+from gan_runner import compile as compilation
 from gan_runner.build import build_parts
-from gan_runner.config import CONF, register, resolve
-from gan_runner.determinism import deterministic
+from gan_runner.config.paths import CONF
+from gan_runner.config.resolve import register, resolve
+from gan_runner.tools.determinism import deterministic
 
 BATCHES = 16  # different ones, over and over
 

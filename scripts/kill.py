@@ -44,7 +44,8 @@ from conftest import TINY, names_in
 from methods import INFOGAN, TEXT, UNJUDGED_GAMES
 from test_resume import METHODS, assert_equal, outcome, without_clock
 
-from gan_runner import cli, distributed
+from gan_runner.cli import run as cli
+from gan_runner.distributed import processes
 
 LENGTH = (
     *("trainer.steps=7", "trainer.log_every=1", "trainer.sample_every=3", "trainer.evaluate_every=2"),
@@ -268,7 +269,7 @@ def forked(trials: Trials, environment: dict[str, str], operations: Operations |
         if operations is not None:
             operations.watch()
         sys.argv = trials.argv
-        distributed.join()
+        processes.join()
         trials.enter()
         code = 0
     except SystemExit as ending:
@@ -277,7 +278,7 @@ def forked(trials: Trials, environment: dict[str, str], operations: Operations |
         traceback.print_exc()
     finally:
         with suppress(Exception):
-            distributed.leave()
+            processes.leave()
         if operations is not None and operations.at == 0:
             Path("modules.txt").write_text("\n".join(name for name in sys.modules if name.isascii()))
         sys.stdout.flush()

@@ -20,12 +20,14 @@ from functools import partial
 import torch
 from hydra import compose, initialize_config_dir
 
-from gan_runner.build import Parts, build_parts
-from gan_runner.checkpoints import random_state
-from gan_runner.compilation import compile_moves, whole_graph
-from gan_runner.config import CONF, register, resolve
+from gan_runner.build import build_parts
+from gan_runner.compile import compile_moves, whole_graph
+from gan_runner.config.paths import CONF
+from gan_runner.config.resolve import register, resolve
 from gan_runner.datasets import Batches
-from gan_runner.stacked import Stack
+from gan_runner.multiseed.stack import Stack
+from gan_runner.runs.checkpoints import random_state
+from gan_runner.system import Parts
 
 SMALL = [
     *("dataset=ring8", "model=mlp", "trainer.batch_size=32"),

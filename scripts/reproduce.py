@@ -31,10 +31,10 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Column, Table
 
-from gan_runner.config import CONF
-from gan_runner.expectations import Expectation, all_accepted, figure_in, was_measured
-from gan_runner.files import write_text
-from gan_runner.sweep import cell, mean_and_sd
+from gan_runner.config.expectations import Expectation, all_accepted, figure_in, was_measured
+from gan_runner.config.paths import CONF
+from gan_runner.runs.sweep import cell, mean_and_sd
+from gan_runner.tools.files import write_text
 
 EXPERIMENTS = CONF / "experiment"
 Row = dict[str, str]

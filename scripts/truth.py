@@ -25,7 +25,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gan_runner.config import CONF
+from gan_runner.config.paths import CONF
 
 MEANS = {
     "ratio": "log p/q",

@@ -14,9 +14,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from gan_runner import cli
 from gan_runner.build import build_parts
-from gan_runner.config import CONF, register, resolve
+from gan_runner.cli import run as cli
+from gan_runner.config.paths import CONF
+from gan_runner.config.resolve import register, resolve
 
 TINY = {
     "mlp": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],

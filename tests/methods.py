@@ -6,8 +6,8 @@ import torch
 from conftest import TINY, names_in
 from torch import nn
 
-from gan_runner.compilation import compile_iteration, compile_moves
-from gan_runner.config import CONF
+from gan_runner.compile import compile_iteration, compile_moves
+from gan_runner.config.paths import CONF
 from gan_runner.datasets.labels import shares
 
 LOSSES = names_in("loss")

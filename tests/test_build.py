@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from gan_runner import games, terms
-from gan_runner.build import check_turns, offers, turn_looked_at
+from gan_runner.config.compatibility import check_turns, offers, turn_looked_at
 from gan_runner.errors import ConfigError
 from gan_runner.games.moment_matching import CodesTurn, DataTurn, MomentMatchingTurn, ReconstructingTurn
 from gan_runner.losses import MMD

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_cli import TINY_RUN
 
-from gan_runner import checkpoints, cli, compare, sample
+from gan_runner.cli import compare, sample
+from gan_runner.cli import run as cli
+from gan_runner.runs import checkpoints
 
 TIMES = int(os.environ.get("FUZZ", "10"))
 FUZZ = settings(

@@ -16,7 +16,7 @@ from test_resume import assert_equal, outcome
 from torch._dynamo.utils import counters
 
 from gan_runner.datasets.images import copied_ahead
-from gan_runner.precision import prepare_device
+from gan_runner.tools.precision import prepare_device
 from gan_runner.train import Course
 
 pytestmark = [

@@ -7,7 +7,7 @@ import torch
 from conftest import TINY, names_in
 from torch import nn
 
-from gan_runner.play import extragradient, simultaneous
+from gan_runner.step import extragradient, simultaneous
 
 SMALL = ["dataset=ring8", "model=mlp", *TINY["mlp"]]
 

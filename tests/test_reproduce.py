@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from gan_runner.config import CONF
+from gan_runner.config.paths import CONF
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 EXPECTED = {

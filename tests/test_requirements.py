@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gan_runner.requirements import encodes
+from gan_runner.system import encodes
 
 
 def test_a_game_without_an_encoder_is_told_so():

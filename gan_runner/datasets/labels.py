@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from gan_runner.config import did_you_mean
+from gan_runner.config.suggestions import did_you_mean
 
 
 class Labels(Protocol):

@@ -15,8 +15,8 @@ from torch import Tensor
 from gan_runner.errors import DataError
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
     from gan_runner.datasets import Dataset
+    from gan_runner.system import Parts
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gan_runner.cache import key_of, trained_once
 from gan_runner.datasets.base import judging_split
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.datasets.labels import Labels
 from gan_runner.extractors.base import Extractor, Eye, Seen
+from gan_runner.tools.cache import key_of, trained_once
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
     from gan_runner.datasets import Data, Dataset
+    from gan_runner.system import Parts
 
 FORMAT = "3"
 """Of what is kept: another one where the same recipe trains another network."""

@@ -33,7 +33,7 @@ class Torchvision(Pretrained):
     def __post_init__(self) -> None:
         from torchvision import models
 
-        from gan_runner.config import did_you_mean
+        from gan_runner.config.suggestions import did_you_mean
 
         known = models.list_models(module=models)
         if self.backbone not in known:

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from gan_runner.datasets.base import Dataset
 from gan_runner.datasets.captions import CaptionedImageDataset
+from gan_runner.distributed.sharding import gather, share, whole
 from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn, takes_conditions
 from gan_runner.models.conditions import TextCondition
 from gan_runner.models.heads import AuxiliaryHead
 from gan_runner.models.text import same_class
-from gan_runner.sharding import gather, share, whole
 from gan_runner.turn import Batch, lazy
 
 

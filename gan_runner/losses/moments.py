@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from gan_runner.kernels import Kernel, biased_mmd2, in_units, median_squared_distance, unbiased_mmd2, witness
 from gan_runner.losses.base import Identifies
+from gan_runner.losses.kernels import Kernel, biased_mmd2, in_units, median_squared_distance, unbiased_mmd2, witness
 
 
 @dataclass(frozen=True)

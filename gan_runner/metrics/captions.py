@@ -16,7 +16,7 @@ from gan_runner.models.conditions import TextCondition
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 QUESTIONS = ("colour", "shape", "size", "position", "background")
 """What the groups of attributes of drawn shapes are."""

@@ -15,8 +15,8 @@ from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
     from gan_runner.datasets import Dataset
+    from gan_runner.system import Parts
 
 DRAWS = 10_000
 """So many are looked at where data is drawn without end."""

@@ -19,8 +19,8 @@ from gan_runner.models.codes import Categorical
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
     from gan_runner.datasets import Dataset
+    from gan_runner.system import Parts
 
 
 def codes_read(parts: Parts) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gan_runner.build import evaluating
 from gan_runner.losses import Identifies
 from gan_runner.losses.density_ratios import log_mean_exp
 from gan_runner.metrics.figures import figures
@@ -16,9 +15,10 @@ from gan_runner.metrics.optimal_transport import matched
 from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.models.latents import Normal
 from gan_runner.requirements import Requirement, requires
+from gan_runner.system import evaluating
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 
 def a_critic(parts: Parts) -> None:

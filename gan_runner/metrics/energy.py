@@ -13,7 +13,7 @@ from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.requirements import Requirement, requires
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 
 def densities_in_the_plane(parts: Parts) -> None:

@@ -18,8 +18,8 @@ from gan_runner.models.conditions import LabelCondition
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
     from gan_runner.metrics.results import Reference, Results
+    from gan_runner.system import Parts
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from gan_runner.metrics.figures import figures, measured
 from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
-from gan_runner.precision import full_precision
-from gan_runner.requirements import encodes, requires
+from gan_runner.requirements import requires
+from gan_runner.system import encodes
+from gan_runner.tools.precision import full_precision
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 CRITICAL = 1.3581
 """The Kolmogorov distribution is below it in 95 % of all cases."""

@@ -16,8 +16,8 @@ from gan_runner.requirements import requires
 from gan_runner.terms.gradient_penalties import gradient_norms
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
     from gan_runner.metrics.results import Results
+    from gan_runner.system import Parts
 
 
 def a_critic_for(shape: tuple[int, ...]) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan_runner.kernels import unbiased_from_grams
+from gan_runner.losses.kernels import unbiased_from_grams
 
 
 def cubic(x: Tensor, y: Tensor) -> Tensor:

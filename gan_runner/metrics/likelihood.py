@@ -18,7 +18,7 @@ from gan_runner.models.sizes import at_least_one
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 
 def density_known(parts: Parts) -> None:

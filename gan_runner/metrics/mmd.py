@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.kernels import (
+from gan_runner.losses.kernels import (
     RBF,
     Kernel,
     RationalQuadratic,
@@ -23,7 +23,7 @@ from gan_runner.models.gaussian import Gaussian
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 
 def permuted_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, permutations: int) -> Tensor:

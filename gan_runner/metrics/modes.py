@@ -15,7 +15,7 @@ from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 
 def known_modes(parts: Parts) -> None:

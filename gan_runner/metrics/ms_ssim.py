@@ -12,8 +12,8 @@ from gan_runner.metrics.figures import figures
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
     from gan_runner.metrics.results import Results
+    from gan_runner.system import Parts
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the scales from fine to coarse (Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216)."""

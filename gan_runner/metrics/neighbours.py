@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan_runner.kernels import squared_distances
+from gan_runner.losses.kernels import squared_distances
 
 ROUNDING = 1e-12
 """Squared distances that differ by less, as a share of the squared norms they are computed from, count as equal."""

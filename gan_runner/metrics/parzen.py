@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.kernels import require_positive, squared_distances
+from gan_runner.losses.kernels import require_positive, squared_distances
 from gan_runner.metrics.figures import figures, measured
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
     from gan_runner.metrics.results import Results
+    from gan_runner.system import Parts
 
 AUTHORS_SIGMAS = tuple(10 ** (i / 9 - 1) for i in range(10))
 """Ten from 0.1 to 1, evenly spaced in their logarithm."""

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gan_runner.build import evaluating
 from gan_runner.metrics.critic import a_critic
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.requirements import requires
+from gan_runner.system import evaluating
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 
 def both_halves(parts: Parts) -> None:

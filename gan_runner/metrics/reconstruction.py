@@ -9,10 +9,11 @@ from gan_runner.datasets.base import Split
 from gan_runner.metrics.classification import split_of
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
-from gan_runner.requirements import Requirement, encodes
+from gan_runner.requirements import Requirement
+from gan_runner.system import encodes
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 
 @figures(reconstruction_absolute=min, reconstruction_squared=min)

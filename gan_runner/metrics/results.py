@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.cache import kept, key_of
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.extractors import Extractor, Eye, Seen
 from gan_runner.losses import Evaluated as Evaluated
 from gan_runner.metrics.frechet import Moments, moments
+from gan_runner.tools.cache import kept, key_of
 from gan_runner.turn import lazy
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
+    from gan_runner.system import Parts
 
 CHUNK = 512
 """Images that are generated, or looked at, at a time."""

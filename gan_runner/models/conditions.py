@@ -12,7 +12,7 @@ from gan_runner.datasets.base import Data
 from gan_runner.datasets.captions import CaptionedImageDataset, decode, encode, left_out
 from gan_runner.datasets.labels import Labels
 from gan_runner.models.text import JointEmbedding, TextEncoder
-from gan_runner.precision import full_precision
+from gan_runner.tools.precision import full_precision
 from gan_runner.turn import Batch
 
 KNOWN = 1000

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gan_runner.distributed.sharding import share, whole
 from gan_runner.models.layers import reparametrize, standardize, unbounded
 from gan_runner.models.networks import Discriminator, WithReference
 from gan_runner.models.sizes import at_least_one
-from gan_runner.sharding import share, whole
 
 
 class Posterior(NamedTuple):

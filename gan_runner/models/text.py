@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, max_pool1d, relu
 
-from gan_runner import distributed
-from gan_runner.cache import key_of, trained_once
 from gan_runner.datasets.base import Data, judging_split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset
+from gan_runner.distributed import processes
 from gan_runner.models.sizes import at_least_one
+from gan_runner.tools.cache import key_of, trained_once
 from gan_runner.turn import Batch
 
 FORMAT = "1"
@@ -203,7 +203,7 @@ class JointEmbedding:
                 f"in {100 * state['found']:.1f} % of cases"
             )
 
-        with distributed.present.leader_first():  # the others find what it has kept
+        with processes.present.leader_first():  # the others find what it has kept
             state = trained_once("text_encoders", key, f"the text encoder on {data.describe()}", train, result)
         return state["text"]
 

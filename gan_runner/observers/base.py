@@ -12,7 +12,7 @@ from torch import Tensor
 from gan_runner.metrics.figures import Better
 
 if TYPE_CHECKING:
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gan_runner.observers.base import Moment, Observer
 
 if TYPE_CHECKING:
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 
 @dataclass

@@ -16,7 +16,7 @@ from rich.table import Table
 from gan_runner.observers.base import Moment, Observer
 
 if TYPE_CHECKING:
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 log = logging.getLogger("gan_runner")
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from gan_runner.attributes import code_means
 from gan_runner.datasets.base import Split, mix
-from gan_runner.latent_space import draw_latent_space, groups_of
 from gan_runner.metrics.classification import split_of
 from gan_runner.models.sizes import at_least_one
 from gan_runner.observers.base import Moment, Observer
-from gan_runner.pictures import draw_pairs, draw_paths
-from gan_runner.requirements import Requirement, encodes
+from gan_runner.plots.grids import draw_pairs, draw_paths
+from gan_runner.plots.latent_space import draw_latent_space, groups_of
+from gan_runner.requirements import Requirement
+from gan_runner.sampling.attributes import code_means
+from gan_runner.system import encodes
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
+    from gan_runner.system import Parts
 
 
 @dataclass

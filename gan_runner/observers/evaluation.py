@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gan_runner.datasets.base import Split
-from gan_runner.evaluation import Evaluator, check_split
 from gan_runner.metrics import best_of
+from gan_runner.metrics.evaluator import Evaluator, check_split
 from gan_runner.observers.base import Moment, Observer
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
+    from gan_runner.system import Parts
 
 
 @dataclass

@@ -12,12 +12,12 @@ from torch import Tensor
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.extractors import Extractor
 from gan_runner.observers.base import Moment, Observer
-from gan_runner.pictures import nearest_grid, save_image
+from gan_runner.plots.grids import nearest_grid, save_image
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
-    from gan_runner.build import Parts
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
+    from gan_runner.system import Parts
 
 Space = Callable[[Tensor], Tensor]
 """Where distances are measured: images (n, c, h, w) → (n, d)."""

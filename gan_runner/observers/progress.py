@@ -13,10 +13,10 @@ import torch
 
 from gan_runner.metrics.figures import Better
 from gan_runner.observers.base import Moment, Observer
-from gan_runner.pictures import save_figure
+from gan_runner.plots.scatter import save_figure
 
 if TYPE_CHECKING:
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 Pair = tuple[int, float, float]
 """A step, and two figures at it."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gan_runner.files import of_steps, step_of
 from gan_runner.observers.base import Moment, Observer
-from gan_runner.pictures import animate, draw
+from gan_runner.plots.animation import animate
+from gan_runner.plots.samples import draw
+from gan_runner.runs.directory import of_steps, step_of
 
 if TYPE_CHECKING:
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 
 @dataclass

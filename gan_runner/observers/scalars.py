@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from gan_runner import distributed
+from gan_runner.distributed import processes
 from gan_runner.observers.base import Moment, Observer
 
 if TYPE_CHECKING:
     from gan_runner.players import Player
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Scalars(Observer):
             gradients = [p.grad for p in player.parameters if p.grad is not None]
             values[f"{player.name}/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
         means = torch.stack([value.double().mean() for value in values.values()])
-        fetched = distributed.present.mean(means).tolist()
+        fetched = processes.present.mean(means).tolist()
         moment.scalars.update(zip(values, fetched))
         moment.diverged += [name for name, value in zip(values, fetched) if not math.isfinite(value)]
         for player in self.run.parts.players:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gan_runner.observers.base import Moment, Observer
-from gan_runner.trajectories import NAME, draw_trajectories, line, read_trajectory, write_trajectory
+from gan_runner.plots.trajectories import NAME, draw_trajectories, line, read_trajectory, write_trajectory
 
 if TYPE_CHECKING:
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 
 @dataclass

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from gan_runner.metrics.codes import codes_read
 from gan_runner.observers.base import Moment, Observer
-from gan_runner.pictures import draw_traversal
-from gan_runner.traversals import traverse
+from gan_runner.plots.grids import draw_traversal
+from gan_runner.sampling.traversals import traverse
 
 if TYPE_CHECKING:
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 
 @dataclass

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from omegaconf import OmegaConf
 
-from gan_runner.files import new_wandb_id
 from gan_runner.metrics import best_of
 from gan_runner.observers.base import Moment, Observer
-from gan_runner.secrecy import hidden
+from gan_runner.runs.environment import new_wandb_id
+from gan_runner.tools.secrets import hidden
 
 if TYPE_CHECKING:
-    from gan_runner.run import Run
+    from gan_runner.runs.run import Run
 
 log = logging.getLogger("gan_runner")
 

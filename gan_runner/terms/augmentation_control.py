@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from gan_runner.distributed.sharding import whole
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses import Loss
 from gan_runner.models.layers import AdaptiveAugmentation
-from gan_runner.sharding import whole
 
 
 def evidence(loss: Loss) -> Callable[[Tensor], Tensor]:

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gan_runner.distributed.sharding import gather
 from gan_runner.games.autoencoding import AutoencodingTurn, BidirectionalTurn, EncodingTurn
 from gan_runner.games.gan import FromLatents
 from gan_runner.losses import Evaluated, Loss
@@ -19,7 +20,6 @@ from gan_runner.losses.base import Scores
 from gan_runner.models.encoders import GaussianEncoder
 from gan_runner.models.latents import Normal, Sphere, demand
 from gan_runner.requirements import judged, requires
-from gan_runner.sharding import gather
 from gan_runner.terms.matching import WithFakes
 from gan_runner.turn import lazy
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gan_runner.distributed.sharding import share, whole
 from gan_runner.games.gan import GANTurn
 from gan_runner.models.layers.diff_augment import translation
 from gan_runner.models.networks import Discriminator
 from gan_runner.models.sizes import images_only
 from gan_runner.requirements import requires
-from gan_runner.sharding import share, whole
 
 
 def on_images(networks: Mapping[str, nn.Module]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gan_runner.distributed.sharding import gather
 from gan_runner.games.gan import GANTurn
 from gan_runner.requirements import judged, requires
-from gan_runner.sharding import gather
 
 
 @requires(judged)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan_runner.distributed.sharding import gather, share, whole
 from gan_runner.games.gan import GANTurn
-from gan_runner.precision import full_precision
 from gan_runner.requirements import requires
-from gan_runner.sharding import gather, share, whole
+from gan_runner.tools.precision import full_precision
 
 
 def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:

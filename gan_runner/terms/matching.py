@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gan_runner.distributed.sharding import gather
 from gan_runner.games.text_to_image import TextTurn
 from gan_runner.losses import Loss, Scores
-from gan_runner.sharding import gather
 
 
 class WithFakes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gan_runner.distributed.sharding import gather
 from gan_runner.games.moment_matching import MomentMatchingTurn, ReconstructingTurn
 from gan_runner.losses import MMD
-from gan_runner.sharding import gather
 
 
 def mmd(turn: MomentMatchingTurn, loss: MMD) -> Tensor:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from gan_runner.distributed.sharding import gather
 from gan_runner.games.moment_matching import MomentMatchingTurn
-from gan_runner.precision import full_precision
 from gan_runner.requirements import judged, requires
-from gan_runner.sharding import gather
+from gan_runner.tools.precision import full_precision
 
 
 @requires(judged)

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gan_runner.distributed.sharding import average
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses import Loss
-from gan_runner.precision import full_precision
 from gan_runner.requirements import judged, requires
-from gan_runner.sharding import average
+from gan_runner.tools.precision import full_precision
 
 Weights = dict[str, Tensor]
 """Parameters of a network, by name."""

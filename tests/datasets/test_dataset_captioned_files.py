@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 from scipy.io import savemat
 
-from gan_runner.cli import explain
-from gan_runner.config import build, resolve
+from gan_runner.cli.messages import explain
+from gan_runner.config.instantiate import build
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import Birds, Classes
 from gan_runner.datasets.captions import decode
 from gan_runner.errors import DataError

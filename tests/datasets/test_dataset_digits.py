@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from gan_runner.config import build, resolve
+from gan_runner.config.instantiate import build
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import Digits
 from gan_runner.datasets.digits import read_table
 

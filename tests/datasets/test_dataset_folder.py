@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_runner.cli import explain
-from gan_runner.config import build, resolve
+from gan_runner.cli.messages import explain
+from gan_runner.config.instantiate import build
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import ImageFolder
 from gan_runner.errors import DataError
 

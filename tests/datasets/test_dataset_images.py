@@ -482,7 +482,8 @@ def test_a_signal_to_all_processes_of_a_streaming_run_saves_it(tmp_path, signum)
     for number in range(8):
         Image.fromarray(noise(8, 8)).save(tmp_path / f"{number}.png")
     script = (
-        "import os, sys; from itertools import count; import gan_runner.build as b; from gan_runner.cli import main\n"
+        "import os, sys; from itertools import count\n"
+        "import gan_runner.system as b; from gan_runner.cli.run import main\n"
         "step, n = b.Parts.step, count(1)\n"
         "def stepping(self, batches):\n"
         "    report = step(self, batches)\n"

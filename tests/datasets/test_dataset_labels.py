@@ -10,7 +10,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch.nn.functional import one_hot
 
-from gan_runner.config import CONF, build, resolve
+from gan_runner.cli.sample import load_parts
+from gan_runner.config.instantiate import build
+from gan_runner.config.paths import CONF
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import (
     Attributes,
     Classes,
@@ -25,7 +28,6 @@ from gan_runner.datasets import (
     TorchvisionImages,
 )
 from gan_runner.errors import DataError
-from gan_runner.sample import load_parts
 
 CPU = torch.device("cpu")
 ANIMALS = Classes(("cat", "dog", "Ankle_boot"))

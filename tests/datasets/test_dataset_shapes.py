@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from gan_runner.config import build, resolve
+from gan_runner.config.instantiate import build
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import CaptionedShapes
 from gan_runner.datasets.captions import decode
 from gan_runner.datasets.shapes import BACKGROUNDS, COLOURED, OUTLINES, POSITIONS, RADII, SHAPES, WORDS, Scenes

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torchvision.datasets import MNIST
 
-from gan_runner.config import build, resolve
+from gan_runner.config.instantiate import build
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import Digits, ImageFolder, ParallelLines, PointMass, Ring, StackedDigits, SwissRoll
 from gan_runner.errors import DataError
 

@@ -5,7 +5,8 @@ from itertools import islice
 import pytest
 import torch
 
-from gan_runner.config import build, resolve
+from gan_runner.config.instantiate import build
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import Digits, TintedDigits
 from gan_runner.datasets.images import ArraySource, ImageDataset
 from gan_runner.datasets.tinted import COLOURS

@@ -20,8 +20,10 @@ import torchvision
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_runner.cli import explain
-from gan_runner.config import CONF, build, resolve
+from gan_runner.cli.messages import explain
+from gan_runner.config.instantiate import build
+from gan_runner.config.paths import CONF
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import TorchvisionImages
 from gan_runner.datasets.images import fit
 from gan_runner.errors import ConfigError, DataError

@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 from scipy.stats import chi2, ks_2samp
 from sklearn.datasets import make_swiss_roll
 
-from gan_runner.config import build, resolve
+from gan_runner.config.instantiate import build
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets import Density, GaussianMixture, Grid, Ring, SwissRoll
 from gan_runner.errors import ConfigError
 

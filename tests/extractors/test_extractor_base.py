@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gan_runner.cache import folder, kept, key_of
 from gan_runner.datasets import Digits
 from gan_runner.datasets.images import as_bytes, normalised
 from gan_runner.errors import DataError
 from gan_runner.extractors import Classifier, Inception, Seen, SoftmaxRegression, Torchvision
 from gan_runner.extractors.base import in_colour, read_weights
+from gan_runner.tools.cache import folder, kept, key_of
 
 KINDS = ("fd", "kd", "score", "precision", "recall", "density", "coverage")
 

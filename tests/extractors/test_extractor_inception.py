@@ -10,9 +10,9 @@ from torch_fidelity import feature_extractor_inceptionv3 as theirs
 from gan_runner.datasets import Digits
 from gan_runner.datasets.images import normalised
 from gan_runner.errors import DataError
-from gan_runner.evaluation import Evaluator
 from gan_runner.extractors import Inception
 from gan_runner.metrics import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
+from gan_runner.metrics.evaluator import Evaluator
 
 CPU = torch.device("cpu")
 LAYERS = ["2048", "logits_unbiased"]

@@ -8,10 +8,10 @@ from conftest import TINY
 from methods import SGD, batches_of, prepared, some_steps
 from torch import nn
 
-from gan_runner.config import CONF
+from gan_runner.config.paths import CONF
 from gan_runner.errors import ConfigError
 from gan_runner.metrics.critic import critic_that_identifies
-from gan_runner.rejection import log_ratio
+from gan_runner.sampling.rejection import log_ratio
 from gan_runner.step import train_step
 
 POINTS = ["dataset=ring8", "model=mlp", *TINY["mlp"]]

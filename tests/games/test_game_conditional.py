@@ -9,6 +9,7 @@ from methods import Drawn, batches_of, overrides
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
+from gan_runner.cli.sample import main as gan_sample
 from gan_runner.datasets import Attributes, Classes
 from gan_runner.errors import ConfigError
 from gan_runner.metrics import Reference, Results, order, push, transport
@@ -16,7 +17,6 @@ from gan_runner.models.conditions import LabelCondition
 from gan_runner.models.heads import AuxiliaryHead, ConcatHead, MaxoutHead, ProjectionHead
 from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.requirements import check_requirements
-from gan_runner.sample import main as gan_sample
 
 HEADS = {
     "concat": lambda width: ConcatHead(width, 2, embedding=8, width=32),

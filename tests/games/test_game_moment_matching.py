@@ -4,8 +4,8 @@ import pytest
 import torch
 from conftest import TINY
 
-from gan_runner.kernels import biased_mmd2
 from gan_runner.losses import MMD
+from gan_runner.losses.kernels import biased_mmd2
 from gan_runner.terms import mmd, reconstruction
 
 PARTS = ["model=mlp", *TINY["mlp"]]

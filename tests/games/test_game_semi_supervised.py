@@ -6,13 +6,13 @@ from conftest import TINY
 from methods import batches_of
 from torch.nn.functional import softmax
 
-from gan_runner.build import evaluating
 from gan_runner.datasets import Batches
 from gan_runner.datasets.base import Order, mix
 from gan_runner.errors import ConfigError
 from gan_runner.losses import Evaluated, NonSaturating
 from gan_runner.models.heads import LogSumExpHead
 from gan_runner.models.layers import normalized_weights
+from gan_runner.system import evaluating
 
 OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]
 FEATURES = ["loss=feature_matching"]

@@ -8,9 +8,9 @@ from conftest import TINY
 
 from gan_runner.datasets.toy import Ring
 from gan_runner.errors import ConfigError
-from gan_runner.evaluation import Evaluator, build_checked
 from gan_runner.metrics import ClassificationError, Results
 from gan_runner.metrics.classification import mistaken, split_of
+from gan_runner.metrics.evaluator import Evaluator, build_checked
 from gan_runner.metrics.results import Reference
 from gan_runner.observers import Evaluation
 from gan_runner.requirements import check_requirements

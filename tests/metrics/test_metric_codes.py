@@ -8,13 +8,13 @@ import pytest
 import torch
 from conftest import TINY
 
-from gan_runner.config import resolve
+from gan_runner.config.resolve import resolve
 from gan_runner.datasets.images import ResidentImages
 from gan_runner.datasets.labels import Classes
 from gan_runner.errors import ConfigError
-from gan_runner.evaluation import Evaluator, build_metrics
 from gan_runner.metrics import CodeError, MutualInformation
 from gan_runner.metrics.codes import assignment
+from gan_runner.metrics.evaluator import Evaluator, build_metrics
 from gan_runner.models.codes import Categorical, Codes, Uniform
 
 CODES = {"u": Uniform(1), "c": Categorical(4)}

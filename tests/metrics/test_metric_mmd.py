@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from gan_runner.datasets import GaussianMixture, Ring
-from gan_runner.kernels import RBF, RationalQuadratic, squared_distances, unbiased_mmd2
+from gan_runner.losses.kernels import RBF, RationalQuadratic, squared_distances, unbiased_mmd2
 from gan_runner.metrics import best_of, mmd, mmd_gap
 from gan_runner.metrics.mmd import permuted_mmd2
 from gan_runner.models.gaussian import Gaussian

@@ -9,11 +9,11 @@ from methods import Drawn, batches_of
 from PIL import Image
 from torch import nn
 
-from gan_runner.build import evaluating
+from gan_runner.cli.sample import load_parts
+from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import ConfigError
 from gan_runner.models.style import StyleEncoder
-from gan_runner.sample import load_parts
-from gan_runner.sample import main as gan_sample
+from gan_runner.system import evaluating
 from gan_runner.terms import style
 
 DCGAN = ("model.generator.width=4", "model.discriminator.width=4")

@@ -9,12 +9,12 @@ from conftest import TINY
 from PIL import Image
 from test_cli import TINY_RUN
 
-from gan_runner.attributes import code_means
-from gan_runner.checkpoints import load_checkpoint
+from gan_runner.cli.sample import load_parts
 from gan_runner.models.encoders import Posterior
 from gan_runner.observers import Interpolations, LatentSpace, Reconstructions, encodings
-from gan_runner.pictures import image_grid
-from gan_runner.sample import load_parts
+from gan_runner.plots.grids import image_grid
+from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.sampling.attributes import code_means
 
 OPTIONS = ["game=vae", "model=mlp", *TINY["mlp"], "trainer.steps=2", "trainer.sample_every=1", "trainer.batch_size=8"]
 OPTIONS += ["observer.evaluation.samples=16", "logger.mode=disabled", "hydra.run.dir=run"]

@@ -8,7 +8,7 @@ from test_cli import TINY_RUN
 from gan_runner.datasets import images as images_module
 from gan_runner.datasets.images import ArraySource, ResidentImages, StreamedImages, normalised
 from gan_runner.observers.neighbours import nearest, pixels
-from gan_runner.pictures import nearest_grid
+from gan_runner.plots.grids import nearest_grid
 
 CPU = torch.device("cpu")
 IMAGES = torch.randint(0, 256, (300, 1, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

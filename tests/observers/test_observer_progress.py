@@ -9,8 +9,8 @@ import torch
 from conftest import TINY
 from test_cli import TINY_RUN
 
-from gan_runner.files import RunDirectory
 from gan_runner.observers import Moment, Progress
+from gan_runner.runs.directory import RunDirectory
 
 MEASURED = ["observer=progress", "metric=[push,optimal_transport]", "objective=wasserstein"]
 

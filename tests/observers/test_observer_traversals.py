@@ -7,10 +7,10 @@ from conftest import TINY
 from PIL import Image
 from test_cli import TINY_RUN
 
-from gan_runner import sample
+from gan_runner.cli import sample
 from gan_runner.observers import Traversals
-from gan_runner.pictures import draw_traversal, image_grid
-from gan_runner.traversals import POINTS, traverse
+from gan_runner.plots.grids import draw_traversal, image_grid
+from gan_runner.sampling.traversals import POINTS, traverse
 
 SMALL = ["model.q.width=8", "observer.traversals.rows=3", "observer.traversals.columns=4"]
 

@@ -19,8 +19,8 @@ from test_checkpoints import small_disk  # noqa: F401
 from test_cli import TINY_RUN
 from test_resume import signal_in_step  # noqa: F401
 
-from gan_runner.checkpoints import load_checkpoint
 from gan_runner.observers import WeightsAndBiases, weights_and_biases
+from gan_runner.runs.checkpoints import load_checkpoint
 
 RUN = [option for option in TINY_RUN if option != "logger.mode=disabled"]
 

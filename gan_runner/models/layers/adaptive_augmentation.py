@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gan_runner.distributed.sharding import share, whole
 from gan_runner.models.sizes import images_only
-from gan_runner.sharding import share, whole
 
 Transforms = Literal["blitting", "geometry", "color"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_runner.sharding import present, total, whole
+from gan_runner.distributed.sharding import present, total, whole
 
 
 class _Shared(_BatchNorm):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from gan_runner.sharding import present, share, whole
+from gan_runner.distributed.sharding import present, share, whole
 
 
 class Dropout(nn.Dropout):

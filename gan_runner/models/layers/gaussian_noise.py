@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_runner.sharding import share, whole
+from gan_runner.distributed.sharding import share, whole
 
 
 class GaussianNoise(nn.Module):

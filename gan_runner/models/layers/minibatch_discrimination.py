@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_runner.distributed.sharding import gather
 from gan_runner.models.sizes import at_least_one
-from gan_runner.precision import full_precision
-from gan_runner.sharding import gather
+from gan_runner.tools.precision import full_precision
 
 
 class MinibatchDiscrimination(nn.Module):

@@ -1,0 +1,136 @@
+"""Images through a trained encoder, for `gan-sample`: what comes back of them, what lies between, what they lack."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gan_runner.datasets.images import fit, normalised
+from gan_runner.errors import ConfigError, DataError
+from gan_runner.plots.grids import flanked, headed, image_grid, pairs_grid
+from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.sampling.attributes import attribute_vector
+from gan_runner.system import Parts
+
+ROWS = 8
+"""Draws from the prior, if nothing is said."""
+
+
+COLUMNS = 8
+"""Images a row, or steps from one image to another."""
+
+
+STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
+"""How many times an attribute vector is added."""
+
+
+WAYS = ("reconstruct", "between", "attribute")
+
+
+def asks_for_codes(options: argparse.Namespace) -> bool:
+    """Whether the command line asks for anything that is done here.
+
+    Raises:
+        ConfigError: it says how, and not what.
+    """
+    if options.strength is not None and options.attribute is None:
+        raise ConfigError("--strength says how much of an attribute; add --attribute NAME")
+    return any(getattr(options, way) is not None for way in WAYS)
+
+
+def edited(parts: Parts, options: argparse.Namespace, checkpoint: Path) -> tuple[list[str], np.ndarray]:
+    """The picture that is asked for (height, width, 3), and words of which its file's name is made.
+
+    Raises:
+        ConfigError: the run cannot do it, or options do not go together.
+        DataError: a file is no image.
+    """
+    way = next(way for way in WAYS if getattr(options, way) is not None)
+    check(parts, options, way)
+    if way == "attribute":
+        name, *files = options.attribute
+        files = list(map(Path, files))
+        vector = vector_of(parts, checkpoint, name)
+        images = read_images(files, parts.dataset.shape)
+        words = ["attribute", name, *(f"{strength:g}".replace("-", "minus") for strength in options.strength or ())]
+        words += [path.stem for path in files]
+        return words if files else [*words, f"seed{options.seed}"], attribute_grid(parts, options, vector, images)
+    files = getattr(options, way)
+    images = read_images(files, parts.dataset.shape)
+    words = [path.stem for path in files]
+    if way == "between":
+        first, second = images.to(parts.device).split(1)
+        return ["between", *words], flanked(parts.paths(first, second, COLUMNS), first, second)
+    return ["reconstruction", *words], pairs_grid(images, parts.reconstruct(images).cpu(), COLUMNS)
+
+
+def check(parts: Parts, options: argparse.Namespace, way: str) -> None:
+    """Raise ConfigError for a run without an encoder, for points, or options that choose something else."""
+    if parts.encoder is None:
+        raise ConfigError(f"--{way} needs a run with an encoder, and this one has none; train one such as game=vae")
+    if len(parts.dataset.shape) != 3:
+        raise ConfigError(f"--{way} shows images, and this run generates points; leave it out")
+    if any(getattr(options, other, None) for other in ("reject", "weigh", "label", "text", "style")):
+        raise ConfigError(f"--{way} chooses codes; leave out --reject, --weigh, --label, --text and --style")
+    if options.gamma is not None:
+        raise ConfigError("--gamma is how strict --reject is; leave it out")
+    if (options.n is not None or options.seed) and not (way == "attribute" and len(options.attribute) == 1):
+        raise ConfigError(f"--{way} starts from the images that are named, and draws nothing; leave out --n and --seed")
+
+
+def read_images(files: Sequence[Path], shape: Sequence[int]) -> Tensor:
+    """Images as a run's data: resized, cropped and converted, (n, c, h, w) in [−1, 1].
+
+    Raises:
+        DataError: a file is missing, or no image.
+    """
+    channels, side, _ = shape
+    pixels = []
+    for path in files:
+        try:
+            with Image.open(path) as file:
+                pixels.append(fit(file, side, channels))
+        except FileNotFoundError as error:
+            raise DataError(f"there is no image {path}; give the path of one") from error
+        except Exception as error:  # whatever a decoder makes of broken bytes
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"{path} cannot be read as an image ({reason}); give a PNG or JPEG file") from error
+    return normalised(torch.stack(pixels)) if pixels else torch.empty(0, *shape)
+
+
+def vector_of(parts: Parts, checkpoint: Path, name: str) -> Tensor:
+    """The vector (latent_dim,) of an attribute, from what the run kept of its data.
+
+    Raises:
+        ConfigError: it kept nothing, or there is no such attribute.
+    """
+    means, labels = load_checkpoint(checkpoint).get("attributes"), parts.dataset.labels
+    if means is None or labels is None:
+        raise ConfigError(
+            "--attribute needs mean codes of labelled data, and this run kept none; train on data with labels and with "
+            "observer.attributes"
+        )
+    try:
+        return attribute_vector(means, labels, name).to(parts.device)
+    except ValueError as error:
+        raise ConfigError(f"--attribute {name}: {error}") from error
+
+
+def attribute_grid(parts: Parts, options: argparse.Namespace, vector: Tensor, images: Tensor) -> np.ndarray:
+    """A row an image, or a draw from the prior where there are none, and a column a strength: (height, width, 3)."""
+    strengths = torch.tensor(options.strength or STRENGTHS, device=parts.device)
+    draws = ROWS if options.n is None else -(-options.n // len(strengths))
+    codes = parts.encode(images) if len(images) else parts.noise(draws, options.seed)
+    each = codes.repeat_interleave(len(strengths), 0)
+    by = strengths.repeat(len(codes)).unsqueeze(1) * vector
+    made = parts.sample(parts.game.latent.moved(each, by))
+    values = [f"{strength:+g}" for strength in strengths.tolist()]
+    if not len(images):
+        return headed(image_grid(made, len(strengths), gap=2), values)
+    return flanked(made.unflatten(0, (len(images), len(strengths))), images.to(made), headings=values)

@@ -1,0 +1,125 @@
+"""Errors as one line each: what is wrong, why, and what to do."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from gan_runner.config.paths import CONF
+from gan_runner.config.resolve import explain_value
+from gan_runner.config.suggestions import did_you_mean
+from gan_runner.distributed import processes
+from gan_runner.errors import BadInput, DataError, DiskFull, Diverged, ProcessLost, Stopped
+from gan_runner.tools.files import NO_ROOM
+from gan_runner.tools.secrets import hidden
+
+
+def complain(error: Exception | Stopped) -> int:
+    """Say an error in one line on standard error, and return the exit code it stands for."""
+    line, code = explain(error), exit_code(error)
+    if isinstance(error, ProcessLost):
+        line, code = processes.present.cause(line, code)
+    if processes.present.may_say(line, code):
+        if code == 1 and not isinstance(error, ProcessLost | DiskFull) and not is_out_of_memory(error):
+            print(hidden("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+        print(f"gan-run: {' '.join(hidden(line).split())}", file=sys.stderr, flush=True)
+    return code
+
+
+def exit_code(error: Exception | Stopped) -> int:
+    """What an error means to a shell or a scheduler."""
+    if isinstance(error, BadInput | HydraException | OmegaConfBaseException):
+        return 2
+    if isinstance(error, Diverged):
+        return 3
+    return 128 + error.signum if isinstance(error, Stopped) else 1
+
+
+def explain(error: Exception | Stopped) -> str:
+    """One line: what is wrong, and what to do."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"there is no {group}={option}{did_you_mean(option, error.options or options_of(group))}"
+    for cause in chain(error):
+        if isinstance(cause, OmegaConfBaseException) and not isinstance(error, BadInput):
+            return explain_value(cause)
+    if isinstance(error, OverrideParseException):
+        return explain_grammar(error)
+    if isinstance(error, HydraException):
+        return explain_composition(" ".join(str(error).split()))
+    if isinstance(error, DataError):
+        return str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]  # a worker's comes with its traceback
+    if isinstance(error, BadInput | DiskFull | Stopped | Diverged | ProcessLost):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        where = f" of {error.filename}" if error.filename else ""
+        return f"the disk{where} is full; make room, and resume=RUN_DIR goes on"
+    if is_out_of_memory(error):
+        return (
+            f"there is too little memory ({asked_for(error)}); choose a smaller trainer.batch_size, smaller networks, "
+            "fewer observer.evaluation.samples, or dataset.resident=false"
+        )
+    return f"{type(error).__name__}: {error}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of a GPU or of the machine, which libraries say by a class or by a line."""
+    return isinstance(error, MemoryError) or bool(re.search(NO_MEMORY, str(error)))
+
+
+NO_MEMORY = r"(?i)out of memory|can't allocate memory|ALLOC_FAILED"
+"""What torch, CUDA and cuBLAS say."""
+
+
+def asked_for(error: BaseException) -> str:
+    """How much memory was asked for in vain, as far as is known."""
+    found = re.search(r"(?:ried|nable) to allocate ([\d.]+) ?(\w+)", str(error))
+    if not found:
+        return type(error).__name__
+    size = f"{int(found[1]) / 2**30:,.1f} GiB" if found[2] == "bytes" else " ".join(found.groups())
+    return f"{size} more were asked for"
+
+
+def explain_grammar(error: OverrideParseException) -> str:
+    """Which word is none, and how values of any characters are typed."""
+    key, equals, value = str(error.override).partition("=")
+    if not equals:
+        return f"{error.override} is no KEY=VALUE; a part is chosen by GROUP=NAME, an option by KEY=VALUE"
+    quoted = value.replace('"', '\\"')
+    return f"{error.override} cannot be read; type special characters within double quotes: '{key}=\"{quoted}\"'"
+
+
+def explain_composition(message: str) -> str:
+    """Hydra's message; in our words where an option that overrides other groups was put inside another part."""
+    if inner := re.match(r"In '(\w+)/(\w+)': Could not override '(\w+)@([\w.]+)\.\w+'", message):
+        group, option, other, key = inner.groups()
+        return f"{group}={option} sets {other} too, so it cannot be {key}; choose another {group} for {key}"
+    unknown = re.match(r"Could not override '(\w+)(@[\w.]+)?'\. No match in the defaults list", message)
+    if unknown and (games := games_with(unknown[1])):
+        return f"this game has no {unknown[1]} to be chosen; choose game={' | '.join(games)}, or leave it out"
+    return message
+
+
+def games_with(group: str) -> list[str]:
+    """The games that have a choice of such a group, by themselves or from the game that they build on."""
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (CONF / "game").glob("*.yaml")}
+    own = {name for name, text in texts.items() if re.search(rf"^  - /{group}[@:]", text, re.MULTILINE)}
+    built = {name for name, text in texts.items() if re.search(rf"^  - ({'|'.join(own)})$", text, re.MULTILINE)}
+    return sorted(own | built) if own else []
+
+
+def options_of(group: str) -> list[str]:
+    """The names that a group offers."""
+    return [path.stem for path in (CONF / group).glob("*.yaml")]
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and what caused it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,225 @@
+"""Constructor calls in a configuration: what may be called, with which options, and the call."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
+from functools import partial
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from gan_runner.config.paths import CONF
+from gan_runner.config.suggestions import did_you_mean
+from gan_runner.errors import ConfigError
+
+ROOMS = (
+    "losses",
+    "terms",
+    "constraints",
+    "games",
+    "models",
+    "datasets",
+    "metrics",
+    "observers",
+    "optimizers",
+    "extractors",
+    "step",
+)
+
+
+TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvision.datasets.")
+"""What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
+
+
+KINDS = {
+    "torch.optim.": ("Optimizer", "LRScheduler"),
+    "torchvision.datasets.": ("VisionDataset",),
+}
+"""Of other people's packages, only the classes that derive from these: not their helpers, which may write files."""
+
+
+DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
+
+
+def source_of(config: DictConfig, key: str) -> str:
+    """The key that a value comes from: the end of a chain of plain interpolations that starts at `key`."""
+    seen = {key}
+    while True:
+        node: Any = config
+        names = key.replace("[", ".").replace("]", "").split(".")
+        for place, name in enumerate(names):
+            if not isinstance(node, DictConfig | ListConfig):
+                other = re.fullmatch(r"\$\{oc\.select:([\w.]+)\}", str(node._value()))  # the same part of another
+                return source_of(config, ".".join([other[1], *names[place:]])) if other else key
+            index: Any = int(name) if isinstance(node, ListConfig) and name.isdigit() else name
+            child = node._get_node(index) if name else None
+            if child is None:
+                return key
+            node = child
+        raw = node._value() if hasattr(node, "_value") else None
+        if not (isinstance(raw, str) and raw.startswith("${") and raw.count("${") == 1 and ":" not in raw):
+            return key
+        key = raw[2:-1]
+        if key in seen:
+            return key
+        seen.add(key)
+
+
+def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
+    """Every node with a `_target_`, innermost last, with its key."""
+    if isinstance(node, DictConfig):
+        if is_call(node):
+            yield key, node
+        for name in map(str, node):
+            yield from constructor_calls(node[name], f"{key}.{name}".lstrip("."))
+    elif isinstance(node, ListConfig):
+        for index, item in enumerate(node):
+            yield from constructor_calls(item, f"{key}[{index}]")
+
+
+def locate(target: Any, trusted: Iterable[str], key: str = "_target_") -> Callable[..., Any]:
+    """The class or function that a trusted `_target_` names.
+
+    A name may not climb out of its package through what a module happens to import: where the object was
+    defined must be trusted too.
+
+    Raises:
+        ConfigError: if it is not trusted, or not there.
+    """
+    prefixes = (*TRUSTED, *(f"{prefix.rstrip('.')}." for prefix in trusted))
+    if not isinstance(target, str) or not f"{target}.".startswith(prefixes):
+        raise ConfigError(
+            f"{key}._target_={target} is outside the allow-list, and a target is code that would run; "
+            "if you trust its package, add trusted=[package]"
+        )
+    path, _, name = target.rpartition(".")
+    try:
+        module = importlib.import_module(path)
+    except ImportError as error:
+        raise ConfigError(f"{key}._target_={target} cannot be imported: {error}") from error
+    found = getattr(module, name, None)
+    if found is None or not callable(found):
+        names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise ConfigError(f"{key}._target_={target}: {path} has no {name}{did_you_mean(name, names)}")
+    if not f"{getattr(found, '__module__', '')}.".startswith(prefixes):
+        raise ConfigError(
+            f"{key}._target_={target} leads to {getattr(found, '__module__', '?')}, outside the allow-list"
+        )
+    kinds = next((kinds for prefix, kinds in KINDS.items() if target.startswith(prefix)), ())
+    if kinds and not {base.__name__ for base in getattr(found, "__mro__", ())} & set(kinds):
+        raise ConfigError(f"{key}._target_={target} is outside the allow-list: it is no {' or '.join(kinds)}")
+    return found
+
+
+def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
+    """Check a constructor call's options by the signature of what it calls, and bring them to its types.
+
+    Raises:
+        ConfigError: for an option that it does not take, or a value of the wrong type.
+    """
+    target = locate(node["_target_"], config.get("trusted", []), key)
+    parameters = inspect.signature(target).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    hints = type_hints(target)
+    for name in [str(name) for name in node if name not in DIRECTIVES]:
+        option = f"{key}.{name}"
+        source = source_of(config, option)
+        if name not in parameters:
+            origin = f"{source} sets {option}, but" if source != option else f"{option}:"
+            raise ConfigError(f"{origin} {target.__name__} takes no such option{advice(key, name, source, parameters)}")
+        value = node[name]
+        if name in hints and not any(True for _ in constructor_calls(value)):
+            node[name] = conform(source, value, hints[name])
+
+
+def type_hints(target: Any) -> dict[str, Any]:
+    """The types of a callable's parameters, as far as they can be looked up."""
+    # A dataclass inherits fields whose types only the module of their own class can look up.
+    constructor = inspect.isclass(target) and not is_dataclass(target)
+    try:
+        return typing.get_type_hints(target.__init__ if constructor else target)
+    except NameError:  # imported for type checkers alone
+        return {}
+
+
+def advice(key: str, name: str, source: str, parameters: Mapping[str, Any]) -> str:
+    """What to do about an option that a part does not take.
+
+    A user who typed it probably misspelt it. If a regularizer's diff set it, the part is the wrong one: name
+    those of its group that take the option.
+    """
+    regularizer = source.split(".")[1] if source.startswith("regularizer.") else None
+    if regularizer is None:
+        return did_you_mean(name, [p for p in parameters if p != "self"])
+    able = []
+    for path in sorted((CONF / key).glob("*.yaml")):
+        option = OmegaConf.load(path)
+        part = OmegaConf.select(option, f"{key}._target_") or OmegaConf.select(option, "_target_")
+        if part and name in inspect.signature(locate(part, [])).parameters:
+            able.append(path.stem)
+    return f"; leave out regularizer={regularizer}" + (f" or choose {key}={' | '.join(able)}" if able else "")
+
+
+def conform(key: str, value: Any, hint: Any) -> Any:
+    """A plain value as the annotated type wants it (`[0, 0.9]` as floats).
+
+    Raises:
+        ConfigError: if it cannot be one.
+    """
+    import pydantic  # here, so that --help and typos in groups need not wait for it
+    from pydantic_core import SchemaError
+
+    plain = OmegaConf.to_container(value) if isinstance(value, DictConfig | ListConfig) else value
+    try:
+        fitting = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(plain)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "is_instance_of":  # a type that only an object can have
+            raise ConfigError(f"{key}={plain} must be a part, that is, have a _target_") from None
+        where = ".".join([key, *(str(part) for part in first["loc"] if isinstance(part, int))])
+        raise ConfigError(f"{where}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
+    except (pydantic.PydanticSchemaGenerationError, SchemaError):  # likewise
+        raise ConfigError(f"{key}={plain} must be a part, that is, have a _target_") from None
+    return list(fitting) if isinstance(fitting, tuple) else fitting
+
+
+def is_call(node: Any) -> bool:
+    """Whether a node describes something to construct."""
+    return isinstance(node, DictConfig) and "_target_" in node
+
+
+def build(key: str, node: Any, **arguments: Any) -> Any:
+    """Construct what a checked node describes, its parts first; with `_partial_`, what is still to be called.
+
+    Hydra's own `instantiate` would check a target again at every call of a partial, which takes a millisecond, and
+    would turn finished parts back into configuration.
+
+    Args:
+        key: of the node, for messages.
+        node: with a `_target_`.
+        arguments: beside the node's options.
+
+    Raises:
+        ConfigError: if the part itself refuses its options (a ValueError or TypeError of its constructor).
+    """
+    target = get_object(node["_target_"])
+    options = {str(name): construct(f"{key}.{name!s}", node[name]) for name in node if name not in DIRECTIVES}
+    options |= arguments
+    try:
+        return partial(target, **options) if node.get("_partial_") else target(**options)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def construct(key: str, value: Any) -> Any:
+    """A plain value of a node as it is, with whatever is a constructor call inside it built."""
+    if isinstance(value, DictConfig):
+        return build(key, value) if is_call(value) else {n: construct(f"{key}.{n!s}", value[n]) for n in value}
+    return [construct(f"{key}[{i}]", item) for i, item in enumerate(value)] if isinstance(value, ListConfig) else value

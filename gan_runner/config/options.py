@@ -1,0 +1,91 @@
+"""What the options of `conf/` bring, so that a refusal names them as they are typed: GROUP=OPTION."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_runner.config.instantiate import constructor_calls
+from gan_runner.config.paths import CONF
+from gan_runner.config.resolve import NOT_TRAINED
+
+GROUPS = ("game", "loss", "method", "regularizer", "model")
+"""Those whose options may not go with one another."""
+
+
+FEW = 6
+"""So many choices are listed, at most."""
+
+
+@cache
+def calls_of(group: str, option: str) -> Mapping[str, str]:
+    """The `_target_`s that an option brings to what is trained, by the keys where it puts them.
+
+    Those that it builds on are included.
+    """
+    path = CONF / group / f"{option}.yaml"
+    if not path.is_file():
+        return {}
+    content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    calls: dict[str, str] = {}
+    for base in content.pop("defaults", []):
+        other, _, name = added(base).rpartition("/")
+        calls |= calls_of(other.strip("/") or group, name)
+    everywhere = path.read_text(encoding="utf-8").startswith("# @package _global_")
+    own = dict(targets("" if everywhere else group, content))
+    return calls | {key: target for key, target in own.items() if key.partition(".")[0] not in NOT_TRAINED}
+
+
+def added(base: str | Mapping[str, Any]) -> str:
+    """The option that an entry of a defaults list adds to the whole, as a path; empty if none.
+
+    What it overrides (`override /group`) may be overridden again, and so does not count.
+    """
+    entry = base if isinstance(base, str) else "/".join(map(str, *base.items()))
+    path = entry.replace("@_global_", "")
+    return "" if path == "_self_" or "@" in path or " " in path else path
+
+
+def targets(key: str, content: Any) -> Iterator[tuple[str, str]]:
+    """Every `_target_` in plain content, with its key."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            if name == "_target_":
+                yield key, value
+            else:
+                yield from targets(f"{key}.{name}".lstrip("."), value)
+
+
+def options_in(group: str) -> list[str]:
+    """The names of a group's options."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def brought_by(config: DictConfig, target: str) -> str:
+    """The option, or those, by which a `_target_` came into a configuration, as typed; empty if there is none.
+
+    It is one that brings the target, all of whose parts are there, and that is not part of another such.
+    """
+    present = {(key, str(node._target_)) for key, node in constructor_calls(config)}
+    found = {
+        (group, option): calls_of(group, option).items()
+        for group in GROUPS
+        for option in options_in(group)
+        if target in calls_of(group, option).values() and calls_of(group, option).items() <= present
+    }
+    whole = [chosen for chosen, calls in found.items() if not any(calls < other for other in found.values())]
+    return " or ".join(typed(group, [option for own, option in whole if own == group]) for group in dict(whole))
+
+
+def typed(group: str, options: list[str]) -> str:
+    """Options as they are typed."""
+    return f"{group}={' | '.join(options)}"
+
+
+def choices(group: str, fits: Callable[[Mapping[str, str]], bool]) -> str:
+    """The options of a group that fit by what they bring, as typed; `another GROUP` if there are none, or many."""
+    fitting = [option for option in options_in(group) if fits(calls_of(group, option))]
+    return typed(group, fitting) if 0 < len(fitting) <= FEW else f"another {group}"

@@ -1,0 +1,135 @@
+"""Measuring: all metrics on one set of samples, how long each took, and on what."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from gan_runner.build import build_checked
+from gan_runner.datasets import Data, Dataset
+from gan_runner.datasets.base import Split
+from gan_runner.errors import ConfigError
+from gan_runner.metrics import Results
+from gan_runner.metrics.results import Reference
+
+if TYPE_CHECKING:
+    from gan_runner.system import Parts
+
+
+Metrics = Mapping[str, Callable[..., dict[str, float]]]
+"""By name."""
+
+
+class Evaluator:
+    """Draws samples, of the same latents every time, and measures them.
+
+    In a game with conditions they are made for those of the split that they are compared with.
+
+    Args:
+        parts: what plays.
+        metrics: by name.
+        samples: how many are drawn, and compared with as many of the data.
+        seed: of the latents.
+        split: of the data that they are compared with.
+        data: this split, where it is at hand already.
+        choosing: whether figures choose among checkpoints: errors are then those of validation data, if there is any.
+
+    Attributes:
+        conditions: by figure, on what it was measured: samples, real ones where any were read, their split, and what
+            the metric says of itself.
+        seconds: by metric, how long it took so far; generating what it is the first to ask for is part of it.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        metrics: Metrics,
+        samples: int,
+        seed: int,
+        split: Split = "train",
+        data: Data | None = None,
+        choosing: bool = False,
+    ):
+        self.parts = parts
+        self.metrics = metrics
+        self.reference = Reference(parts.dataset, samples, parts.device, split, data, choosing)
+        self.noise = (
+            parts.noise(samples, seed)
+            if split == "train"
+            else parts.noise_like(lambda: self.reference.split(split), samples, seed)
+        )
+        self.conditions: dict[str, Mapping[str, Any]] = {}
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def prepare(self) -> None:
+        """Make ready what metrics look through, so that what is wrong with it is said before a run and not in it."""
+        for metric in self.metrics.values():
+            if hasattr(metric, "prepare"):
+                metric.prepare(self.reference)
+
+    def measure(self) -> dict[str, float]:
+        """All figures, by name. Metrics that look at a piece at a time come last: it may all be at hand by then.
+
+        Raises:
+            ConfigError: a metric refuses its knobs, or so few samples.
+        """
+        results = Results(self.parts, self.noise, self.reference)
+        found: dict[str, dict[str, float]] = {}
+        for name, metric in sorted(self.metrics.items(), key=lambda item: getattr(item[1], "in_pieces", False)):
+            began = time.perf_counter()
+            try:
+                found[name] = metric(results)
+            except ValueError as error:
+                raise ConfigError(f"metric={name}: {error}") from error
+            self.seconds[name] += time.perf_counter() - began
+        for name, figures in found.items():  # now that all have read what they need, as they will have the next time
+            self.conditions |= dict.fromkeys(figures, self.conditions_of(self.metrics[name]))
+        return {figure: value for figures in found.values() for figure, value in figures.items()}
+
+    def conditions_of(self, metric: Any) -> dict[str, Any]:
+        """On what a metric measured."""
+        read = {} if self.reference.count is None else {"real": self.reference.count}
+        base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
+        own = own_conditions(metric, self.parts.dataset.splits, self.reference.choosing)
+        return {name: value for name, value in (base | own).items() if value is not None}
+
+
+def own_conditions(metric: Any, splits: Sequence[Split], choosing: bool = False) -> dict[str, Any]:
+    """What a metric, with or without its knobs, says of on what it measures, of data that has these splits.
+
+    It may be another where figures are `choosing` among checkpoints.
+    """
+    said = getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+    return {name: value(splits, choosing) if callable(value) else value for name, value in said.items()}
+
+
+def check_own_splits(metrics: Mapping[str, Any], split: str | None, splits: Sequence[Split]) -> None:
+    """Refuse a split that was asked for where a metric measures on another, whatever is asked for.
+
+    Raises:
+        ConfigError: naming the metric and its split.
+    """
+    for name, metric in metrics.items():
+        own = own_conditions(metric, splits).get("split", split)
+        if split is not None and own != split:
+            raise ConfigError(f"metric={name} measures on its own split ({own}); leave out --split {split}, or {name}")
+
+
+def check_split(dataset: Dataset, split: Split, option: str) -> None:
+    """Raise ValueError, naming the option that chose it, for a split that a dataset has not."""
+    if split not in dataset.splits:
+        raise ValueError(f"there is no {option}={split} of this dataset, which has {', '.join(dataset.splits)}")
+
+
+def build_metrics(config: DictConfig, parts: Parts) -> Metrics:
+    """The metrics by name.
+
+    Raises:
+        ConfigError: one does not go with the dataset.
+    """
+    return build_checked("metric", config, parts, "metric=")

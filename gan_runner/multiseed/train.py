@@ -1,0 +1,231 @@
+"""Several seeds of one configuration, trained side by side in one process: `seeds=8`."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+from torch import Tensor
+
+from gan_runner.build import build_parts
+from gan_runner.compile import compiled_graph
+from gan_runner.config.resolve import resolve
+from gan_runner.distributed import processes
+from gan_runner.errors import ConfigError, Diverged, Stopped
+from gan_runner.multiseed.stack import Stack
+from gan_runner.observers import Observer
+from gan_runner.runs.checkpoints import random_state
+from gan_runner.runs.directory import RunDirectory, step_of
+from gan_runner.runs.lock import locked
+from gan_runner.runs.log import LogFile
+from gan_runner.runs.run import Run
+from gan_runner.runs.signals import StopSignals
+from gan_runner.runs.sweep import read_runs, report
+from gan_runner.tools.determinism import deterministic
+from gan_runner.tools.files import remove_partial
+from gan_runner.train import Course, Job, ends_sweep, is_complete, objective, ready
+
+
+def train_together(job: Job) -> float | None:
+    """Train one run a seed, each in a directory of its own, as `gan_runner.train.train` would one after the other.
+
+    A seed that diverges ends, and the others go on. At the end there is the table of a sweep.
+
+    Returns:
+        The mean of the objective's best values over the seeds that completed, or None.
+
+    Raises:
+        ConfigError: the game cannot be trained so.
+        Diverged: a seed did; the others are complete.
+        Stopped: a signal came; everything is saved, if there was a step to be.
+    """
+    jobs = jobs_of(job)
+    deterministically = deterministic(job.config.trainer.get("deterministic", False))
+    with StopSignals() as signals, ends_sweep(job, signals), deterministically, ExitStack() as held:
+        signals.begun = any(one.directory.begun for one in jobs)
+        for one in jobs:
+            held.callback(one.directory.remove_if_empty)
+            held.enter_context(locked(one.directory.path))
+        return trained(job, jobs, signals)
+
+
+def trained(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None:
+    """Train the jobs that one is made of, whose directories are locked."""
+    runs, observers, randomness = all_ready(jobs)
+    if len({run.step for run in runs}) > 1:
+        runs, observers, randomness = all_ready(jobs, common_step(job.directory, [run.directory for run in runs]))
+    complete = [is_complete(run) for run in runs]
+    if all(complete):
+        return mean_objective(runs)
+    stack = stacked(jobs[0].config, runs, randomness)
+    remove_partial(job.directory.path)
+    for number, run in enumerate(runs):
+        run.directory.clear(run.step, run.best_step)
+        run.describe(list(jobs[number].overrides), goes_on=job.resumed or run.step > 0)
+    for others in observers[1:]:  # the first seed speaks for all
+        others.pop("console", None)
+    courses = [Course(run, list(looking.values())) for run, looking in zip(runs, observers)]
+    failure = carry_out_together(stack, courses, signals)
+    report(job.directory.path, read_runs(job.directory.path))
+    if failure is not None:
+        raise failure
+    return mean_objective(runs)
+
+
+def all_ready(
+    jobs: Sequence[Job], step: int | None = None
+) -> tuple[list[Run], list[dict[str, Observer]], list[dict[str, Any]]]:
+    """Runs, what looks at them, and their random numbers; from the last step that was saved, or from this one."""
+    runs, observers, randomness = [], [], []
+    for one in jobs:
+        run, looking = ready(one, step)
+        runs.append(run)
+        observers.append(looking)
+        randomness.append(random_state(run.parts.device))
+    return runs, observers, randomness
+
+
+def common_step(directory: RunDirectory, seeds: Sequence[RunDirectory]) -> int:
+    """The last step at which all seeds were saved: they were killed when only some of them were, and kept that before.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    saved = [{step_of(path) for path in seed.earlier} for seed in seeds]
+    for steps, seed in zip(saved, seeds):
+        if len(steps) == 1 or not seed.begun:  # the first checkpoint, and before that all began anew
+            steps.add(0)
+    common = set.intersection(*saved)
+    if not common:
+        raise ConfigError(f"{directory.path} holds seeds at different steps; resume each by resume=DIRECTORY")
+    return max(common)
+
+
+def jobs_of(job: Job) -> list[Job]:
+    """A job a seed.
+
+    Raises:
+        ConfigError: the seeds are no seeds, or something else is asked for that only a run alone can do.
+    """
+    seeds = seeds_of(job.config)
+    if processes.present.size > 1:
+        raise ConfigError("seeds trains several runs in one process, and torchrun one run in several; choose one")
+    if job.config.trainer.compile == "iteration":
+        raise ConfigError("trainer.compile=iteration is for one seed; with seeds choose trainer.compile=true")
+    if job.config.trainer.on_divergence == "rollback":
+        raise ConfigError("trainer.on_divergence=rollback is for one seed; with seeds choose stop")
+    if job.config.trainer.precision == "fp16":
+        raise ConfigError("trainer.precision=fp16 scales the loss of each run by itself; with seeds choose bf16")
+    typed = [override for override in job.overrides if not override.startswith(("seed=", "seeds="))]
+    jobs = []
+    for number, seed in enumerate(seeds):
+        config = copy.deepcopy(job.config)
+        config.seed, config.seeds = seed, None
+        config.trainer.channels_last = False  # a traced move depends on the layout, and stacking makes another
+        directory = RunDirectory(job.directory.path / str(number))
+        overrides = [*typed, f"seed={seed}"]
+        jobs.append(replace(job, config=config, directory=directory, overrides=overrides, multirun=True))
+    return jobs
+
+
+def seeds_of(config: DictConfig) -> list[int]:
+    """So many from `seed` on, or those that are listed.
+
+    Raises:
+        ConfigError: they are neither.
+    """
+    seeds: Any = config.seeds
+    if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds > 0:
+        return list(range(config.seed, config.seed + seeds))
+    listed = list(seeds) if isinstance(seeds, ListConfig) else []
+    if not listed or not all(type(seed) is int for seed in listed) or len(set(listed)) < len(listed):
+        raise ConfigError(f"seeds={seeds} must be a number of seeds, as 8, or different ones, as [0,1,2]")
+    return listed
+
+
+def stacked(config: DictConfig, runs: Sequence[Run], randomness: Sequence[dict[str, Any]]) -> Stack:
+    """The runs as one, compiled as the configuration says."""
+    whole = build_parts(resolve(config))
+    make = partial(compiled_graph, runs[0].config.trainer.compile, device=whole.device)
+    example = next(runs[0].batches_from(0))
+    return Stack([run.parts for run in runs], whole, randomness, example, make)
+
+
+def carry_out_together(stack: Stack, courses: Sequence[Course], signals: StopSignals) -> Diverged | Stopped | None:
+    """Step all until the end or a signal; what ended the first of those that did not complete."""
+    runs = [course.run for course in courses]
+    steps = runs[0].config.trainer.steps
+    looking = [observer for course in courses for observer in course.observers]
+    every = {1 if observer.every_step else getattr(observer, "every", 0) for observer in looking} - {0}
+    going = dict(enumerate(courses))
+    failure: Diverged | Stopped | None = None
+    try:
+        for course in courses:
+            with LogFile(course.run.directory):
+                course.start()
+        signals.stepping = True
+        while going and runs[0].step < steps:
+            reports = stack.step([run.batches for run in runs])
+            for run in runs:
+                run.step += 1
+            step = runs[0].step
+            last = step == steps
+            stopped_by = None if last else signals.received
+            if not last and stopped_by is None and all(step % often for often in every):
+                continue
+            stack.hand_out()
+            ended = see_all(stack, going, reports, last, stopped_by)
+            failure = ended if failure is None or isinstance(ended, Stopped) else failure
+    except BaseException as error:
+        for course in going.values():
+            end_by(course, error)
+        raise
+    with ExitStack() as ending:  # all of them, whatever one of them meets
+        for course in going.values():
+            ending.callback(end, course)
+    return failure
+
+
+def see_all(
+    stack: Stack, going: dict[int, Course], reports: Mapping[str, Tensor], last: bool, stopped_by: int | None
+) -> Diverged | Stopped | None:
+    """A step is done: each seed is looked at, and is not `going` any more if that ends it; what ended the last."""
+    ended: Diverged | Stopped | None = None
+    of_seed = {seed: {name: value[seed] for name, value in reports.items()} for seed in going}
+    for seed, course in list(going.items()):
+        try:
+            with stack.randomness_of(seed), LogFile(course.run.directory):
+                course.see(of_seed[seed], last, stopped_by)
+        except (Diverged, Stopped) as error:
+            end_by(going.pop(seed), error)
+            ended = error
+        except Exception:  # the seeds go on together, so where one is saved all are
+            for other in going:
+                with stack.randomness_of(other):
+                    going[other].save_all_the_same(of_seed[other])
+            raise
+    return ended
+
+
+def end(course: Course) -> None:
+    """End a seed that is complete; what it has to say of it stands in its own log."""
+    with LogFile(course.run.directory):
+        course.end()
+
+
+def end_by(course: Course, error: BaseException) -> None:
+    """End a seed that an error has ended."""
+    with LogFile(course.run.directory):
+        course.end_by(error)
+
+
+def mean_objective(runs: Sequence[Run]) -> float | None:
+    """The mean of the objective's best values, of the runs that have one."""
+    values = [value for value in map(objective, runs) if value is not None]
+    return statistics.fmean(values) if values else None

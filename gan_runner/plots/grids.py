@@ -1,0 +1,176 @@
+"""Grids of images, with captions and headings."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from gan_runner.datasets.images import as_bytes
+from gan_runner.plots.animation import evenly
+from gan_runner.plots.scatter import draw_lines, save_figure
+from gan_runner.tools.files import write_atomically
+
+APART = 12
+"""White pixels between what is shown and what it is compared with."""
+
+
+def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
+    """Samples (n, c, h, w) in a column, and beside each in a row its neighbours (n, k, c, h, w): (height, width, 3)."""
+    return flanked(neighbours, samples)
+
+
+def flanked(rows: Tensor, *columns: Tensor, headings: Sequence[str] = ()) -> np.ndarray:
+    """Rows of images (n, k, c, h, w) behind a column (n, c, h, w), and perhaps before another: (height, width, 3).
+
+    There may be k headings.
+    """
+    shown = [image_grid(column, columns=1, gap=2) for column in columns]
+    shown.insert(1, image_grid(rows.flatten(0, 1), rows.shape[1], gap=2))
+    if headings:
+        shown = [headed(grid, headings if place == 1 else [""]) for place, grid in enumerate(shown)]
+    between = np.full((len(shown[0]), APART, 3), 255, np.uint8)
+    return np.concatenate([part for grid in shown for part in (between, grid)][1:], 1)
+
+
+def pairs_grid(above: Tensor, below: Tensor, columns: int) -> np.ndarray:
+    """Rows of so many images (n, c, h, w), each with a row of their counterparts under it: (height, width, 3)."""
+    columns = min(columns, len(above))
+    pairs = []
+    for some, others in zip(above.split(columns), below.split(columns)):
+        white = some.new_ones(columns - len(some), *some.shape[1:])
+        pairs.append(image_grid(torch.cat([some, white, others, white]), columns, gap=2))
+    between = np.full((APART, pairs[0].shape[1], 3), 255, np.uint8)
+    return np.concatenate([part for grid in pairs for part in (between, grid)][1:])
+
+
+def draw_pairs(path: Path, data: Tensor, made: Tensor, columns: int, said: str) -> None:
+    """A PNG of data (n, *shape) and what was made of it (n, *shape): images by `pairs_grid`, points joined by lines."""
+    if data.dim() == 4:
+        save_image(path, pairs_grid(data, made, columns))
+    else:
+        draw_lines(path, torch.stack([data, made], 1), ("data", said))
+
+
+def draw_paths(path: Path, steps: Tensor, first: Tensor, last: Tensor) -> None:
+    """A PNG of paths (n, k, *shape) from each of the first (n, *shape) to its last: images in rows, points on lines."""
+    if first.dim() == 4:
+        save_image(path, flanked(steps, first, last))
+    else:
+        draw_lines(path, torch.cat([first.unsqueeze(1), steps, last.unsqueeze(1)], 1), ("from", "on the way", "to"))
+
+
+def draw_traversal(path: Path, samples: Tensor, values: Sequence[str]) -> None:
+    """A PNG of samples (rows · columns, *shape), row by row: images as a grid, points by the colour of their column.
+
+    Args:
+        path: of the PNG.
+        samples: (rows · columns, c, h, w) in [−1, 1], or (rows · columns, dim).
+        values: of the code, one a column.
+    """
+    columns = len(values)
+    if samples.dim() == 4:
+        save_image(path, headed(image_grid(samples, columns), values))
+        return
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    column = torch.arange(columns).repeat(len(samples) // columns)
+    points = samples.cpu()
+    across, up = points[:, 0], points[:, 1] if points.shape[1] > 1 else torch.arange(len(points)) // columns
+    drawn = axes.scatter(across, up, c=column, s=8, cmap="viridis")
+    ticks = evenly(range(columns), 10)
+    figure.colorbar(drawn, label="the code's value").set_ticks(ticks, labels=[values[tick] for tick in ticks])
+    axes.set_aspect("equal" if points.shape[1] > 1 else "auto")
+    save_figure(path, figure)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [−1, 1] as uint8, in memory."""
+    return as_bytes(images.detach().float().cpu())
+
+
+def image_grid(images: Tensor, columns: int | None = None, gap: int | None = None) -> np.ndarray:
+    """Images (n, c, h, w) in [−1, 1], side by side: (height, width, 3) uint8. Tiny ones are magnified.
+
+    Two pixels are between them, and none around a single one, unless a `gap` is given.
+    """
+    columns = columns or int(np.ceil(len(images) ** 0.5))
+    zoom = max(1, 64 // images.shape[-1])
+    tiles = to_uint8(images).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
+    gap = (2 if len(tiles) > 1 else 0) if gap is None else gap
+    return side_by_side(tiles, columns, gap).expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+SHORT = 16
+"""Letters, at most, of captions that stand to the left of their rows; longer ones stand under them."""
+
+
+BELOW_CAPTION = 20
+"""Pixels between a caption and the row below it: many more than to its own."""
+
+
+def beside(grid: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    """A grid (height, width, 3) of as many rows as captions, with these to their left, or under them if one is long."""
+    font: Any = ImageFont.load_default(14)
+    rows = np.array_split(grid, len(captions))
+    if max(map(len, captions)) <= SHORT:
+        width = 8 + max(round(font.getlength(caption)) for caption in captions)
+        return np.concatenate(
+            [
+                np.concatenate([written([caption], font, width, len(row)), row], 1)
+                for caption, row in zip(captions, rows)
+            ]
+        )
+    parts = []
+    for caption, row in zip(captions, rows):
+        lines = textwrap.wrap(caption, max(8, int(row.shape[1] / font.getlength("n"))))
+        parts += [row, written(lines, font, row.shape[1], 18 * len(lines) + 2)]
+        parts.append(np.full((BELOW_CAPTION, row.shape[1], 3), 255, np.uint8))
+    return np.concatenate(parts)
+
+
+def headed(grid: np.ndarray, headings: Sequence[str], height: int = 18) -> np.ndarray:
+    """A grid (height, width, 3) of as many columns as headings, with these above them."""
+    font: Any = ImageFont.load_default(12)
+    width = grid.shape[1]
+    head = Image.new("RGB", (width, height), "white")
+    for column, heading in enumerate(headings):
+        middle = (column + 0.5) * width / len(headings)
+        ImageDraw.Draw(head).text((middle, height / 2), heading, "black", font, anchor="mm")
+    return np.concatenate([np.asarray(head), grid])
+
+
+def written(lines: Sequence[str], font: Any, width: int, height: int) -> np.ndarray:
+    """Lines in the middle of a white picture, from its left: (height, width, 3)."""
+    picture = Image.new("RGB", (width, height), "white")
+    text = "\n".join(lines)
+    ImageDraw.Draw(picture).multiline_text((4, height / 2), text, "black", font, anchor="lm", spacing=4)
+    return np.asarray(picture)
+
+
+def side_by_side(tiles: Tensor, columns: int, gap: int) -> Tensor:
+    """uint8 (n, c, h, w) in rows of so many: (c, height, width), white around them and where there is none.
+
+    This is torchvision's `make_grid` to the bit; importing torchvision takes longer than torch.
+    """
+    n, _, height, width = tiles.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    tiles = torch.nn.functional.pad(tiles, (gap, 0, gap, 0), value=255)
+    white = tiles.new_full((rows * columns - n, *tiles.shape[1:]), 255)
+    rowed = torch.cat([tiles, white]).unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4)
+    grid = rowed.reshape(tiles.shape[1], rows * (height + gap), columns * (width + gap))
+    return torch.nn.functional.pad(grid, (0, gap, 0, gap), value=255)
+
+
+def save_image(path: Path, pixels: np.ndarray) -> None:
+    """A PNG of (h, w, 3) or (h, w) uint8."""
+    write_atomically(path, lambda file: Image.fromarray(pixels).save(file, format="PNG"))

@@ -1,0 +1,94 @@
+"""What samples tell of their codes, over the training of several games: the picture of a sweep.
+
+L_I of InfoGAN rises to H(c), and that of a plain GAN, read by a Q that steers nobody, stays low (Chen et al. 2016,
+arXiv:1606.03657, Fig. 1).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from gan_runner.config.documents import read_yaml
+from gan_runner.config.instantiate import build, locate
+from gan_runner.models.codes import Code
+from gan_runner.plots.scatter import save_figure
+from gan_runner.runs.sweep import SweepTable, read_runs, told_apart
+
+KEY = "metric/mutual_information_"
+"""What a run logs of each code, in nats."""
+
+
+Curve = Sequence[tuple[int, float]]
+"""(step, L_I), by step."""
+
+
+def curves(metrics: Path) -> dict[str, Curve]:
+    """L_I over training by code, from a run's `metrics.jsonl`."""
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for text in metrics.read_text(encoding="utf-8").splitlines():
+        row = json.loads(text)
+        for key, value in row.items():
+            if key.startswith(KEY) and value is not None:
+                found[key.removeprefix(KEY)][row["step"]] = value
+    return {code: sorted(points.items()) for code, points in found.items()}
+
+
+def codes_of(config: Path) -> dict[str, Code]:
+    """The codes of a run by name, from its `config.yaml`."""
+    saved = read_yaml(config)
+    for name, node in saved.game.codes.items():
+        locate(node._target_, saved.trusted, f"game.codes.{name!s}")
+    return {str(name): build(f"game.codes.{name!s}", node) for name, node in saved.game.codes.items()}
+
+
+def draw_information(path: Path, runs: Mapping[str, Mapping[str, Curve]], codes: Mapping[str, Code]) -> None:
+    """A PNG: for each code L_I of all runs, over training, and the most that it can be.
+
+    Args:
+        path: of the PNG.
+        runs: by name, a curve a code.
+        codes: by name.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.8 * len(codes), 3.6), layout="constrained")
+    for axes, (name, code) in zip(figure.subplots(1, len(codes), squeeze=False)[0], codes.items()):
+        for run, found in runs.items():
+            curve = found.get(name, [])
+            axes.plot([step for step, _ in curve], [value for _, value in curve], label=run)
+        if math.isfinite(code.most):
+            said = "H(c)" if code.most == code.entropy else "the most"
+            axes.axhline(code.most, color="black", linestyle="--", linewidth=0.8, label=f"{said} = {code.most:.2f}")
+        axes.set(title=f"L_I of {name}", xlabel="step", ylabel="nats")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    save_figure(path, figure)
+
+
+class SweepInformation(Callback):
+    """At the end of a sweep, `mutual_information.png` in its directory: all codes of all runs that measured it."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Read the runs back; draw."""
+        assert SweepTable.directory is not None
+        runs = read_runs(SweepTable.directory)
+        found: dict[str, dict[str, Curve]] = {}
+        codes: dict[str, Code] = {}
+        for said, run in zip(told_apart([run["overrides"] for run in runs]), runs):
+            folder = SweepTable.directory / run["run"]
+            metrics = folder / "metrics.jsonl"
+            if metrics.exists() and (measured := curves(metrics)):
+                found[said.replace("game=", "").replace("_", " ") or run["run"]] = measured
+                codes = codes_of(folder / "config.yaml") | codes
+        if found:
+            path = SweepTable.directory / "mutual_information.png"
+            draw_information(path, found, codes)
+            print(f"what samples tell of their codes: {path}")

@@ -1,0 +1,103 @@
+"""Where the players of a game on points went: the file that a run keeps, the picture, and that of a whole sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from gan_runner.plots.scatter import save_figure
+from gan_runner.runs.sweep import SweepTable, told_apart
+from gan_runner.tools.files import write_text
+
+NAME = "trajectory.csv"
+"""In a run's directory: a line a step, the step and how far each coordinate of (x, y) is from the equilibrium's."""
+
+
+Path2D = np.ndarray
+"""(steps, 1 + 2 · dim): the lines of such a file."""
+
+
+def line(row: Sequence[float]) -> str:
+    """A step and its coordinates, to the last digit."""
+    return ",".join([str(int(row[0])), *(repr(float(value)) for value in row[1:])]) + "\n"
+
+
+def write_trajectory(path: Path, rows: Sequence[Sequence[float]]) -> None:
+    """A header and the rows (1 + 2 · dim each), atomically."""
+    dim = (len(rows[0]) - 1) // 2
+    names = [f"{player}{i}" if dim > 1 else player for player in "xy" for i in range(dim)]
+    write_text(path, ",".join(["step", *names]) + "\n" + "".join(map(line, rows)))
+
+
+def read_trajectory(path: Path) -> list[list[float]]:
+    """The rows; none if there is no file. A line that was torn when the run was killed is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
+    return [[float(value) for value in text.split(",")] for text in lines if text.endswith("\n")]
+
+
+def draw_trajectories(path: Path, trajectories: Mapping[str, Sequence[Sequence[float]]]) -> None:
+    """A PNG of trajectories by name: each in the plane of x and y (of their first coordinates, if there are more),
+    and how far all of them are from the equilibrium, step by step.
+    """
+    from matplotlib.figure import Figure
+
+    arrays = {name: np.array(rows) for name, rows in trajectories.items()}
+    columns = int(np.ceil(len(arrays) ** 0.5))
+    rows = -(-len(arrays) // columns)
+    figure = Figure(figsize=(2.6 * columns + 5.2, max(2.75 * rows, 3.6)), layout="constrained")
+    grid = figure.add_gridspec(rows, 2, width_ratios=[2.6 * columns, 5.2])
+    planes = grid[:, 0].subgridspec(rows, columns)
+    distances = figure.add_subplot(grid[:, 1])
+    start = max(float(np.abs(a[0, 1:]).max()) for a in arrays.values())
+    for number, (name, a) in enumerate(arrays.items()):
+        colour = f"C{number}"
+        plane = figure.add_subplot(planes[number // columns, number % columns])
+        draw_plane(plane, a, 2 * max(start, 1e-3), colour)
+        plane.set_title(name, fontsize=10, color=colour)
+        away = np.linalg.norm(a[:, 1:], axis=1)
+        distances.semilogy(a[:, 0], away, color=colour, linewidth=1.3, label=f"{name} → {away[-1]:.1e}")
+    distances.set(xlabel="step", title="distance to the equilibrium")
+    distances.grid(alpha=0.3)
+    distances.legend(loc="lower left", fontsize=9)
+    save_figure(path, figure)
+
+
+def draw_plane(plane: Any, trajectory: Path2D, reach: float, colour: str) -> None:
+    """One trajectory over the level lines of x · y, its start a dot and the equilibrium a cross."""
+    dim = (trajectory.shape[1] - 1) // 2
+    x, y = trajectory[:, 1], trajectory[:, 1 + dim]
+    axis = np.linspace(-reach, reach, 101)
+    plane.contour(axis, axis, np.outer(axis, axis), levels=11, colors="0.85", linewidths=0.6, linestyles="solid")
+    plane.plot(x, y, color=colour, linewidth=0.9)
+    plane.plot(x[0], y[0], "o", color=colour, markeredgecolor="black", markersize=5)
+    plane.plot(0, 0, "+", color="black", markersize=9)
+    plane.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[], xlabel="x", ylabel="y")
+
+
+class SweepTrajectories(Callback):
+    """At the end of a sweep, `trajectories.png` in its directory: all runs that kept one."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Read the runs back; draw."""
+        assert SweepTable.directory is not None
+        trajectories = read_sweep(SweepTable.directory)
+        if trajectories:
+            path = SweepTable.directory / "trajectories.png"
+            draw_trajectories(path, trajectories)
+            print(f"all trajectories: {path}")
+
+
+def read_sweep(directory: Path) -> dict[str, list[list[float]]]:
+    """The trajectories of the runs of a sweep, in order, by what tells them apart."""
+    folders = sorted((path.parent for path in directory.glob(f"*/{NAME}")), key=lambda p: (len(p.name), p.name))
+    typed = [yaml.safe_load((folder / "overrides.yaml").read_text(encoding="utf-8")) for folder in folders]
+    names = [name.replace("dynamics=", "").replace("_", " ") for name in told_apart(typed)]
+    return {name or folder.name: read_trajectory(folder / NAME) for name, folder in zip(names, folders)}

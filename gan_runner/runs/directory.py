@@ -1,0 +1,168 @@
+"""The directory of a run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from gan_runner.config.documents import read_yaml
+from gan_runner.errors import ConfigError
+from gan_runner.tools.files import remove_partial, write_text
+
+log = logging.getLogger("gan_runner")
+
+
+class RunDirectory:
+    """The contract that every tool relies on; `README.md` lists the files."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config = path / "config.yaml"
+        self.overrides = path / "overrides.yaml"
+        self.environment = path / "environment.json"
+        self.metrics = path / "metrics.jsonl"
+        self.summary = path / "summary.json"
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoints"
+        self.last = path / "checkpoints" / "last.pt"
+        self.best = path / "checkpoints" / "best.pt"
+        self.log = path / "run.log"
+
+    @property
+    def earlier(self) -> list[Path]:
+        """The checkpoints that are kept beside `last.pt`, the newest first; it is a second name of the newest."""
+        return sorted(of_steps(self.checkpoints, ".pt"), key=step_of, reverse=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self.last.exists() or bool(self.earlier)
+
+    def numbered(self, step: int) -> Path:
+        """The checkpoint of a step."""
+        return self.checkpoints / f"step_{step:07d}.pt"
+
+    def keep(self, step: int, earlier: int) -> None:
+        """Make the checkpoint of a step `last.pt`, too; keep so many before it, and none of later steps.
+
+        Where a file cannot have two names, nothing before `last.pt` is kept.
+        """
+        name, second = self.numbered(step), self.checkpoints / ".last.pt.partial"
+        second.unlink(missing_ok=True)
+        if earlier:
+            with suppress(OSError):
+                os.link(name, second)
+        (second if second.exists() else name).replace(self.last)
+        for path in self.earlier:
+            if step_of(path) > step:
+                path.unlink(missing_ok=True)
+        self.forget(step, earlier)
+
+    def forget(self, step: int, earlier: int) -> None:
+        """Remove the checkpoints before a step but so many."""
+        before = [path for path in self.earlier if step_of(path) < step]
+        for path in before[earlier:]:
+            path.unlink(missing_ok=True)
+
+    def remove_if_empty(self) -> None:
+        """Take back a directory that was made for a run which never began, and the day's if it was the only one."""
+        day = [self.path.parent] if self.path.parent.parent.name == "outputs" else []
+        for folder in (self.path, *day):
+            with suppress(OSError):  # it holds something, or another process was faster
+                folder.rmdir()
+
+    def set_aside_best(self, step: int) -> None:
+        """Keep the best checkpoint, that of a step, by its number, too, until `last.pt` knows of a better one."""
+        aside = self.checkpoints / f"best_{step:07d}.pt"
+        if self.best.exists() and not aside.exists():
+            try:
+                os.link(self.best, aside)
+            except OSError:  # where a file cannot have two names
+                shutil.copyfile(self.best, aside)
+
+    def settle_best(self, step: int | None) -> None:
+        """Let `best.pt` be that of a step, if it was set aside; forget what else was."""
+        for path in self.checkpoints.glob("best_*.pt"):
+            if re.fullmatch(r"best_\d{7,}", path.stem):
+                if int(path.stem[5:]) == step:
+                    path.replace(self.best)
+                path.unlink(missing_ok=True)
+
+    def clear(self, step: int, best: int | None = None) -> None:
+        """Before a run goes on from a step: forget what came after it, how the run ended, and what is half-written.
+
+        Args:
+            step: of the checkpoint.
+            best: the step that was best until then, if any was.
+        """
+        self.settle_best(best)
+        for folder in (self.path, self.samples, self.checkpoints):
+            remove_partial(folder)
+        self.summary.unlink(missing_ok=True)
+        if self.metrics.exists():
+            kept = [line for line in self.sound_lines() if json.loads(line)["step"] <= step]
+            write_text(self.metrics, "".join(kept))
+
+    def figures(self) -> dict[str, float]:
+        """Each figure of `metrics.jsonl` as it was last logged; what was not finite is NaN."""
+        last: dict[str, float | None] = {}
+        for line in self.sound_lines() if self.metrics.exists() else ():
+            last |= json.loads(line)
+        last.pop("step", None)
+        return {name: math.nan if value is None else value for name, value in last.items()}
+
+    def lines(self) -> Iterator[str]:
+        """The whole lines of `metrics.jsonl`; a torn last one is passed over."""
+        with self.metrics.open(encoding="utf-8") as file:
+            for line in file:
+                if line.endswith("\n"):
+                    yield line
+
+    def sound_lines(self) -> list[str]:
+        """Those of the whole lines that a run has written; others are passed over with a warning."""
+        written = self.metrics.read_bytes().split(b"\n")[:-1]
+        sound = [line.decode() + "\n" for line in written if is_logged(line)]
+        if broken := len(written) - len(sound):
+            log.warning("%s: %d of %d lines are broken and passed over", self.metrics, broken, len(written))
+        return sound
+
+    def typed(self) -> list[str]:
+        """What `overrides.yaml` says; nothing where it cannot be read, with a warning."""
+        try:
+            content = OmegaConf.to_container(read_yaml(self.overrides)) if self.overrides.exists() else []
+            if not isinstance(content, list) or not all(isinstance(line, str) for line in content):
+                raise ValueError(f"{self.overrides} is no list of texts")
+        except (ValueError, ConfigError) as error:
+            log.warning("%s; it counts as empty", error)
+            return []
+        return content
+
+
+def is_logged(line: bytes) -> bool:
+    """Whether a line of `metrics.jsonl` is one that a run writes: numbers and nulls by name, and a step."""
+    try:
+        content = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(content, dict) or not isinstance(content.get("step"), int):
+        return False
+    return all(isinstance(value, int | float | None) for value in content.values())
+
+
+def of_steps(folder: Path, suffix: str) -> list[Path]:
+    """The files of a folder that are named after a step; others like them, as copies, are passed over."""
+    return [path for path in folder.glob(f"step_*{suffix}") if re.fullmatch(r"step_\d{1,18}", path.stem)]
+
+
+def step_of(path: Path) -> int:
+    """The step that a file is named after."""
+    return int(path.stem.removeprefix("step_"))

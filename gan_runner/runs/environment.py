@@ -1,0 +1,62 @@
+"""What a run ran on: command, commit, versions, device."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gan_runner.distributed import processes
+
+if TYPE_CHECKING:
+    import torch
+
+
+PACKAGES = ("gan-runner", "torch", "torchvision", "hydra-core", "omegaconf", "wandb", "numpy")
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a run ran on: command, commit, versions, device."""
+    import torch
+
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git_sha": git("rev-parse", "HEAD"),
+        "git_dirty": bool(git("status", "--porcelain")),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: installed(name) for name in PACKAGES},
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+        "threads": torch.get_num_threads(),
+        "processes": processes.present.size,
+    }
+
+
+def new_wandb_id() -> str:
+    """An id for a W&B run: eight hex digits."""
+    return secrets.token_hex(4)
+
+
+def git(*arguments: str) -> str | None:
+    """What git says of the checkout that the package lies in; None if it lies in none."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def installed(name: str) -> str | None:
+    """The version of an installed package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,63 @@
+"""The log of a run."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from gan_runner.runs.directory import RunDirectory
+from gan_runner.tools.secrets import hide_record
+
+log = logging.getLogger("gan_runner")
+
+
+class Unwritten(logging.Handler):
+    """Warnings before there is a run to write them down: said on standard error, and kept for its `run.log`."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+
+    def __enter__(self) -> Unwritten:
+        log.addFilter(hide_record)
+        log.addHandler(self)
+        return self
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say and keep it."""
+        self.records.append(record)
+        print(record.getMessage(), file=sys.stderr)
+
+    def __exit__(self, *exception: object) -> None:
+        log.removeHandler(self)
+
+
+class LogFile:
+    """`run.log`: everything that the package logs, with tracebacks, without secrets.
+
+    Args:
+        directory: of the run.
+        unwritten: what was said before, and does not listen meanwhile.
+    """
+
+    def __init__(self, directory: RunDirectory, unwritten: Unwritten | None = None):
+        self.handler = logging.FileHandler(directory.log, encoding="utf-8")
+        self.handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        self.unwritten = unwritten
+
+    def __enter__(self) -> None:
+        log.setLevel(logging.DEBUG)
+        log.propagate = False
+        log.addFilter(hide_record)
+        log.addHandler(self.handler)
+        if self.unwritten is not None:
+            log.removeHandler(self.unwritten)
+            for record in self.unwritten.records:
+                self.handler.handle(record)
+            self.unwritten.records.clear()
+
+    def __exit__(self, *exception: object) -> None:
+        log.removeHandler(self.handler)
+        self.handler.close()
+        if self.unwritten is not None:
+            log.addHandler(self.unwritten)

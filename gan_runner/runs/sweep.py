@@ -1,0 +1,200 @@
+"""What a sweep says at its end: mean ± sd over seeds, read from the directories of its runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import yaml
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from gan_runner.tools.files import remove_partial, write_json, write_text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class SweepTable(Callback):
+    """Prints and saves a table when a sweep has ended; its exit code is 0 only if every run completed."""
+
+    directory: ClassVar[Path | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Remember where the sweep writes, and tidy up after one that was killed there."""
+        SweepTable.directory = Path(config.hydra.sweep.dir)
+        remove_partial(SweepTable.directory)
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Read the runs back; tell."""
+        assert SweepTable.directory is not None
+        runs = read_runs(SweepTable.directory)
+        failed = [run for run in runs if run["summary"]["status"] != "completed"]
+        if runs and all(run["summary"].get("exit_code") == 2 for run in runs):
+            if holds_only(SweepTable.directory, NOTES):
+                shutil.rmtree(SweepTable.directory)
+            sys.exit(2)
+        if runs:
+            report(SweepTable.directory, runs)
+        if failed:
+            sys.exit(1)
+
+    @classmethod
+    def remove_if_nothing_ran(cls) -> None:
+        """Take back a sweep's directory in which there is nothing but Hydra's note of it."""
+        if cls.directory is None or not cls.directory.is_dir():
+            return
+        if holds_only(cls.directory, {"multirun.yaml"}):
+            shutil.rmtree(cls.directory)
+
+
+NOTES = {"multirun.yaml", "overrides.yaml", "summary.json"}
+"""What tells of a run that never began. A lock tells of one that may."""
+
+
+def holds_only(directory: Path, names: set[str]) -> bool:
+    """Whether nothing but files of these names would be lost with a directory."""
+    return {path.name for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()} <= names
+
+
+def read_runs(directory: Path) -> list[dict[str, Any]]:
+    """Overrides and summary of every run of a sweep, in order."""
+    runs = []
+    for path in sorted(directory.glob("**/overrides.yaml"), key=in_order):
+        summary = {"status": "failed", "error": "it left no summary, as if it had been killed"}
+        if (path.parent / "summary.json").exists():
+            summary = read_summary(path.parent / "summary.json")
+        overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
+        runs.append({"run": str(path.parent.relative_to(directory)), "overrides": overrides, "summary": summary})
+    return runs
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """What a run left; where that is broken, it counts as failed."""
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(summary, dict) or "status" not in summary:
+            raise ValueError("it says no status")
+    except ValueError as error:  # also of JSON, or of Unicode
+        return {"status": "failed", "error": f"its {path.name} is broken ({error})"}
+    return summary
+
+
+def in_order(path: Path) -> list[tuple[int, str]]:
+    """Sorts 2 before 10, and 2/1 between them."""
+    return [(len(part), part) for part in path.parts]
+
+
+def told_apart(typed: Sequence[Sequence[str]]) -> list[str]:
+    """For each of several command lines the words that not all of them have; nothing for one that has no other."""
+    common = set.intersection(*map(set, typed)) if len(typed) > 1 else set()
+    return [" ".join(word for word in words if word not in common) for words in typed]
+
+
+def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs that differ in the seed alone, taken together: count, completed, mean and sd of each figure.
+
+    Figures are those of `figures_of`.
+    """
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        groups[" ".join(o for o in run["overrides"] if not o.startswith("seed="))].append(run["summary"])
+    return [{"overrides": name, **together(summaries)} for name, summaries in groups.items()]
+
+
+def together(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of runs of one configuration: how many, how many completed, and of these the mean and sd of each figure."""
+    done = [summary for summary in summaries if summary["status"] == "completed"]
+    figures: dict[str, list[float | None]] = defaultdict(list)
+    for summary in done:
+        for key, value in figures_of(summary).items():
+            figures[key].append(value)
+    spreads = {key: mean_and_sd(values) for key, values in figures.items()}
+    return {
+        "runs": len(summaries),
+        "completed": len(done),
+        "figures": {key: spread for key, spread in spreads.items() if spread is not None},
+    }
+
+
+def figures_of(summary: dict[str, Any]) -> dict[str, float | None]:
+    """`best/NAME` of each metric; the last of all that was logged; rate and time of the whole run, where it says."""
+    best = {f"best/{name}": best["value"] for name, best in summary["best"].items()}
+    whole = {key: summary[key] for key in ("steps_per_second", "elapsed_s") if key in summary}
+    return {**best, **summary["final"], **whole}
+
+
+def mean_and_sd(values: Iterable[float | None]) -> dict[str, Any] | None:
+    """Mean, sd and n of the values that are finite, or None if there are none.
+
+    The sd is that of a sample (n − 1); a single value has none.
+    """
+    finite = [value for value in values if value is not None]
+    if not finite:
+        return None
+    sd = statistics.stdev(finite) if len(finite) > 1 else None
+    return {"mean": statistics.fmean(finite), "sd": sd, "n": len(finite)}
+
+
+def report(directory: Path, runs: list[dict[str, Any]]) -> None:
+    """Save `sweep.json` and `sweep.md`; print the table, and what became of the runs that did not complete."""
+    from rich.console import Console  # here, and below, so that --help need not wait for it
+
+    rows = over_seeds(runs)
+    write_json(directory / "sweep.json", rows)
+    write_text(directory / "sweep.md", markdown(rows))
+    console = Console()
+    if not console.is_terminal:  # a file is as wide as it need be
+        console.width = 500
+    console.print(table(rows, title=f"mean ± sd over seeds ({directory})"))
+    for run in runs:
+        if run["summary"]["status"] != "completed":
+            reason = f"run {run['run']} {run['summary']['status']}: {run['summary'].get('error', '')}"
+            console.print(reason, highlight=False, markup=False)
+
+
+def shown_figures(row: dict[str, Any]) -> list[str]:
+    """The figures that a person compares: metrics, best and last, and the rate."""
+    return [key for key in row["figures"] if key.startswith(("best/", "metric/")) or key == "steps_per_second"]
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """A line a configuration, a column a figure."""
+    keys = list(dict.fromkeys(key for row in rows for key in shown_figures(row)))
+    header = ["configuration", "completed", *keys]
+    lines = [
+        [
+            row["overrides"] or "(defaults)",
+            f"{row['completed']} of {row['runs']}",
+            *(cell(row["figures"].get(key)) for key in keys),
+        ]
+        for row in rows
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in [header, ["---"] * len(header), *lines])
+
+
+def table(rows: list[dict[str, Any]], title: str) -> Table:
+    """A line a figure, so that it fits a narrow terminal; of the configurations what tells them apart."""
+    from rich.table import Table
+
+    shown = Table("", "completed", "figure", "mean ± sd", title=title, title_justify="left")
+    for name, row in zip(told_apart([row["overrides"].split() for row in rows]), rows):
+        said, done = name or "(defaults)", f"{row['completed']} of {row['runs']}"
+        for key in shown_figures(row) or ["–"]:
+            shown.add_row(said, done, key, cell(row["figures"].get(key)))
+            said = done = ""
+        shown.add_section()
+    return shown
+
+
+def cell(figure: dict[str, Any] | None) -> str:
+    """Mean ± sd with four digits."""
+    if figure is None:
+        return "–"
+    return f"{figure['mean']:.4g}" + (f" ± {figure['sd']:.2g}" if figure["sd"] is not None else "")

@@ -1,0 +1,67 @@
+"""Secrets stay in the environment: what a run writes, says or sends names the variable instead.
+
+A secret is the value of an environment variable whose name says so (`WANDB_API_KEY`, `HF_TOKEN`), wherever it came
+from: typed on the command line, read by an interpolation, or repeated by an error. In its place stands
+`${oc.env:NAME}`, which a configuration reads back as the secret. What a URL has before its host, a user and a password,
+becomes `***`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from typing import Any
+from urllib.parse import quote
+
+NAMED_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW(OR)?D|CREDENTIAL", re.IGNORECASE)
+"""What the names of variables that hold secrets have in them."""
+
+
+SHORTEST = 8
+"""Characters: shorter values, as `true` or `1`, are too common to be looked for."""
+
+
+LOGIN = re.compile(r"(?<=://)(?!(?:[^\s/'\":@]*:)?\$\{oc\.env:\w+\}@)[^\s/'\"]+(?=@)")
+"""A user and a password, or a token in place of both, before the host of a URL; unless it is a variable's name."""
+
+
+def hidden(content: Any) -> Any:
+    """The same text, or dictionaries and lists with text in them, without secrets."""
+    if isinstance(content, str):
+        return LOGIN.sub("***", named(content))
+    if isinstance(content, dict):
+        return {hidden(key): hidden(value) for key, value in content.items()}
+    return [hidden(value) for value in content] if isinstance(content, list) else content
+
+
+def named(text: str) -> str:
+    """A text with the names of environment variables in place of the secrets in them."""
+    for secret, name in secrets():
+        text = text.replace(secret, f"${{oc.env:{name}}}")
+    return text
+
+
+def secrets() -> list[tuple[str, str]]:
+    """Each secret of the environment, as it is and as JSON, Python and URLs write it, with its name; the longest first.
+
+    The path of a file is none: it says where a secret lies.
+    """
+    found = {
+        written: name
+        for name, value in os.environ.items()
+        if NAMED_SECRET.search(name) and len(value) >= SHORTEST and not os.path.exists(value)
+        for written in (value, json.dumps(value)[1:-1], repr(value)[1:-1], quote(value, safe=""))
+    }
+    return sorted(found.items(), key=lambda item: -len(item[0]))
+
+
+def hide_record(record: logging.LogRecord) -> bool:
+    """A logger's filter that passes everything, without secrets."""
+    record.msg, record.args = hidden(record.getMessage()), None
+    if record.exc_info:
+        record.exc_text = hidden(logging.Formatter().formatException(record.exc_info))
+    if record.stack_info:
+        record.stack_info = hidden(record.stack_info)
+    return True

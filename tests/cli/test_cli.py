@@ -1,0 +1,638 @@
+"""The command line: what a bad line gets, and that it leaves nothing behind."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import CONF, TINY, names_in
+from PIL import Image
+
+from gan_runner.cli import run as cli
+from gan_runner.cli.sample import main as gan_sample
+from gan_runner.config import composition
+
+TINY_RUN = [
+    "experiment=smoke",
+    "model.generator.width=8",
+    "model.discriminator.width=8",
+    "trainer.steps=4",
+    "trainer.log_every=2",
+    "trainer.sample_every=4",
+    "trainer.evaluate_every=2",
+    "trainer.checkpoint_every=2",
+    "observer.evaluation.samples=50",
+    "logger.mode=disabled",
+]
+
+BAD_LINES = {
+    "trainer.stepz=3": "there is no option trainer.stepz; did you mean trainer.steps?",
+    "+trainer.stepz=3": "there is no option trainer.stepz; did you mean trainer.steps?",
+    "trainer.steps=abc": "trainer.steps: Value 'abc' of type 'str' could not be converted to Integer",
+    "trainer.steps=0": "trainer.steps=0 must be at least 1",
+    "trainer.log_every=-1": "trainer.log_every=-1 is negative",
+    "trainer.precision=fp7": "trainer.precision=fp7 is not known",
+    "trainer.device=nope": "trainer.device=nope cannot be used",
+    "los=hinge": "there is no option los; did you mean loss?",
+    "loss=hing": "there is no loss=hing; did you mean hinge?",
+    "+foo=1": "there is no option foo",
+    "+game=[1,2]": "a choice of parts cannot be read (argument of type 'int' is not",
+    "foo": "foo is no KEY=VALUE; a part is chosen by GROUP=NAME",
+    "regularizer=[gradient_penaltyy]": "there is no regularizer=gradient_penaltyy; did you mean gradient_penalty?",
+    "loss=hinge regularizer=[label_smoothing]": "choose loss=bernoulli | feature_matching | gan_gp | lsgan",
+    "loss=wgan_gp model.discriminator.norm=batch": "choose model.discriminator.norm=none, layer, instance or virtual",
+    "regularizer=[r1] +regularizer.r1.wieght=3": "did you mean regularizer.r1.weight?",
+    "regularizer=[r1] regularizer.r1.weight=abc": "regularizer.r1.weight: Value 'abc'",
+    "dataset=ring8 metric=[mode_coverage]": "choose model=mlp or maxout, or a dataset of images",
+    "metric=[mode_coverage]": "this dataset has no known modes",
+    "objective=fid": "objective=fid is measured by no metric",
+    "model.generator.norm=batcch": "model.generator.norm=batcch: input should be 'none', 'batch'",
+    "model.generator.nrom=batch": "there is no option model.generator.nrom; did you mean model.generator.norm?",
+    "+model.generator.nrom=batch": "did you mean norm?",
+    "+model.critic.width=3": "model.critic is given width, but this game has no such network",
+    "loss=mmd model.discriminator.width=8": "with these parts there is no model.discriminator",
+    "loss=mmd regularizer=[r1]": "players.discriminator is given r1, but this game has no such player (generator)",
+    "loss=mmd regularizer=[spectral_norm]": "model.discriminator is given weight_norm, norm, but this game has no such",
+    "loss=ebgan regularizer=[r1] model.generator.norm=batch": "model.discriminator.norm or model.generator.norm=none",
+    "metric=[mmd_gap]": "MMD has a closed form between Gaussians; choose dataset=gaussian model=gaussian",
+    "dataset=gaussian model=gaussian metric=[total_variation]": "it is about EBGAN",
+    "loss=mmd game=gan": "loss=mmd does not go with this game; choose another loss, or game=moment_",
+    "loss=hinge game=moment_matching": "loss=hinge does not go with this game; choose loss=mmd | mmd_rq, or",
+    "loss=maximum_likelihood": "a generator whose density is known; choose model=real_nvp, or leave it out",
+    "loss=mmd model=mlp regularizer=[likelihood]": "likelihood: maximum likelihood is for a generator whose density",
+    "loss=maximum_likelihood model=real_nvp game=gan": "loss={} must be a part",
+    "loss=maximum_likelihood model=real_nvp model.latent._target_=gan_runner.models.latents.Uniform": (
+        "densities are those of latents N(0, I), and model.latent is Uniform; set model.latent._target_="
+    ),
+    "game=vae model=infogan": "is known where that is N(0, I), and model.latent is Uniform; set model.latent._target_=",
+    "game=age metric=[latent_gaussianity]": "compares codes with latents N(0, I), and this game draws others; leave it",
+    "model=real_nvp model.latent.dim=5": "leave out model.latent.dim=5, or set it to 256",
+    "model=real_nvp dataset.image_size=big": "dataset.image_size=big: input should be a valid integer",
+    "model=real_nvp dataset._target_=os.getcwd": "outside the allow-list",
+    "model=real_nvp regularizer=[virtual_batch_norm]": "norm=virtual would make what a flow makes of a sample depend",
+    "model=real_nvp game=conditional": "a flow takes no condition here",
+    "metric=[bits_per_dimension]": "it needs a generator whose density is known; choose model=real_nvp",
+    "metric=[latent_gaussianity]": "choose a game with an encoder, such as game=vae, or model=real_nvp",
+    "loss=mmd loss.unbiased=true": "the unbiased estimate may be negative and has no root",
+    "loss=mmd loss.kernel.bandwidths=[1,0]": "bandwidths must be positive numbers",
+    "dataset.image_size=100": "choose a power of two from 8 on, or 28",
+    "dataset=mnist dataset.root=/nowhere": "no MNIST at /nowhere",
+    "dataset=image_folder dataset.root=/nowhere": "there is no folder /nowhere",
+    "dataset=color_mnist dataset.root=/nowhere": "no MNIST at /nowhere",
+    "dataset=color_digits dataset.digits.image_size=8": "dataset.digits.image_size=8 must be dataset.image_size=16",
+    "dataset=cub dataset.root=/nowhere": "there is no /nowhere/CUB_200_2011/images.txt; put CUB_200_2011/",
+    "dataset=oxford102 dataset.root=/nowhere": "there is no /nowhere/flowers-102/imagelabels.mat; put jpg/",
+    "dataset=coco dataset.root=/nowhere": "there is no /nowhere/annotations/captions_train2017.json; unzip",
+    "dataset=captioned_shapes dataset.unseen=[red_moon]": "must be different pairs such as 'red circle'",
+    "dataset=captioned_shapes dataset.caption_length=0": "dataset.caption_length must be positive, not 0",
+    "dataset=mnist dataset.classes=[a,a]": "two classes are called 'a'; each needs a name of its own",
+    "loss._target_=os.system": "outside the allow-list",
+    "loss._target_=gan_runner.losses.wasserstein.Tensor": "outside the allow-list",
+    "optimizer._target_=torch.optim.lr_scheduler.Counter": "outside the allow-list",
+    "dataset=mnist dataset.images._target_=torchvision.datasets.utils.download_url": "it is no VisionDataset",
+    "+regularizer.r1=3": "regularizer.r1=3 is no set of options",
+    "dataset=image_folder": "dataset.root",
+    "-m resume=run": "repeat a sweep with its hydra.sweep.dir",
+    "loss._target_=gan_runner.losses.Hing": "did you mean Hinge?",
+    "trusted=[nosuch] loss._target_=nosuch.Loss": "cannot be imported",
+    "~loss": "must be a part",
+    "optimizer.lr=fast": "optimizer.lr=fast: input should be a valid number",
+    "optimizer.betas=[0,2]": "Invalid beta parameter",
+    "dataset=ring8 model=mlp regularizer=[diff_augment]": "needs images, and this data has shape (2,); choose",
+    "dataset=ring8 model=mlp regularizer=[balanced_consistency]": "consistency: it needs images",
+    "loss=wgan_gp regularizer=[ada]": "Wasserstein's critic tells nothing; choose loss=non_saturating",
+    "loss.real_target=2": "targets are probabilities",
+    "loss=fgan_alpha loss.alpha=1": "alpha=1 is a limit; choose loss=fgan_kl for 1, loss=fgan_reverse_kl for 0",
+    "loss=fgan_alpha loss.alpha=0": "alpha=0 is a limit; choose loss=fgan_kl for 1, loss=fgan_reverse_kl for 0",
+    "loss=fgan_jsd_pi loss.pi=1": "pi lies strictly between 0 and 1",
+    "loss=misclassification loss.temperature=0": "temperature must be positive",
+    "loss=fgan_total_variation loss.objective=plug_in": "objective=plug_in needs a ratio",
+    "loss=fgan_kl loss.objective=plugin": "input should be 'variational', 'non_saturating' or 'plug_in'",
+    "loss=decoupled loss@loss.critic=hinge": "loss.critic must identify a density ratio",
+    "loss=decoupled loss@loss.aim=fgan_total_variation": "choose one such as non_saturating or fgan_kl",
+    "loss=decoupled loss@loss.critic=wgan": "loss=wgan sets optimizer too, so it cannot be loss.critic; choose another",
+    "loss=decoupled loss@loss.aim=began": "chosen for loss.aim sets loss, model, game, players, so it cannot be there",
+    "game=aae loss@prior.loss=ebgan": "another for prior.loss",
+    "prior=analytic": "this game has no prior to be chosen; choose game=aae | adversarial_vb | age | alpha_gan | auto",
+    "encoder=implicit": "choose game=aae | adversarial_vb | age | ali |",
+    "game=vae encoder=none": "no network model.encoder, which a player owns; choose encoder=deterministic | gaussian |",
+    "game=ali encoder=none": "choose encoder=deterministic | gaussian |",
+    "game=vae loss=hinge": "loss=hinge changes nothing: no player of this game descends a loss of scores; leave it",
+    "game=maximum_likelihood model=real_nvp loss.real_target=0.9": "loss.real_target=0.9 changes nothing",
+    "loss=decoupled loss.max_log_ratio=0": "max_log_ratio must be positive",
+    "logger.mode=onlin": "logger.mode=onlin is not known; did you mean online?",
+    "resume=nowhere": "there is no checkpoint",
+    "players.generator.updates=-1": "players.generator.updates=-1 must be at least 0",
+    "model=mlp model.generator.norm=batch trainer.batch_size=1": "choose a larger batch or model.generator.norm=layer",
+    "+players.generator.weights.foo=1": "the term foo needs both",
+    "players.discriminator.fresh_batches=false": "the first of the players must draw batches",
+    "dataset.held_out=-1": "dataset.held_out must be 0 or more images, not -1",
+    "dataset.held_out=1797": "dataset.held_out=1797 leaves none of the 1797 images of scikit-learn's digits",
+    "observer.evaluation.split=test": "there is no split=test of this dataset, which has train",
+    "observer.evaluation.split=tset": "observer.evaluation.split=tset: input should be 'train', 'validation' or 'test'",
+    "metric=[parzen] objective=null": "it needs a validation split, and this dataset has none; set dataset.held_out=",
+    "metric=[parzen] objective=null dataset.held_out=9": "it needs a test split, and this dataset has none; choose",
+    "metric=[parzen] objective=null dataset=ring8 model=mlp": "its windows are made for images",
+    "metric=[independent_critic] objective=null": "it needs data that was not trained on; set dataset.held_out=1000",
+    "metric=[classified_modes] objective=null dataset=mnist": "it tells the modes of stacked digits; choose dataset=",
+    "metric=[frechet_distance] objective=null dataset=ring8 model=mlp": "it looks at images, and this data is points",
+    "metric=[frechet_distance] objective=null dataset=stacked_mnist": "this data is drawn afresh; choose extractor=",
+    "metric=[ms_ssim] objective=null dataset=ring8 model=mlp": "it compares images of 11 px or more, and this data",
+    "metric=[kernel_distance] objective=null extractor=inception": "are not part of this package: set extractor.",
+    "metric=[kernel_distance] objective=null extractor=torchvision extractor.weights=no": "cannot be read (No such",
+    "metric=[kernel_distance] objective=null extractor=torchvision extractor.backbone=resnet81": "mean resnet18?",
+    "metric=[kernel_distance] objective=fid": "objective=fid is measured by no metric",
+    "observer=neighbours dataset=ring8 model=mlp": "it looks for the nearest of all training images, and this data has",
+    "observer=neighbours dataset=stacked_mnist": "nearest of all training images, and this data is drawn afresh",
+    "observer=neighbours extractor=inception": "are not part of this package: set extractor.weights=FILE",
+    "scheduler=exponential_with_momentum": "has no momentum to schedule; choose optimizer=sgd or another scheduler",
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_bad_line_gets_one_clear_line_and_leaves_nothing(gan_run, tmp_path, line):
+    code, out, err = gan_run(*line.split(" "))
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert err.count("\n") == 1, err
+    assert BAD_LINES[line] in err
+    assert out == ""
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not list(tmp_path.glob("outputs/*/*"))
+
+
+def test_bad_sweep_leaves_nothing_and_exits_with_2(gan_run, tmp_path):
+    code, _, err = gan_run("-m", "loss=hinge,wgan", "regularizer=[label_smoothing]")
+    assert code == 2
+    assert err.count("label_smoothing") >= 2
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    code, _, err = gan_run("-m", "loss=hinge,wgann")
+    assert code == 2
+    assert "did you mean wgan?" in err
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_help_lists_every_group(gan_run):
+    code, out, _ = gan_run("--help")
+    assert code == 0
+    for group in ("model", "loss", "regularizer", "dataset", "game", "optimizer", "metric", "experiment"):
+        assert re.search(rf"^{group}: ", out, re.MULTILINE), group
+    for name in names_in("loss"):
+        assert name in out
+
+
+def test_cfg_job_resolves_without_running(gan_run, tmp_path):
+    code, out, _ = gan_run("loss=wgan_gp", "--cfg", "job", "--resolve")
+    assert code == 0
+    assert "gan_runner.losses.Wasserstein" in out
+    assert "updates: 5" in out
+    assert not list(tmp_path.iterdir())
+
+
+def test_shell_completion_completes_an_option(tmp_path):
+    script = "from gan_runner.cli.run import main; main()"
+    line = {"COMP_LINE": "gan-run loss=h", "COMP_POINT": "14"}
+    answer = subprocess.run(
+        [sys.executable, "-c", script, "-sc", "query=bash"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**__import__("os").environ, **line},
+    )
+    assert answer.stdout.split() == ["loss=hinge"]
+
+
+def test_own_configuration_folder_experiment_and_code(gan_run, tmp_path, monkeypatch):
+    (tmp_path / "my" / "experiment").mkdir(parents=True)
+    (tmp_path / "my" / "experiment" / "paper.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - /experiment/smoke\n  - override /loss: mine\ntrainer: {steps: 2}\n"
+    )
+    (tmp_path / "my" / "loss").mkdir()
+    (tmp_path / "my" / "loss" / "mine.yaml").write_text("_target_: own_losses.Mine\nscale: 2.0\n")
+    (tmp_path / "own_losses.py").write_text(
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True)\n"
+        "class Mine:\n"
+        "    scale: float = 1.0\n"
+        "    identifies = 'potential'\n"
+        "    def discriminator(self, scores):\n"
+        "        return self.scale * (scores.fake.mean() - scores.real.mean())\n"
+        "    def generator(self, scores):\n"
+        "        return -self.scale * scores.fake.mean()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    line = ["--config-dir", "my", "experiment=paper", "logger.mode=disabled", "hydra.run.dir=run"]
+    code, _, err = gan_run(*line)
+    assert code == 2
+    assert "trusted=[package]" in err
+    code, _, err = gan_run(*line, "trusted=[own_losses]")
+    assert code == 0, err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 2
+    code, _, err = gan_run(*line, "trusted=[own_losses]", "loss.scale=much")
+    assert code == 2
+    assert "loss.scale=much" in err
+
+
+def test_local_settings_are_taken_if_there_are_any(gan_run, tmp_path):
+    (tmp_path / "mine" / "local").mkdir(parents=True)
+    (tmp_path / "mine" / "local" / "default.yaml").write_text("# @package _global_\nlogger: {project: mine}\n")
+    code, out, _ = gan_run("--config-dir", "mine", "--cfg", "job")
+    assert code == 0
+    assert "project: mine" in out
+
+
+def test_run_writes_its_directory_by_the_contract(gan_run, tmp_path):
+    code, out, err = gan_run(*TINY_RUN, "seed=3")
+    assert code == 0, err
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}", str(run.relative_to(tmp_path / "outputs")))
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    assert files == {
+        "config.yaml",
+        "overrides.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "summary.json",
+        "run.log",
+        "samples/step_0000004.png",
+        "checkpoints/last.pt",
+        "checkpoints/best.pt",
+        "checkpoints/step_0000002.pt",
+        "checkpoints/step_0000004.pt",
+    }
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["status"] == "completed"
+    assert (summary["step"], summary["images_seen"], summary["seed"]) == (4, 4 * 64, 3)
+    assert summary["parameters"]["generator"] > 0
+    assert summary["peak_memory_gb"] > 0
+    assert summary["steps_per_second"] > 0
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4]
+    expected = {"discriminator/adversarial", "discriminator/real_scores", "discriminator/fake_scores"}
+    expected |= {"generator/gradient_norm", "images_seen", "steps_per_second", "metric/sliced_wasserstein"}
+    assert expected <= set(lines[0])
+    best = min(line["metric/sliced_wasserstein"] for line in lines)
+    assert summary["best"]["sliced_wasserstein"]["value"] == best
+    assert "step=4/4" in out
+    assert "step=4/4" in (run / "run.log").read_text()
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["versions"]["torch"]
+    assert environment["device"] == "cpu"
+
+
+def test_failure_is_written_down_with_its_traceback(gan_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_runner.observers.samples.draw", lambda *_: 1 / 0)
+    code, _, err = gan_run(*TINY_RUN)
+    assert code == 1
+    assert err.splitlines()[-1] == "gan-run: ZeroDivisionError: division by zero"
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert json.loads((run / "summary.json").read_text())["status"] == "failed"
+    assert "ZeroDivisionError" in (run / "run.log").read_text()
+
+
+def test_divergence_exits_with_3_and_names_what_diverged(gan_run, tmp_path):
+    code, _, err = gan_run(*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "trainer.log_every=1")
+    assert code == 3
+    assert "is not finite" in err
+    assert err.count("\n") == 1
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert json.loads((run / "summary.json").read_text())["status"] == "diverged"
+    assert "NaN" not in (run / "summary.json").read_text()  # which is not JSON
+    assert (run / "metrics.jsonl").read_text().count("null") > 0
+
+
+def test_what_has_diverged_is_not_saved(gan_run, tmp_path):
+    line = [*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "trainer.log_every=0", "trainer.evaluate_every=0"]
+    code, _, err = gan_run(*line, "hydra.run.dir=run")
+    assert code == 3
+    assert "generator" in err
+    assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
+
+
+DRAWN = (
+    *("dataset.count=40", "dataset.test_count=20", "model.condition.encoder.widths=[4,4]"),
+    *("model.condition.encoder.dim=4", "model.condition.training.steps=1"),
+)
+"""What makes drawn shapes with captions cheap."""
+
+
+NO_PICTURES = ("trainer.sample_every=0",)  # those of densities have tests of their own
+OF_FOLDERS = {
+    **dict.fromkeys(("truth", "gulrajani2017", "metz2017", "fedus2017", "salimans2016"), NO_PICTURES),
+    "chen2016": (*TINY["infogan"], "metric.code_error.matched=16", "observer.traversals.rows=1"),
+    "dziugaite2015": ("metric.parzen.validation=16", "metric.parzen.test=16"),
+    "danihelka2017": (
+        *("metric.independent_critic.steps=2", "metric.bits_per_dimension.n=16"),
+        *("metric.latent_gaussianity.n=64", "model.generator.width=4"),
+    ),
+    "reed2016": (*DRAWN, "metric.caption_accuracy.classifier.steps=2"),
+    "rosca2017": ("metric.independent_critic.steps=2", "extractor.steps=2"),
+}
+OF_CHOICES = {
+    "semi_supervised_mnist": TINY["salimans_mnist"],
+    "maxout": TINY["maxout"],
+    "two_branch": TINY["two_branch"],
+    "label_accuracy": ("extractor.steps=2",),
+    "parzen": ("metric.parzen.validation=16", "metric.parzen.test=16"),
+}
+"""What makes the dear parts of an experiment cheap, by its folder, and by what it chooses."""
+
+
+def shrunk(experiment, content):
+    """What makes an experiment cheap."""
+    yield from OF_FOLDERS.get(experiment.partition("/")[0], ())
+    for choice in content["defaults"]:
+        for group, names in choice.items() if isinstance(choice, dict) else ():
+            for name in [names] if isinstance(names, str) else names or []:
+                yield from OF_CHOICES.get(name, ())
+            if group.endswith("extractor"):
+                yield "extractor.steps=2"
+    if "stacked_mnist" in experiment:
+        yield "metric.classified_modes.classifier.steps=2"
+
+
+@pytest.mark.parametrize(
+    "experiment", [str(p.relative_to(CONF / "experiment"))[:-5] for p in (CONF / "experiment").rglob("*.yaml")]
+)
+def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request):
+    small = ["trainer.steps=2", "observer.evaluation.samples=16", "trainer.batch_size=4", "logger.mode=disabled"]
+    content = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
+    alone = ["hydra.mode=RUN"] if "hydra" in content else []  # their sweeps have tests of their own
+    where = []
+    if "mnist" in f"{experiment} {content['defaults']}":
+        where = [f"dataset.root={request.getfixturevalue('data_root')}"]
+    if content.get("full_scale"):  # neither its images nor Inception can be had everywhere
+        captions = "text_to_image" in str(content["defaults"])
+        data = ["dataset=captioned_shapes", *DRAWN] if captions else stand_in_photographs(tmp_path)
+        judged = "celeba_mle" not in experiment
+        where = [*data, "metric=[]", "objective=null", "~expected", *TINY["dcgan"][: 1 + judged]]
+        where += ["game.labelled.count=4"] if {"override /game": "semi_supervised"} in content["defaults"] else []
+    else:
+        where += shrunk(experiment, content)
+    code, _, err = gan_run(f"experiment={experiment}", *small, *alone, *where)
+    assert code == 0, err
+
+
+def stand_in_photographs(folder):
+    """Options for a few images of noise, of CIFAR-10's size, in two classes."""
+    for number in range(8):
+        place = folder / "photographs" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(256, size=(32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(place / f"{number}.png")
+    return ["dataset=image_folder", f"dataset.root={folder / 'photographs'}", "dataset.image_size=32"]
+
+
+def test_samples_come_from_the_checkpoint_alone(gan_run, tmp_path, capfd):
+    digits = ["model.generator.width=4", "model.discriminator.width=4", "regularizer=[ema]"]
+    small = [option for option in TINY_RUN[3:] if "sample_every" not in option]
+    code, _, err = gan_run(*digits, *small, "hydra.run.dir=run")
+    assert code == 0, err
+    gan_sample(["run", "--n", "9", "--seed", "1"])
+    grid = tmp_path / "run" / "samples" / "grid_seed1_n9.png"
+    assert capfd.readouterr().out.strip() == str(grid.relative_to(tmp_path))
+    first = grid.read_bytes()
+    gan_sample(["run/checkpoints/last.pt", "--n", "9", "--seed", "1", "--grid", "--picture", "again.png"])
+    assert (tmp_path / "again.png").read_bytes() == first
+    gan_sample(["run", "--n", "9", "--seed", "2", "--picture", "other.png"])
+    assert (tmp_path / "other.png").read_bytes() != first
+    gan_sample(["run", "--n", "5", "--out", "many"])
+    assert len(list((tmp_path / "many").glob("*.png"))) == 5
+    gan_sample(["run", "--n", "16", "--interpolate"])
+    assert (tmp_path / "run" / "samples" / "interpolation_seed0.png").exists()
+
+
+@pytest.mark.parametrize("broken", ["missing", "text", "pickle", "cut"])
+def test_sampling_from_what_is_no_checkpoint_says_so(tmp_path, capfd, broken, gan_run):
+    path = tmp_path / "last.pt"
+    if broken == "text":
+        path.write_text("hello")
+    elif broken == "pickle":
+        path.write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    elif broken == "cut":
+        gan_run(*TINY_RUN, "hydra.run.dir=run")
+        whole = (tmp_path / "run" / "checkpoints" / "last.pt").read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SystemExit) as exit_:
+        gan_sample([str(path)])
+    assert exit_.value.code == 2
+    err = capfd.readouterr().err
+    assert err.startswith("gan-sample: ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_checkpoint_cannot_name_code_to_run(gan_run, tmp_path, capfd):
+    import torch
+
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    path = tmp_path / "run" / "checkpoints" / "last.pt"
+    state = torch.load(path, weights_only=True)
+    state["config"] = (
+        state["config"].replace("gan_runner.games.GAN", "os.system").replace("trusted: []", "trusted: [os]")
+    )
+    torch.save(state, path)
+    with pytest.raises(SystemExit):
+        gan_sample([str(path)])
+    assert "outside the allow-list" in capfd.readouterr().err
+    code, _, err = gan_run("resume=run", "trainer.steps=9")
+    assert code == 2
+    assert "outside the allow-list" in err
+
+
+def test_figures_between_two_logs_are_written_too(gan_run, tmp_path):
+    code, _, err = gan_run(*TINY_RUN, "trainer.log_every=3", "trainer.evaluate_every=2", "hydra.run.dir=run")
+    assert code == 0, err
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 3, 4]
+
+
+@pytest.mark.slow
+def test_compiled_run(gan_run, tmp_path):
+    code, _, err = gan_run(*TINY_RUN, "trainer.compile=true", "loss=wgan_gp")
+    assert code == 0, err
+
+
+LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join(9 * [f'*a{n - 1}'])}]\n" for n in range(1, 10))
+BAD_FILES = {
+    "a: ${loss.b}\nb: ${loss.a}": "interpolations lead back to themselves (loss.a, loss.b); give one of them a value",
+    f"a: {5000 * '['}{5000 * ']'}": "nested too deeply",
+    "defaults: [bad]": "nested too deeply; does a file name itself in its defaults?",
+    "_target_: os.system\ncommand: touch owned": "loss._target_=os.system is outside the allow-list",
+    "a: !!python/object/apply:os.system ['touch owned']": 'bad.yaml", line 1, column 4',
+    "a:\n\t- b": 'bad.yaml", line 2, column 1',
+    "a: 1\na: 2": "found duplicate key a",
+    "- a": "a file of a group holds a list, where there must be keys",
+    "a: \udcff": "a file of --config-dir is not UTF-8",
+    "": "loss={} must be a part",
+    LAUGHS: "bad.yaml stands for more than 100,000 values, by aliases of aliases",
+    "a: &a [*a]": "bad.yaml stands for more than 100,000 values",
+}
+
+
+def swelling(entry):
+    """Ten entries that read ten others, nine times over."""
+    entries = ["a: xxxxxxxxxx", "b0: " + entry.replace("READ", "loss.a")]
+    return "\n".join([*entries, *(f"b{n}: " + entry.replace("READ", f"loss.b{n - 1}") for n in range(1, 10))])
+
+
+BAD_FILES |= {
+    swelling(10 * "${READ}"): "the configuration stands for more than 5,000,000 characters, by interpolations",
+    swelling(f"""[{",".join(10 * ["'${READ}'"])}]"""): "the configuration stands for more than 5,000,000 characters",
+    swelling("'" + 10 * "${oc.select:READ}" + "'"): "the configuration stands for more than 5,000,000 characters",
+}
+
+TOUCH = "{_target_: subprocess.getoutput, cmd: touch owned}"
+LOAD = "{_target_: joblib.load, filename: p.pkl}"
+BAD_EXPERIMENTS = {
+    "trusted: [subprocess]\nobserver: {x: " + TOUCH + "}": "bad.yaml sets trusted.0, which could run code; if that is",
+    "hydra: {callbacks: {x: " + LOAD + "}}": "bad.yaml sets hydra.callbacks.x._target_, which could run code",
+    "hydra: {callbacks: '${observer}'}\nobserver: {x: " + LOAD + "}": "sets hydra.callbacks",
+    "hydra: {sweeper: {x: " + LOAD + "}}": "sets hydra.sweeper.x._target_",
+    "hydra: {sweeper: {params: {x: " + LOAD + "}}}": "sets hydra.sweeper.params.x._target_",
+    "hydra: {mode: MULTIRUN, sweeper: {params: {+trusted: '[subprocess]'}}}": "sets hydra.sweeper.params.+trusted",
+    "hydra: {mode: MULTIRUN, sweeper: {params: {hydra.job.chdir: true}}}": "sets hydra.sweeper.params.hydra.job.chdir",
+    "hydra: {launcher: {_target_: os.system, command: touch owned}}": "sets hydra.launcher._target_",
+    "hydra: {job_logging: {version: 1, root: {handlers: [x]}, handlers: {x: {'()': os.mkdir, path: owned}}}}": (
+        "sets hydra.job_logging.root.handlers.0"
+    ),
+    "hydra: {hydra_logging: {handlers: {x: {class: logging.FileHandler, filename: owned}}}}": (
+        "sets hydra.hydra_logging.handlers.x.class"
+    ),
+    "hydra: {job: {env_set: {LD_PRELOAD: evil.so}}}": "sets hydra.job.env_set.LD_PRELOAD",
+    "hydra: {searchpath: ['pkg://antigravity']}": "sets hydra.searchpath.0",
+    "defaults: [/loss@hydra.callbacks.x: evil]": "evil.yaml sets hydra.callbacks.x._target_",
+    "defaults: [/loss@_global_: trusting]": "trusting.yaml sets trusted.0",
+    "defaults: [override /hydra/launcher: evil]": "hydra/launcher/evil.yaml sets hydra.launcher._target_",
+    "hydra: {run: {dir: '${loss.b9}'}}\nloss:\n  " + swelling(10 * "${READ}").replace("\n", "\n  "): (
+        "the configuration stands for more than 5,000,000 characters"
+    ),
+    LAUGHS: "bad.yaml stands for more than 100,000 values, by aliases of aliases",
+}
+WAYS = {"--config-dir": "{0}", "--config-di": "{0}", "hydra.searchpath": "[file://{0}]"}
+"""How a folder of one's own is named."""
+
+
+def typed_folder(way, folder):
+    """The words of a command line."""
+    place = WAYS[way].format(folder)
+    return [way, place] if way.startswith("-") else [f"{way}={place}"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("content", BAD_FILES, ids=range(len(BAD_FILES)))
+def test_bad_file_of_a_group_gets_one_clear_line(gan_run, tmp_path, content, way):
+    path = tmp_path / "mine" / "loss" / "bad.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
+    code, _, err = gan_run(*typed_folder(way, tmp_path / "mine"), "loss=bad", "model=mlp", "dataset=ring8")
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert err.count("\n") == 1, err
+    assert BAD_FILES[content] in err
+    assert not list(tmp_path.rglob("owned"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("content", BAD_EXPERIMENTS, ids=range(len(BAD_EXPERIMENTS)))
+def test_experiment_of_someone_else_runs_no_code(gan_run, tmp_path, content, way):
+    files = {
+        "experiment/bad": f"# @package _global_\n{content}",
+        "loss/evil": LOAD,
+        "loss/trusting": "trusted: [subprocess]",
+        "hydra/launcher/evil": LOAD,
+    }
+    for name, text in files.items():
+        path = tmp_path / "mine" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    joblib.dump(Touching(tmp_path / "owned"), "p.pkl")
+    code, _, err = gan_run(*typed_folder(way, tmp_path / "mine"), "experiment=bad", *TINY_RUN[1:])
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert err.count("\n") == 1, err
+    assert BAD_EXPERIMENTS[content] in err
+    assert not list(tmp_path.rglob("owned"))
+
+
+class Touching:
+    """What makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_what_is_data_may_stand_in_a_file(gan_run, tmp_path):
+    """A sweep with its directory, a launcher that is installed with a number; and trust, if it is typed."""
+    path = tmp_path / "mine" / "experiment" / "good.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "# @package _global_\ndefaults: [/experiment/smoke, override /hydra/launcher: basic]\ntrusted: []\n"
+        "hydra: {mode: MULTIRUN, sweep: {dir: sweep}, sweeper: {params: {seed: '1,2', model.latent.dim: 8}}}\n"
+    )
+    small = ["metric=[]", "objective=null", "trainer.steps=1", "trainer.sample_every=0", "logger.mode=disabled"]
+    code, _, err = gan_run("--config-dir", "mine", "experiment=good", *small, "trusted=[subprocess]")
+    assert code == 0, err
+    assert len(list((tmp_path / "sweep").glob("*/summary.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "is_data"),
+    [
+        ("launcher.partition", "gpu", True),
+        ("launcher.gres", "gpu:1", True),
+        ("launcher.timeout_min", 60, True),
+        ("sweeper.storage", "sqlite:///studies.db", True),
+        ("job.name", "mine", True),
+        ("launcher._target_", "os.system", False),
+        ("launcher.setup.0", "source evil", False),
+        ("launcher.additional_parameters.wckey", "a", False),
+        ("sweeper.sampler._target_", "joblib.load", False),
+        ("job_logging.handlers.file.class", "os.system", False),
+        ("callbacks.mine._target_", "joblib.load", False),
+    ],
+)
+def test_of_hydra_only_data_may_stand_in_a_file(place, value, is_data):
+    assert composition.is_data(place.split("."), value) == is_data
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])
+def test_directory_that_cannot_be_is_refused_in_a_line(gan_run, tmp_path, place):
+    (tmp_path / "file").touch()
+    code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={place}")
+    assert code == 2
+    assert re.fullmatch(r"gan-run: .*(file|/run) cannot be used \(.+\); choose another hydra.run.dir .+\n", err), err
+
+
+def test_too_little_memory_is_told_in_a_line(gan_run):
+    code, _, err = gan_run(*TINY_RUN, "model.generator.width=8000000")  # 256 TB, beyond any address
+    assert code == 1
+    assert "Traceback" not in err
+    assert re.search(r"gan-run: there is too little memory \([\d,.]+ GiB more were asked for\); choose a smaller", err)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has …"), "2.50 GiB more"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 3221225472 bytes."),
+            "3.0 GiB more",
+        ),
+        (MemoryError("Unable to allocate 7.11 PiB for an array"), "7.11 PiB more"),
+        (RuntimeError("CUDA error: out of memory"), "RuntimeError"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "RuntimeError"),
+    ],
+)
+def test_memory_that_runs_out_is_known_by_what_libraries_say(error, told):
+    assert told in cli.explain(error)
+    assert cli.explain(error).startswith("there is too little memory (")

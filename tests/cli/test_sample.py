@@ -1,0 +1,83 @@
+"""gan-sample: what it is told is what samples are made for, or one line."""
+
+import pytest
+import torch
+from conftest import TINY
+from methods import INFOGAN, TEXT
+
+from gan_runner.cli.sample import main as gan_sample
+from gan_runner.cli.sample import said_of
+
+RUN = ("model=mlp", *TINY["mlp"], "trainer.steps=1", "trainer.batch_size=8", "metric=[]", "objective=null")
+RUN += ("trainer.sample_every=0", "logger.mode=disabled", "hydra.run.dir=run")
+GAMES = {"plain": (), "labels": ("game=conditional",), "codes": ("game=infogan", *INFOGAN), "words": TEXT}
+CODES = "this run's samples are made from latents and codes, which --traverse chooses; leave out --label"
+
+REFUSED = {
+    "plain": {
+        "--label 3": "this run's samples are made from latents alone; leave out --label",
+        "--text cat": "this run's samples are made from latents alone; leave out --text",
+        "--out three.png": "--out is a folder for a file a sample; --picture FILE is where one picture of all goes",
+        "--interpolate --gamma 1": "--gamma is how strict --reject is; add --reject",
+    },
+    "labels": {
+        "--text 3": "this run's samples are told what to show by --label, not by --text",
+        "--label 3 --text 3": "by --label, not by --text",
+        "--label 3 --reject": "--reject and --weigh are for samples as they come; leave out --label and --text",
+    },
+    "codes": {
+        "--label 3": CODES,
+        "--traverse --label 3": CODES,
+        "--traverse --n 4": "--traverse shows ten latents under all values of a code; leave out --n",
+        "--traverse --gamma 1": "--gamma is how strict --reject is; add --reject",
+    },
+    "words": {
+        "--label 3": "this run's samples are told what to show by --text, not by --label",
+        "--text 赤い丸": "the sentence '赤い丸' has no character of the alphabet",
+    },
+}
+ALLOWED = {"plain": "--interpolate", "labels": "--label 3", "codes": "--traverse c1", "words": "--text circle"}
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_what_would_be_ignored_or_misread_is_refused(gan_run, capfd, tmp_path, game):
+    code, _, err = gan_run(*GAMES[game], *RUN)
+    assert code == 0, err
+    for line, message in REFUSED[game].items():
+        with pytest.raises(SystemExit) as stopped:
+            gan_sample(["run", *line.split()])
+        out, err = capfd.readouterr()
+        assert (stopped.value.code, out, err.count("\n")) == (2, "", 1), line
+        assert message in err
+    gan_sample(["run", *ALLOWED[game].split(), "--picture", "picture.png"])
+    assert (tmp_path / "picture.png").exists()
+    gan_sample(["run", "--n", "5", "--out", "many"])
+    assert len(list((tmp_path / "many").iterdir())) == 5
+
+
+def test_characters_that_an_encoder_does_not_know_are_named(gan_run, capfd):
+    assert gan_run(*TEXT, *RUN)[0] == 0
+    gan_sample(["run", "--text", "a red café", "--picture", "picture.png"])
+    out, err = capfd.readouterr()
+    assert (out, err) == (
+        "picture.png\n",
+        "gan-sample: of --text the encoder leaves out characters beyond its alphabet: 'é'\n",
+    )
+    gan_sample(["run", "--text", "a red circle", "--picture", "picture.png"])
+    assert capfd.readouterr().err == ""
+
+
+def test_samples_of_words_are_weighed_beside_their_captions(gan_run, tmp_path):
+    assert gan_run(*TEXT, *RUN)[0] == 0
+    gan_sample(["run", "--n", "3", "--weigh", "--out", "weighed"])
+    weights = [float(line) for line in (tmp_path / "weighed" / "weights.csv").read_text().split()]
+    assert sum(weights) == pytest.approx(1)
+    assert len(set(weights)) == 3
+
+
+def test_what_points_were_made_for_is_read_off_their_rows(make_parts):
+    points = ("dataset=ring8", "model=mlp", *TINY["mlp"])
+    parts = make_parts("game=conditional", *points)
+    rows = torch.cat([torch.randn(8, parts.game.latent.dim), torch.eye(8).flip(0)], 1)
+    assert said_of(parts, rows) == list("76543210")
+    assert said_of(make_parts(*points), rows) == []

@@ -1,0 +1,239 @@
+"""Measuring through features: limits, what is computed once, what is told; and that a run does not notice."""
+
+import json
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+from methods import TEXT
+from test_cli import TINY_RUN
+from test_resume import assert_equal, outcome
+
+from gan_runner.datasets import Digits
+from gan_runner.errors import ConfigError
+from gan_runner.extractors import Eye, Seen, SoftmaxRegression
+from gan_runner.metrics import (
+    ClassifierScore,
+    FrechetDistance,
+    KernelDistance,
+    PrecisionRecall,
+    Reference,
+    Results,
+    bits_per_dimension,
+    parzen,
+)
+from gan_runner.metrics import results as results_module
+from gan_runner.metrics.evaluator import Evaluator, check_own_splits
+
+CPU = torch.device("cpu")
+DIGITS = Digits(image_size=8, held_out=600)
+RECIPE = SoftmaxRegression(steps=100)
+SPLITS = ["train", "test"]
+
+
+def parts_that_return(images, dataset=DIGITS):
+    """A generator that knows these images by heart: its latents are their numbers."""
+    return SimpleNamespace(
+        dataset=dataset,
+        loss=None,
+        device=CPU,
+        noise=lambda n, seed: torch.arange(n).unsqueeze(1),
+        noise_like=lambda load, n, seed: torch.arange(n).unsqueeze(1),
+        sample=lambda noise: images[noise[:, 0]],
+    )
+
+
+def figures_of(images, *metrics, split="train"):
+    named = {type(metric).__name__: metric for metric in metrics}
+    return Evaluator(parts_that_return(images), named, len(images), 0, split).measure()
+
+
+ALL = FrechetDistance(RECIPE), KernelDistance(RECIPE), PrecisionRecall(RECIPE)
+
+
+def test_the_data_themselves_are_at_no_distance_and_cover_all():
+    found = figures_of(DIGITS.load(CPU).real(500), *ALL)
+    assert found["fd_softmax_regression"] == pytest.approx(0, abs=1e-9)
+    assert found["precision_softmax_regression"] == found["recall_softmax_regression"] == 1
+    assert found["coverage_softmax_regression"] == 1
+    assert found["density_softmax_regression"] == pytest.approx(6 / 5, rel=0.01)  # (k + 1) / k, if all differ
+
+
+def test_a_shift_of_the_features_is_at_its_square():
+    """The features of this classifier are the pixels on [0, 1]: all of 64 half as much again a quarter brighter."""
+    found = figures_of(DIGITS.load(CPU).real(500) + 0.5, FrechetDistance(RECIPE))
+    assert found["fd_softmax_regression"] == pytest.approx(64 * 0.25**2, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "worse", [lambda x, s: x + s, lambda x, s: x + s * torch.randn_like(x)], ids=["shift", "noise"]
+)
+def test_the_worse_the_samples_the_worse_the_figures(worse):
+    real = DIGITS.load(CPU).real(300)
+    found = [figures_of(worse(real, strength), *ALL) for strength in (0.0, 0.3, 0.8, 2.0)]
+    for kind, sign in (("fd", 1), ("kd", 1), ("precision", -1), ("coverage", -1)):
+        values = [sign * one[f"{kind}_softmax_regression"] for one in found]
+        assert values == sorted(values), kind
+        assert values[0] < values[-1], kind
+
+
+def test_unseen_data_are_nearer_than_anything_else_but_not_at_zero():
+    unseen = DIGITS.load(CPU, "validation").real(500)
+    near = figures_of(unseen, *ALL)["fd_softmax_regression"]
+    far = figures_of(unseen + 0.3 * torch.randn_like(unseen), *ALL)["fd_softmax_regression"]
+    assert 0 < near < far / 2
+    assert figures_of(unseen, *ALL, split="validation")["fd_softmax_regression"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_score_is_that_of_the_logits_that_its_network_gives():
+    images = DIGITS.load(CPU).real(200)
+    score = figures_of(images, ClassifierScore(RECIPE, splits=1))["score_softmax_regression"]
+    p = RECIPE.open(DIGITS, CPU).look(images).logits.double().softmax(1)
+    assert score == pytest.approx((p * (p / p.mean(0)).log()).sum(1).mean().exp().item())
+    assert 3 < score < 10
+    assert figures_of(images[:1].repeat(20, 1, 1, 1), ClassifierScore(RECIPE))["score_softmax_regression"] == (
+        pytest.approx(1, abs=1e-6)
+    )
+
+
+class Counting(SoftmaxRegression):
+    """Pixels as they are; counts how often it is opened, and at how many images it looks."""
+
+    opened = 0
+    looked = 0
+
+    def open(self, dataset, device):
+        Counting.opened += 1
+
+        def look(images):
+            Counting.looked += len(images)
+            return Seen(images.flatten(1), images.flatten(1))
+
+        return Eye(look, "counting")
+
+
+@pytest.fixture(autouse=True)
+def _counts_from_zero(monkeypatch, tmp_path):
+    Counting.opened = Counting.looked = 0
+    monkeypatch.setenv("GAN_RUNNER_CACHE", str(tmp_path / "kept"))
+
+
+def test_equal_recipes_share_one_eye_and_all_it_has_seen():
+    metrics = {"fd": FrechetDistance(Counting()), "kd": KernelDistance(Counting()), "pr": PrecisionRecall(Counting())}
+    evaluator = Evaluator(parts_that_return(DIGITS.load(CPU).real(200)), metrics, 100, 0)
+    evaluator.prepare()
+    assert (Counting.opened, Counting.looked) == (1, 0)
+    first = evaluator.measure()
+    assert (Counting.opened, Counting.looked) == (1, 200)  # the data, and the samples
+    assert evaluator.measure() == first
+    assert (Counting.opened, Counting.looked) == (1, 300)  # the samples alone
+    assert len(first) == 1 + 2 + 4
+
+
+def test_statistics_of_the_data_are_kept_for_the_next_process(monkeypatch):
+    def moments(n, split="train"):
+        before = Counting.looked
+        return Reference(DIGITS, n, CPU, split).moments(Counting()), Counting.looked - before
+
+    first, looked = moments(100)
+    again, looked_again = moments(100)
+    assert (looked, looked_again) == (100, 0)
+    assert torch.equal(first.mean, again.mean)
+    assert torch.equal(first.covariance, again.covariance)
+    assert first.n == again.n == 100
+    assert moments(99)[1] == 99
+    assert moments(100, "validation")[1] == 100
+
+
+def test_a_frechet_distance_alone_holds_a_piece_at_a_time(monkeypatch):
+    monkeypatch.setattr(results_module, "CHUNK", 7)
+    real, largest = DIGITS.load(CPU).real(50), []
+    parts = parts_that_return(real)
+    sample = parts.sample
+    parts.sample = lambda noise: largest.append(len(noise)) or sample(noise)
+    results = Results(parts, parts.noise(50, 0), Reference(DIGITS, 50, CPU))
+    value = FrechetDistance(Counting())(results)
+    assert max(largest) == 7
+    assert sum(largest) == 50
+    assert not results.seen
+    assert "samples" not in vars(results)
+    assert value["fd_softmax_regression"] == pytest.approx(0, abs=1e-9)
+
+
+def test_whoever_asks_first_the_distance_is_the_same():
+    images = DIGITS.load(CPU).real(300).flip(3)
+    alone = figures_of(images, FrechetDistance(RECIPE))["fd_softmax_regression"]
+    assert figures_of(images, *ALL)["fd_softmax_regression"] == pytest.approx(alone, rel=1e-9)
+
+
+def test_a_metric_that_refuses_its_samples_says_so_by_name():
+    with pytest.raises(ConfigError, match="metric=PrecisionRecall: each of 5 real and 5 generated samples needs k=5"):
+        figures_of(DIGITS.load(CPU).real(5), PrecisionRecall(RECIPE))
+
+
+FEATURES = ["metric=[frechet_distance,precision_recall]", "extractor.steps=3", "extractor.width=4", "objective=null"]
+DIGITS_RUN = [*TINY_RUN[3:], "model.generator.width=4", "model.discriminator.width=4", "dataset.image_size=8"]
+
+
+def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, tmp_path):
+    assert gan_run(*DIGITS_RUN, "metric=[]", "objective=null", "hydra.run.dir=plain")[0] == 0
+    code, _, err = gan_run(*DIGITS_RUN, *FEATURES, "observer=neighbours", "hydra.run.dir=measured")
+    assert code == 0, err
+    plain, measured = (outcome(tmp_path / name)["checkpoints"]["last.pt"] for name in ("plain", "measured"))
+    assert_equal(measured["parts"], plain["parts"])
+    assert_equal(measured["random"], plain["random"])
+    summary = json.loads((tmp_path / "measured" / "summary.json").read_text())
+    assert set(summary["measured_on"]) == {
+        f"{kind}_classifier" for kind in ("fd", "precision", "recall", "density", "coverage")
+    }
+    told = {"samples": 50, "real": 50, "split": "train", "extractor": "classifier", "resize": "none"}
+    assert summary["measured_on"]["fd_classifier"] == told
+    assert summary["measured_on"]["recall_classifier"] == {**told, "k": 5}
+    assert set(summary["metric_share"]) == {"frechet_distance", "precision_recall"}
+    assert 0 < sum(summary["metric_share"].values()) < 1
+
+
+@pytest.fixture(scope="module")
+def of_text(make_parts):
+    """Parts of a game that draws what captions say."""
+    parts = make_parts(*TEXT, "model=mlp", "model.latent.dim=4", "dataset.held_out=4")
+    parts.game.prepare(parts.networks, parts.dataset.load(CPU), 8)
+    return parts
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+def test_samples_are_made_for_captions_of_the_split_that_they_are_compared_with(of_text, split):
+    condition = of_text.networks["condition"]
+    rows = Evaluator(of_text, {}, 8, 0, split).noise
+    codes, _ = of_text.dataset.captions(8, split)
+    assert torch.allclose(rows[:, 4:], condition.phi(codes), atol=1e-5)
+    assert torch.equal(rows[:, :4], of_text.noise(8, 0)[:, :4])
+
+
+def test_samples_are_made_for_labels_of_the_split_that_they_are_compared_with(make_parts, monkeypatch):
+    parts = make_parts("game=conditional", "model=mlp", "dataset.held_out=50", "model.latent.dim=4")
+    parts.game.prepare(parts.networks, parts.dataset.load(CPU), 8)
+    held_out = parts.dataset.load(CPU, "validation")
+    held_out.labels = held_out.labels.clamp(max=1)
+    monkeypatch.setattr(Digits, "load", lambda *arguments: held_out)
+    shares = Evaluator(parts, {}, 2000, 0, "validation").noise[:, 4:].mean(0)
+    assert shares[0].item() == pytest.approx((held_out.labels == 0).double().mean().item(), abs=0.03)
+    assert shares[2:].eq(0).all()
+    assert Evaluator(parts, {}, 2000, 0).noise[:, 6:].any(0).all()
+
+
+def test_a_game_without_conditions_reads_no_other_split_for_its_latents(make_parts, monkeypatch):
+    parts = make_parts("model=mlp", "dataset.held_out=50")
+    monkeypatch.setattr(Digits, "load", None)
+    assert torch.equal(Evaluator(parts, {}, 20, 0, "validation").noise, parts.noise(20, 0))
+
+
+def test_a_metric_with_a_split_of_its_own_measures_on_no_other_in_silence():
+    with pytest.raises(ConfigError, match=r"metric=parzen measures on its own split \(test\); leave out --split train"):
+        check_own_splits({"parzen": partial(parzen, test=5)}, "train", SPLITS)
+    with pytest.raises(ConfigError, match=r"metric=bits measures on its own split \(test\); leave out --split train"):
+        check_own_splits({"bits": bits_per_dimension}, "train", SPLITS)
+    check_own_splits({"parzen": parzen}, None, SPLITS)
+    check_own_splits({"parzen": parzen, "fd": FrechetDistance(RECIPE)}, "test", SPLITS)
+    check_own_splits({"bits": bits_per_dimension}, "train", ["train"])

@@ -1,0 +1,96 @@
+"""Schedules: their limits, and as torch's own."""
+
+import pytest
+import torch
+from conftest import TINY, names_in
+
+from gan_runner.compile import compiled
+from gan_runner.errors import ConfigError
+from gan_runner.optimizers.schedules import cosine, exponential, linear
+
+
+@pytest.mark.parametrize("schedule", [linear, cosine])
+def test_from_one_to_zero(schedule):
+    values = [schedule(step, 10) for step in range(12)]
+    assert values[0] == 1
+    assert values[10] == pytest.approx(0, abs=1e-15)
+    assert values[11] == pytest.approx(0, abs=1e-15)
+    assert values == sorted(values, reverse=True)
+
+
+def test_cosine_is_torchs():
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.3)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=7)
+    for step in range(7):
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(0.3 * cosine(step, 7))
+        optimizer.step()
+        scheduler.step()
+
+
+@pytest.mark.parametrize("scheduler", names_in("scheduler"))
+def test_every_scheduler_sets_the_optimizers_rate(make_parts, scheduler):
+    options = ["trainer.steps=4", "optimizer=sgd", "optimizer.lr=0.5", *TINY["dcgan"]]
+    parts = make_parts(f"scheduler={scheduler}", *options)
+    player = parts.players[0]
+    player.optimizer.step()
+    player.scheduler.step()
+    expected = {
+        "constant": 1,
+        "linear": 0.75,
+        "cosine": cosine(1, 4),
+        "exponential": 0.999,
+        "exponential_with_momentum": 0.999996,
+    }[scheduler]
+    assert player.optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * expected)
+
+
+def test_longer_run_is_on_the_longer_schedule(make_parts):
+    short = make_parts("scheduler=linear", "trainer.steps=4", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
+    long = make_parts("scheduler=linear", "trainer.steps=8", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
+    for _ in range(4):
+        short.optimizer.step()
+        short.scheduler.step()
+    long.load_state_dict(short.state_dict())
+    long.optimizer.step()
+    long.scheduler.step()
+    assert long.optimizer.param_groups[0]["lr"] == pytest.approx(3 / 8)
+
+
+def test_players_may_have_rates_of_their_own(make_parts):
+    options = ["players.generator.optimizer.lr=0.3", "optimizer.lr=0.1", "optimizer=sgd"]
+    discriminator, generator = make_parts(*options, *TINY["dcgan"]).players
+    assert discriminator.optimizer.param_groups[0]["lr"] == 0.1
+    assert generator.optimizer.param_groups[0]["lr"] == 0.3
+    assert generator.optimizer.param_groups[0]["momentum"] == 0.5
+
+
+def test_exponential_ends_at_its_floor():
+    assert [exponential(step, 0.1, 0.01) for step in range(4)] == pytest.approx([1, 0.1, 0.01, 0.01])
+
+
+def test_momentum_rises_and_survives_a_checkpoint(make_parts):
+    options = ["scheduler=exponential_with_momentum", "scheduler.momentum.steps=4", "optimizer=sgd", *TINY["dcgan"]]
+    player = make_parts(*options).players[0]
+    seen = []
+    for _ in range(3):
+        player.optimizer.step()
+        player.scheduler.step()
+        seen.append(player.optimizer.param_groups[0]["momentum"])
+    assert seen == pytest.approx([0.55, 0.6, 0.65])
+    again = make_parts(*options).players[0]
+    again.load_state_dict(player.state_dict())
+    assert again.optimizer.param_groups[0]["momentum"] == pytest.approx(0.65)
+    again.optimizer.step()
+    again.scheduler.step()
+    assert again.optimizer.param_groups[0]["momentum"] == pytest.approx(0.7)
+
+
+def test_a_momentum_schedule_needs_momentum(make_parts):
+    with pytest.raises(ConfigError, match="Adam has no momentum"):
+        make_parts("scheduler=exponential_with_momentum", *TINY["dcgan"])
+
+
+def test_a_graph_of_an_iteration_refuses_a_momentum_schedule(make_parts):
+    parts = make_parts("scheduler=exponential_with_momentum", "optimizer=sgd", *TINY["dcgan"])
+    with pytest.raises(ConfigError, match="keep the momentum"):
+        compiled("iteration", parts.play, parts.players, parts.device)

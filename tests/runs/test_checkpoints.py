@@ -1,0 +1,350 @@
+"""Checkpoints: whole or not there, checked when they are read, with others before them; and full disks."""
+
+import errno
+import io
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from test_cli import LAUGHS, TINY_RUN, gan_sample, swelling
+from test_resume import assert_equal
+
+from gan_runner.cli.evaluate import main as gan_eval
+from gan_runner.errors import CheckpointError, DiskFull
+from gan_runner.observers import WeightsAndBiases
+from gan_runner.runs import checkpoints
+from gan_runner.runs.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, signed
+from gan_runner.runs.directory import RunDirectory
+from gan_runner.tools.files import write_text
+
+STATE = {
+    **dict.fromkeys(("label", "identity", "wandb_id"), "a"),
+    "best": {},
+    "random": {},
+    "step": 7,
+    "drawn": 7,
+    "elapsed_s": 1.0,
+    "config": "trainer: {}\ndataset: {name: digits}",
+    "parts": {"weight": torch.arange(40.0)},
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A checkpoint."""
+    save_checkpoint(tmp_path / "one.pt", STATE)
+    return tmp_path / "one.pt"
+
+
+def same(state):
+    return torch.equal(state["parts"]["weight"], STATE["parts"]["weight"]) and state["config"] == STATE["config"]
+
+
+def test_torch_alone_reads_it(path):
+    assert same(torch.load(path, weights_only=True))
+    assert same(torch.load(path, weights_only=True, mmap=True))
+
+
+@pytest.mark.parametrize("signature", [True, False])
+def test_no_flipped_bit_is_ever_taken_for_a_weight(path, signature):
+    """Every bit of a signed file; of one without a signature, as of an older format, those of its tensors."""
+    whole = path.read_bytes()
+    if not signature:
+        archive = io.BytesIO()
+        torch.save({"format": 2, **STATE}, archive)
+        whole = archive.getvalue()
+        first = whole.index(STATE["parts"]["weight"].numpy().tobytes())
+    bits = range(8 * len(whole)) if signature else range(8 * first, 8 * (first + 160))
+    bits = random.Random(0).sample(bits, 1000)
+    refused = 0
+    for bit in bits:
+        torn = bytearray(whole)
+        torn[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(torn)
+        try:
+            assert same(read_checkpoint(path))  # a bit of the signature itself
+        except CheckpointError:
+            refused += 1
+    assert refused >= (0.95 if signature else 1) * len(bits)
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, 0.5, 0.9, -80])
+def test_what_was_cut_short_is_refused_in_a_line(path, length):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(length * len(whole)) if isinstance(length, float) else length])
+    with pytest.raises(CheckpointError, match=r"one.pt is not a readable checkpoint \(.+\)$"):
+        read_checkpoint(path)
+
+
+def test_older_formats_are_read_and_newer_ones_refused(path):
+    torch.save({**STATE, "format": 2}, path)
+    assert same(read_checkpoint(path))
+    torch.save({**STATE, "format": 99}, path)
+    with pytest.raises(CheckpointError, match="has checkpoint format 99, and this version reads formats 2 and 3"):
+        read_checkpoint(path)
+
+
+def test_configuration_that_would_never_end_to_be_read_is_refused(path):
+    save_checkpoint(path, {**STATE, "config": LAUGHS})
+    with pytest.raises(CheckpointError, match=r"configuration in .*one.pt stands for more than 100,000 values"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("length", range(0, 200, 5))
+def test_whatever_the_unpickler_is_led_to_is_one_line(path, length):
+    """As without a signature, where nothing is known to be torn before it is unpickled."""
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(path.with_name("cut.pt"), "w") as cut:
+        for name in whole.namelist():
+            content = whole.read(name)
+            cut.writestr(name, content[:length] if name.endswith("/data.pkl") else content)
+    with pytest.raises(CheckpointError, match=r"cut.pt is not a readable checkpoint \(.+\)$"):
+        read_checkpoint(path.with_name("cut.pt"))
+
+
+SWELLING = swelling(10 * "${READ}").replace("\n", "\n  ")
+BAD_CONTENT = {
+    "deep": ("config", f"trainer: {600 * '['}{600 * ']'}", "is nested too deeply, more than 50 times"),
+    "broken": ("config", "{a: [", "holds no configuration (while parsing a flow node"),
+    "list": ("config", "- 1", "is none of a run"),
+    "number": ("config", "5", "holds no configuration"),
+    "empty": ("config", "", "is none of a run"),
+    "no trainer": ("config", "trainer: 5", "is none of a run"),
+    "mistyped": ("config", "trainer: {}\nmetric: [1]", "is none of a run: "),
+    "swelling": ("config", f"trainer: {{}}\nloss:\n  {SWELLING}", "stands for more than 5,000,000 characters"),
+    "text as best": ("best", {"fid": {"value": "abc", "step": 1, "better": "min"}}, "it lacks best, or has something"),
+    "no best": ("best", {"fid": {"value": 1.0, "step": 1, "better": "most"}}, "it lacks best, or has something else"),
+    "no rollbacks": ("rollbacks", "abc", "it lacks rollbacks, or has something else in their place"),
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """What the checkpoint of a small run holds."""
+    folder = tmp_path_factory.mktemp("saved")
+    line = [*TINY_RUN, f"hydra.run.dir={folder / 'run'}"]
+    subprocess.run([sys.executable, "-m", "gan_runner", *line], check=True, cwd=folder, capture_output=True)
+    return load_checkpoint(folder / "run" / "checkpoints" / "last.pt")
+
+
+@pytest.mark.parametrize("case", BAD_CONTENT)
+def test_what_was_signed_and_is_none_of_a_run_is_one_line_in_every_tool(gan_run, capfd, saved, case):
+    key, content, expected = BAD_CONTENT[case]
+    save_checkpoint(Path("run/checkpoints/last.pt"), {**saved, key: content})
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 2
+    said = [err]
+    for tool, words in ((gan_sample, ["run"]), (gan_eval, ["run", "metric=[sliced_wasserstein]", "--samples", "9"])):
+        with pytest.raises(SystemExit) as exit_:
+            tool(words)
+        assert exit_.value.code == 2
+        said.append(capfd.readouterr().err)
+    for line, name in zip(said, ("gan-run", "gan-sample", "gan-eval")):
+        assert re.fullmatch(rf"{name}: .*run/checkpoints/last\.pt .*\n", line), line
+        assert expected in line
+
+
+def test_copies_beside_checkpoints_and_samples_are_passed_over(gan_run, tmp_path):
+    """As a person may put them there."""
+    assert gan_run(*TINY_RUN, "trainer.sample_every=2", "hydra.run.dir=run")[0] == 0
+    copies = ("step_0000004_backup", "step_", "step_best", "step_0000002 (copy)")
+    for name in copies:
+        shutil.copy("run/checkpoints/last.pt", f"run/checkpoints/{name}.pt")
+        shutil.copy("run/samples/step_0000004.png", f"run/samples/{name}.png")
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 0, err
+    own = {"last.pt", "best.pt", "step_0000004.pt", "step_0000006.pt"}
+    assert set(names(RunDirectory(Path("run")))) == own | {f"{name}.pt" for name in copies}
+    with Image.open("run/samples/training.gif") as animation:
+        assert animation.n_frames == 3
+
+
+def test_signature_is_the_hash_of_all_before_it(path):
+    archive = io.BytesIO()
+    torch.save(STATE, archive)
+    assert signed(archive.getvalue())[: len(archive.getvalue()) - 2] == archive.getvalue()[:-2]
+    assert signed(archive.getvalue()) != signed(archive.getvalue().replace(b"digits", b"digitz"))
+
+
+def names(directory):
+    return sorted(path.name for path in directory.checkpoints.iterdir())
+
+
+@pytest.mark.parametrize(("keep", "left"), [(0, []), (1, [6, 8]), (2, [4, 6, 8])])
+def test_so_many_are_kept_before_the_last(gan_run, keep, left):
+    code, _, err = gan_run(
+        *TINY_RUN, "trainer.steps=8", "trainer.checkpoint_every=2", f"observer.checkpoints.keep={keep}",
+        "objective=null", "hydra.run.dir=run",
+    )  # fmt: skip
+    assert code == 0, err
+    assert names(RunDirectory(Path("run"))) == ["last.pt", *(f"step_{step:07d}.pt" for step in left)]
+
+
+def test_steps_are_ordered_as_numbers(tmp_path):
+    directory = RunDirectory(tmp_path)
+    for step in (9_999_999, 10_000_000, 10_000_001):
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
+        directory.keep(step, 1)
+    assert [load_checkpoint(path)["step"] for path in directory.earlier] == [10_000_001, 10_000_000]
+
+
+def test_a_checkpoint_has_its_own_name_before_it_is_the_last(tmp_path):
+    """So that one which was killed between the two keeps as many as any other."""
+    directory = RunDirectory(tmp_path)
+    for step in (2, 4, 6):
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
+        if step != 4:
+            directory.keep(step, 1)
+        assert load_checkpoint(directory.last)["step"] == {2: 2, 4: 2, 6: 6}[step]
+    assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]
+    directory.forget(6, 0)
+    assert names(directory) == ["last.pt", "step_0000006.pt"]
+
+
+def test_where_a_file_cannot_have_two_names_the_last_alone_is_kept(tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    directory = RunDirectory(tmp_path)
+    for step in (2, 4):
+        save_checkpoint(directory.numbered(step), {**STATE, "step": step})
+        directory.keep(step, 1)
+    assert names(directory) == ["last.pt"]
+    assert load_checkpoint(directory.last)["step"] == 4
+
+
+@pytest.mark.parametrize("fault", ["torn", "gone"])
+def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, monkeypatch, fault):
+    """By gan-sample, and by resuming, which ends as if nothing had been."""
+    said = set()
+    monkeypatch.setattr(checkpoints, "say_once", said.add)
+    line = [*TINY_RUN, "trainer.steps=6", "trainer.checkpoint_every=2", "objective=null"]
+    assert gan_run(*line, "hydra.run.dir=whole")[0] == 0
+    assert gan_run(*line, "hydra.run.dir=run")[0] == 0
+    directory = RunDirectory(Path("run"))
+    if fault == "torn":
+        content = bytearray(directory.last.read_bytes())
+        content[len(content) // 2] ^= 1
+        directory.last.write_bytes(content)  # and so its second name
+    else:
+        directory.last.unlink()
+        directory.earlier[0].unlink()
+    gan_sample(["run", "--n", "4"])
+    code, _, err = gan_run("resume=run")
+    assert code == 0, err
+    (line,) = said
+    assert "run/checkpoints/last.pt" in line
+    assert line.endswith("run/checkpoints/step_0000004.pt is taken instead, of step 4")
+    ended, whole = (load_checkpoint(RunDirectory(Path(name)).last)["parts"] for name in ("run", "whole"))
+    assert_equal(ended, whole)
+    assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]
+
+
+def test_where_all_are_lost_the_last_is_named(gan_run):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    for path in Path("run/checkpoints").iterdir():
+        path.write_bytes(b"0")
+    code, _, err = gan_run("resume=run")
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert "run/checkpoints/last.pt is not a readable checkpoint" in err
+
+
+def full(monkeypatch, after, of=".pt."):
+    """The disk is full, for files with this in their name, when `after` says so."""
+    fsync = os.fsync
+
+    def failing(descriptor):
+        if of in os.readlink(f"/proc/self/fd/{descriptor}") and after():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+
+
+def test_full_disk_leaves_what_was_there_and_says_how_much_is_missing(path, monkeypatch):
+    before = path.read_bytes()
+    full(monkeypatch, lambda: True)
+    with pytest.raises(DiskFull, match=r"the disk of .* is full: one.pt takes [\d.]+ MB, .* MB are missing"):
+        save_checkpoint(path, {**STATE, "step": 8})
+    assert path.read_bytes() == before
+    assert [other.name for other in path.parent.iterdir()] == ["one.pt"]
+
+
+def test_run_on_a_disk_that_fills_ends_with_its_last_checkpoint(gan_run, monkeypatch):
+    saved = iter([False, False, True, True, True, True])
+    full(monkeypatch, lambda: next(saved))
+    line = [*TINY_RUN, "trainer.steps=8", "trainer.checkpoint_every=2", "objective=null", "hydra.run.dir=run"]
+    code, _, err = gan_run(*line)
+    assert code == 1
+    assert err.splitlines()[-1].startswith("gan-run: the disk of ")
+    assert "Traceback" not in err
+    assert json.loads(Path("run/summary.json").read_text())["status"] == "failed"
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 4
+    monkeypatch.undo()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if mount.returncode:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_run_on_a_small_disk_says_what_is_missing_and_goes_on_when_there_is_room(gan_run, small_disk):
+    line = [*TINY_RUN, "model.generator.width=64", "objective=null", "trainer.checkpoint_every=1", "trainer.steps=3"]
+    run = small_disk / "run"
+    (small_disk / "ballast").write_bytes(bytes(700_000))
+    code, _, err = gan_run(*line, "observer.checkpoints.keep=5", f"hydra.run.dir={run}", "trainer.steps=100")
+    assert code == 1
+    assert "MB are missing; make room, and resume=RUN_DIR goes on" in err
+    step = load_checkpoint(run / "checkpoints" / "last.pt")["step"]
+    assert 0 < step < 100
+    (small_disk / "ballast").unlink()
+    code, _, err = gan_run(f"resume={run}", f"trainer.steps={step + 1}", "observer.checkpoints.keep=0")
+    assert code == 0, err
+
+
+def test_every_observer_ends_where_the_summary_cannot_be_written(gan_run, monkeypatch):
+    """The disk is full; W&B, the log and the console are closed all the same."""
+    ended = []
+    monkeypatch.setattr(WeightsAndBiases, "finish", lambda self, summary: ended.append(summary["status"]))
+    full(monkeypatch, lambda: True, of="summary.json")
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 1
+    assert "summary.json takes" in err
+    assert ended == ["completed"]
+
+
+def test_what_was_best_is_kept_aside_and_files_of_a_person_stay(tmp_path):
+    directory = RunDirectory(tmp_path)
+    directory.checkpoints.mkdir()
+    directory.best.write_text("of step 3")
+    for name in ("best_of_all.pt", "best_3.pt", "best_0000003 (copy).pt"):
+        (directory.checkpoints / name).write_text("a person's")
+    directory.set_aside_best(3)
+    assert directory.best.read_text() == "of step 3"  # there is a best at any moment
+    write_text(directory.best, "of step 5")
+    directory.settle_best(3)
+    assert directory.best.read_text() == "of step 3"
+    directory.set_aside_best(3)
+    write_text(directory.best, "of step 7")
+    directory.settle_best(7)
+    assert directory.best.read_text() == "of step 7"
+    assert sorted(path.name for path in directory.checkpoints.iterdir()) == sorted(
+        ["best.pt", "best_of_all.pt", "best_3.pt", "best_0000003 (copy).pt"]
+    )

@@ -1,0 +1,254 @@
+"""One run a directory, however many begin at once, and signals that stop it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from test_cli import TINY_RUN
+from test_resume import signal_in_step  # noqa: F401
+
+import gan_runner.train
+from gan_runner.datasets import folder
+from gan_runner.errors import ConfigError
+from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.runs.lock import locked
+
+LINE = [sys.executable, "-m", "gan_runner", *TINY_RUN, "trainer.steps=100000", "logger.mode=disabled"]
+
+
+def begun(run, process, seconds=60):
+    """Wait until a run has saved."""
+    deadline = time.monotonic() + seconds
+    while not (run / "checkpoints" / "last.pt").exists():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_lock_is_gone_with_its_holder_however_it_ends(tmp_path):
+    code = f"from gan_runner.tools.files import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path)!r})):"
+    holder = subprocess.Popen([sys.executable, "-c", f"{code} print('in', flush=True); input()"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    assert holder.stdout.readline() == b"in\n"
+    with (
+        pytest.raises(ConfigError, match=f"another run is in {tmp_path}; wait for it, or choose another"),
+        locked(tmp_path),
+    ):
+        pass
+    holder.kill()
+    holder.wait()
+    with locked(tmp_path):
+        assert (tmp_path / ".lock").exists()
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_the_lock_is_gone_though_a_worker_of_its_holder_lives(tmp_path):
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom gan_runner.tools.files import locked\n"
+        "with locked(Path(sys.argv[1])):\n    os.fork() or print(os.getpid(), flush=True)\n    time.sleep(60)\n"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    worker = int(holder.stdout.readline())
+    holder.kill()
+    holder.wait()
+    os.kill(worker, 0)  # it lives
+    with locked(tmp_path):
+        os.kill(worker, signal.SIGKILL)
+
+
+def test_only_one_of_many_gets_in(tmp_path):
+    """They race for a lock that its holder takes away when it leaves: never are two inside."""
+    code = (
+        "import os, random, sys, time\nfrom pathlib import Path\nfrom gan_runner.errors import ConfigError\n"
+        "from gan_runner.tools.files import locked\nfolder, entered = Path(sys.argv[1]), 0\n"
+        "while entered < 30:\n"
+        "    try:\n"
+        "        with locked(folder):\n"
+        "            os.mkdir(folder / 'inside'); time.sleep(random.random() / 1000); os.rmdir(folder / 'inside')\n"
+        "            entered += 1\n"
+        "    except ConfigError: time.sleep(random.random() / 1000)\n"
+    )
+    racers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
+    assert [racer.wait(60) for racer in racers] == [0, 0, 0]
+
+
+def test_second_run_in_a_directory_and_a_second_resume_are_refused_and_the_first_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = subprocess.Popen([*LINE, "hydra.run.dir=run"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    begun(Path("run"), first)
+    for line in ([*LINE, "hydra.run.dir=run"], [*LINE[:3], "resume=run"]):
+        second = subprocess.run(line, capture_output=True, text=True)
+        assert second.returncode == 2
+        assert second.stderr.startswith("gan-run: another run is in ")
+        assert second.stderr.count("\n") == 1
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 128 + signal.SIGTERM
+    assert not Path("run/.lock").exists()
+    step = load_checkpoint(Path("run/checkpoints/last.pt"))["step"]
+    third = subprocess.run([*LINE[:3], "resume=run", f"trainer.steps={step + 2}"], capture_output=True, text=True)
+    assert third.returncode == 0, third.stderr
+
+
+@pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
+def test_signals_of_schedulers_save_and_stop(gan_run, signal_in_step, signum):  # noqa: F811
+    signal_in_step(signum, 3)
+    before = signal.signal(signum, signal.SIG_DFL)  # the tests themselves may be run by nohup
+    try:
+        code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    finally:
+        signal.signal(signum, before)
+    assert code == 128 + signum
+    assert err.startswith(f"gan-run: stopped by {signum.name} and saved")
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 3
+
+
+def test_who_handled_a_signal_before_the_run_has_it_after_all_is_saved(gan_run, signal_in_step, monkeypatch):  # noqa: F811
+    seen = []
+
+    def requeue(signum, frame):
+        seen.append((signum, json.loads(Path("run/summary.json").read_text())["status"]))
+
+    before = signal.signal(signal.SIGUSR2, requeue)
+    try:
+        signal_in_step(signal.SIGUSR2, 2)
+        code, _, _ = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert seen == [(signal.SIGUSR2, "interrupted")]
+    assert code == 128 + signal.SIGUSR2
+
+
+@pytest.mark.slow
+def test_submitit_requeues_a_job_that_goes_on_in_its_directory(tmp_path, monkeypatch):
+    """By its local executor, which starts the job again when it was sent what a scheduler sends before a time limit."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.chdir(tmp_path)
+    launcher = ["hydra/launcher=submitit_local", "hydra.sweep.dir=sweep", "hydra.launcher.timeout_min=5"]
+    line = [*LINE[:3], "-m", *TINY_RUN, "trainer.steps=2000", "trainer.checkpoint_every=0", "logger.mode=disabled"]
+    line += ["trainer.evaluate_every=0", "trainer.sample_every=0", "objective=null"]
+    process = subprocess.Popen(
+        [*line, *launcher, "seed=7"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    run = tmp_path / "sweep" / "0"
+    deadline = time.monotonic() + 120
+    while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (worker,) = [
+        int(folder.name)
+        for folder in Path("/proc").iterdir()
+        if folder.name.isdigit() and b"submitit.core._submit" in (folder / "cmdline").read_bytes()
+        and str(tmp_path).encode() in (folder / "cmdline").read_bytes()
+    ]  # fmt: skip
+    os.kill(worker, signal.SIGUSR2)
+    out, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, out
+    summary = json.loads((run / "summary.json").read_text())
+    assert (summary["status"], summary["step"], summary["seed"]) == ("completed", 2000, 7)
+    log = (run / "run.log").read_text()
+    assert "interrupted at step" in log
+    assert log.index("interrupted at step") < log.index("completed at step 2000")
+
+
+def test_second_sweep_in_a_directory_is_refused_and_the_first_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = [*LINE[:3], "-m", *LINE[3:], "seed=7", "hydra.sweep.dir=sweep"]
+    first = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    begun(Path("sweep/0"), first)
+    second = subprocess.run(line, capture_output=True, text=True)
+    assert second.returncode == 1
+    assert second.stderr.startswith("gan-run: another run is in ")
+    assert second.stderr.count("\n") == 1
+    alone = subprocess.run([*LINE, "hydra.run.dir=sweep/0"], capture_output=True, text=True)
+    assert alone.returncode == 2
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 128 + signal.SIGTERM
+    assert {"last.pt", "best.pt"} <= {path.name for path in Path("sweep/0/checkpoints").iterdir()}
+    assert Path("sweep/0/metrics.jsonl").stat().st_size
+
+
+def test_sweep_typed_again_loses_nothing_where_its_runs_cannot_go_on(gan_run, tmp_path):
+    assert gan_run("-m", *TINY_RUN, "seed=7", "hydra.sweep.dir=sweep")[0] == 0
+    (tmp_path / "sweep/0/summary.json").unlink()  # as one that was killed
+    code, _, err = gan_run("-m", *TINY_RUN, "seed=7", "trainer.device=cuda:7", "hydra.sweep.dir=sweep")
+    assert code == 2
+    assert "trainer.device=cuda:7 cannot be used" in err
+    assert (tmp_path / "sweep/0/checkpoints/last.pt").exists()
+    assert gan_run("-m", *TINY_RUN, "seed=7", "hydra.sweep.dir=sweep")[0] == 0
+
+
+def test_seeds_that_are_trained_together_are_locked_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = subprocess.Popen([*LINE, "seeds=2", "hydra.run.dir=run"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    begun(Path("run/1"), first)
+    second = subprocess.run([*LINE[:3], "resume=run/1", "trainer.steps=9"], capture_output=True, text=True)
+    assert second.returncode == 2
+    assert second.stderr.startswith("gan-run: another run is in ")
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 128 + signal.SIGTERM
+    assert not list(tmp_path.rglob(".lock"))
+
+
+@pytest.mark.parametrize("step", [1, 4])
+def test_a_signal_ends_a_sweep_in_its_last_step_too(gan_run, signal_in_step, step):  # noqa: F811
+    signal_in_step(signal.SIGINT, step)
+    code, _, _ = gan_run("-m", *TINY_RUN, "seed=0,1", "hydra.sweep.dir=sweep")
+    assert code == 128 + signal.SIGINT
+    status = json.loads(Path("sweep/0/summary.json").read_text())["status"]
+    assert status == ("completed" if step == 4 else "interrupted")
+    assert not Path("sweep/1").exists()
+
+
+def interrupted_in(monkeypatch, owner, name, signum):
+    """Send this process a signal in the midst of a function, from which it must not come back."""
+
+    def slow(*_, **__):
+        os.kill(os.getpid(), signum)
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(owner, name, slow)
+
+
+def test_a_signal_before_the_first_step_is_obeyed_at_once(gan_run, monkeypatch):
+    interrupted_in(monkeypatch, gan_runner.train.Course, "start", signal.SIGTERM)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 128 + signal.SIGTERM
+    assert err == "gan-run: stopped by SIGTERM before its first step; type the line again\n"
+    assert json.loads(Path("run/summary.json").read_text())["status"] == "interrupted"
+    assert not Path("run/.lock").exists()
+
+
+def test_a_signal_while_a_checkpoint_is_read_is_not_taken_for_a_broken_one(gan_run, monkeypatch):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    before = {path: path.read_bytes() for path in Path("run/checkpoints").iterdir()}
+    interrupted_in(monkeypatch, torch, "load", signal.SIGTERM)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 128 + signal.SIGTERM
+    assert err == "gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on\n"
+    assert {path: path.read_bytes() for path in Path("run/checkpoints").iterdir()} == before
+
+
+def test_a_signal_while_data_is_read_is_not_taken_for_a_broken_image(gan_run, tmp_path, monkeypatch):
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    interrupted_in(monkeypatch, folder.Files, "__getitem__", signal.SIGINT)
+    line = ["dataset=image_folder", f"dataset.root={tmp_path}", "dataset.image_size=8", "model=mlp", *TINY_RUN[3:]]
+    code, _, err = gan_run(*line, "metric=[]", "objective=null", "trainer.batch_size=1")
+    assert code == 128 + signal.SIGINT
+    assert err == "gan-run: stopped by SIGINT before its first step; type the line again\n"
+
+
+def test_a_terminal_may_close_behind_nohup(gan_run, signal_in_step):  # noqa: F811
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
+    try:
+        signal_in_step(signal.SIGHUP, 2)
+        assert gan_run(*TINY_RUN)[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)

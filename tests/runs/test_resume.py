@@ -1,0 +1,354 @@
+"""Coming back: a run that was stopped ends as the one that never was."""
+
+import io
+import json
+import os
+import random
+import signal
+
+import pytest
+import torch
+from methods import TEXT
+from test_cli import TINY_RUN
+
+import gan_runner.train
+from gan_runner import games
+from gan_runner.plots.trajectories import NAME
+from gan_runner.runs.checkpoints import load_checkpoint
+
+METHODS = {
+    "plain": [],
+    "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
+    "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
+    "played": ["play=extragradient", "optimizer=optimistic_adam"],
+    "augmented": ["dataset=digits", "regularizer=[ada,instance_noise,lecam]", "regularizer.ada.images=64"],
+    "measured": [
+        "dataset=digits",
+        "metric=[sliced_wasserstein,frechet_distance,precision_recall]",
+        "extractor.steps=3",
+        "extractor.width=4",
+    ],
+    "classifying": ["game=semi_supervised", "game.labelled.count=80", "model.discriminator.weight_norm=weight"],
+    "conditional": ["game=conditional", "regularizer=[virtual_batch_norm]", "dataset=digits"],
+    "worded": [*TEXT, "dataset=captioned_shapes", "regularizer=[style_encoder]", "regularizer.style_encoder.width=4"],
+    "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
+}
+
+
+def assert_equal(a, b, where=""):
+    """Equal to the last bit, whatever they are made of."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_equal(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), f"{where}: {str(a)[:200]} and {str(b)[:200]}"
+        for number, (x, y) in enumerate(zip(a, b)):
+            assert_equal(x, y, f"{where}/{number}")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, f"{where}: {str(a)[:200]} and {str(b)[:200]}"
+
+
+CLOCK = ("steps_per_second", "elapsed_s", "data_wait_share", "metric_share", "peak_memory_gb", "wandb_id")
+"""Figures that two runs of one line do not share."""
+
+
+def without_clock(figures):
+    return {key: value for key, value in figures.items() if key not in CLOCK}
+
+
+def outcome(run):
+    """What a run came to: everything trained, random numbers, figures without the clock, pictures, files."""
+    kept = ("parts", "random", "best", "drawn", "step")
+    states = {path.name: torch.load(path, weights_only=True) for path in (run / "checkpoints").iterdir()}
+    summary = without_clock(json.loads((run / "summary.json").read_text()))
+    return {
+        "checkpoints": {name: {key: state[key] for key in kept} for name, state in states.items()},
+        "figures": [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()],
+        "summary": {**summary, "final": without_clock(summary["final"])},
+        "pictures": {path.name: path.read_bytes() for path in run.glob("samples/*")},
+        "typed": (run / "overrides.yaml").read_text(),
+        "chosen": (run / "config.yaml").read_text(),
+        "files": sorted(path.name for path in run.iterdir()),
+        "points": (run / NAME).read_text() if (run / NAME).exists() else None,
+    }
+
+
+@pytest.fixture
+def signal_in_step(monkeypatch):
+    """Send this process a signal while it takes its n-th step from now."""
+    build_parts = gan_runner.train.build_parts
+
+    def arrange(signum, n):
+        left = [n]
+
+        def building(config):
+            parts = build_parts(config)
+            play = parts.play
+
+            def stepping(*arguments):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signum)
+                return play(*arguments)
+
+            parts.play = stepping
+            return parts
+
+        monkeypatch.setattr(gan_runner.train, "build_parts", building)
+
+    return arrange
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, monkeypatch, signal_in_step, method):
+    """And nothing is initialised a second time, which may mean to train an encoder of sentences."""
+    options = [*TINY_RUN, *METHODS[method], "trainer.steps=7", "trainer.sample_every=3"]
+    code, _, err = gan_run(*options, "hydra.run.dir=whole")
+    assert code == 0, err
+
+    signal_in_step(signal.SIGTERM, 5)
+    code, _, err = gan_run(*options, "hydra.run.dir=parts")
+    assert code == 128 + signal.SIGTERM
+    assert err.startswith("gan-run: stopped by SIGTERM and saved")
+    summary = json.loads((tmp_path / "parts" / "summary.json").read_text())
+    assert (summary["status"], summary["step"]) == ("interrupted", 5)
+    with (tmp_path / "parts" / "metrics.jsonl").open("a") as file:  # as a run leaves it that was killed later
+        file.write('{"step": 6, "discriminator/adversarial": 7.0}\n{"step": 7, "torn')
+
+    for game in vars(games).values():
+        if isinstance(game, type) and "prepare" in vars(game):
+            monkeypatch.delattr(game, "prepare")
+    code, _, err = gan_run("resume=parts")
+    assert code == 0, err
+    assert_equal(outcome(tmp_path / "parts"), outcome(tmp_path / "whole"))
+    assert json.loads((tmp_path / "parts" / "summary.json").read_text())["status"] == "completed"
+
+
+def test_requeued_job_goes_on_in_its_own_directory(gan_run, tmp_path, signal_in_step):
+    line = [*TINY_RUN, "hydra.run.dir=run"]
+    signal_in_step(signal.SIGINT, 2)
+    assert gan_run(*line)[0] == 128 + signal.SIGINT
+    first = json.loads((tmp_path / "run" / "summary.json").read_text())
+    code, _, err = gan_run(*line)  # the same line again
+    assert code == 0, err
+    second = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (first["step"], second["step"]) == (2, 4)
+    assert first["wandb_id"] == second["wandb_id"]
+    assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
+
+
+def test_directory_of_another_run_is_refused(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run", "loss=hinge", "trainer.steps=8")
+    assert code == 2
+    assert "holds a run with another configuration" in err
+
+
+def test_complete_run_says_so_and_goes_on_when_asked_for_more(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, out, _ = gan_run("resume=run")
+    assert code == 0
+    assert "is complete at step 4" in out
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 0, err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 6
+    assert outcome(tmp_path / "run")["checkpoints"]["last.pt"]["step"] == 6
+
+
+def test_parts_of_a_resumed_run_cannot_change(gan_run):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run("resume=run", "loss=hinge")
+    assert code == 2
+    assert "loss=hinge would change the parts" in err
+    code, _, err = gan_run("resume=run", "trainer.steps=9", "model.generator.width=16")
+    assert code == 2
+    assert "the checkpoint does not fit the networks" in err
+
+
+def test_options_of_a_resumed_run_are_those_that_it_has(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "loss=wgan_gp", "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run(
+        "resume=run", "trainer.steps=6", "regularizer.gradient_penalty.weight=5", "optimizer.lr=1e-3"
+    )
+    assert code == 0, err
+    assert "weight: 5" in (tmp_path / "run" / "config.yaml").read_text()
+    overrides = (tmp_path / "run" / "overrides.yaml").read_text()
+    assert "loss=wgan_gp" in overrides
+    assert "trainer.steps=6" in overrides
+    code, _, err = gan_run("resume=run", "trainer.stepz=9")
+    assert code == 2
+    assert "did you mean trainer.steps?" in err
+    code, _, err = gan_run("resume=run", "trainer.steps=9", "hydra.run.dir=elsewhere")
+    assert code == 2
+    assert "resume goes on in the run's own directory; leave hydra.run.dir=elsewhere out" in err
+
+
+def rates(run):
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [line["generator/learning_rate"] for line in lines if "generator/learning_rate" in line]
+
+
+def test_optimizer_of_a_resumed_run_takes_other_options(gan_run, tmp_path):
+    scheduled = [*TINY_RUN, "scheduler=linear", "trainer.steps=8", "trainer.log_every=1", "optimizer.lr=1e-3"]
+    assert gan_run(*scheduled, "hydra.run.dir=whole")[0] == 0
+    code, _, err = gan_run(*scheduled, "scheduler.lr_lambda.steps=8", "trainer.steps=4", "hydra.run.dir=run")
+    assert code == 0, err
+    line = ["resume=run", "trainer.steps=8", "optimizer.lr=1e-1", "optimizer.betas=[0.1,0.2]"]
+    code, _, err = gan_run(*line)
+    assert code == 0, err
+    whole, run = rates(tmp_path / "whole"), rates(tmp_path / "run")
+    assert run == pytest.approx([*whole[:4], *(100 * rate for rate in whole[4:])])
+    players = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["parts"]["players"]
+    assert [players[name]["optimizer"]["param_groups"][0]["betas"] for name in players] == [(0.1, 0.2)] * 2
+    code, _, err = gan_run("resume=run", "trainer.steps=9", "optimizer._target_=torch.optim.RAdam")
+    assert code == 2
+    assert "whose memory is of no use to torch.optim.RAdam; start a new run" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("resume=run/checkpoints/last.pt", "which is a file; try resume="),
+        ("resume=nowhere/at/all", "which is not there"),
+        ("resume=sweep", "is a sweep; type its line again with hydra.sweep.dir="),
+        ("resume=run trainer.steps=5,6", "resume goes on with one run, and trainer.steps=5,6 is several"),
+        ("resume=part trainer.steps=2", "is at step 4, beyond trainer.steps=2; choose more"),
+        ("--config-dir own +experiment@_global_=again", "resume=run is for the command line; leave it out of files"),
+    ],
+)
+def test_what_cannot_be_resumed_is_refused_in_a_line(gan_run, tmp_path, words, said):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    assert gan_run("-m", *TINY_RUN, "seed=0", "hydra.sweep.dir=sweep")[0] == 0
+    assert gan_run(*TINY_RUN, "hydra.run.dir=part")[0] == 0
+    (tmp_path / "part/summary.json").unlink()
+    own = tmp_path / "own/experiment"
+    own.mkdir(parents=True)
+    (own / "again.yaml").write_text("# @package _global_\nresume: run\n")
+    code, _, err = gan_run(*words.split())
+    assert code == 2
+    assert err.count("\n") == 1, err
+    assert said in err
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("words", ["++resume=run", "+resume=run", "resume='run'", 'resume="run"'])
+def test_resume_is_known_however_it_is_typed(gan_run, words):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, out, _ = gan_run(words)
+    assert code == 0
+    assert "run is complete at step 4" in out
+
+
+def test_run_killed_before_its_first_checkpoint_starts_over(gan_run, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 2, "discriminator/adversarial": 7.0}\n{"st')
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
+
+
+def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signal_in_step):
+    signal_in_step(signal.SIGTERM, 4)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 0, err
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "completed"
+
+
+def test_run_killed_in_its_end_is_ended_when_it_is_typed_again(gan_run, tmp_path):
+    """All steps are done and saved; what it came to was not written down yet."""
+    assert gan_run(*TINY_RUN, "hydra.run.dir=whole")[0] == 0
+    run = tmp_path / "run"
+    assert gan_run(*TINY_RUN, f"hydra.run.dir={run}")[0] == 0
+    (run / "summary.json").unlink()
+    for name in (".summary.json.1-a.partial", "samples/.training.gif.1-a.partial", "checkpoints/.last.pt.partial"):
+        (run / name).write_bytes(b"half")
+    (run / "checkpoints" / "step_0000001.pt").write_bytes(b"was to be removed")
+    code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={run}")
+    assert code == 0, err
+    assert_equal(outcome(run), outcome(tmp_path / "whole"))
+    assert not list(run.rglob("*.partial"))
+
+
+def test_what_is_typed_where_nothing_was_saved_is_all_that_was_typed(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "trainer.checkpoint_every=1", "loss=hinge", "hydra.run.dir=run")[0] == 0
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    assert "loss=hinge" not in (tmp_path / "run" / "overrides.yaml").read_text()
+
+
+def test_no_file_of_a_run_is_written_over_in_its_place(gan_run, tmp_path, monkeypatch):
+    """Or it would be empty where the run is killed in that moment."""
+    opened, opening = [], io.open
+
+    def noting(file, mode="r", *arguments, **options):
+        opened.append((os.fspath(file) if not isinstance(file, int) else "", mode))
+        return opening(file, mode, *arguments, **options)
+
+    monkeypatch.setattr(io, "open", noting)
+    monkeypatch.setattr("builtins.open", noting)
+    assert gan_run(*TINY_RUN, f"hydra.run.dir={tmp_path}/run")[0] == 0
+    written = {path for path, mode in opened if "w" in mode and path.startswith(f"{tmp_path}/run/")}
+    assert len(written) > 8
+    assert {path for path in written if not path.endswith(".partial")} == set()
+
+
+def test_a_run_that_goes_on_is_no_longer_what_it_was(gan_run, tmp_path, monkeypatch):
+    """What killed it has left no word: no other run may be told that this one completed."""
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    monkeypatch.setattr(gan_runner.train, "write_json", lambda *_: None)
+    assert gan_run("resume=run", "trainer.steps=6")[0] == 0
+    assert not (tmp_path / "run" / "summary.json").exists()
+
+
+def test_the_same_seed_draws_the_same_numbers_whoever_draws(make_parts):
+    drawn = []
+    for before in (1, 2):
+        random.seed(before)
+        make_parts("model=mlp")
+        drawn.append((random.random(), torch.rand(3).tolist()))
+    assert drawn[0] == drawn[1]
+
+
+BROKEN = {
+    "middle": b'{"step": 2, "a": 1}\n{"step": 2, "b\n{"step": 4, "a": 3}\n',
+    "no step": b'{"a": 1}\n[]\n{"step": 4, "a": 3}\n{"step": 4, "a": "3"}\n',
+    "no text": b'\xff\n{"step": 4, "a": 3}\n',
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_broken_lines_of_metrics_are_passed_over(gan_run, tmp_path, caplog, content):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    metrics.write_bytes(content)
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 0, err
+    assert caplog.text.count("lines are broken and passed over") == 1
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    assert {"step": 4, "a": 3} in lines
+    assert lines[-1]["step"] == 6
+    assert all("step" in line for line in lines)
+
+
+@pytest.mark.parametrize("content", [b"{a: [", b"5", b"{a: 1}", b"- {a: 1}", b"\xff", b"a: &a [*a]"])
+def test_broken_overrides_count_as_none(gan_run, tmp_path, caplog, content):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    overrides = tmp_path / "run" / "overrides.yaml"
+    overrides.write_bytes(content)
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 0, err
+    assert "it counts as empty" in caplog.text
+    assert overrides.read_text() == "- trainer.steps=6\n"
+
+
+def test_iteration_that_was_compiled_whole_goes_on(gan_run, tmp_path):
+    line = [*TINY_RUN, "trainer.compile=iteration"]
+    assert gan_run(*line, "trainer.steps=2", "scheduler=constant", "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run("resume=run", "trainer.steps=4")
+    assert code == 0, err
+    state = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["parts"]["players"]["generator"]["scheduler"]
+    assert state["_last_lr"] == [5e-4]
+    assert all(isinstance(rate, float) for rate in state["_last_lr"])

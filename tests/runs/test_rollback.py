@@ -1,0 +1,150 @@
+"""A run that diverges goes back, with other batches, so many times."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from test_cli import TINY_RUN
+from test_resume import assert_equal, outcome, signal_in_step  # noqa: F401
+
+import gan_runner.train
+from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.runs.run import Run
+
+LINE = [
+    *TINY_RUN,
+    "scheduler=constant",
+    "trainer.steps=8",
+    "trainer.checkpoint_every=2",
+    "trainer.log_every=1",
+    "trainer.on_divergence=rollback",
+]
+
+
+@pytest.fixture
+def poisoned(monkeypatch):
+    """In so many attempts, a weight becomes NaN in the n-th step of it; perhaps a signal comes, too."""
+    build_parts = gan_runner.train.build_parts
+
+    def arrange(attempts, n, signum=None):
+        left = [attempts]
+
+        def building(config):
+            parts = build_parts(config)
+            play, steps = parts.play, [0]
+            poison = left[0] > 0
+            left[0] -= 1
+
+            def stepping(*arguments):
+                report = play(*arguments)
+                steps[0] += 1
+                if poison and steps[0] == n:
+                    with torch.no_grad():
+                        next(parts.networks["generator"].parameters()).view(-1)[0] = float("nan")
+                    if signum is not None:
+                        os.kill(os.getpid(), signum)
+                return report
+
+            parts.play = stepping
+            return parts
+
+        monkeypatch.setattr(gan_runner.train, "build_parts", building)
+
+    return arrange
+
+
+def lines():
+    return [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
+
+
+def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, poisoned):
+    assert gan_run(*LINE, "hydra.run.dir=run")[0] == 0
+    whole = lines()
+    for path in Path("run").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    poisoned(attempts=1, n=5)
+    code, _, err = gan_run(*LINE, "hydra.run.dir=run")
+    assert code == 0, err
+    (said,) = [line for line in err.splitlines() if "Back to the last checkpoint" in line]
+    assert said.startswith("step 6: ")
+    assert said.endswith("with other batches (1 of 3)")
+    assert said in Path("run/run.log").read_text()
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert (summary["status"], summary["step"], summary["rollbacks"]) == ("completed", 8, 1)
+    found = lines()
+    assert [line["step"] for line in found] == [*range(1, 9)]
+    loss = "discriminator/adversarial"
+    assert [line[loss] for line in found[:4]] == [line[loss] for line in whole[:4]]
+    assert all(a[loss] != b[loss] for a, b in zip(found[4:], whole[4:]))
+
+
+def test_a_signal_is_obeyed_where_it_would_go_back(gan_run, poisoned):
+    poisoned(attempts=1, n=5, signum=signal.SIGTERM)
+    code, _, err = gan_run(*LINE, "hydra.run.dir=run")
+    assert code == 128 + signal.SIGTERM
+    assert "Back to" not in err
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 4
+    code, _, err = gan_run("resume=run")
+    assert code == 0, err
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 8
+
+
+def test_the_best_is_not_of_the_course_that_was_given_up(gan_run, poisoned, monkeypatch):
+    keep_best = Run.keep_best
+
+    def staged(self, name, value, better, step):  # the best but one is saved, the best is not
+        keep_best(self, name, {2: 2.0, 3: 1.0, 5: 0.1}.get(step, 9.0) if not self.rollbacks else 9.0, better, step)
+
+    monkeypatch.setattr(Run, "keep_best", staged)
+    poisoned(attempts=1, n=6)
+    assert gan_run(*LINE, "trainer.evaluate_every=1", "trainer.checkpoint_every=4", "hydra.run.dir=run")[0] == 0
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["rollbacks"] == 1
+    assert summary["best"]["sliced_wasserstein"]["step"] == 3
+    assert load_checkpoint(Path("run/checkpoints/best.pt"))["step"] == 3
+    assert not list(Path("run/checkpoints").glob("best_*.pt"))
+
+
+def test_without_a_checkpoint_it_begins_anew(gan_run, poisoned):
+    poisoned(attempts=2, n=1)
+    code, _, err = gan_run(*LINE, "hydra.run.dir=run")
+    assert code == 0, err
+    assert json.loads(Path("run/summary.json").read_text())["rollbacks"] == 2
+
+
+def test_so_many_times_and_no_more(gan_run, poisoned):
+    poisoned(attempts=99, n=3)
+    code, _, err = gan_run(*LINE, "trainer.rollbacks=2", "hydra.run.dir=run")
+    assert code == 3
+    assert err.splitlines()[-1].endswith("It went back 2 times before")
+    assert json.loads(Path("run/summary.json").read_text())["status"] == "diverged"
+    assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 6  # three times two steps, each saved
+
+
+def test_the_other_course_is_kept_when_it_is_resumed(gan_run, poisoned, signal_in_step, tmp_path):  # noqa: F811
+    poisoned(attempts=1, n=3)
+    assert gan_run(*LINE, "hydra.run.dir=whole")[0] == 0
+    poisoned(attempts=1, n=3)
+    assert gan_run(*LINE, "trainer.steps=6", "hydra.run.dir=parts")[0] == 0
+    assert load_checkpoint(Path("parts/checkpoints/last.pt"))["rollbacks"] == 1
+    assert gan_run("resume=parts", "trainer.steps=8")[0] == 0
+    parts, whole = (outcome(tmp_path / name)["checkpoints"]["last.pt"]["parts"] for name in ("parts", "whole"))
+    assert_equal(parts, whole)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("trainer.on_divergence=retry", "trainer.on_divergence=retry"),
+        ("trainer.rollbacks=0", "must be at least 1"),
+        ("seeds=2", "is for one seed"),
+    ],
+)
+def test_what_cannot_go_back_is_refused(gan_run, option, said):
+    code, _, err = gan_run(*LINE, option)
+    assert code == 2
+    assert said in err

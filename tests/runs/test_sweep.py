@@ -1,0 +1,115 @@
+"""Sweeps: as many runs as asked for, failures apart, and a table that says mean ± sd."""
+
+import json
+import statistics
+
+import pytest
+from test_cli import TINY_RUN
+
+from gan_runner.runs.sweep import over_seeds
+
+
+def run(overrides, status="completed", best=1.0):
+    summary = {"status": status, "best": {"fd": {"value": best, "step": 3}}, "final": {"loss": 2 * best}}
+    return {"run": "0", "overrides": overrides, "summary": summary}
+
+
+def test_groups_by_everything_but_the_seed():
+    rows = over_seeds([run(["loss=a", f"seed={s}"], best=s) for s in (1, 2, 6)] + [run(["seed=1", "loss=b"])])
+    assert [row["overrides"] for row in rows] == ["loss=a", "loss=b"]
+    figure = rows[0]["figures"]["best/fd"]
+    assert figure == {"mean": 3.0, "sd": pytest.approx(statistics.stdev([1, 2, 6])), "n": 3}
+    assert rows[0]["figures"]["loss"]["mean"] == 6.0
+    assert rows[1]["figures"]["best/fd"]["sd"] is None
+
+
+def test_failed_runs_are_counted_and_not_averaged():
+    (row,) = over_seeds([run(["seed=0"]), run(["seed=1"], status="failed", best=99.0)])
+    assert (row["runs"], row["completed"]) == (2, 1)
+    assert row["figures"]["best/fd"]["mean"] == 1.0
+
+
+def test_six_runs_and_their_table(gan_run, tmp_path):
+    code, out, err = gan_run("-m", *TINY_RUN, "loss=wgan_gp,hinge", "seed=0,1,2")
+    assert code == 0, err
+    (sweep,) = tmp_path.glob("outputs/multirun/*/*")
+    summaries = {path.parent.name: json.loads(path.read_text()) for path in sweep.glob("*/summary.json")}
+    assert sorted(summaries) == ["0", "1", "2", "3", "4", "5"]
+    assert [summaries[str(i)]["seed"] for i in range(6)] == [0, 1, 2, 0, 1, 2]
+    assert len({summary["wandb_id"] for summary in summaries.values()}) == 6
+    rows = json.loads((sweep / "sweep.json").read_text())
+    assert [row["completed"] for row in rows] == [3, 3]
+    values = [summaries[str(i)]["best"]["sliced_wasserstein"]["value"] for i in range(3)]
+    assert rows[0]["figures"]["best/sliced_wasserstein"]["mean"] == pytest.approx(statistics.fmean(values))
+    assert rows[0]["figures"]["best/sliced_wasserstein"]["sd"] == pytest.approx(statistics.stdev(values))
+    assert "mean ± sd over seeds" in out
+    assert (sweep / "sweep.md").read_text().count("\n") == 4
+
+
+def test_a_failing_run_does_not_take_the_others_along(gan_run, tmp_path):
+    code, out, err = gan_run("-m", *TINY_RUN, "optimizer=sgd", "trainer.log_every=1", "optimizer.lr=1e30,1e-3")
+    assert code == 1
+    assert "is not finite" in err
+    (sweep,) = tmp_path.glob("outputs/multirun/*/*")
+    status = [json.loads((sweep / n / "summary.json").read_text())["status"] for n in "01"]
+    assert status == ["diverged", "completed"]
+    assert "0 of 1" in out
+    assert "1 of 1" in out
+
+
+def test_a_bad_configuration_among_good_ones_is_told_in_the_table(gan_run, tmp_path):
+    code, out, _ = gan_run("-m", *TINY_RUN, "regularizer=[label_smoothing]", "loss=hinge,lsgan")
+    assert code == 1
+    assert "label_smoothing" in out
+    assert "1 of 1" in out
+
+
+def test_options_of_swept_parts_may_be_typed_for_all_of_them(gan_run, tmp_path):
+    """Which only those parts have: the first of them stands for all where the sweep is composed."""
+    line = [option for option in TINY_RUN if not option.startswith(("experiment", "model"))]
+    line = ["-m", *line, "model=mlp", "dataset.std=0.2", "trainer.evaluate_every=0"]
+    code, _, err = gan_run(*line, "dataset=grid25,ring8")
+    assert code == 0, err
+    code, _, err = gan_run(*line, "dataset=digits,ring8")
+    assert code == 2
+    assert "there is no option dataset.std" in err
+
+
+def test_settings_of_swept_experiments_may_be_chosen_for_all_of_them(gan_run, tmp_path):
+    experiments = "experiment=rosca2017/vae,rosca2017/dcgan"
+    code, _, err = gan_run("-m", experiments, "setting/rosca@_global_=folder", f"dataset.root={tmp_path}")
+    assert code == 2
+    assert "whose labels tell no classes apart" in err  # the folder is empty, and was looked into
+
+
+def test_a_list_of_parts_without_a_sweep_is_refused(gan_run):
+    code, _, err = gan_run(*TINY_RUN, "loss=hinge,wgan")
+    assert code == 2
+    assert "--multirun" in err
+
+
+def test_sweeper_gets_the_objective_as_a_float(gan_run, tmp_path, monkeypatch):
+    (tmp_path / "spy.py").write_text(
+        "from hydra.experimental.callback import Callback\n"
+        "class Spy(Callback):\n"
+        "    def on_job_end(self, config, job_return, **_):\n"
+        "        open('returned.txt', 'a').write(repr(job_return.return_value) + '\\n')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    code, _, err = gan_run("-m", *TINY_RUN, "seed=0,1", "+hydra.callbacks.spy._target_=spy.Spy")
+    assert code == 0, err
+    returned = [float(line) for line in (tmp_path / "returned.txt").read_text().split()]
+    (sweep,) = tmp_path.glob("outputs/multirun/*/*")
+    best = [json.loads((sweep / n / "summary.json").read_text())["best"]["sliced_wasserstein"]["value"] for n in "01"]
+    assert returned == best
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_launchers(gan_run, tmp_path, launcher):
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.split('_')[0]}_launcher")
+    options = {"joblib": ["hydra.launcher.n_jobs=2"], "submitit_local": ["hydra.launcher.timeout_min=5"]}[launcher]
+    code, out, err = gan_run("-m", *TINY_RUN, "seed=0,1", f"hydra/launcher={launcher}", *options)
+    assert code == 0, err + out
+    (sweep,) = tmp_path.glob("outputs/multirun/*/*")
+    assert [json.loads((sweep / n / "summary.json").read_text())["status"] for n in "01"] == ["completed"] * 2
+    assert "2 of 2" in out

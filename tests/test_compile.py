@@ -1,0 +1,228 @@
+"""Compiled, every method ends with the parameters that it ends with eagerly."""
+
+import logging
+
+import pytest
+import torch
+from conftest import names_in
+from methods import METHODS, batches_of, name_of, overrides, some_steps
+from torch._dynamo.backends.common import aot_autograd
+from torch._dynamo.backends.cudagraphs import find_input_mutations
+
+from gan_runner.compile import compile_iteration, compile_moves, draws, layout, options_for, or_eager, whole_graph
+from gan_runner.players import laid_out_as
+
+
+def assert_compiled_equals_eager(make_parts, method, compiled, **options):
+    eager, eager_reports = some_steps(make_parts, method, **options)
+    state, reports = some_steps(make_parts, method, compiled, **options)
+    for name, value in eager.items():
+        assert torch.allclose(state[name], value, rtol=1e-7, atol=1e-9), name
+    for name, value in eager_reports[-1].items():
+        torch.testing.assert_close(reports[-1][name], value, rtol=1e-6, atol=1e-8)
+
+
+def both_ways(number, method):
+    """The method compiled by moves and as an iteration; by default an eighth and a sixteenth, the rest is slow."""
+    for compiled, often in (("moves", 8), ("iteration", 16)):
+        marks = [pytest.mark.slow] if number % often else []
+        yield pytest.param(method, compiled, marks=marks, id=f"{compiled}-{name_of(method)}")
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize(
+    ("method", "compiled"), [case for number, method in enumerate(METHODS) for case in both_ways(number, method)]
+)
+def test_compiled_step_updates_as_eager_does(make_parts, method, compiled):
+    assert_compiled_equals_eager(make_parts, method, compiled)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if number % 4 else [])
+        for number, name in enumerate(names_in("optimizer"))
+    ],
+)
+def test_compiled_iteration_descends_by_every_optimizer(make_parts, optimizer):
+    method = ("mlp", "non_saturating", "ema", "points", "scheduler=cosine")
+    options = (f"optimizer={optimizer}", "optimizer.lr=1e-3", "trainer.steps=4")
+    assert_compiled_equals_eager(make_parts, method, "iteration", optimizer=options)
+
+
+@pytest.mark.usefixtures("_float64")
+def test_inductor_compiles_an_iteration_that_updates_as_eager_does(make_parts):
+    with torch._inductor.config.patch(fallback_random=True):  # otherwise it draws other random numbers
+        method = ("mlp", "non_saturating", "gradient_penalty", "points")
+        assert_compiled_equals_eager(make_parts, method, "iteration", backend="inductor")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize(
+    "method",
+    [
+        ("mlp", "wgan", "historical_averaging", "points"),
+        ("dcgan", "lsgan", "minibatch_discrimination", "image"),
+        ("dcgan", "hinge", "spectral_norm", "image"),
+        ("dcgan", "hinge", "orthogonal", "image"),
+        ("dcgan", "non_saturating", "ada,r1", "image"),
+    ],
+    ids=name_of,
+)
+@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+def test_inductor_updates_as_eager_does(make_parts, method, compiled):
+    with torch._inductor.config.patch(fallback_random=True):  # otherwise it draws other random numbers
+        assert_compiled_equals_eager(make_parts, method, compiled, backend="inductor")
+
+
+def counting(turn, calls=[0]):  # noqa: B006  (what a term of somebody's own might do)
+    calls[0] += 1
+    return calls[0] * turn.fake.square().mean()
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+def test_a_term_that_counts_in_python_is_not_frozen_unseen(make_parts, compiled):
+    method, ends = ("mlp", "lsgan", None, "points"), []
+
+    def with_counter(*options):
+        parts = make_parts(*options)
+        generator, calls = parts.players[1], [0]
+        generator.terms = {**generator.terms, "counting": lambda turn: counting(turn, calls)}
+        generator.weights = {**generator.weights, "counting": 1.0}
+        return parts
+
+    for way in (None, compiled):
+        ends.append(some_steps(with_counter, method, way)[1][-1]["generator/counting"])
+    torch.testing.assert_close(*ends, rtol=1e-6, atol=1e-9)
+
+
+def test_what_cannot_be_compiled_goes_on_eagerly_after_one_line(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("gan_runner"), "propagate", True)  # a run keeps its lines to itself
+
+    def breaks(x):
+        return 2 * x if x.sum() > 0 else x
+
+    function = or_eager(whole_graph(breaks, backend="aot_eager"), breaks)
+    with caplog.at_level("WARNING", logger="gan_runner"):
+        assert [function(torch.ones(2)).tolist() for _ in range(2)] == [[2.0, 2.0], [2.0, 2.0]]
+    (line,) = set(caplog.messages)  # seen by two handlers, if the logger has one of its own
+    assert line.startswith("not compiled, so it is slower: ")
+    assert "\n" not in line
+
+
+def test_batches_of_a_step_are_counted(make_parts):
+    for play, expected in {"alternating": 5, "simultaneous": 5, "extragradient": 6}.items():
+        parts = make_parts("dataset=ring8", "model=mlp", "loss=wgan", f"play={play}")
+        assert draws(parts.play, parts.players) == expected
+
+
+def test_gradients_get_the_layout_of_their_parameters():
+    parameter = torch.zeros(4, 3, 2, 2)
+    gradient = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
+    laid_out = laid_out_as(parameter, gradient)
+    assert laid_out.stride() == parameter.stride()
+    assert torch.equal(laid_out, gradient)
+    assert laid_out_as(parameter, laid_out) is laid_out
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_fused_optimizers_step_as_plain_ones_whatever_the_layout(make_parts, optimizer):
+    """torch's fused CPU kernels take parameter and gradient for flat memory, and say nothing where they differ."""
+    ends = []
+    for fused in ("true", "false"):
+        options = ("model=dcgan", f"optimizer={optimizer}", f"+optimizer.fused={fused}", "optimizer.lr=0.1")
+        player = make_parts(*options).players[0]
+        draw = torch.Generator().manual_seed(0)
+        for _ in range(2):
+            gradients = [torch.randn(p.shape, generator=draw) for p in player.parameters]
+            player.step([g.to(memory_format=torch.channels_last) if g.dim() == 4 else g for g in gradients])
+        ends.append(torch.cat([p.detach().flatten() for p in player.parameters]))
+    torch.testing.assert_close(*ends, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_a_rate_of_zero_leaves_weights_that_nothing_reaches_as_they_are(make_parts, optimizer):
+    options = (f"optimizer={optimizer}", "optimizer.lr=0.0")
+    state = some_steps(
+        make_parts, ("mlp", "wgan_gp", None, "points"), "iteration", "eager", options, dtype=torch.float32
+    )
+    assert all(value.isfinite().all() for value in state[0].values())
+
+
+class Counter(torch.nn.Module):
+    """A term with a number in Python, which a graph takes for a constant, and asks after at every call."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, turn):
+        self.calls += 1
+        return (self.calls if self.calls > 12 else 1) * turn.fake.square().mean()
+
+
+def test_what_changes_at_every_call_goes_on_eagerly(make_parts):
+    ends = []
+    for compiled in (False, True):
+        parts = make_parts(*overrides("mlp", "lsgan", None, "points"))
+        generator, batches = parts.players[1], batches_of(parts)
+        generator.terms, generator.weights = {**generator.terms, "late": Counter()}, {**generator.weights, "late": 1.0}
+        if compiled:
+            parts.play = compile_moves(parts.play, parts.players, wrap=or_eager, backend="eager")
+        torch.manual_seed(0)
+        ends.append([parts.step(batches)["generator/late"].item() for _ in range(16)])
+    assert ends[1] == pytest.approx(ends[0], rel=1e-4)
+
+
+def test_an_optimizer_without_memory_is_compiled_too(make_parts):
+    graphs = []
+
+    def counted(graph, inputs):
+        graphs.append(graph)
+        return graph
+
+    method = ("mlp", "lsgan", None, "points")
+    some_steps(make_parts, method, "iteration", counted, ("optimizer=sgd", "optimizer.momentum=0"), dtype=torch.float32)
+    assert len(graphs) == 1
+
+
+def test_a_run_compiled_as_a_whole_goes_on_with_fused_optimizers(make_parts):
+    options = ("dataset=ring8", "model=mlp", "optimizer=adam")
+    first, second = make_parts(*options), make_parts(*options)
+    compile_iteration(first.play, first.players, backend="eager")
+    second.load_state_dict(first.state_dict())
+    assert second.players[0].optimizer.param_groups[0]["fused"]
+    assert isinstance(second.players[0].optimizer.param_groups[0]["lr"], float)
+
+
+@pytest.mark.parametrize(
+    ("what", "device", "together"),
+    [("auto", "cuda", False), (True, "cuda", False), (False, "cuda", True), ("auto", "cpu", True), (True, "cpu", True)],
+)
+def test_channels_lie_together_but_in_cuda_graphs(what, device, together):
+    chosen = torch.channels_last if together else torch.contiguous_format
+    assert layout(True, what, torch.device(device)) is chosen
+    assert layout(False, what, torch.device(device)) is torch.contiguous_format
+
+
+def test_on_a_gpu_what_is_compiled_is_captured_in_the_layout_that_it_has():
+    assert options_for(torch.device("cuda"))["options"] == {"triton.cudagraphs": True, "layout_optimization": False}
+    assert options_for(torch.device("cpu")) == {}
+
+
+def held_still(graph, inputs):
+    """A backend that asks what CUDA graphs do: whatever a graph writes to stays where it is."""
+    held = torch._guards.TracingContext.get().fw_metadata.static_input_indices
+    assert find_input_mutations(graph.graph) <= set(held)
+    return graph
+
+
+@pytest.mark.parametrize("optimizer", names_in("optimizer"))
+def test_graph_of_an_iteration_writes_to_nothing_that_moves(make_parts, optimizer):
+    backend = aot_autograd(fw_compiler=held_still, keep_inference_input_mutations=True)
+    method = ("dcgan", "non_saturating", "ema", "image")
+    options = (f"optimizer={optimizer}", "optimizer.lr=1e-3")
+    some_steps(make_parts, method, "iteration", backend, options, steps=3, dtype=torch.float32)

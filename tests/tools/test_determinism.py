@@ -1,0 +1,126 @@
+"""`trainer.deterministic=true`: on while a run goes on, off before and after; what cannot be so is refused by name."""
+
+import os
+
+import pytest
+import torch
+from test_cli import TINY_RUN
+from test_resume import assert_equal, outcome
+
+import gan_runner.train
+from gan_runner.errors import ConfigError
+from gan_runner.tools.determinism import WORKSPACE, deterministic
+from gan_runner.tools.precision import prepare_device
+
+LINE = [*TINY_RUN, "trainer.sample_every=2", "model.latent.dim=2", "dataset=digits"]
+
+
+def switches():
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.benchmark,
+        os.environ.get(WORKSPACE),
+    )
+
+
+@pytest.fixture
+def in_step(monkeypatch):
+    """Do something in every step."""
+    build_parts = gan_runner.train.build_parts
+
+    def arrange(action):
+        def building(config):
+            parts = build_parts(config)
+            play = parts.play
+            parts.play = lambda *arguments: (action(), play(*arguments))[1]
+            return parts
+
+        monkeypatch.setattr(gan_runner.train, "build_parts", building)
+
+    return arrange
+
+
+def unpool():
+    """Where windows overlap, the last one to write wins."""
+    return torch.nn.functional.max_unpool2d(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1, dtype=torch.long), 2)
+
+
+def test_same_seed_gives_the_same_run_and_another_seed_another(gan_run, tmp_path):
+    for name, *more in (("one",), ("two",), ("other", "seed=1"), ("told", "trainer.deterministic=true")):
+        assert gan_run(*LINE, f"hydra.run.dir={name}", *more)[0] == 0
+    one, two, other, told = (outcome(tmp_path / name) for name in ("one", "two", "other", "told"))
+    assert_equal(one, two)
+    assert one["figures"] != other["figures"]
+    for key in ("checkpoints", "figures", "pictures"):
+        assert_equal(told[key], one[key])
+
+
+def test_it_is_on_in_a_run_and_off_again(gan_run, in_step):
+    before, seen = switches(), []
+    in_step(lambda: seen.append(switches()))
+    assert gan_run(*LINE, "trainer.deterministic=true")[0] == 0
+    assert set(seen) == {(True, True, False, ":4096:8")}
+    assert switches() == before
+    seen.clear()
+    assert gan_run(*LINE, "hydra.run.dir=other")[0] == 0
+    assert set(seen) == {before}
+
+
+def test_what_was_set_before_is_set_again_whatever_happens(monkeypatch):
+    monkeypatch.setenv(WORKSPACE, ":16:8")
+    before = switches()
+    with pytest.raises(KeyError), deterministic(True):
+        raise KeyError(os.environ[WORKSPACE])
+    assert switches() == before
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with deterministic(True):
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_convolutions_are_not_tried_out_where_the_fastest_may_be_another_each_time(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    monkeypatch.setattr(torch, "set_flush_denormal", lambda on: None)
+    for wanted in (True, False):
+        with deterministic(wanted):
+            prepare_device(torch.device("cuda"), "fp32")
+            assert torch.backends.cudnn.benchmark is not wanted
+
+
+def test_an_operation_that_cannot_be_is_named_in_a_line(gan_run, in_step):
+    in_step(unpool)
+    code, _, err = gan_run(*LINE, "trainer.deterministic=true")
+    assert code == 2
+    assert err.splitlines()[-1] == (
+        "gan-run: trainer.deterministic=true: max_unpooling2d_forward_out has no deterministic implementation on this "
+        "device; choose trainer.device=cpu, another part, or trainer.deterministic=false"
+    )
+    assert "Traceback" not in err
+    assert gan_run(*LINE, "hydra.run.dir=other")[0] == 0
+
+
+def test_another_error_stays_what_it_was():
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), deterministic(True):
+        torch.ones(2, 3) @ torch.ones(2, 3)
+
+
+def test_several_seeds_in_one_process_are_deterministic_too(gan_run, monkeypatch):
+    seen = []
+    monkeypatch.setattr("gan_runner.multiseed.train.trained", lambda *_: seen.append(switches()[0]))
+    assert gan_run(*LINE, "seeds=2", "trainer.deterministic=true")[0] == 0
+    assert seen == [True]
+
+
+def test_what_is_no_switch_is_refused(gan_run):
+    code, _, err = gan_run(*LINE, "trainer.deterministic=perhaps")
+    assert code == 2
+    assert "trainer.deterministic: Value 'perhaps' is not a valid bool" in err
+
+
+def test_an_operation_is_refused_by_its_name():
+    with pytest.raises(ConfigError, match="max_unpooling2d_forward_out"), deterministic(True):
+        unpool()
