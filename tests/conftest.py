@@ -1,6 +1,7 @@
 """What all tests share: composed configurations, and parts built from them."""
 
 import os
+import subprocess
 import sys
 
 os.environ.setdefault("WANDB_MODE", "disabled")
@@ -14,6 +15,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+import gan_runner.train
 from gan_runner.build import build_parts
 from gan_runner.cli import run as cli
 from gan_runner.config.paths import CONF
@@ -118,3 +120,41 @@ def gan_run(monkeypatch, tmp_path, capfd):
 def names_in(group):
     """The options of a configuration group."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.fixture
+def signal_in_step(monkeypatch):
+    """Send this process a signal while it takes its n-th step from now."""
+    build_parts = gan_runner.train.build_parts
+
+    def arrange(signum, n):
+        left = [n]
+
+        def building(config):
+            parts = build_parts(config)
+            play = parts.play
+
+            def stepping(*arguments):
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signum)
+                return play(*arguments)
+
+            parts.play = stepping
+            return parts
+
+        monkeypatch.setattr(gan_runner.train, "build_parts", building)
+
+    return arrange
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if mount.returncode:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

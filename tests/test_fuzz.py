@@ -19,7 +19,7 @@ from conftest import names_in
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.cli import compare, sample
 from gan_runner.cli import run as cli

@@ -10,9 +10,7 @@ import pytest
 import torch
 from conftest import names_in
 from methods import METHODS, Drawn, batches_in, name_of, overrides, some_steps
-from test_cli import TINY_RUN
-from test_resume import METHODS as RESUMED
-from test_resume import assert_equal, outcome
+from tiny_runs import RESUMED, TINY_RUN, assert_equal, outcome
 from torch._dynamo.utils import counters
 
 from gan_runner.datasets.images import copied_ahead

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 RECORDING = """
 import os, socket, sys

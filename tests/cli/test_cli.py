@@ -13,23 +13,11 @@ import torch
 import yaml
 from conftest import CONF, TINY, names_in
 from PIL import Image
+from tiny_runs import LAUGHS, TINY_RUN, swelling
 
 from gan_runner.cli import run as cli
 from gan_runner.cli.sample import main as gan_sample
 from gan_runner.config import composition
-
-TINY_RUN = [
-    "experiment=smoke",
-    "model.generator.width=8",
-    "model.discriminator.width=8",
-    "trainer.steps=4",
-    "trainer.log_every=2",
-    "trainer.sample_every=4",
-    "trainer.evaluate_every=2",
-    "trainer.checkpoint_every=2",
-    "observer.evaluation.samples=50",
-    "logger.mode=disabled",
-]
 
 BAD_LINES = {
     "trainer.stepz=3": "there is no option trainer.stepz; did you mean trainer.steps?",
@@ -459,7 +447,6 @@ def test_compiled_run(gan_run, tmp_path):
     assert code == 0, err
 
 
-LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join(9 * [f'*a{n - 1}'])}]\n" for n in range(1, 10))
 BAD_FILES = {
     "a: ${loss.b}\nb: ${loss.a}": "interpolations lead back to themselves (loss.a, loss.b); give one of them a value",
     f"a: {5000 * '['}{5000 * ']'}": "nested too deeply",
@@ -474,12 +461,6 @@ BAD_FILES = {
     LAUGHS: "bad.yaml stands for more than 100,000 values, by aliases of aliases",
     "a: &a [*a]": "bad.yaml stands for more than 100,000 values",
 }
-
-
-def swelling(entry):
-    """Ten entries that read ten others, nine times over."""
-    entries = ["a: xxxxxxxxxx", "b0: " + entry.replace("READ", "loss.a")]
-    return "\n".join([*entries, *(f"b{n}: " + entry.replace("READ", f"loss.b{n - 1}") for n in range(1, 10))])
 
 
 BAD_FILES |= {

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from omegaconf import OmegaConf
 from plotly.offline import get_plotlyjs
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.cli.compare import (
     MOST_POINTS,

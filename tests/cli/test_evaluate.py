@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.cli import evaluate
 

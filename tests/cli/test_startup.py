@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 from PIL import Image
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 HEAVY = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "wandb", "pydantic", "numpy", "rich")
 

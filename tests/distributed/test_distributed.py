@@ -17,7 +17,7 @@ import torch
 import torch.multiprocessing
 from methods import METHODS, moves, overrides, some_steps
 from PIL import Image
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.build import build_parts
 from gan_runner.config.resolve import resolve

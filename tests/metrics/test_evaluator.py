@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from methods import TEXT
-from test_cli import TINY_RUN
-from test_resume import assert_equal, outcome
+from tiny_runs import TINY_RUN, assert_equal, outcome
 
 from gan_runner.datasets import Digits
 from gan_runner.errors import ConfigError

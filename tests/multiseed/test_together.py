@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_resume import assert_equal, outcome
+from tiny_runs import assert_equal, outcome
 
 from gan_runner.observers.collapse import Collapse
 from gan_runner.plots.trajectories import NAME, read_trajectory

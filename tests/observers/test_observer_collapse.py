@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.observers.collapse import spread
 

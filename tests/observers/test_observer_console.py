@@ -7,7 +7,7 @@ import select
 import subprocess
 import sys
 
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 
 def test_piped_output_is_plain_lines(gan_run):

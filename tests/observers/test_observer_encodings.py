@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import TINY
 from PIL import Image
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.cli.sample import load_parts
 from gan_runner.models.encoders import Posterior

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import TINY
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.datasets import images as images_module
 from gan_runner.datasets.images import ArraySource, ResidentImages, StreamedImages, normalised

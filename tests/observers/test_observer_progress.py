@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import TINY
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.observers import Moment, Progress
 from gan_runner.runs.directory import RunDirectory

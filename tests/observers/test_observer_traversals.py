@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import TINY
 from PIL import Image
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.cli import sample
 from gan_runner.observers import Traversals

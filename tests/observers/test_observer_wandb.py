@@ -15,9 +15,7 @@ import psutil
 import pytest
 import wandb
 from misbehaving_server import figures_sent, serving
-from test_checkpoints import small_disk  # noqa: F401
-from test_cli import TINY_RUN
-from test_resume import signal_in_step  # noqa: F401
+from tiny_runs import TINY_RUN
 
 from gan_runner.observers import WeightsAndBiases, weights_and_biases
 from gan_runner.runs.checkpoints import load_checkpoint
@@ -196,7 +194,7 @@ def stop_service_in(monkeypatch, signum, call):
     ],
 )
 def test_a_service_that_hangs_is_left_behind_and_the_exit_code_kept(
-    online, waited, monkeypatch, signal_in_step, ending, code  # noqa: F811
+    online, waited, monkeypatch, signal_in_step, ending, code
 ):  # fmt: skip
     stop_service_in(monkeypatch, signal.SIGSTOP, 1)
     if ending == "interrupted":
@@ -239,7 +237,7 @@ def test_more_than_may_wait_is_not_waited_for(online, waited, monkeypatch):
     complete(run, 6)
 
 
-def test_a_full_disk_of_wandb_alone_stops_nothing(online, small_disk):  # noqa: F811
+def test_a_full_disk_of_wandb_alone_stops_nothing(online, small_disk):
     run = small_disk.parent / "run"
     run.mkdir()
     (run / "wandb").symlink_to(small_disk)

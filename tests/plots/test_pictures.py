@@ -6,7 +6,7 @@ import torch
 from conftest import TINY
 from methods import LOSSES, UNJUDGED, prepared
 from PIL import Image
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 from torch.testing import assert_close
 from torchvision.utils import make_grid
 

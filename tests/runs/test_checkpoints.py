@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from test_cli import LAUGHS, TINY_RUN, gan_sample, swelling
-from test_resume import assert_equal
+from tiny_runs import LAUGHS, TINY_RUN, assert_equal, swelling
 
 from gan_runner.cli.evaluate import main as gan_eval
+from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import CheckpointError, DiskFull
 from gan_runner.observers import WeightsAndBiases
 from gan_runner.runs import checkpoints
@@ -291,18 +291,6 @@ def test_run_on_a_disk_that_fills_ends_with_its_last_checkpoint(gan_run, monkeyp
     assert json.loads(Path("run/summary.json").read_text())["status"] == "failed"
     assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 4
     monkeypatch.undo()
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
-    if mount.returncode:
-        pytest.skip("only root may mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_run_on_a_small_disk_says_what_is_missing_and_goes_on_when_there_is_room(gan_run, small_disk):

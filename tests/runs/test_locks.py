@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from test_cli import TINY_RUN
-from test_resume import signal_in_step  # noqa: F401
+from tiny_runs import TINY_RUN
 
 import gan_runner.train
 from gan_runner.datasets import folder
@@ -97,7 +96,7 @@ def test_second_run_in_a_directory_and_a_second_resume_are_refused_and_the_first
 
 
 @pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
-def test_signals_of_schedulers_save_and_stop(gan_run, signal_in_step, signum):  # noqa: F811
+def test_signals_of_schedulers_save_and_stop(gan_run, signal_in_step, signum):
     signal_in_step(signum, 3)
     before = signal.signal(signum, signal.SIG_DFL)  # the tests themselves may be run by nohup
     try:
@@ -109,7 +108,7 @@ def test_signals_of_schedulers_save_and_stop(gan_run, signal_in_step, signum):  
     assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 3
 
 
-def test_who_handled_a_signal_before_the_run_has_it_after_all_is_saved(gan_run, signal_in_step, monkeypatch):  # noqa: F811
+def test_who_handled_a_signal_before_the_run_has_it_after_all_is_saved(gan_run, signal_in_step, monkeypatch):
     seen = []
 
     def requeue(signum, frame):
@@ -198,7 +197,7 @@ def test_seeds_that_are_trained_together_are_locked_one_by_one(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("step", [1, 4])
-def test_a_signal_ends_a_sweep_in_its_last_step_too(gan_run, signal_in_step, step):  # noqa: F811
+def test_a_signal_ends_a_sweep_in_its_last_step_too(gan_run, signal_in_step, step):
     signal_in_step(signal.SIGINT, step)
     code, _, _ = gan_run("-m", *TINY_RUN, "seed=0,1", "hydra.sweep.dir=sweep")
     assert code == 128 + signal.SIGINT
@@ -245,7 +244,7 @@ def test_a_signal_while_data_is_read_is_not_taken_for_a_broken_image(gan_run, tm
     assert err == "gan-run: stopped by SIGINT before its first step; type the line again\n"
 
 
-def test_a_terminal_may_close_behind_nohup(gan_run, signal_in_step):  # noqa: F811
+def test_a_terminal_may_close_behind_nohup(gan_run, signal_in_step):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
     try:
         signal_in_step(signal.SIGHUP, 2)

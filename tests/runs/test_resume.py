@@ -8,104 +8,17 @@ import signal
 
 import pytest
 import torch
-from methods import TEXT
-from test_cli import TINY_RUN
+from tiny_runs import RESUMED, TINY_RUN, assert_equal, outcome
 
 import gan_runner.train
 from gan_runner import games
-from gan_runner.plots.trajectories import NAME
 from gan_runner.runs.checkpoints import load_checkpoint
 
-METHODS = {
-    "plain": [],
-    "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
-    "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
-    "played": ["play=extragradient", "optimizer=optimistic_adam"],
-    "augmented": ["dataset=digits", "regularizer=[ada,instance_noise,lecam]", "regularizer.ada.images=64"],
-    "measured": [
-        "dataset=digits",
-        "metric=[sliced_wasserstein,frechet_distance,precision_recall]",
-        "extractor.steps=3",
-        "extractor.width=4",
-    ],
-    "classifying": ["game=semi_supervised", "game.labelled.count=80", "model.discriminator.weight_norm=weight"],
-    "conditional": ["game=conditional", "regularizer=[virtual_batch_norm]", "dataset=digits"],
-    "worded": [*TEXT, "dataset=captioned_shapes", "regularizer=[style_encoder]", "regularizer.style_encoder.width=4"],
-    "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
-}
 
-
-def assert_equal(a, b, where=""):
-    """Equal to the last bit, whatever they are made of."""
-    if isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a:
-            assert_equal(a[key], b[key], f"{where}/{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), f"{where}: {str(a)[:200]} and {str(b)[:200]}"
-        for number, (x, y) in enumerate(zip(a, b)):
-            assert_equal(x, y, f"{where}/{number}")
-    elif isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    else:
-        assert a == b, f"{where}: {str(a)[:200]} and {str(b)[:200]}"
-
-
-CLOCK = ("steps_per_second", "elapsed_s", "data_wait_share", "metric_share", "peak_memory_gb", "wandb_id")
-"""Figures that two runs of one line do not share."""
-
-
-def without_clock(figures):
-    return {key: value for key, value in figures.items() if key not in CLOCK}
-
-
-def outcome(run):
-    """What a run came to: everything trained, random numbers, figures without the clock, pictures, files."""
-    kept = ("parts", "random", "best", "drawn", "step")
-    states = {path.name: torch.load(path, weights_only=True) for path in (run / "checkpoints").iterdir()}
-    summary = without_clock(json.loads((run / "summary.json").read_text()))
-    return {
-        "checkpoints": {name: {key: state[key] for key in kept} for name, state in states.items()},
-        "figures": [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()],
-        "summary": {**summary, "final": without_clock(summary["final"])},
-        "pictures": {path.name: path.read_bytes() for path in run.glob("samples/*")},
-        "typed": (run / "overrides.yaml").read_text(),
-        "chosen": (run / "config.yaml").read_text(),
-        "files": sorted(path.name for path in run.iterdir()),
-        "points": (run / NAME).read_text() if (run / NAME).exists() else None,
-    }
-
-
-@pytest.fixture
-def signal_in_step(monkeypatch):
-    """Send this process a signal while it takes its n-th step from now."""
-    build_parts = gan_runner.train.build_parts
-
-    def arrange(signum, n):
-        left = [n]
-
-        def building(config):
-            parts = build_parts(config)
-            play = parts.play
-
-            def stepping(*arguments):
-                left[0] -= 1
-                if left[0] == 0:
-                    os.kill(os.getpid(), signum)
-                return play(*arguments)
-
-            parts.play = stepping
-            return parts
-
-        monkeypatch.setattr(gan_runner.train, "build_parts", building)
-
-    return arrange
-
-
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", RESUMED)
 def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, monkeypatch, signal_in_step, method):
     """And nothing is initialised a second time, which may mean to train an encoder of sentences."""
-    options = [*TINY_RUN, *METHODS[method], "trainer.steps=7", "trainer.sample_every=3"]
+    options = [*TINY_RUN, *RESUMED[method], "trainer.steps=7", "trainer.sample_every=3"]
     code, _, err = gan_run(*options, "hydra.run.dir=whole")
     assert code == 0, err
 

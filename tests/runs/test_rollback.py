@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_cli import TINY_RUN
-from test_resume import assert_equal, outcome, signal_in_step  # noqa: F401
+from tiny_runs import TINY_RUN, assert_equal, outcome
 
 import gan_runner.train
 from gan_runner.runs.checkpoints import load_checkpoint
@@ -125,7 +124,7 @@ def test_so_many_times_and_no_more(gan_run, poisoned):
     assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 6  # three times two steps, each saved
 
 
-def test_the_other_course_is_kept_when_it_is_resumed(gan_run, poisoned, signal_in_step, tmp_path):  # noqa: F811
+def test_the_other_course_is_kept_when_it_is_resumed(gan_run, poisoned, signal_in_step, tmp_path):
     poisoned(attempts=1, n=3)
     assert gan_run(*LINE, "hydra.run.dir=whole")[0] == 0
     poisoned(attempts=1, n=3)

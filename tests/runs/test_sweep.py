@@ -4,7 +4,7 @@ import json
 import statistics
 
 import pytest
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.runs.sweep import over_seeds
 

@@ -4,8 +4,7 @@ import os
 
 import pytest
 import torch
-from test_cli import TINY_RUN
-from test_resume import assert_equal, outcome
+from tiny_runs import TINY_RUN, assert_equal, outcome
 
 import gan_runner.train
 from gan_runner.errors import ConfigError

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.tools.outlets import Outlet

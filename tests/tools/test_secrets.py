@@ -7,7 +7,7 @@ import matplotlib.font_manager  # noqa: F401  (its cache is in HOME)
 import pytest
 import wandb
 from omegaconf import OmegaConf
-from test_cli import TINY_RUN
+from tiny_runs import TINY_RUN
 
 from gan_runner import train
 from gan_runner.cli import run as cli

@@ -1,0 +1,90 @@
+"""Runs small enough for tests, what they came to, and files that no run may read."""
+
+import json
+
+import torch
+from methods import TEXT
+
+from gan_runner.plots.trajectories import NAME
+
+TINY_RUN = [
+    "experiment=smoke",
+    "model.generator.width=8",
+    "model.discriminator.width=8",
+    "trainer.steps=4",
+    "trainer.log_every=2",
+    "trainer.sample_every=4",
+    "trainer.evaluate_every=2",
+    "trainer.checkpoint_every=2",
+    "observer.evaluation.samples=50",
+    "logger.mode=disabled",
+]
+
+
+RESUMED = {
+    "plain": [],
+    "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
+    "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
+    "played": ["play=extragradient", "optimizer=optimistic_adam"],
+    "augmented": ["dataset=digits", "regularizer=[ada,instance_noise,lecam]", "regularizer.ada.images=64"],
+    "measured": [
+        "dataset=digits",
+        "metric=[sliced_wasserstein,frechet_distance,precision_recall]",
+        "extractor.steps=3",
+        "extractor.width=4",
+    ],
+    "classifying": ["game=semi_supervised", "game.labelled.count=80", "model.discriminator.weight_norm=weight"],
+    "conditional": ["game=conditional", "regularizer=[virtual_batch_norm]", "dataset=digits"],
+    "worded": [*TEXT, "dataset=captioned_shapes", "regularizer=[style_encoder]", "regularizer.style_encoder.width=4"],
+    "streamed": ["dataset=digits", "dataset.resident=false", "dataset.flip=true", "dataset.workers=1"],
+}
+
+
+def assert_equal(a, b, where=""):
+    """Equal to the last bit, whatever they are made of."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_equal(a[key], b[key], f"{where}/{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), f"{where}: {str(a)[:200]} and {str(b)[:200]}"
+        for number, (x, y) in enumerate(zip(a, b)):
+            assert_equal(x, y, f"{where}/{number}")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, f"{where}: {str(a)[:200]} and {str(b)[:200]}"
+
+
+CLOCK = ("steps_per_second", "elapsed_s", "data_wait_share", "metric_share", "peak_memory_gb", "wandb_id")
+"""Figures that two runs of one line do not share."""
+
+
+def without_clock(figures):
+    return {key: value for key, value in figures.items() if key not in CLOCK}
+
+
+def outcome(run):
+    """What a run came to: everything trained, random numbers, figures without the clock, pictures, files."""
+    kept = ("parts", "random", "best", "drawn", "step")
+    states = {path.name: torch.load(path, weights_only=True) for path in (run / "checkpoints").iterdir()}
+    summary = without_clock(json.loads((run / "summary.json").read_text()))
+    return {
+        "checkpoints": {name: {key: state[key] for key in kept} for name, state in states.items()},
+        "figures": [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()],
+        "summary": {**summary, "final": without_clock(summary["final"])},
+        "pictures": {path.name: path.read_bytes() for path in run.glob("samples/*")},
+        "typed": (run / "overrides.yaml").read_text(),
+        "chosen": (run / "config.yaml").read_text(),
+        "files": sorted(path.name for path in run.iterdir()),
+        "points": (run / NAME).read_text() if (run / NAME).exists() else None,
+    }
+
+
+LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join(9 * [f'*a{n - 1}'])}]\n" for n in range(1, 10))
+
+
+def swelling(entry):
+    """Ten entries that read ten others, nine times over."""
+    entries = ["a: xxxxxxxxxx", "b0: " + entry.replace("READ", "loss.a")]
+    return "\n".join([*entries, *(f"b{n}: " + entry.replace("READ", f"loss.b{n - 1}") for n in range(1, 10))])
