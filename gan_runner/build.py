@@ -18,7 +18,7 @@ from gan_runner.compile import layout
 from gan_runner.config.compatibility import check_kinds, check_networks, check_owners, check_turns, networks_of
 from gan_runner.config.instantiate import build, constructor_calls, locate
 from gan_runner.config.options import brought_by
-from gan_runner.datasets import Dataset
+from gan_runner.datasets.base import Dataset
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
 from gan_runner.optimizers.eager import eager

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets import Data, Dataset
+from gan_runner.datasets.base import Data, Dataset
 from gan_runner.errors import CheckpointError
-from gan_runner.losses import Evaluated, Identifies, generator_slope
+from gan_runner.losses.base import Evaluated, Identifies, generator_slope
 from gan_runner.models.encoders import Posterior
 from gan_runner.players import Arrangement, Game, Player, plain
 from gan_runner.plots.surfaces import Field, Surface
 from gan_runner.step import Play
-from gan_runner.terms import generator_loss
+from gan_runner.terms.adversarial import generator_loss
 from gan_runner.turn import Batch
 
 

@@ -19,12 +19,13 @@ from gan_runner.config.compatibility import check_unused
 from gan_runner.config.documents import yaml_of
 from gan_runner.config.resolve import fingerprint, resolve
 from gan_runner.config.suggestions import did_you_mean
-from gan_runner.datasets import Classes, Dataset
+from gan_runner.datasets.base import Dataset
+from gan_runner.datasets.labels import Classes
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, Diverged, Stopped
-from gan_runner.metrics import FIGURES, best_of
-from gan_runner.metrics.evaluator import build_metrics
-from gan_runner.observers import Moment, Observer
+from gan_runner.metrics.evaluator import build_metrics, figures_of_metrics
+from gan_runner.metrics.figures import best_of
+from gan_runner.observers.base import Moment, Observer
 from gan_runner.observers.checkpoints import Checkpoints
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.directory import RunDirectory
@@ -39,7 +40,7 @@ from gan_runner.tools.files import write_json
 from gan_runner.tools.precision import prepare_device
 
 if TYPE_CHECKING:
-    from gan_runner.observers import Observer
+    from gan_runner.observers.base import Observer
 
 
 def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
@@ -51,11 +52,11 @@ def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Map
     measured = [figure for metric in metrics.values() for figure in best_of(metric)]
     for name, observer in observers.items():
         for figure in [figure for figure in observer.reads if figure not in measured]:
-            able = [metric for metric, figures in FIGURES.items() if figure in figures]
+            able = [metric for metric, figures in figures_of_metrics().items() if figure in figures]
             advice = (
                 f"; add {' or '.join(able)} to metric=[…]"
                 if able
-                else did_you_mean(figure, [f for figures in FIGURES.values() for f in figures])
+                else did_you_mean(figure, [f for figures in figures_of_metrics().values() for f in figures])
             )
             raise ConfigError(f"observer.{name} reads {figure}, which is measured by no metric{advice}")
     known = [*measured, *(figure for observer in observers.values() for figure in observer.figures)]

@@ -26,7 +26,8 @@ from torchvision.datasets import ImageFolder as DecodedFolder
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
 from gan_runner.build import choose_device
-from gan_runner.datasets import ImageFolder, TorchvisionImages
+from gan_runner.datasets.folder import ImageFolder
+from gan_runner.datasets.torchvision import TorchvisionImages
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from gan_runner.build import build_parts
 from gan_runner.compile import compile_moves, whole_graph
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register, resolve
-from gan_runner.datasets import Batches
+from gan_runner.datasets.base import Batches
 from gan_runner.multiseed.stack import Stack
 from gan_runner.runs.checkpoints import random_state
 from gan_runner.system import Parts

@@ -1,5 +1,6 @@
 """What goes with what, said before anything is read."""
 
+import re
 from functools import partial
 from types import SimpleNamespace
 
@@ -8,19 +9,30 @@ from conftest import names_in
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan_runner import games, terms
 from gan_runner.config.compatibility import check_turns, offers, turn_looked_at
+from gan_runner.config.instantiate import locate
+from gan_runner.config.paths import CONF
 from gan_runner.errors import ConfigError
+from gan_runner.games.bilinear import Bilinear, BilinearTurn
+from gan_runner.games.gan import GAN
 from gan_runner.games.moment_matching import CodesTurn, DataTurn, MomentMatchingTurn, ReconstructingTurn
-from gan_runner.losses import MMD
+from gan_runner.games.text_to_image import TextToImage, TextTurn
+from gan_runner.losses.moments import MMD
+from gan_runner.terms.matching import mismatch
+from gan_runner.terms.moments import mmd
 from gan_runner.turn import Turn
 
 NOTHING = OmegaConf.create()
 
 
-@pytest.mark.parametrize("name", terms.__all__)
-def test_every_term_says_which_turns_it_looks_at(name):
-    wanted = turn_looked_at(partial(getattr(terms, name)))
+TERMS = sorted(
+    set(re.findall(r"gan_runner\.terms\.[\w.]+", "".join(path.read_text() for path in CONF.rglob("*.yaml"))))
+)
+
+
+@pytest.mark.parametrize("target", TERMS)
+def test_every_term_says_which_turns_it_looks_at(target):
+    wanted = turn_looked_at(partial(locate(target, ())))
     assert wanted in (MomentMatchingTurn, ReconstructingTurn) or issubclass(wanted, Turn)
 
 
@@ -40,26 +52,26 @@ def test_a_game_with_a_head_of_its_own_has_no_method(make_parts, method):
 
 def test_terms_that_remember_something_are_looked_at_too():
     class Remembering(nn.Module):
-        def forward(self, turn: games.TextTurn) -> None: ...
+        def forward(self, turn: TextTurn) -> None: ...
 
-    check_turns("it", partial(Remembering), games.TextToImage(None), NOTHING)
+    check_turns("it", partial(Remembering), TextToImage(None), NOTHING)
     with pytest.raises(ConfigError, match="it does not go with this game; choose game=text_to_image, or leave it out"):
-        check_turns("it", partial(Remembering), games.GAN(None), NOTHING)
+        check_turns("it", partial(Remembering), GAN(None), NOTHING)
 
 
 def test_terms_and_games_of_others_may_leave_it_open():
     game = SimpleNamespace(turn=None)
-    check_turns("it", partial(terms.mismatch), type("Game", (), {"turn": lambda *_: None})(), NOTHING)
-    check_turns("it", partial(lambda turn: turn), games.GAN(None), NOTHING)
-    check_turns("it", partial(lambda: game), games.GAN(None), NOTHING)
+    check_turns("it", partial(mismatch), type("Game", (), {"turn": lambda *_: None})(), NOTHING)
+    check_turns("it", partial(lambda turn: turn), GAN(None), NOTHING)
+    check_turns("it", partial(lambda: game), GAN(None), NOTHING)
 
 
 def test_of_a_protocol_turns_need_what_it_names():
     assert offers(DataTurn, MomentMatchingTurn)
     assert offers(CodesTurn, MomentMatchingTurn)
-    assert not offers(games.BilinearTurn, MomentMatchingTurn)
+    assert not offers(BilinearTurn, MomentMatchingTurn)
     with pytest.raises(ConfigError, match="it does not go with this game; choose another game, or leave it out"):
-        check_turns("it", partial(terms.mmd, loss=MMD), games.Bilinear(), NOTHING)
+        check_turns("it", partial(mmd, loss=MMD), Bilinear(), NOTHING)
 
 
 @pytest.mark.parametrize("dataset", ["ring8", "stacked_mnist"])

@@ -36,7 +36,7 @@ def test_wheel_finds_its_configuration(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     line = [sys.executable, "-m", "gan_runner", "--cfg", "job", "loss=wgan_gp"]
     answer = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=environment)
-    assert "gan_runner.losses.Wasserstein" in answer.stdout, answer.stderr
+    assert "gan_runner.losses.wasserstein.Wasserstein" in answer.stdout, answer.stderr
     where = "import gan_runner.config.schema as c; print(c.CONF)"
     found = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert Path(found.stdout.strip()) == tmp_path / "installed" / "gan_runner" / "conf"

@@ -28,7 +28,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import softplus
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gan_runner.datasets import Batches
+from gan_runner.datasets.base import Batches
 from gan_runner.errors import ConfigError
 from gan_runner.step import train_step
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import InstanceNoise
+from gan_runner.models.layers.instance_noise import InstanceNoise
 
 
 class NoiseAnnealing(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_runner.errors import DataError
 
 if TYPE_CHECKING:
-    from gan_runner.datasets import Dataset
+    from gan_runner.datasets.base import Dataset
     from gan_runner.system import Parts
 
 

@@ -16,7 +16,7 @@ from gan_runner.extractors.base import Extractor, Eye, Seen
 from gan_runner.tools.cache import key_of, trained_once
 
 if TYPE_CHECKING:
-    from gan_runner.datasets import Data, Dataset
+    from gan_runner.datasets.base import Data, Dataset
     from gan_runner.system import Parts
 
 FORMAT = "3"

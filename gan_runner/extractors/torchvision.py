@@ -12,7 +12,7 @@ from gan_runner.errors import DataError
 from gan_runner.extractors.base import Eye, Pretrained, Seen, in_colour, read_weights
 
 if TYPE_CHECKING:
-    from gan_runner.datasets import Dataset
+    from gan_runner.datasets.base import Dataset
 
 
 @dataclass(frozen=True)

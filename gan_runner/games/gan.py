@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.datasets.images import dequantised
 from gan_runner.distributed.sharding import gather, share, whole
-from gan_runner.losses import Scores
+from gan_runner.losses.base import Scores
 from gan_runner.models.latents import Latent
 from gan_runner.players import Arrangement
 from gan_runner.turn import Batch, Turn, lazy

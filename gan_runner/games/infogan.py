@@ -19,7 +19,7 @@ from gan_runner.datasets.base import Data, Dataset
 from gan_runner.distributed.sharding import share, whole
 from gan_runner.games.gan import CPU, GAN, GANTurn
 from gan_runner.models.codes import Code, Codes
-from gan_runner.models.layers import Conditioned
+from gan_runner.models.layers.conditioning import Conditioned
 from gan_runner.models.networks import Discriminator
 from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch, lazy

@@ -12,7 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan_runner.datasets import Classes, Data, Dataset, LabelledSubset, PartlyLabelled
+from gan_runner.datasets.base import Data, Dataset
+from gan_runner.datasets.labelled import LabelledSubset, PartlyLabelled
+from gan_runner.datasets.labels import Classes
 from gan_runner.games.gan import GAN, GANTurn
 from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch, lazy

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from gan_runner.datasets import CaptionedShapes
 from gan_runner.datasets.base import Split
+from gan_runner.datasets.shapes import CaptionedShapes
 from gan_runner.extractors.classifier import TrainedHere
 from gan_runner.metrics.results import CHUNK, Reference, Results
 from gan_runner.models.conditions import TextCondition

@@ -15,7 +15,7 @@ from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch
 
 if TYPE_CHECKING:
-    from gan_runner.datasets import Dataset
+    from gan_runner.datasets.base import Dataset
     from gan_runner.system import Parts
 
 DRAWS = 10_000

@@ -19,7 +19,7 @@ from gan_runner.models.codes import Categorical
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
-    from gan_runner.datasets import Dataset
+    from gan_runner.datasets.base import Dataset
     from gan_runner.system import Parts
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from gan_runner.losses import Identifies
+from gan_runner.losses.base import Identifies
 from gan_runner.losses.density_ratios import log_mean_exp
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.optimal_transport import matched

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.losses import BEGAN, EBGAN
+from gan_runner.losses.energy import BEGAN, EBGAN
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.requirements import Requirement, requires

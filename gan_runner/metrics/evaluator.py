@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.build import build_checked
-from gan_runner.datasets import Data, Dataset
-from gan_runner.datasets.base import Split
+from gan_runner.config.instantiate import locate
+from gan_runner.config.options import options_in
+from gan_runner.config.paths import CONF
+from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.errors import ConfigError
-from gan_runner.metrics import Results
-from gan_runner.metrics.results import Reference
+from gan_runner.metrics.results import Reference, Results
 
 if TYPE_CHECKING:
     from gan_runner.system import Parts
@@ -124,6 +125,16 @@ def check_split(dataset: Dataset, split: Split, option: str) -> None:
     """Raise ValueError, naming the option that chose it, for a split that a dataset has not."""
     if split not in dataset.splits:
         raise ValueError(f"there is no {option}={split} of this dataset, which has {', '.join(dataset.splits)}")
+
+
+def figures_of_metrics() -> dict[str, Collection[str]]:
+    """What each `metric=` measures, of those whose figures are always the same."""
+    targets = {
+        option: OmegaConf.load(CONF / "metric" / f"{option}.yaml").metric[option]._target_
+        for option in options_in("metric")
+    }
+    figures = {option: getattr(locate(target, ()), "figures", None) for option, target in targets.items()}
+    return {option: found for option, found in figures.items() if isinstance(found, Mapping)}
 
 
 def build_metrics(config: DictConfig, parts: Parts) -> Metrics:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gan_runner.datasets.labels import Attributes, Labels
-from gan_runner.extractors import Extractor
+from gan_runner.extractors.base import Extractor
 from gan_runner.extractors.classifier import TrainedHere
 from gan_runner.metrics.classifier_score import classifier_score
 from gan_runner.metrics.figures import Better

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from gan_runner.datasets import StackedDigits
-from gan_runner.extractors import Extractor
+from gan_runner.datasets.stacked import StackedDigits
+from gan_runner.extractors.base import Extractor
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import requires

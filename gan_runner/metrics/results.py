@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets.base import Data, Dataset, Split
-from gan_runner.extractors import Extractor, Eye, Seen
-from gan_runner.losses import Evaluated as Evaluated
+from gan_runner.extractors.base import Extractor, Eye, Seen
+from gan_runner.losses.base import Evaluated as Evaluated
 from gan_runner.metrics.frechet import Moments, moments
 from gan_runner.tools.cache import kept, key_of
 from gan_runner.turn import lazy

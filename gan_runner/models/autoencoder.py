@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Chain, reparametrize
+from gan_runner.models.layers.conditioning import Chain
+from gan_runner.models.layers.normalization import reparametrize
 from gan_runner.models.networks import Discriminator, Generator
 from gan_runner.models.sizes import at_least_one
 

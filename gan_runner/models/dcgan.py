@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from gan_runner.models.layers import Chain, Norm, WeightNorm
+from gan_runner.models.layers.conditioning import Chain
+from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
 from gan_runner.models.sizes import at_least_one
 

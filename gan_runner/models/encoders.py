@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.distributed.sharding import share, whole
-from gan_runner.models.layers import reparametrize, standardize, unbounded
+from gan_runner.models.layers.normalization import reparametrize, unbounded
+from gan_runner.models.layers.weight_norm import standardize
 from gan_runner.models.networks import Discriminator, WithReference
 from gan_runner.models.sizes import at_least_one
 

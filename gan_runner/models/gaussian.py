@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Norm, WeightNorm
+from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import LayerlessGenerator, elements
 
 

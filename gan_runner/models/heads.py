@@ -11,7 +11,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Conditioned, Dropout, Maxout
+from gan_runner.models.layers.conditioning import Conditioned
+from gan_runner.models.layers.dropout import Dropout
+from gan_runner.models.layers.maxout import Maxout
 from gan_runner.models.sizes import at_least_one
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from gan_runner.models.dcgan import init_weights
-from gan_runner.models.layers import Chain, Norm, WeightNorm
+from gan_runner.models.layers.conditioning import Chain
+from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head
 from gan_runner.models.sizes import at_least_one
 

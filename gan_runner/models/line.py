@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Norm, WeightNorm
+from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import LayerlessGenerator
 
 

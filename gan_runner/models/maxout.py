@@ -9,7 +9,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Chain, Conditioned, Dropout, Maxout, Norm, WeightNorm
+from gan_runner.models.layers.conditioning import Chain, Conditioned
+from gan_runner.models.layers.dropout import Dropout
+from gan_runner.models.layers.maxout import Maxout
+from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
 from gan_runner.models.sizes import at_least_one
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from torch import nn
 
-from gan_runner.models.layers import Chain, Norm, WeightNorm
+from gan_runner.models.layers.conditioning import Chain
+from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import (
     Augment,
     Discriminator,

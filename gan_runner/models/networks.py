@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Chain, Conditioned, Norm, WeightNorm, normalization, reparametrize, standardize
+from gan_runner.models.layers.conditioning import Chain, Conditioned
+from gan_runner.models.layers.normalization import Norm, WeightNorm, normalization, reparametrize
+from gan_runner.models.layers.weight_norm import standardize
 from gan_runner.models.sizes import at_least_one
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from gan_runner.models.heads import ConcatHead
-from gan_runner.models.layers import Chain, reparametrize
+from gan_runner.models.layers.conditioning import Chain
+from gan_runner.models.layers.normalization import reparametrize
 from gan_runner.models.networks import Discriminator
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.images import dequantised
 from gan_runner.models.encoders import Posterior
 from gan_runner.models.flows import ActNorm, Bounded, Coupling, Flatten, Invertible, MultiScale, Steps
-from gan_runner.models.layers import Norm, WeightNorm, reparametrize
+from gan_runner.models.layers.normalization import Norm, WeightNorm, reparametrize
 from gan_runner.models.mlp import hidden_layers
 from gan_runner.models.networks import Generator, elements
 from gan_runner.models.sizes import at_least_one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan_runner.models.layers import Norm, WeightNorm, reparametrize
+from gan_runner.models.layers.normalization import Norm, WeightNorm, reparametrize
 from gan_runner.models.networks import Network
 from gan_runner.models.sizes import at_least_one
 

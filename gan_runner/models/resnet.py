@@ -15,7 +15,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gan_runner.models.dcgan import resolutions
-from gan_runner.models.layers import Chain, Conditioned, Norm, WeightNorm
+from gan_runner.models.layers.conditioning import Chain, Conditioned
+from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
 from gan_runner.models.sizes import at_least_one
 

@@ -7,7 +7,10 @@ from itertools import pairwise
 
 from torch import nn
 
-from gan_runner.models.layers import Chain, GaussianNoise, Norm, WeightNorm, normalize_weight, normalized_weights
+from gan_runner.models.layers.conditioning import Chain
+from gan_runner.models.layers.gaussian_noise import GaussianNoise
+from gan_runner.models.layers.normalization import Norm, WeightNorm
+from gan_runner.models.layers.weight_norm import normalize_weight, normalized_weights
 from gan_runner.models.maxout import Affine
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
 from gan_runner.models.sizes import at_least_one

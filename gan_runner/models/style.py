@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan_runner.models.dcgan import DCGANDiscriminator, init_weights
-from gan_runner.models.layers import Norm
+from gan_runner.models.layers.normalization import Norm
 
 
 class StyleEncoder(nn.Module):

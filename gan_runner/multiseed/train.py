@@ -19,7 +19,7 @@ from gan_runner.config.resolve import resolve
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.multiseed.stack import Stack
-from gan_runner.observers import Observer
+from gan_runner.observers.base import Observer
 from gan_runner.runs.checkpoints import random_state
 from gan_runner.runs.directory import RunDirectory, step_of
 from gan_runner.runs.lock import locked

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets.images import ImageDataset
-from gan_runner.extractors import Extractor
+from gan_runner.extractors.base import Extractor
 from gan_runner.observers.base import Moment, Observer
 from gan_runner.plots.grids import nearest_grid, save_image
 from gan_runner.requirements import Requirement

@@ -19,8 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_runner.build import optimizer_of
 from gan_runner.config.documents import yaml_of
 from gan_runner.config.expectations import Expectation, verdict
-from gan_runner.datasets import Batches, Data
-from gan_runner.datasets.base import Split, mix
+from gan_runner.datasets.base import Batches, Data, Split, mix
 from gan_runner.distributed import processes
 from gan_runner.errors import CheckpointError
 from gan_runner.runs.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state

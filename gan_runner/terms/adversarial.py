@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from gan_runner.games.gan import GANTurn
-from gan_runner.losses import Loss
+from gan_runner.losses.base import Loss
 
 
 def discriminator_loss(turn: GANTurn, loss: Loss) -> Tensor:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from gan_runner.distributed.sharding import whole
 from gan_runner.games.gan import GANTurn
-from gan_runner.losses import Loss
-from gan_runner.models.layers import AdaptiveAugmentation
+from gan_runner.losses.base import Loss
+from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
 
 
 def evidence(loss: Loss) -> Callable[[Tensor], Tensor]:

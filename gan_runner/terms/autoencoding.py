@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from gan_runner.distributed.sharding import gather
 from gan_runner.games.autoencoding import AutoencodingTurn, BidirectionalTurn, EncodingTurn
 from gan_runner.games.gan import FromLatents
-from gan_runner.losses import Evaluated, Loss
-from gan_runner.losses.base import Scores
+from gan_runner.losses.base import Evaluated, Loss, Scores
 from gan_runner.models.encoders import GaussianEncoder
 from gan_runner.models.latents import Normal, Sphere, demand
 from gan_runner.requirements import judged, requires

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.games.gan import GANTurn
-from gan_runner.losses import BEGAN
+from gan_runner.losses.energy import BEGAN
 
 
 class BoundaryEquilibrium(nn.Module):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gan_runner.distributed.sharding import gather
 from gan_runner.games.text_to_image import TextTurn
-from gan_runner.losses import Loss, Scores
+from gan_runner.losses.base import Loss, Scores
 
 
 class WithFakes:

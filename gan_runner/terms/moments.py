@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gan_runner.distributed.sharding import gather
 from gan_runner.games.moment_matching import MomentMatchingTurn, ReconstructingTurn
-from gan_runner.losses import MMD
+from gan_runner.losses.moments import MMD
 
 
 def mmd(turn: MomentMatchingTurn, loss: MMD) -> Tensor:

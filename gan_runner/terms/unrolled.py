@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from gan_runner.distributed.sharding import average
 from gan_runner.games.gan import GANTurn
-from gan_runner.losses import Loss
+from gan_runner.losses.base import Loss
 from gan_runner.requirements import judged, requires
 from gan_runner.tools.precision import full_precision
 

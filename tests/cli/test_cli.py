@@ -178,7 +178,7 @@ def test_help_lists_every_group(gan_run):
 def test_cfg_job_resolves_without_running(gan_run, tmp_path):
     code, out, _ = gan_run("loss=wgan_gp", "--cfg", "job", "--resolve")
     assert code == 0
-    assert "gan_runner.losses.Wasserstein" in out
+    assert "gan_runner.losses.wasserstein.Wasserstein" in out
     assert "updates: 5" in out
     assert not list(tmp_path.iterdir())
 
@@ -423,7 +423,7 @@ def test_checkpoint_cannot_name_code_to_run(gan_run, tmp_path, capfd):
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     state = torch.load(path, weights_only=True)
     state["config"] = (
-        state["config"].replace("gan_runner.games.GAN", "os.system").replace("trusted: []", "trusted: [os]")
+        state["config"].replace("gan_runner.games.gan.GAN", "os.system").replace("trusted: []", "trusted: [os]")
     )
     torch.save(state, path)
     with pytest.raises(SystemExit):

@@ -21,7 +21,9 @@ def test_what_it_builds_on_is_included():
     assert "gan_runner.models.heads.ConcatHead" in cls < both
     assert calls_of("loss", "feature_matching")["players.generator.terms.feature_matching"]  # of a regularizer
     assert calls_of("game", "infogan")["game.codes.c1"] == "gan_runner.models.codes.Categorical"  # of a setting
-    assert calls_of("loss", "lsgan") == {"loss": "gan_runner.losses.LeastSquares"}  # a file of its group alone
+    assert calls_of("loss", "lsgan") == {
+        "loss": "gan_runner.losses.least_squares.LeastSquares"
+    }  # a file of its group alone
     assert calls_of("loss", "nowhere") == {}
 
 
@@ -36,15 +38,15 @@ def test_entries_of_a_defaults_list():
 @pytest.mark.parametrize(
     ("line", "target", "said"),
     [
-        ("loss=mmd_rq", "losses.MMD", "loss=mmd_rq"),
-        ("loss=mmd", "losses.MMD", "loss=mmd"),
-        ("loss=wgan_gp", "terms.gradient_penalty", "loss=wgan_gp"),
-        ("loss=hinge regularizer=[lecam]", "terms.LeCam", "regularizer=lecam"),
-        ("game=text_to_image method=int_cls", "terms.mismatch", "method=int_cls"),
-        ("game=text_to_image method=cls", "terms.mismatch", "method=cls"),
+        ("loss=mmd_rq", "losses.moments.MMD", "loss=mmd_rq"),
+        ("loss=mmd", "losses.moments.MMD", "loss=mmd"),
+        ("loss=wgan_gp", "terms.gradient_penalties.gradient_penalty", "loss=wgan_gp"),
+        ("loss=hinge regularizer=[lecam]", "terms.lecam.LeCam", "regularizer=lecam"),
+        ("game=text_to_image method=int_cls", "terms.matching.mismatch", "method=int_cls"),
+        ("game=text_to_image method=cls", "terms.matching.mismatch", "method=cls"),
         ("game=text_to_image method=gan", "models.heads.ConcatHead", "method=concat | gan"),  # they are the same
-        ("game=infogan metric=[]", "terms.mutual_information", "game=infogan"),
-        ("game=conditional", "terms.mismatch", ""),
+        ("game=infogan metric=[]", "terms.mutual_information.mutual_information", "game=infogan"),
+        ("game=conditional", "terms.matching.mismatch", ""),
     ],
 )
 def test_a_part_is_told_by_the_option_that_was_typed(hydra_config, line, target, said):

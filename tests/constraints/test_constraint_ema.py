@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_runner.constraints import EMA
+from gan_runner.constraints.ema import EMA
 from gan_runner.models.dcgan import DCGANGenerator
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan_runner.constraints import NoiseAnnealing
-from gan_runner.models.layers import InstanceNoise
+from gan_runner.constraints.noise_annealing import NoiseAnnealing
+from gan_runner.models.layers.instance_noise import InstanceNoise
 from gan_runner.step import train_step
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_runner.constraints import WeightClipping
+from gan_runner.constraints.weight_clipping import WeightClipping
 from gan_runner.models.dcgan import DCGANDiscriminator
 
 

@@ -7,8 +7,7 @@ import time
 import pytest
 import torch
 
-from gan_runner.datasets import Batches
-from gan_runner.datasets.base import Order, mix, rng
+from gan_runner.datasets.base import Batches, Order, mix, rng
 from gan_runner.datasets.images import normalised
 
 

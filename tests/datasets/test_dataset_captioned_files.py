@@ -16,8 +16,9 @@ from scipy.io import savemat
 from gan_runner.cli.messages import explain
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import Birds, Classes
+from gan_runner.datasets.captioned_files import Birds
 from gan_runner.datasets.captions import decode
+from gan_runner.datasets.labels import Classes
 from gan_runner.errors import DataError
 
 CPU = torch.device("cpu")

@@ -9,8 +9,7 @@ from sklearn.datasets import load_digits
 
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import Digits
-from gan_runner.datasets.digits import read_table
+from gan_runner.datasets.digits import Digits, read_table
 
 CPU = torch.device("cpu")
 

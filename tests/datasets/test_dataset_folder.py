@@ -12,7 +12,7 @@ from PIL import Image
 from gan_runner.cli.messages import explain
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import ImageFolder
+from gan_runner.datasets.folder import ImageFolder
 from gan_runner.errors import DataError
 
 CPU = torch.device("cpu")

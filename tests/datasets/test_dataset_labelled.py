@@ -5,9 +5,9 @@ from itertools import islice
 import pytest
 import torch
 
-from gan_runner.datasets import LabelledSubset, PartlyLabelled
 from gan_runner.datasets.base import Order, mix
 from gan_runner.datasets.digits import Digits
+from gan_runner.datasets.labelled import LabelledSubset, PartlyLabelled
 from gan_runner.datasets.toy import Ring
 from gan_runner.distributed import sharding
 from gan_runner.errors import DataError

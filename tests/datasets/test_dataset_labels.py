@@ -14,19 +14,13 @@ from gan_runner.cli.sample import load_parts
 from gan_runner.config.instantiate import build
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import (
-    Attributes,
-    Classes,
-    Digits,
-    GaussianMixture,
-    ImageFolder,
-    ParallelLines,
-    PointMass,
-    Ring,
-    StackedDigits,
-    SwissRoll,
-    TorchvisionImages,
-)
+from gan_runner.datasets.digits import Digits
+from gan_runner.datasets.folder import ImageFolder
+from gan_runner.datasets.labels import Attributes, Classes
+from gan_runner.datasets.point import PointMass
+from gan_runner.datasets.stacked import StackedDigits
+from gan_runner.datasets.torchvision import TorchvisionImages
+from gan_runner.datasets.toy import GaussianMixture, ParallelLines, Ring, SwissRoll
 from gan_runner.errors import DataError
 
 CPU = torch.device("cpu")

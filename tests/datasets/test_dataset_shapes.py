@@ -11,9 +11,18 @@ from torch.nn.functional import one_hot
 
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import CaptionedShapes
 from gan_runner.datasets.captions import decode
-from gan_runner.datasets.shapes import BACKGROUNDS, COLOURED, OUTLINES, POSITIONS, RADII, SHAPES, WORDS, Scenes
+from gan_runner.datasets.shapes import (
+    BACKGROUNDS,
+    COLOURED,
+    OUTLINES,
+    POSITIONS,
+    RADII,
+    SHAPES,
+    WORDS,
+    CaptionedShapes,
+    Scenes,
+)
 from gan_runner.datasets.tinted import COLOURS
 
 CPU = torch.device("cpu")

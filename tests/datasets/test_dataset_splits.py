@@ -10,7 +10,11 @@ from torchvision.datasets import MNIST
 
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import Digits, ImageFolder, ParallelLines, PointMass, Ring, StackedDigits, SwissRoll
+from gan_runner.datasets.digits import Digits
+from gan_runner.datasets.folder import ImageFolder
+from gan_runner.datasets.point import PointMass
+from gan_runner.datasets.stacked import StackedDigits
+from gan_runner.datasets.toy import ParallelLines, Ring, SwissRoll
 from gan_runner.errors import DataError
 
 CPU = torch.device("cpu")

@@ -8,11 +8,14 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from gan_runner.datasets import Digits, StackedDigits
+from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.images import ArraySource, ImageDataset, normalised
+from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.errors import DataError
-from gan_runner.extractors import Classifier, Eye, Seen
-from gan_runner.metrics import ClassifiedModes, Reference, Results
+from gan_runner.extractors.base import Eye, Seen
+from gan_runner.extractors.classifier import Classifier
+from gan_runner.metrics.modes import ClassifiedModes
+from gan_runner.metrics.results import Reference, Results
 
 CPU = torch.device("cpu")
 COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)

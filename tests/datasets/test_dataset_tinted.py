@@ -7,9 +7,9 @@ import torch
 
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import Digits, TintedDigits
+from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.images import ArraySource, ImageDataset
-from gan_runner.datasets.tinted import COLOURS
+from gan_runner.datasets.tinted import COLOURS, TintedDigits
 from gan_runner.errors import DataError
 
 CPU = torch.device("cpu")

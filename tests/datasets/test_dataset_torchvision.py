@@ -24,8 +24,8 @@ from gan_runner.cli.messages import explain
 from gan_runner.config.instantiate import build
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import TorchvisionImages
 from gan_runner.datasets.images import fit
+from gan_runner.datasets.torchvision import TorchvisionImages
 from gan_runner.errors import ConfigError, DataError
 
 CPU = torch.device("cpu")
@@ -197,7 +197,9 @@ def configured(hydra_config):
 def test_every_configured_set_is_tried():
     files = (CONF / "dataset").glob("*.yaml")
     assert {
-        path.stem for path in files if "_target_: gan_runner.datasets.TorchvisionImages\nname" in path.read_text()
+        path.stem
+        for path in files
+        if "_target_: gan_runner.datasets.torchvision.TorchvisionImages\nname" in path.read_text()
     } == set(NAMES)
 
 

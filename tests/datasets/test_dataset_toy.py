@@ -13,7 +13,7 @@ from sklearn.datasets import make_swiss_roll
 
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import Density, GaussianMixture, Grid, Ring, SwissRoll
+from gan_runner.datasets.toy import Density, GaussianMixture, Grid, Ring, SwissRoll
 from gan_runner.errors import ConfigError
 
 CPU = torch.device("cpu")

@@ -21,7 +21,7 @@ from tiny_runs import TINY_RUN
 
 from gan_runner.build import build_parts
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import Batches
+from gan_runner.datasets.base import Batches
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.toy import Ring
 from gan_runner.distributed import sharding

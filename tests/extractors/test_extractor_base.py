@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gan_runner.datasets import Digits
+from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.images import as_bytes, normalised
 from gan_runner.errors import DataError
-from gan_runner.extractors import Classifier, Inception, Seen, SoftmaxRegression, Torchvision
-from gan_runner.extractors.base import in_colour, read_weights
+from gan_runner.extractors.base import Seen, in_colour, read_weights
+from gan_runner.extractors.classifier import Classifier, SoftmaxRegression
+from gan_runner.extractors.inception import Inception
+from gan_runner.extractors.torchvision import Torchvision
 from gan_runner.tools.cache import folder, kept, key_of
 
 KINDS = ("fd", "kd", "score", "precision", "recall", "density", "coverage")

@@ -10,10 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from gan_runner.datasets import Attributes, Classes, Digits, ImageFolder, Ring, StackedDigits
+from gan_runner.datasets.digits import Digits
+from gan_runner.datasets.folder import ImageFolder
 from gan_runner.datasets.images import ArraySource, ImageDataset
-from gan_runner.extractors import Classifier, SoftmaxRegression
-from gan_runner.extractors.classifier import accuracy
+from gan_runner.datasets.labels import Attributes, Classes
+from gan_runner.datasets.stacked import StackedDigits
+from gan_runner.datasets.toy import Ring
+from gan_runner.extractors.classifier import Classifier, SoftmaxRegression, accuracy
 from gan_runner.requirements import check_requirements
 
 CPU = torch.device("cpu")

@@ -7,12 +7,12 @@ import torch
 from torch_fidelity import calculate_metrics
 from torch_fidelity import feature_extractor_inceptionv3 as theirs
 
-from gan_runner.datasets import Digits
+from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.images import normalised
 from gan_runner.errors import DataError
-from gan_runner.extractors import Inception
-from gan_runner.metrics import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
+from gan_runner.extractors.inception import Inception
 from gan_runner.metrics.evaluator import Evaluator
+from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
 
 CPU = torch.device("cpu")
 LAYERS = ["2048", "logits_unbiased"]

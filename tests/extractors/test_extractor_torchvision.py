@@ -4,9 +4,9 @@ import pytest
 import torch
 from torchvision.models import ResNet18_Weights, resnet18
 
-from gan_runner.datasets import Digits
+from gan_runner.datasets.digits import Digits
 from gan_runner.errors import DataError
-from gan_runner.extractors import Torchvision
+from gan_runner.extractors.torchvision import Torchvision
 
 CPU = torch.device("cpu")
 

@@ -10,9 +10,11 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 
 from gan_runner.cli.sample import main as gan_sample
-from gan_runner.datasets import Attributes, Classes
+from gan_runner.datasets.labels import Attributes, Classes
 from gan_runner.errors import ConfigError
-from gan_runner.metrics import Reference, Results, order, push, transport
+from gan_runner.metrics.critic import order, transport
+from gan_runner.metrics.push import push
+from gan_runner.metrics.results import Reference, Results
 from gan_runner.models.conditions import LabelCondition
 from gan_runner.models.heads import AuxiliaryHead, ConcatHead, MaxoutHead, ProjectionHead
 from gan_runner.models.mlp import MLPDiscriminator

@@ -9,11 +9,11 @@ from methods import batches_of, prepared
 from torch import nn
 
 from gan_runner.errors import ConfigError
-from gan_runner.games import InfoGAN
+from gan_runner.games.infogan import InfoGAN
 from gan_runner.models.codes import Categorical, Uniform
 from gan_runner.models.latents import Normal
 from gan_runner.step import train_step
-from gan_runner.terms import mutual_information
+from gan_runner.terms.mutual_information import mutual_information
 
 POINTS = ["dataset=ring8", "model=mlp", *TINY["mlp"], "model.q.width=8"]
 CODES = {"c": Categorical(3), "u": Uniform(1)}

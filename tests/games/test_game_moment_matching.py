@@ -4,9 +4,9 @@ import pytest
 import torch
 from conftest import TINY
 
-from gan_runner.losses import MMD
 from gan_runner.losses.kernels import biased_mmd2
-from gan_runner.terms import mmd, reconstruction
+from gan_runner.losses.moments import MMD
+from gan_runner.terms.moments import mmd, reconstruction
 
 PARTS = ["model=mlp", *TINY["mlp"]]
 

@@ -6,12 +6,12 @@ from conftest import TINY
 from methods import batches_of
 from torch.nn.functional import softmax
 
-from gan_runner.datasets import Batches
-from gan_runner.datasets.base import Order, mix
+from gan_runner.datasets.base import Batches, Order, mix
 from gan_runner.errors import ConfigError
-from gan_runner.losses import Evaluated, NonSaturating
+from gan_runner.losses.base import Evaluated
+from gan_runner.losses.bernoulli import NonSaturating
 from gan_runner.models.heads import LogSumExpHead
-from gan_runner.models.layers import normalized_weights
+from gan_runner.models.layers.weight_norm import normalized_weights
 from gan_runner.system import evaluating
 
 OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]

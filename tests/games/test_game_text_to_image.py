@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 from gan_runner.errors import ConfigError
-from gan_runner.games import TextToImage
+from gan_runner.games.text_to_image import TextToImage
 from gan_runner.models.latents import Normal
 
 LR = 0.1

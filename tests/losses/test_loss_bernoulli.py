@@ -7,7 +7,7 @@ import torch
 from pointwise import LOG_P, LOG_Q, OnlyFake, P, Q, Scores, fake_slopes, optimal_scores
 from scipy.spatial.distance import jensenshannon
 
-from gan_runner.losses import Minimax, NonSaturating
+from gan_runner.losses.bernoulli import Minimax, NonSaturating
 
 TARGETS = [(1.0, 0.0), (0.9, 0.0), (1.0, 0.1), (0.9, 0.2)]
 either = pytest.mark.parametrize("game", [Minimax, NonSaturating])

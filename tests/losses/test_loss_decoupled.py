@@ -7,28 +7,15 @@ import torch
 from gaussians import P, generator_slopes, jensen_shannon, kl, neyman, pearson, reverse_kl, slopes
 from pointwise import OnlyFake, Scores, fake_slopes
 
-from gan_runner.losses import (
-    KL,
-    KLIEP,
-    LSIF,
-    Alpha,
-    Decoupled,
-    Exponential,
-    Hinge,
-    JensenShannon,
-    LeastSquares,
-    Minimax,
-    Misclassification,
-    Neyman,
-    NonSaturating,
-    Pearson,
-    Relativistic,
-    RelativisticAverage,
-    ReverseKL,
-    Spherical,
-    TotalVariation,
-    Wasserstein,
-)
+from gan_runner.losses.bernoulli import Minimax, NonSaturating
+from gan_runner.losses.decoupled import Decoupled
+from gan_runner.losses.density_ratios import KLIEP, LSIF
+from gan_runner.losses.f_divergences import KL, Alpha, JensenShannon, Neyman, Pearson, ReverseKL, TotalVariation
+from gan_runner.losses.hinge import Hinge
+from gan_runner.losses.least_squares import LeastSquares
+from gan_runner.losses.relativistic import Relativistic, RelativisticAverage
+from gan_runner.losses.scoring_rules import Exponential, Misclassification, Spherical
+from gan_runner.losses.wasserstein import Wasserstein
 
 AIMS = {
     KL(): kl,

@@ -8,7 +8,7 @@ from gaussians import gaussian, kl, log_ratio, slopes
 from pointwise import OnlyFake, Scores, fake_slopes, minimum, optimal_scores
 from torch.nn.functional import softplus
 
-from gan_runner.losses import KLIEP, LSIF
+from gan_runner.losses.density_ratios import KLIEP, LSIF
 
 P, Q = torch.tensor([5, 2, 1], dtype=torch.float64), torch.tensor([1, 1, 6], dtype=torch.float64)
 KL = (P / 8 * (P / Q).log()).sum()

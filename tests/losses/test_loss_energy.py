@@ -6,7 +6,7 @@ import pytest
 import torch
 from pointwise import P, Q, Scores, fake_slopes
 
-from gan_runner.losses import BEGAN, EBGAN
+from gan_runner.losses.energy import BEGAN, EBGAN
 
 
 def optimal_energies(loss, p, q):

@@ -26,9 +26,9 @@ from gaussians import (
 )
 from pointwise import OnlyFake, Scores, fake_slopes, optimal_scores
 
-from gan_runner.losses import (
+from gan_runner.losses.density_ratios import LSIF
+from gan_runner.losses.f_divergences import (
     KL,
-    LSIF,
     Alpha,
     GANDivergence,
     Hellinger,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pointwise import P, Q, Scores, fake_slopes, optimal_scores, slopes
 
-from gan_runner.losses import Hinge
+from gan_runner.losses.hinge import Hinge
 
 
 @pytest.mark.parametrize("margin", [1.0, 0.5])

@@ -7,7 +7,7 @@ import torch
 from pointwise import LOG_P, LOG_Q, OnlyFake, P, Q, Scores, fake_slopes, optimal_scores
 from torch.distributions import Normal
 
-from gan_runner.losses import LeastSquares
+from gan_runner.losses.least_squares import LeastSquares
 
 TARGETS = [(1.0, 0.0), (1.0, -1.0), (0.9, 0.1), (3.0, 2.0)]
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gan_runner.losses import MMD
 from gan_runner.losses.kernels import RBF, biased_mmd2, unbiased_mmd2
+from gan_runner.losses.moments import MMD
 
 KERNEL = RBF((1.0,))
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from pointwise import Scores, minimum, optimal_scores
 
-from gan_runner.losses import Minimax, Relativistic, RelativisticAverage
+from gan_runner.losses.bernoulli import Minimax
+from gan_runner.losses.relativistic import Relativistic, RelativisticAverage
 
 P, Q = torch.tensor([5, 2, 1, 4, 3]), torch.tensor([2, 3, 4, 3, 3])
 LOG_RATIO = (P / Q).double().log()

@@ -7,7 +7,7 @@ import torch
 from gaussians import P, Q, discriminator_cost, gaussian, generator_slopes, hellinger, log_ratio, power, slopes, weights
 from pointwise import OnlyFake, Scores, fake_slopes, optimal_scores
 
-from gan_runner.losses import Exponential, Misclassification, Spherical
+from gan_runner.losses.scoring_rules import Exponential, Misclassification, Spherical
 
 
 def norm(d):

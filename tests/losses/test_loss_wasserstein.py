@@ -6,7 +6,7 @@ import torch
 from pointwise import OnlyFake, Scores
 from scipy.stats import wasserstein_distance
 
-from gan_runner.losses import Wasserstein
+from gan_runner.losses.wasserstein import Wasserstein
 
 
 def samples(seed, n_real=200, n_fake=150):

@@ -9,21 +9,16 @@ import torch
 from methods import TEXT
 from tiny_runs import TINY_RUN, assert_equal, outcome
 
-from gan_runner.datasets import Digits
+from gan_runner.datasets.digits import Digits
 from gan_runner.errors import ConfigError
-from gan_runner.extractors import Eye, Seen, SoftmaxRegression
-from gan_runner.metrics import (
-    ClassifierScore,
-    FrechetDistance,
-    KernelDistance,
-    PrecisionRecall,
-    Reference,
-    Results,
-    bits_per_dimension,
-    parzen,
-)
+from gan_runner.extractors.base import Eye, Seen
+from gan_runner.extractors.classifier import SoftmaxRegression
 from gan_runner.metrics import results as results_module
 from gan_runner.metrics.evaluator import Evaluator, check_own_splits
+from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
+from gan_runner.metrics.likelihood import bits_per_dimension
+from gan_runner.metrics.parzen import parzen
+from gan_runner.metrics.results import Reference, Results
 
 CPU = torch.device("cpu")
 DIGITS = Digits(image_size=8, held_out=600)

@@ -6,14 +6,13 @@ import pytest
 import torch
 from methods import TEXT, Drawn, batches_of
 
-from gan_runner.datasets import CaptionedShapes
+from gan_runner.datasets.shapes import CaptionedShapes
 from gan_runner.errors import ConfigError
-from gan_runner.extractors import Classifier
 from gan_runner.extractors.base import Eye, Seen
-from gan_runner.metrics import CaptionAccuracy, Results
-from gan_runner.metrics.captions import QUESTIONS, seen_whole, shares, spoken_of
+from gan_runner.extractors.classifier import Classifier
+from gan_runner.metrics.captions import QUESTIONS, CaptionAccuracy, seen_whole, shares, spoken_of
 from gan_runner.metrics.evaluator import Evaluator, build_metrics
-from gan_runner.metrics.results import Reference
+from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import check_requirements
 
 SMALL = CaptionedShapes(image_size=16, count=400, test_count=50, caption_length=56, workers=0)

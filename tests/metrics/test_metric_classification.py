@@ -8,11 +8,10 @@ from conftest import TINY
 
 from gan_runner.datasets.toy import Ring
 from gan_runner.errors import ConfigError
-from gan_runner.metrics import ClassificationError, Results
-from gan_runner.metrics.classification import mistaken, split_of
+from gan_runner.metrics.classification import ClassificationError, mistaken, split_of
 from gan_runner.metrics.evaluator import Evaluator, build_checked
-from gan_runner.metrics.results import Reference
-from gan_runner.observers import Evaluation
+from gan_runner.metrics.results import Reference, Results
+from gan_runner.observers.evaluation import Evaluation
 from gan_runner.requirements import check_requirements
 
 OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]

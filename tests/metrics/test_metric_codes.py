@@ -12,8 +12,7 @@ from gan_runner.config.resolve import resolve
 from gan_runner.datasets.images import ResidentImages
 from gan_runner.datasets.labels import Classes
 from gan_runner.errors import ConfigError
-from gan_runner.metrics import CodeError, MutualInformation
-from gan_runner.metrics.codes import assignment
+from gan_runner.metrics.codes import CodeError, MutualInformation, assignment
 from gan_runner.metrics.evaluator import Evaluator, build_metrics
 from gan_runner.models.codes import Categorical, Codes, Uniform
 

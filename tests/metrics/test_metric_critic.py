@@ -7,19 +7,16 @@ import torch
 from torch import nn
 
 from gan_runner.errors import ConfigError
-from gan_runner.losses import KL, KLIEP, LSIF, Hinge, Minimax, Pearson, RelativisticAverage, TotalVariation, Wasserstein
-from gan_runner.metrics import (
-    Reference,
-    Results,
-    divergence,
-    log_ratio,
-    optimal_transport,
-    order,
-    push,
-    sign,
-    transport,
-)
-from gan_runner.metrics.optimal_transport import matched
+from gan_runner.losses.bernoulli import Minimax
+from gan_runner.losses.density_ratios import KLIEP, LSIF
+from gan_runner.losses.f_divergences import KL, Pearson, TotalVariation
+from gan_runner.losses.hinge import Hinge
+from gan_runner.losses.relativistic import RelativisticAverage
+from gan_runner.losses.wasserstein import Wasserstein
+from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
+from gan_runner.metrics.optimal_transport import matched, optimal_transport
+from gan_runner.metrics.push import push
+from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import check_requirements
 
 GAUSSIANS = ["dataset=gaussian", "model=gaussian", "model.generator.mean=[-0.3,0.0]", "model.generator.std=0.95"]

@@ -7,11 +7,11 @@ from typing import ClassVar
 import pytest
 import torch
 
-from gan_runner.datasets import Attributes, Classes
-from gan_runner.extractors import Classifier
+from gan_runner.datasets.labels import Attributes, Classes
 from gan_runner.extractors.base import Eye, Seen
-from gan_runner.metrics import LabelAccuracy, Results
-from gan_runner.metrics.results import Reference
+from gan_runner.extractors.classifier import Classifier
+from gan_runner.metrics.features import LabelAccuracy
+from gan_runner.metrics.results import Reference, Results
 from gan_runner.models.conditions import LabelCondition
 
 ATTRIBUTES = Attributes(("red", "green", "small", "round", "flat"), (("red", "green"), ("round", "flat")))

@@ -8,9 +8,8 @@ from conftest import TINY
 from scipy.stats import kstest
 from torch import nn
 
-from gan_runner.metrics import latent_gaussianity
 from gan_runner.metrics.evaluator import Evaluator
-from gan_runner.metrics.gaussianity import figures_of, normal_distances, rejected
+from gan_runner.metrics.gaussianity import figures_of, latent_gaussianity, normal_distances, rejected
 from gan_runner.models.encoders import Posterior
 from gan_runner.requirements import check_requirements
 

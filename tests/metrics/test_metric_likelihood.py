@@ -8,9 +8,8 @@ import torch
 from conftest import TINY
 
 from gan_runner.datasets.images import bits, dequantised, normalised
-from gan_runner.metrics import bits_per_dimension
 from gan_runner.metrics.evaluator import Evaluator
-from gan_runner.metrics.likelihood import density_known
+from gan_runner.metrics.likelihood import bits_per_dimension, density_known
 from gan_runner.models.latents import Sphere
 from gan_runner.requirements import check_requirements
 

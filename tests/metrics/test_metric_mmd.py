@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy import stats
 
-from gan_runner.datasets import GaussianMixture, Ring
+from gan_runner.datasets.toy import GaussianMixture, Ring
 from gan_runner.losses.kernels import RBF, RationalQuadratic, squared_distances, unbiased_mmd2
-from gan_runner.metrics import best_of, mmd, mmd_gap
-from gan_runner.metrics.mmd import permuted_mmd2
+from gan_runner.metrics.figures import best_of
+from gan_runner.metrics.mmd import mmd, mmd_gap, permuted_mmd2
 from gan_runner.models.gaussian import Gaussian
 from gan_runner.models.mlp import MLPGenerator
 from gan_runner.requirements import check_requirements

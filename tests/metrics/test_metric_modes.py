@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gan_runner.datasets import Digits, GaussianMixture, Grid, Ring, SwissRoll
-from gan_runner.metrics import best_of, mode_coverage
+from gan_runner.datasets.digits import Digits
+from gan_runner.datasets.toy import GaussianMixture, Grid, Ring, SwissRoll
+from gan_runner.metrics.figures import best_of
+from gan_runner.metrics.modes import mode_coverage
 from gan_runner.requirements import check_requirements
 
 RING = Ring(count=8, radius=2.0, std=0.02, scale=1.0)

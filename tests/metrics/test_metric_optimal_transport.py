@@ -6,8 +6,8 @@ import ot
 import pytest
 import torch
 
-from gan_runner.metrics import best_of, optimal_transport
-from gan_runner.metrics.optimal_transport import matched
+from gan_runner.metrics.figures import best_of
+from gan_runner.metrics.optimal_transport import matched, optimal_transport
 
 
 def w1(real, samples, n=1000):

@@ -8,8 +8,8 @@ from conftest import TINY
 
 from gan_runner.datasets.images import ResidentImages
 from gan_runner.errors import ConfigError
-from gan_runner.metrics import Reconstruction
 from gan_runner.metrics.evaluator import Evaluator, build_metrics
+from gan_runner.metrics.reconstruction import Reconstruction
 
 BYTES = torch.tensor([0, 255, 0, 51], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 2, 2)  # -1, 1, -1, -0.6
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from gan_runner.errors import ConfigError
 from gan_runner.models.autoencoder import Autoencoder
-from gan_runner.models.layers import MinibatchDiscrimination
+from gan_runner.models.layers.minibatch_discrimination import MinibatchDiscrimination
 
 every_model = pytest.mark.parametrize("model", MODELS)
 

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from gan_runner.datasets import CaptionedShapes
 from gan_runner.datasets.captions import decode
-from gan_runner.datasets.shapes import WORDS
+from gan_runner.datasets.shapes import WORDS, CaptionedShapes
 from gan_runner.models.conditions import TextCondition
 from gan_runner.models.text import JointEmbedding, TextEncoder
 

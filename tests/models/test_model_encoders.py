@@ -9,7 +9,8 @@ from torch.nn.utils.parametrize import is_parametrized
 from gan_runner.models.encoders import DeterministicEncoder, GaussianEncoder, ImplicitEncoder
 from gan_runner.models.heads import LogSumExpHead
 from gan_runner.models.latents import Sphere
-from gan_runner.models.layers import MinibatchDiscrimination, normalized_weights
+from gan_runner.models.layers.minibatch_discrimination import MinibatchDiscrimination
+from gan_runner.models.layers.weight_norm import normalized_weights
 from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.models.pairs import PairDiscriminator
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_runner.models.layers import Maxout
+from gan_runner.models.layers.maxout import Maxout
 from gan_runner.models.maxout import MaxoutDiscriminator, ReLUSigmoidGenerator, TwoBranchGenerator
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_runner.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_runner.models.layers import MinibatchDiscrimination
+from gan_runner.models.layers.minibatch_discrimination import MinibatchDiscrimination
 from gan_runner.models.maxout import MaxoutDiscriminator, ReLUSigmoidGenerator
 from gan_runner.models.mlp import MLPDiscriminator, MLPGenerator
 from gan_runner.models.networks import WithReference

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan_runner.models.layers import GaussianNoise, WeightNormalized, normalized_weights
+from gan_runner.models.layers.gaussian_noise import GaussianNoise
+from gan_runner.models.layers.weight_norm import WeightNormalized, normalized_weights
 from gan_runner.models.maxout import Affine
 from gan_runner.models.salimans import NoisyDiscriminator, SoftplusGenerator
 

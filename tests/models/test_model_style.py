@@ -14,7 +14,7 @@ from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import ConfigError
 from gan_runner.models.style import StyleEncoder
 from gan_runner.system import evaluating
-from gan_runner.terms import style
+from gan_runner.terms.style import style
 
 DCGAN = ("model.generator.width=4", "model.discriminator.width=4")
 TINY = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", "model.latent.dim=3")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn.functional import conv1d, one_hot
 
-from gan_runner.datasets import CaptionedShapes
 from gan_runner.datasets.captions import ALPHABET, encode
+from gan_runner.datasets.shapes import CaptionedShapes
 from gan_runner.models.conditions import KNOWN, TextCondition
 from gan_runner.models.text import (
     CharacterConvolution,

@@ -7,7 +7,7 @@ from torch import nn
 
 from gan_runner.build import build_parts
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets import Batches
+from gan_runner.datasets.base import Batches
 from gan_runner.errors import ConfigError
 from gan_runner.multiseed.stack import Stack, check_elementwise, tensors_of
 from gan_runner.runs.checkpoints import random_state, set_random_state

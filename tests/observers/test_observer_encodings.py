@@ -11,7 +11,8 @@ from tiny_runs import TINY_RUN
 
 from gan_runner.cli.sample import load_parts
 from gan_runner.models.encoders import Posterior
-from gan_runner.observers import Interpolations, LatentSpace, Reconstructions, encodings
+from gan_runner.observers import encodings
+from gan_runner.observers.encodings import Interpolations, LatentSpace, Reconstructions
 from gan_runner.plots.grids import image_grid
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.sampling.attributes import code_means

@@ -9,7 +9,8 @@ import torch
 from conftest import TINY
 from tiny_runs import TINY_RUN
 
-from gan_runner.observers import Moment, Progress
+from gan_runner.observers.base import Moment
+from gan_runner.observers.progress import Progress
 from gan_runner.runs.directory import RunDirectory
 
 MEASURED = ["observer=progress", "metric=[push,optimal_transport]", "objective=wasserstein"]
@@ -105,7 +106,8 @@ def test_a_resumed_run_correlates_as_one_never_stopped_and_is_held_to_it(gan_run
 
 
 def test_critic_value_is_wgans_estimate_without_the_penalty(make_parts):
-    from gan_runner.metrics import Results, push
+    from gan_runner.metrics.push import push
+    from gan_runner.metrics.results import Results
 
     parts = make_parts("dataset=ring8", "model=mlp", "loss=wgan_gp", "model.generator.width=8")
     results = Results(parts, parts.noise(64, 0), torch.randn(64, 2))

@@ -8,7 +8,7 @@ from PIL import Image
 from tiny_runs import TINY_RUN
 
 from gan_runner.cli import sample
-from gan_runner.observers import Traversals
+from gan_runner.observers.traversals import Traversals
 from gan_runner.plots.grids import draw_traversal, image_grid
 from gan_runner.sampling.traversals import POINTS, traverse
 
@@ -88,7 +88,7 @@ def test_images_are_a_grid_under_the_values_of_their_columns(tmp_path):
 
 
 def test_games_without_codes_are_refused(gan_run, make_parts, tmp_path):
-    traversals = "{_target_: gan_runner.observers.Traversals, every: 1}"
+    traversals = "{_target_: gan_runner.observers.traversals.Traversals, every: 1}"
     code, _, err = gan_run(*TINY_RUN, f"+observer.traversals={traversals}")
     assert code == 2
     assert "observer.traversals: it looks at codes, and this game has none; choose game=infogan" in err

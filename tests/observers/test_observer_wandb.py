@@ -17,7 +17,8 @@ import wandb
 from misbehaving_server import figures_sent, serving
 from tiny_runs import TINY_RUN
 
-from gan_runner.observers import WeightsAndBiases, weights_and_biases
+from gan_runner.observers import weights_and_biases
+from gan_runner.observers.weights_and_biases import WeightsAndBiases
 from gan_runner.runs.checkpoints import load_checkpoint
 
 RUN = [option for option in TINY_RUN if option != "logger.mode=disabled"]

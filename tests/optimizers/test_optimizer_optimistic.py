@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_runner.optimizers import GradientDescent, OptimisticAdam
+from gan_runner.optimizers.optimistic import GradientDescent, OptimisticAdam
 
 GRADIENTS = torch.randn(12, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 START = torch.arange(4, dtype=torch.float64)

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from gan_runner.datasets import ParallelLines
-from gan_runner.metrics import Reference, Results, push
+from gan_runner.datasets.toy import ParallelLines
+from gan_runner.metrics.push import push
+from gan_runner.metrics.results import Reference, Results
 from gan_runner.models.line import Line
 from gan_runner.plots.divergences import ANALYTIC, curves, draw_divergences
 

@@ -10,7 +10,7 @@ from tiny_runs import TINY_RUN
 from torch.testing import assert_close
 from torchvision.utils import make_grid
 
-from gan_runner.datasets import GaussianMixture, Ring
+from gan_runner.datasets.toy import GaussianMixture, Ring
 from gan_runner.plots.animation import animate
 from gan_runner.plots.grids import draw_pairs, draw_paths, flanked, image_grid, pairs_grid
 from gan_runner.plots.samples import draw

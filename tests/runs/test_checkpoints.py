@@ -20,7 +20,7 @@ from tiny_runs import LAUGHS, TINY_RUN, assert_equal, swelling
 from gan_runner.cli.evaluate import main as gan_eval
 from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import CheckpointError, DiskFull
-from gan_runner.observers import WeightsAndBiases
+from gan_runner.observers.weights_and_biases import WeightsAndBiases
 from gan_runner.runs import checkpoints
 from gan_runner.runs.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, signed
 from gan_runner.runs.directory import RunDirectory

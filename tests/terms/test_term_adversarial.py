@@ -4,8 +4,12 @@ import pytest
 import torch
 from tiny_game import normal, smooth_network, turn_of
 
-from gan_runner.losses import BEGAN, EBGAN, Hinge, LeastSquares, Minimax, NonSaturating, Wasserstein
-from gan_runner.terms import discriminator_loss, generator_loss
+from gan_runner.losses.bernoulli import Minimax, NonSaturating
+from gan_runner.losses.energy import BEGAN, EBGAN
+from gan_runner.losses.hinge import Hinge
+from gan_runner.losses.least_squares import LeastSquares
+from gan_runner.losses.wasserstein import Wasserstein
+from gan_runner.terms.adversarial import discriminator_loss, generator_loss
 
 LOSSES = [Minimax(), NonSaturating(), Hinge(), LeastSquares(), Wasserstein(), EBGAN(), BEGAN()]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)

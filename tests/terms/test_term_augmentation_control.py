@@ -5,9 +5,12 @@ import torch
 from tiny_game import turn_of
 from torch import nn
 
-from gan_runner.losses import Hinge, LeastSquares, NonSaturating, Wasserstein
-from gan_runner.models.layers import AdaptiveAugmentation
-from gan_runner.terms import AugmentationControl
+from gan_runner.losses.bernoulli import NonSaturating
+from gan_runner.losses.hinge import Hinge
+from gan_runner.losses.least_squares import LeastSquares
+from gan_runner.losses.wasserstein import Wasserstein
+from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
+from gan_runner.terms.augmentation_control import AugmentationControl
 
 
 def controlled(loss=None, **knobs):

@@ -7,12 +7,15 @@ import torch
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from gan_runner import terms
-from gan_runner.games import Autoencoding, Bidirectional
-from gan_runner.losses import Decoupled, NonSaturating, ReverseKL, Wasserstein
+from gan_runner.games.autoencoding import Autoencoding, Bidirectional
 from gan_runner.losses.base import FakeScores
+from gan_runner.losses.bernoulli import NonSaturating
+from gan_runner.losses.decoupled import Decoupled
+from gan_runner.losses.f_divergences import ReverseKL
+from gan_runner.losses.wasserstein import Wasserstein
 from gan_runner.models import latents, observation
 from gan_runner.models.encoders import Posterior
+from gan_runner.terms import autoencoding, moments
 
 pytestmark = pytest.mark.usefixtures("_float64")
 
@@ -36,7 +39,7 @@ def test_the_analytic_prior_is_the_divergence_of_two_gaussians():
     mean, log_std = torch.randn(5, 3), torch.randn(5, 3)
     turn = turn_of(torch.zeros(5, 1), encoder=Fixed(mean, mean, log_std))
     known = kl_divergence(Normal(mean, log_std.exp()), Normal(0.0, 1.0)).sum(1).mean()
-    assert terms.kl_divergence(turn).item() == pytest.approx(known.item())
+    assert autoencoding.kl_divergence(turn).item() == pytest.approx(known.item())
 
 
 def test_the_bound_is_tight_where_the_encoder_knows_the_posterior():
@@ -49,7 +52,7 @@ def test_the_bound_is_tight_where_the_encoder_knows_the_posterior():
     generator = nn.Linear(1, 1, bias=False)
     nn.init.constant_(generator.weight, w)
     turn = turn_of(torch.full((n, 1), x), game=game, encoder=encoder, generator=generator)
-    bound = terms.reconstruction(turn) + terms.kl_divergence(turn)
+    bound = moments.reconstruction(turn) + autoencoding.kl_divergence(turn)
     evidence = Normal(0.0, math.sqrt(w**2 + s**2)).log_prob(torch.tensor(x))
     assert bound.item() == pytest.approx(-evidence.item(), abs=0.01)
 
@@ -59,10 +62,10 @@ def test_moments_of_codes_are_compared_as_two_gaussians():
     turn = turn_of(torch.zeros(50, 1), encoder=Fixed(codes, codes))
     fitted = Normal(codes.mean(0), codes.std(0, correction=0))
     known = kl_divergence(fitted, Normal(0.0, 1.0)).mean()
-    assert terms.kl_of_moments(turn).item() == pytest.approx(known.item(), abs=1e-6)
+    assert autoencoding.kl_of_moments(turn).item() == pytest.approx(known.item(), abs=1e-6)
     standard = (codes - codes.mean(0)) / codes.std(0, correction=0)
     turn = turn_of(torch.zeros(50, 1), encoder=Fixed(standard, standard))
-    assert terms.kl_of_moments(turn).item() == pytest.approx(0, abs=1e-7)
+    assert autoencoding.kl_of_moments(turn).item() == pytest.approx(0, abs=1e-7)
 
 
 def test_codes_of_fakes_are_those_of_what_the_generator_made():
@@ -72,13 +75,13 @@ def test_codes_of_fakes_are_those_of_what_the_generator_made():
     turn = turn_of(torch.zeros(6, 3), owned=("generator",), **networks)
     z, generator = turn.noise, networks["generator"]
     again = (z @ generator.weight.T + generator.bias) @ encoder.weight.T + encoder.bias
-    assert terms.code_reconstruction(turn).item() == pytest.approx((again - z).square().mean().item())
+    assert autoencoding.code_reconstruction(turn).item() == pytest.approx((again - z).square().mean().item())
     cosine = nn.functional.cosine_similarity(again, z, dim=1)
     known = (1 - cosine).mean().item() / 2
-    assert terms.code_reconstruction(turn, error="cosine").item() == pytest.approx(known)
+    assert autoencoding.code_reconstruction(turn, error="cosine").item() == pytest.approx(known)
     fitted = Normal(again.mean(0), again.std(0, correction=0))
     known = kl_divergence(fitted, Normal(0.0, 1.0)).mean().item()
-    assert terms.kl_of_moments(turn, of="fakes").item() == pytest.approx(known, abs=1e-6)
+    assert autoencoding.kl_of_moments(turn, of="fakes").item() == pytest.approx(known, abs=1e-6)
 
 
 class KnowsTheRatio(nn.Module):
@@ -102,12 +105,12 @@ def test_the_ratio_of_an_optimal_discriminator_measures_the_divergence():
         code_discriminator=KnowsTheRatio(mean.detach()),
     )
     loss = Decoupled(NonSaturating(), ReverseKL())
-    value = terms.code_encoder_loss(turn, loss)
+    value = autoencoding.code_encoder_loss(turn, loss)
     at_zero = loss.generator(FakeScores(torch.zeros(1)))
     assert (value - at_zero).item() == pytest.approx(0.5 * mean.square().sum().item(), abs=0.01)
     (slope,) = torch.autograd.grad(value, mean)
     assert slope == pytest.approx(mean.detach(), abs=0.01)
-    fooled = terms.code_discriminator_loss(turn, NonSaturating())
+    fooled = autoencoding.code_discriminator_loss(turn, NonSaturating())
     assert fooled.item() < 2 * math.log(2)
 
 
@@ -125,11 +128,11 @@ def test_reconstructions_are_judged_as_samples_are():
     codes, x = torch.randn(4, 2), torch.randn(4, 2)
     turn = turn_of(x, ("generator",), encoder=Fixed(codes, codes), generator=nn.Identity(), discriminator=FeaturesAre())
     score = 2 * codes.sum(1).mean()
-    assert terms.reconstruction_generator_loss(turn, Wasserstein()).item() == pytest.approx(-score.item())
+    assert autoencoding.reconstruction_generator_loss(turn, Wasserstein()).item() == pytest.approx(-score.item())
     between = score - 2 * x.sum(1).mean()
-    assert terms.reconstruction_discriminator_loss(turn, Wasserstein()).item() == pytest.approx(between.item())
+    assert autoencoding.reconstruction_discriminator_loss(turn, Wasserstein()).item() == pytest.approx(between.item())
     similarity = 0.5 * (2 * codes - 2 * x).square().sum(1).mean()
-    assert terms.feature_reconstruction(turn).item() == pytest.approx(similarity.item())
+    assert autoencoding.feature_reconstruction(turn).item() == pytest.approx(similarity.item())
 
 
 def test_pairs_are_data_with_its_code_and_fakes_with_their_noise():
@@ -137,5 +140,5 @@ def test_pairs_are_data_with_its_code_and_fakes_with_their_noise():
     networks = {"encoder": Fixed(codes, codes), "generator": nn.Identity(), "discriminator": FeaturesAre()}
     turn = turn_of(x, ("generator", "encoder"), Bidirectional(latents.Normal(2)), **networks)
     real, fake = (2 * x * codes).sum(1).mean(), (2 * turn.noise.square()).sum(1).mean()
-    assert terms.swapped_loss(turn, Wasserstein()).item() == pytest.approx((real - fake).item())
-    assert terms.discriminator_loss(turn, Wasserstein()).item() == pytest.approx((fake - real).item())
+    assert autoencoding.swapped_loss(turn, Wasserstein()).item() == pytest.approx((real - fake).item())
+    assert autoencoding.discriminator_loss(turn, Wasserstein()).item() == pytest.approx((fake - real).item())

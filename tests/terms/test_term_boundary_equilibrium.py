@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny_game import turn_of
 
-from gan_runner.losses import BEGAN
-from gan_runner.terms import BoundaryEquilibrium
+from gan_runner.losses.energy import BEGAN
+from gan_runner.terms.boundary_equilibrium import BoundaryEquilibrium
 
 
 def turn(real, fake):

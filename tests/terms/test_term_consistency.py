@@ -5,7 +5,7 @@ import torch
 from tiny_game import normal, smooth_network, turn_of, turn_of_pairs
 
 from gan_runner.models.layers.diff_augment import translation
-from gan_runner.terms import consistency, fake_consistency
+from gan_runner.terms.consistency import consistency, fake_consistency
 
 SHAPE = (50, 3, 16, 16)
 

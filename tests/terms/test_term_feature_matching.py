@@ -5,7 +5,7 @@ import torch
 from tiny_game import normal, smooth_network, turn_of
 from torch import nn
 
-from gan_runner.terms import feature_matching
+from gan_runner.terms.feature_matching import feature_matching
 
 
 class Featured(nn.Module):

@@ -9,8 +9,7 @@ from tiny_game import Critic, normal, smooth_network, turn_of, turn_of_pairs
 from gan_runner.models.dcgan import DCGANDiscriminator
 from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.requirements import check_requirements
-from gan_runner.terms import dragan, gradient_penalty, r1, r2
-from gan_runner.terms.gradient_penalties import gradient_norms, squared_gradient_norms
+from gan_runner.terms.gradient_penalties import dragan, gradient_norms, gradient_penalty, r1, r2, squared_gradient_norms
 
 PENALTIES = [gradient_penalty, dragan, r1, r2]
 every_penalty = pytest.mark.parametrize("penalty", PENALTIES, ids=lambda penalty: penalty.__name__)

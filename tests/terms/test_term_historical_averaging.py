@@ -5,7 +5,7 @@ import torch
 from tiny_game import normal
 from torch import nn
 
-from gan_runner.terms import HistoricalAveraging
+from gan_runner.terms.historical_averaging import HistoricalAveraging
 from gan_runner.turn import Turn
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny_game import normal, turn_of
 
-from gan_runner.terms import LeCam
+from gan_runner.terms.lecam import LeCam
 
 
 def scored(real, fake):

@@ -7,12 +7,12 @@ import torch
 from conftest import TINY
 
 from gan_runner.errors import ConfigError
-from gan_runner.games import GAN
+from gan_runner.games.gan import GAN
 from gan_runner.models.gaussian import Gaussian
 from gan_runner.models.latents import Normal
 from gan_runner.models.real_nvp import RealNVP
 from gan_runner.step import train_step
-from gan_runner.terms import negative_log_likelihood
+from gan_runner.terms.likelihood import negative_log_likelihood
 
 FLOW = ["model=real_nvp", "loss=maximum_likelihood", *(o for o in TINY["real_nvp"] if "discriminator" not in o)]
 

@@ -5,7 +5,7 @@ import torch
 from tiny_game import normal, turn_of
 from torch import nn
 
-from gan_runner.terms import pulling_away
+from gan_runner.terms.pulling_away import pulling_away
 
 
 class Featured(nn.Module):

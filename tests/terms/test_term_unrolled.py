@@ -5,12 +5,13 @@ import torch
 from conftest import TINY
 
 from gan_runner.errors import ConfigError
-from gan_runner.games import GAN
-from gan_runner.losses import Minimax, NonSaturating
+from gan_runner.games.gan import GAN
+from gan_runner.losses.bernoulli import Minimax, NonSaturating
 from gan_runner.models.latents import Normal
 from gan_runner.models.mlp import MLPDiscriminator, MLPGenerator
-from gan_runner.terms import UnrolledGeneratorLoss, discriminator_loss, generator_loss, gradient_penalty, r1, r2
-from gan_runner.terms.unrolled import adam
+from gan_runner.terms.adversarial import discriminator_loss, generator_loss
+from gan_runner.terms.gradient_penalties import gradient_penalty, r1, r2
+from gan_runner.terms.unrolled import UnrolledGeneratorLoss, adam
 
 
 @pytest.fixture

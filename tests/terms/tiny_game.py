@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from gan_runner.games import GAN, Bidirectional
+from gan_runner.games.autoencoding import Bidirectional
+from gan_runner.games.gan import GAN
 from gan_runner.models.encoders import Posterior
 from gan_runner.models.latents import Normal
 

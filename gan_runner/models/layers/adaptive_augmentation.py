@@ -171,7 +171,7 @@ class AdaptiveAugmentation(nn.Module):
     Karras et al. 2020, arXiv:2006.06676, Appendix B: pixel blitting, geometric and colour transforms, composed
     into one affine warp and then one map of colours. Left out is the paper's wavelet filter against aliasing
     around the warp (images that are shrunk alias a little). p starts at zero and is a buffer;
-    `gan_runner.terms.AugmentationControl` moves it.
+    `gan_runner.terms.augmentation_control.AugmentationControl` moves it.
 
     Args:
         shape: (c, h, w) with c = 1 or 3.

@@ -13,7 +13,7 @@ class InstanceNoise(nn.Module):
 
     Data and fakes get the same noise, so that their densities overlap wherever they lie (Sønderby et al. 2017,
     arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862, Section 3). σ is a buffer, so a checkpoint has
-    it; `gan_runner.constraints.NoiseAnnealing` lowers it.
+    it; `gan_runner.constraints.noise_annealing.NoiseAnnealing` lowers it.
 
     Args:
         shape: of one sample; any.

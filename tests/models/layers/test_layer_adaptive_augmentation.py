@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import grid_sample
 
-from gan_runner.models.layers import AdaptiveAugmentation
 from gan_runner.models.layers.adaptive_augmentation import (
+    AdaptiveAugmentation,
     blitting,
     color,
     geometry,

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import batch_norm
 
 from gan_runner.models.dcgan import DCGANGenerator
-from gan_runner.models.layers import Chain, ConditionalBatchNorm
+from gan_runner.models.layers.conditioning import Chain, ConditionalBatchNorm
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (6, 4, 3, 3)])

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from gan_runner.models.layers import DiffAugment
-from gan_runner.models.layers.diff_augment import brightness, contrast, cutout, saturation, translation
+from gan_runner.models.layers.diff_augment import DiffAugment, brightness, contrast, cutout, saturation, translation
 
 
 def images(n=400, channels=3, height=16, width=16):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_runner.models.layers import InstanceNoise
+from gan_runner.models.layers.instance_noise import InstanceNoise
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 8, 8)])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_runner.models.layers import Maxout
+from gan_runner.models.layers.maxout import Maxout
 
 
 def test_each_unit_is_the_largest_of_its_pieces():

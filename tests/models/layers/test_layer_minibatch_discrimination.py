@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gan_runner.models.layers import MinibatchDiscrimination
+from gan_runner.models.layers.minibatch_discrimination import MinibatchDiscrimination
 
 
 @pytest.fixture

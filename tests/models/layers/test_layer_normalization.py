@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gan_runner.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_runner.models.layers import normalization, reparametrize
+from gan_runner.models.layers.normalization import normalization, reparametrize
 from gan_runner.models.maxout import MaxoutDiscriminator
 from gan_runner.models.mlp import MLPDiscriminator
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import batch_norm
 
-from gan_runner.models.layers import VirtualBatchNorm
+from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
 
 SHAPES = [(3,), (3, 4, 2), (3, 1, 1)]
 SIZE = 5

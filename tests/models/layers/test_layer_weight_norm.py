@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from gan_runner.constraints import EMA
+from gan_runner.constraints.ema import EMA
 from gan_runner.models.dcgan import DCGANDiscriminator, DCGANGenerator
-from gan_runner.models.layers import GaussianNoise, normalize_weight, normalized_weights, reparametrize, standardize
+from gan_runner.models.layers.gaussian_noise import GaussianNoise
+from gan_runner.models.layers.normalization import reparametrize
+from gan_runner.models.layers.weight_norm import normalize_weight, normalized_weights, standardize
 from gan_runner.models.mlp import MLPDiscriminator
 
 LAYERS = {
