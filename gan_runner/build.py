@@ -24,7 +24,7 @@ from gan_runner.errors import ConfigError
 from gan_runner.optimizers.eager import eager
 from gan_runner.players import Game, Player
 from gan_runner.requirements import check_requirements
-from gan_runner.system import Parts
+from gan_runner.system import System
 from gan_runner.tools.precision import HALF
 
 
@@ -46,7 +46,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def build_parts(config: DictConfig) -> Parts:
+def build_system(config: DictConfig) -> System:
     """Everything that plays, freshly initialised from `seed`.
 
     Raises:
@@ -85,7 +85,7 @@ def build_parts(config: DictConfig) -> Parts:
     used = any("loss" in term for player in config.players.values() for term in player.terms.values())
     used = used and getattr(game, "judge", None) in {None, *networks}  # or it is another's: of codes
     loss = build("loss", config.loss) if used else None
-    return Parts(dataset, game, networks, players, build("play", config.play), device, loss)
+    return System(dataset, game, networks, players, build("play", config.play), device, loss)
 
 
 def facts_of(game: Game, dataset: Dataset) -> dict[str, Any]:
@@ -184,13 +184,13 @@ def optimizer_of(config: DictConfig, name: str) -> DictConfig:
     return typing.cast(DictConfig, OmegaConf.merge(config.optimizer, config.players[name].optimizer))
 
 
-def build_checked(group: str, config: DictConfig, parts: Parts, said: str) -> dict[str, Any]:
+def build_checked(group: str, config: DictConfig, system: System, said: str) -> dict[str, Any]:
     """Everything in a group of the configuration by name, each of which may demand something of what plays.
 
     Args:
         group: metric or observer.
         config: checked.
-        parts: what plays.
+        system: what is trained.
         said: in front of its name, to people.
 
     Raises:
@@ -199,7 +199,7 @@ def build_checked(group: str, config: DictConfig, parts: Parts, said: str) -> di
     built = {str(name): build(f"{group}.{name}", node) for name, node in config[group].items()}
     for name, part in built.items():
         try:
-            check_requirements(part, parts)
+            check_requirements(part, system)
         except ValueError as error:
             raise ConfigError(f"{said}{name}: {error}") from error
     return built

@@ -99,7 +99,7 @@ class Player:
         terms: what it descends, by name.
         weights: of the terms, in their sum.
         optimizer: of its parameters.
-        scheduler: of the optimizer's learning rate, stepped once a training step (`gan_runner.build.Parts.step`).
+        scheduler: of the optimizer's learning rate, stepped once a training step (`gan_runner.build.System.step`).
         constraints: applied after each update.
         updates: how often it moves a training step.
         fresh_batches: whether each of its moves draws new data; otherwise it sees what was drawn last.

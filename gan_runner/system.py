@@ -23,7 +23,7 @@ from gan_runner.turn import Batch
 
 
 @dataclass
-class Parts:
+class System:
     """What plays.
 
     Attributes:
@@ -79,8 +79,8 @@ class Parts:
         """
         beside = repeat(None) if rows is None else rows.split(chunk)
         with evaluating(self.networks):
-            parts = zip(x.to(self.device).split(chunk), beside)
-            return torch.cat([self.game.criticise(self.networks, part, row) for part, row in parts])
+            system = zip(x.to(self.device).split(chunk), beside)
+            return torch.cat([self.game.criticise(self.networks, part, row) for part, row in system])
 
     @property
     def judges_points(self) -> bool:
@@ -279,10 +279,10 @@ class evaluating:  # noqa: N801  (a context, read as a verb)
             module.training = training
 
 
-def encodes(parts: Parts) -> None:
+def encodes(system: System) -> None:
     """Data must have codes."""
-    if parts.encoder is None:
+    if system.encoder is None:
         raise ValueError(
-            f"it looks at codes of data, and {type(parts.game).__name__} makes none; choose a game with an encoder, "
+            f"it looks at codes of data, and {type(system.game).__name__} makes none; choose a game with an encoder, "
             "such as game=vae, or model=real_nvp, or leave it out"
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from gan_runner.build import build_checked, build_parts
+from gan_runner.build import build_checked, build_system
 from gan_runner.compile import compiled
 from gan_runner.config.compatibility import check_unused
 from gan_runner.config.documents import yaml_of
@@ -34,7 +34,7 @@ from gan_runner.runs.log import LogFile, Unwritten
 from gan_runner.runs.run import Run
 from gan_runner.runs.signals import StopSignals
 from gan_runner.runs.sweep import read_summary
-from gan_runner.system import Parts
+from gan_runner.system import System
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import write_json
 from gan_runner.tools.precision import prepare_device
@@ -160,8 +160,8 @@ def attempt(job: Job, rollbacks: int, signals: StopSignals, unwritten: Unwritten
         run.change_course(max(rollbacks, run.rollbacks + 1))
     if is_complete(run):
         return objective(run)
-    processes.present.check_alike(run.step, [p for player in run.parts.players for p in player.parameters])
-    run.parts.play = compiled(run.config.trainer.compile, run.parts.play, run.parts.players, run.parts.device)
+    processes.present.check_alike(run.step, [p for player in run.system.players for p in player.parameters])
+    run.system.play = compiled(run.config.trainer.compile, run.system.play, run.system.players, run.system.device)
     if not processes.present.leads:
         return carry_out(Course(run, [observer for observer in observers.values() if observer.everywhere]), signals)
     run.directory.clear(run.step, run.best_step)
@@ -179,34 +179,34 @@ def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     """
     config = resolve(job.config)
     check_unused(job.config, job.overrides)
-    parts = build_parts(config)
+    system = build_system(config)
     for kept in (config, job.config):
-        keep_classes(kept, parts.dataset)
+        keep_classes(kept, system.dataset)
     if config.trainer.on_divergence == "rollback" and processes.present.size > 1:
         raise ConfigError("trainer.on_divergence=rollback is for one process; choose stop")
-    prepare_device(parts.device, config.trainer.precision)
-    metrics = build_metrics(config, parts)
-    observers = build_observers(config, parts)
+    prepare_device(system.device, config.trainer.precision)
+    metrics = build_metrics(config, system)
+    observers = build_observers(config, system)
     check_figures(config, metrics, observers)
     with processes.present.leader_first():
-        data = parts.dataset.load(parts.device)
+        data = system.dataset.load(system.device)
     run = Run(
         config=config,
         source=yaml_of(job.config),
         directory=job.directory,
-        parts=parts,
+        system=system,
         data=data,
         metrics=metrics,
         label=job.label,
         group=f"{job.label} {fingerprint(config)}",
-        environment=environment(parts.device),
+        environment=environment(system.device),
         multirun=job.multirun,
     )
     if run.directory.begun and step != 0:  # it holds what initialisation left
         path = run.directory.numbered(step) if step else run.directory.last
         run.load(path, with_other_options=job.resumed)
     else:
-        parts.game.prepare(parts.networks, run.data, config.trainer.batch_size)
+        system.game.prepare(system.networks, run.data, config.trainer.batch_size)
     return run, observers
 
 
@@ -317,7 +317,7 @@ def carry_out(course: Course, signals: StopSignals) -> float | None:
         signals.stepping = True
         while run.step < run.config.trainer.steps:
             with processes.present.sharded():
-                report = run.parts.step(run.batches)
+                report = run.system.step(run.batches)
             run.step += 1
             last = run.step == run.config.trainer.steps
             stopped_by = None if last else processes.present.largest(signals.received or 0) or None
@@ -329,13 +329,13 @@ def carry_out(course: Course, signals: StopSignals) -> float | None:
     return objective(run)
 
 
-def build_observers(config: DictConfig, parts: Parts) -> dict[str, Observer]:
+def build_observers(config: DictConfig, system: System) -> dict[str, Observer]:
     """What looks at the run, by name, in order: those that write come last.
 
     Raises:
         ConfigError: one does not go with what plays.
     """
-    observers: dict[str, Observer] = build_checked("observer", config, parts, "observer.")
+    observers: dict[str, Observer] = build_checked("observer", config, system, "observer.")
     return dict(sorted(observers.items(), key=lambda item: item[1].writes))
 
 

@@ -22,7 +22,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from gan_runner import compile as compilation
-from gan_runner.build import build_parts
+from gan_runner.build import build_system
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register, resolve
 from gan_runner.tools.determinism import deterministic
@@ -79,15 +79,15 @@ class Setting:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             overrides = [*chosen.overrides, f"trainer.device={device}", *more]
             config = self.config = resolve(compose("config", overrides))
-        self.parts = build_parts(config)
-        self.device = self.parts.device
-        self.generator, self.discriminator = (self.parts.networks[name] for name in ("generator", "discriminator"))
+        self.system = build_system(config)
+        self.device = self.system.device
+        self.generator, self.discriminator = (self.system.networks[name] for name in ("generator", "discriminator"))
         self.size: int = config.trainer.batch_size
         self.dim: int = config.model.latent.dim
         self.critic_updates: int = config.players.discriminator.updates
         self.penalty: float | None = config.players.discriminator.weights.get("gradient_penalty")
         rng = torch.Generator().manual_seed(0)
-        shape = (BATCHES, self.size, *self.parts.dataset.shape)
+        shape = (BATCHES, self.size, *self.system.dataset.shape)
         self.batches = (2 * torch.rand(shape, generator=rng) - 1).to(self.device)
 
     def optimizer(self, network: nn.Module, **more: Any) -> torch.optim.Optimizer:
@@ -170,12 +170,14 @@ class Runner(Contestant):
         return compilation.layout(True, self.what, self.setting.device)
 
     def build(self) -> None:
-        parts = self.setting.parts
-        parts.play = compilation.compiled(self.what, parts.play, parts.players, parts.device, wrap=compilation.always)
+        system = self.setting.system
+        system.play = compilation.compiled(
+            self.what, system.play, system.players, system.device, wrap=compilation.always
+        )
         self.stream = ({"data": batch} for batch in self.real)
 
     def iterate(self) -> None:
-        self.setting.parts.step(self.stream)
+        self.setting.system.step(self.stream)
 
 
 class Deterministic(Runner):

@@ -20,14 +20,14 @@ from functools import partial
 import torch
 from hydra import compose, initialize_config_dir
 
-from gan_runner.build import build_parts
+from gan_runner.build import build_system
 from gan_runner.compile import compile_moves, whole_graph
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register, resolve
 from gan_runner.datasets.base import Batches
 from gan_runner.multiseed.stack import Stack
 from gan_runner.runs.checkpoints import random_state
-from gan_runner.system import Parts
+from gan_runner.system import System
 
 SMALL = [
     *("dataset=ring8", "model=mlp", "trainer.batch_size=32"),
@@ -71,34 +71,34 @@ def main() -> None:
         print(f"| {name} | {statistics.median(own):,.0f} | {spread} |")
 
 
-def parts_of(typed: list[str], seed: int) -> tuple[Parts, Batches]:
+def system_of(typed: list[str], seed: int) -> tuple[System, Batches]:
     """What plays, ready, and its batches."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = resolve(compose("config", [*typed, "trainer.channels_last=false", f"seed={seed}"]))
-    parts = build_parts(config)
-    data = parts.dataset.load(parts.device)
-    parts.game.prepare(parts.networks, data.real(config.trainer.batch_size))
-    return parts, Batches(data, config.trainer.batch_size, seed)
+    system = build_system(config)
+    data = system.dataset.load(system.device)
+    system.game.prepare(system.networks, data.real(config.trainer.batch_size))
+    return system, Batches(data, config.trainer.batch_size, seed)
 
 
 def alone(typed: list[str], compiled: bool) -> Callable[[], object]:
     """A step of one seed."""
-    parts, batches = parts_of(typed, 0)
+    system, batches = system_of(typed, 0)
     if compiled:
-        parts.play = compile_moves(parts.play, parts.players)
-    return partial(parts.step, batches)
+        system.play = compile_moves(system.play, system.players)
+    return partial(system.step, batches)
 
 
 def together(typed: list[str], seeds: int, compiled: bool) -> Callable[[], object]:
     """A step of all."""
-    parts, batches, states = [], [], []
+    system, batches, states = [], [], []
     for seed in range(seeds):
-        own, stream = parts_of(typed, seed)
-        parts.append(own)
+        own, stream = system_of(typed, seed)
+        system.append(own)
         batches.append(stream)
         states.append(random_state(own.device))
-    whole, example = parts_of(typed, 0)
-    stack = Stack(parts, whole, states, next(example), *([whole_graph] if compiled else []))
+    whole, example = system_of(typed, 0)
+    stack = Stack(system, whole, states, next(example), *([whole_graph] if compiled else []))
     return partial(stack.step, batches)
 
 

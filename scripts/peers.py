@@ -231,7 +231,7 @@ class Vegans(Peer):
         self.gan = kind(
             setting.generator,
             judge,
-            x_dim=setting.parts.dataset.shape,
+            x_dim=setting.system.dataset.shape,
             z_dim=setting.dim,
             optim=optimizer,
             optim_kwargs={"Generator": options, "Adversary": options},

@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 import gan_runner.train
-from gan_runner.build import build_parts
+from gan_runner.build import build_system
 from gan_runner.cli import run as cli
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register, resolve
@@ -85,9 +85,9 @@ def hydra_config():
 
 
 @pytest.fixture(scope="session")
-def make_parts(hydra_config):
+def make_system(hydra_config):
     """Everything that plays, from overrides."""
-    return lambda *overrides: build_parts(resolve(hydra_config(*overrides)))
+    return lambda *overrides: build_system(resolve(hydra_config(*overrides)))
 
 
 @pytest.fixture(scope="session")
@@ -125,14 +125,14 @@ def names_in(group):
 @pytest.fixture
 def signal_in_step(monkeypatch):
     """Send this process a signal while it takes its n-th step from now."""
-    build_parts = gan_runner.train.build_parts
+    build_system = gan_runner.train.build_system
 
     def arrange(signum, n):
         left = [n]
 
         def building(config):
-            parts = build_parts(config)
-            play = parts.play
+            system = build_system(config)
+            play = system.play
 
             def stepping(*arguments):
                 left[0] -= 1
@@ -140,10 +140,10 @@ def signal_in_step(monkeypatch):
                     os.kill(os.getpid(), signum)
                 return play(*arguments)
 
-            parts.play = stepping
-            return parts
+            system.play = stepping
+            return system
 
-        monkeypatch.setattr(gan_runner.train, "build_parts", building)
+        monkeypatch.setattr(gan_runner.train, "build_system", building)
 
     return arrange
 

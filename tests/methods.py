@@ -57,19 +57,19 @@ def impossible(model, loss, regularizer, kind):
     )
 
 
-def batches_of(parts, size=8):
+def batches_of(system, size=8):
     """Endless random batches of the shape of the data, with random labels where it has some."""
     generator, of_labels = (torch.Generator().manual_seed(seed) for seed in (0, 1))
-    labels = parts.dataset.labels
+    labels = system.dataset.labels
     while True:
-        batch = {"data": torch.rand(size, *parts.dataset.shape, generator=generator) * 2 - 1}
+        batch = {"data": torch.rand(size, *system.dataset.shape, generator=generator) * 2 - 1}
         if labels is not None:
             batch["label"] = torch.randint(labels.dim, (size,), generator=of_labels)
-        if hasattr(parts.game, "labelled"):
+        if hasattr(system.game, "labelled"):
             label = batch.pop("label")  # as the game hides it
             batch |= {"labelled": batch["data"].flip(0), "labelled_label": label.flip(0)}
-        if hasattr(parts.dataset, "caption_length"):
-            batch["caption"] = torch.randint(71, (size, parts.dataset.caption_length), generator=of_labels)
+        if hasattr(system.dataset, "caption_length"):
+            batch["caption"] = torch.randint(71, (size, system.dataset.caption_length), generator=of_labels)
         yield batch
 
 
@@ -102,10 +102,10 @@ class Drawn:
         return {name: value[:n] for name, value in self.batch.items()}
 
 
-def prepared(parts):
+def prepared(system):
     """The parts, initialised from data that is random."""
-    parts.game.prepare(parts.networks, Drawn(next(batches_of(parts))), 8)
-    return parts
+    system.game.prepare(system.networks, Drawn(next(batches_of(system))), 8)
+    return system
 
 
 def moves(loss, updates, *options):
@@ -223,31 +223,31 @@ METHODS = [method for method in METHODS if method[4:] or not impossible(*method[
 SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow
 
 
-def some_steps(make_parts, method, compiled=None, backend="aot_eager", optimizer=SGD, steps=12, dtype=torch.float64):
+def some_steps(make_system, method, compiled=None, backend="aot_eager", optimizer=SGD, steps=12, dtype=torch.float64):
     """Parameters and buffers after some steps: eager, each move compiled, or the whole iteration."""
     torch.compiler.reset()
     options = [*overrides(*method), *moves(method[1], 2, *method[4:]), *optimizer]
-    parts = make_parts(*options)
-    nn.ModuleDict(parts.networks).to(dtype)
-    for player in parts.players:
+    system = make_system(*options)
+    nn.ModuleDict(system.networks).to(dtype)
+    for player in system.players:
         player.memory().to(dtype)
-    parts.game.prepare(parts.networks, Drawn(next(batches_in(dtype, parts))), 8)
+    system.game.prepare(system.networks, Drawn(next(batches_in(dtype, system))), 8)
     if compiled == "moves":
-        parts.play = compile_moves(parts.play, parts.players, backend=backend)
+        system.play = compile_moves(system.play, system.players, backend=backend)
     if compiled == "iteration":
-        parts.play = compile_iteration(parts.play, parts.players, backend=backend)
-    batches = batches_in(dtype, parts)
+        system.play = compile_iteration(system.play, system.players, backend=backend)
+    batches = batches_in(dtype, system)
     torch.manual_seed(1)
-    reports = [parts.step(batches) for _ in range(steps)]
-    state = dict(nn.ModuleDict(parts.networks).state_dict())
-    for player in parts.players:
+    reports = [system.step(batches) for _ in range(steps)]
+    state = dict(nn.ModuleDict(system.networks).state_dict())
+    for player in system.players:
         state |= {f"{player.name} {name}": value for name, value in player.memory().state_dict().items()}
     return state, reports
 
 
-def batches_in(dtype, parts):
-    for batch in batches_of(parts):
-        batch = {name: value.to(parts.device) for name, value in batch.items()}
+def batches_in(dtype, system):
+    for batch in batches_of(system):
+        batch = {name: value.to(system.device) for name, value in batch.items()}
         yield {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
 
 

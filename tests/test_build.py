@@ -37,17 +37,17 @@ def test_every_term_says_which_turns_it_looks_at(target):
 
 
 @pytest.mark.parametrize("method", ["cls", "int", "int_cls"])
-def test_methods_of_sentences_are_refused_beside_labels(make_parts, method):
+def test_methods_of_sentences_are_refused_beside_labels(make_system, method):
     said = f"^method={method} does not go with this game; choose game=text_to_image, or leave it out$"
     with pytest.raises(ConfigError, match=said):
-        make_parts("game=conditional", f"method={method}")
+        make_system("game=conditional", f"method={method}")
 
 
 @pytest.mark.parametrize("method", names_in("method"))
-def test_a_game_with_a_head_of_its_own_has_no_method(make_parts, method):
+def test_a_game_with_a_head_of_its_own_has_no_method(make_system, method):
     said = rf"^method=([a-z_]+ \| )?{method}( \| [a-z_]+)? is told a condition, and this game has none; choose"
     with pytest.raises(ConfigError, match=said):
-        make_parts("game=semi_supervised", f"method={method}")
+        make_system("game=semi_supervised", f"method={method}")
 
 
 def test_terms_that_remember_something_are_looked_at_too():

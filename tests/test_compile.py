@@ -13,9 +13,9 @@ from gan_runner.compile import compile_iteration, compile_moves, draws, layout, 
 from gan_runner.players import laid_out_as
 
 
-def assert_compiled_equals_eager(make_parts, method, compiled, **options):
-    eager, eager_reports = some_steps(make_parts, method, **options)
-    state, reports = some_steps(make_parts, method, compiled, **options)
+def assert_compiled_equals_eager(make_system, method, compiled, **options):
+    eager, eager_reports = some_steps(make_system, method, **options)
+    state, reports = some_steps(make_system, method, compiled, **options)
     for name, value in eager.items():
         assert torch.allclose(state[name], value, rtol=1e-7, atol=1e-9), name
     for name, value in eager_reports[-1].items():
@@ -33,8 +33,8 @@ def both_ways(number, method):
 @pytest.mark.parametrize(
     ("method", "compiled"), [case for number, method in enumerate(METHODS) for case in both_ways(number, method)]
 )
-def test_compiled_step_updates_as_eager_does(make_parts, method, compiled):
-    assert_compiled_equals_eager(make_parts, method, compiled)
+def test_compiled_step_updates_as_eager_does(make_system, method, compiled):
+    assert_compiled_equals_eager(make_system, method, compiled)
 
 
 @pytest.mark.usefixtures("_float64")
@@ -45,17 +45,17 @@ def test_compiled_step_updates_as_eager_does(make_parts, method, compiled):
         for number, name in enumerate(names_in("optimizer"))
     ],
 )
-def test_compiled_iteration_descends_by_every_optimizer(make_parts, optimizer):
+def test_compiled_iteration_descends_by_every_optimizer(make_system, optimizer):
     method = ("mlp", "non_saturating", "ema", "points", "scheduler=cosine")
     options = (f"optimizer={optimizer}", "optimizer.lr=1e-3", "trainer.steps=4")
-    assert_compiled_equals_eager(make_parts, method, "iteration", optimizer=options)
+    assert_compiled_equals_eager(make_system, method, "iteration", optimizer=options)
 
 
 @pytest.mark.usefixtures("_float64")
-def test_inductor_compiles_an_iteration_that_updates_as_eager_does(make_parts):
+def test_inductor_compiles_an_iteration_that_updates_as_eager_does(make_system):
     with torch._inductor.config.patch(fallback_random=True):  # otherwise it draws other random numbers
         method = ("mlp", "non_saturating", "gradient_penalty", "points")
-        assert_compiled_equals_eager(make_parts, method, "iteration", backend="inductor")
+        assert_compiled_equals_eager(make_system, method, "iteration", backend="inductor")
 
 
 @pytest.mark.slow
@@ -72,9 +72,9 @@ def test_inductor_compiles_an_iteration_that_updates_as_eager_does(make_parts):
     ids=name_of,
 )
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
-def test_inductor_updates_as_eager_does(make_parts, method, compiled):
+def test_inductor_updates_as_eager_does(make_system, method, compiled):
     with torch._inductor.config.patch(fallback_random=True):  # otherwise it draws other random numbers
-        assert_compiled_equals_eager(make_parts, method, compiled, backend="inductor")
+        assert_compiled_equals_eager(make_system, method, compiled, backend="inductor")
 
 
 def counting(turn, calls=[0]):  # noqa: B006  (what a term of somebody's own might do)
@@ -84,15 +84,15 @@ def counting(turn, calls=[0]):  # noqa: B006  (what a term of somebody's own mig
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
-def test_a_term_that_counts_in_python_is_not_frozen_unseen(make_parts, compiled):
+def test_a_term_that_counts_in_python_is_not_frozen_unseen(make_system, compiled):
     method, ends = ("mlp", "lsgan", None, "points"), []
 
     def with_counter(*options):
-        parts = make_parts(*options)
-        generator, calls = parts.players[1], [0]
+        system = make_system(*options)
+        generator, calls = system.players[1], [0]
         generator.terms = {**generator.terms, "counting": lambda turn: counting(turn, calls)}
         generator.weights = {**generator.weights, "counting": 1.0}
-        return parts
+        return system
 
     for way in (None, compiled):
         ends.append(some_steps(with_counter, method, way)[1][-1]["generator/counting"])
@@ -113,10 +113,10 @@ def test_what_cannot_be_compiled_goes_on_eagerly_after_one_line(caplog, monkeypa
     assert "\n" not in line
 
 
-def test_batches_of_a_step_are_counted(make_parts):
+def test_batches_of_a_step_are_counted(make_system):
     for play, expected in {"alternating": 5, "simultaneous": 5, "extragradient": 6}.items():
-        parts = make_parts("dataset=ring8", "model=mlp", "loss=wgan", f"play={play}")
-        assert draws(parts.play, parts.players) == expected
+        system = make_system("dataset=ring8", "model=mlp", "loss=wgan", f"play={play}")
+        assert draws(system.play, system.players) == expected
 
 
 def test_gradients_get_the_layout_of_their_parameters():
@@ -129,12 +129,12 @@ def test_gradients_get_the_layout_of_their_parameters():
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_fused_optimizers_step_as_plain_ones_whatever_the_layout(make_parts, optimizer):
+def test_fused_optimizers_step_as_plain_ones_whatever_the_layout(make_system, optimizer):
     """torch's fused CPU kernels take parameter and gradient for flat memory, and say nothing where they differ."""
     ends = []
     for fused in ("true", "false"):
         options = ("model=dcgan", f"optimizer={optimizer}", f"+optimizer.fused={fused}", "optimizer.lr=0.1")
-        player = make_parts(*options).players[0]
+        player = make_system(*options).players[0]
         draw = torch.Generator().manual_seed(0)
         for _ in range(2):
             gradients = [torch.randn(p.shape, generator=draw) for p in player.parameters]
@@ -144,10 +144,10 @@ def test_fused_optimizers_step_as_plain_ones_whatever_the_layout(make_parts, opt
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
-def test_a_rate_of_zero_leaves_weights_that_nothing_reaches_as_they_are(make_parts, optimizer):
+def test_a_rate_of_zero_leaves_weights_that_nothing_reaches_as_they_are(make_system, optimizer):
     options = (f"optimizer={optimizer}", "optimizer.lr=0.0")
     state = some_steps(
-        make_parts, ("mlp", "wgan_gp", None, "points"), "iteration", "eager", options, dtype=torch.float32
+        make_system, ("mlp", "wgan_gp", None, "points"), "iteration", "eager", options, dtype=torch.float32
     )
     assert all(value.isfinite().all() for value in state[0].values())
 
@@ -164,20 +164,20 @@ class Counter(torch.nn.Module):
         return (self.calls if self.calls > 12 else 1) * turn.fake.square().mean()
 
 
-def test_what_changes_at_every_call_goes_on_eagerly(make_parts):
+def test_what_changes_at_every_call_goes_on_eagerly(make_system):
     ends = []
     for compiled in (False, True):
-        parts = make_parts(*overrides("mlp", "lsgan", None, "points"))
-        generator, batches = parts.players[1], batches_of(parts)
+        system = make_system(*overrides("mlp", "lsgan", None, "points"))
+        generator, batches = system.players[1], batches_of(system)
         generator.terms, generator.weights = {**generator.terms, "late": Counter()}, {**generator.weights, "late": 1.0}
         if compiled:
-            parts.play = compile_moves(parts.play, parts.players, wrap=or_eager, backend="eager")
+            system.play = compile_moves(system.play, system.players, wrap=or_eager, backend="eager")
         torch.manual_seed(0)
-        ends.append([parts.step(batches)["generator/late"].item() for _ in range(16)])
+        ends.append([system.step(batches)["generator/late"].item() for _ in range(16)])
     assert ends[1] == pytest.approx(ends[0], rel=1e-4)
 
 
-def test_an_optimizer_without_memory_is_compiled_too(make_parts):
+def test_an_optimizer_without_memory_is_compiled_too(make_system):
     graphs = []
 
     def counted(graph, inputs):
@@ -185,13 +185,15 @@ def test_an_optimizer_without_memory_is_compiled_too(make_parts):
         return graph
 
     method = ("mlp", "lsgan", None, "points")
-    some_steps(make_parts, method, "iteration", counted, ("optimizer=sgd", "optimizer.momentum=0"), dtype=torch.float32)
+    some_steps(
+        make_system, method, "iteration", counted, ("optimizer=sgd", "optimizer.momentum=0"), dtype=torch.float32
+    )
     assert len(graphs) == 1
 
 
-def test_a_run_compiled_as_a_whole_goes_on_with_fused_optimizers(make_parts):
+def test_a_run_compiled_as_a_whole_goes_on_with_fused_optimizers(make_system):
     options = ("dataset=ring8", "model=mlp", "optimizer=adam")
-    first, second = make_parts(*options), make_parts(*options)
+    first, second = make_system(*options), make_system(*options)
     compile_iteration(first.play, first.players, backend="eager")
     second.load_state_dict(first.state_dict())
     assert second.players[0].optimizer.param_groups[0]["fused"]
@@ -221,8 +223,8 @@ def held_still(graph, inputs):
 
 
 @pytest.mark.parametrize("optimizer", names_in("optimizer"))
-def test_graph_of_an_iteration_writes_to_nothing_that_moves(make_parts, optimizer):
+def test_graph_of_an_iteration_writes_to_nothing_that_moves(make_system, optimizer):
     backend = aot_autograd(fw_compiler=held_still, keep_inference_input_mutations=True)
     method = ("dcgan", "non_saturating", "ema", "image")
     options = (f"optimizer={optimizer}", "optimizer.lr=1e-3")
-    some_steps(make_parts, method, "iteration", backend, options, steps=3, dtype=torch.float32)
+    some_steps(make_system, method, "iteration", backend, options, steps=3, dtype=torch.float32)

@@ -24,12 +24,12 @@ pytestmark = [
 ON_GPU = "trainer.device=cuda"
 
 
-def ready(make_parts, method, *more):
+def ready(make_system, method, *more):
     """A method on the GPU, prepared, and one batch there, over and over."""
-    parts = make_parts(*overrides(*method), ON_GPU, *more)
-    batch = next(batches_in(torch.float32, parts))
-    parts.game.prepare(parts.networks, Drawn(batch), 8)
-    return parts, itertools.repeat(batch)
+    system = make_system(*overrides(*method), ON_GPU, *more)
+    batch = next(batches_in(torch.float32, system))
+    system.game.prepare(system.networks, Drawn(batch), 8)
+    return system, itertools.repeat(batch)
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def _no_waiting():
 @pytest.mark.usefixtures("_no_waiting")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
-def test_step_waits_for_nothing(make_parts, method, precision):
-    parts, batches = ready(make_parts, method, f"trainer.precision={precision}")
-    parts.step(batches)  # in which optimizers make what they remember
+def test_step_waits_for_nothing(make_system, method, precision):
+    system, batches = ready(make_system, method, f"trainer.precision={precision}")
+    system.step(batches)  # in which optimizers make what they remember
     torch.cuda.set_sync_debug_mode("error")
-    report = parts.step(batches)
+    report = system.step(batches)
     torch.cuda.set_sync_debug_mode("default")
     assert all(value.isfinite().all() for value in report.values()), report
 
@@ -58,11 +58,11 @@ def test_waiting_would_be_noticed():
         torch.ones(1, device="cuda").item()
 
 
-def assert_captured_equals_eager(make_parts, method, compiled, **options):
+def assert_captured_equals_eager(make_system, method, compiled, **options):
     on_gpu = {"optimizer": ("optimizer=sgd", "optimizer.lr=1e-3", ON_GPU), "steps": 8}
-    eager, eager_reports = some_steps(make_parts, method, **on_gpu)
+    eager, eager_reports = some_steps(make_system, method, **on_gpu)
     counters.clear()
-    state, reports = some_steps(make_parts, method, compiled, **on_gpu, **options)
+    state, reports = some_steps(make_system, method, compiled, **on_gpu, **options)
     assert counters["inductor"]["cudagraph_skips"] == 0
     for name, value in eager.items():
         assert torch.allclose(state[name], value, rtol=1e-7, atol=1e-9), name
@@ -73,18 +73,18 @@ def assert_captured_equals_eager(make_parts, method, compiled, **options):
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
-def test_step_captured_as_cuda_graphs_updates_as_eager_does(make_parts, method, compiled):
+def test_step_captured_as_cuda_graphs_updates_as_eager_does(make_system, method, compiled):
     """Without Inductor: what autograd traced, as CUDA graphs."""
-    assert_captured_equals_eager(make_parts, method, compiled, backend="cudagraphs")
+    assert_captured_equals_eager(make_system, method, compiled, backend="cudagraphs")
 
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("method", METHODS[::6], ids=name_of)
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
-def test_step_compiled_by_inductor_and_captured_updates_as_eager_does(make_parts, method, compiled):
+def test_step_compiled_by_inductor_and_captured_updates_as_eager_does(make_system, method, compiled):
     options = {"fallback_random": True, "triton.cudagraphs": True}  # otherwise it draws other random numbers
     with torch._inductor.config.patch(options):
-        assert_captured_equals_eager(make_parts, method, compiled, backend="inductor")
+        assert_captured_equals_eager(make_system, method, compiled, backend="inductor")
 
 
 SMALL = [*TINY_RUN, ON_GPU, "trainer.steps=7", "trainer.sample_every=3"]
@@ -141,16 +141,16 @@ def test_every_game_runs_compiled_by_default(gan_run, tmp_path, game):
     assert "not compiled" not in out + err
 
 
-def test_what_was_trained_on_a_gpu_is_sampled_on_a_cpu(gan_run, tmp_path, make_parts):
+def test_what_was_trained_on_a_gpu_is_sampled_on_a_cpu(gan_run, tmp_path, make_system):
     code, _, err = gan_run(*SMALL, "hydra.run.dir=run")
     assert code == 0, err
-    state = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["parts"]
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["system"]
     samples = []
     for device in ("cpu", "cuda"):
         options = [option for option in SMALL if not option.startswith(("logger", ON_GPU))]
-        parts = make_parts(*options, f"trainer.device={device}")
-        parts.load_state_dict(state)
-        samples.append(parts.sample(parts.noise(16, 0)).cpu())
+        system = make_system(*options, f"trainer.device={device}")
+        system.load_state_dict(state)
+        samples.append(system.sample(system.noise(16, 0)).cpu())
     torch.testing.assert_close(*samples, rtol=1e-4, atol=1e-5)
 
 
@@ -163,13 +163,13 @@ def test_batches_copied_ahead_are_those_of_the_loader():
         assert torch.equal(copied[1].cpu(), labels)
 
 
-def test_memory_does_not_grow(make_parts):
+def test_memory_does_not_grow(make_system):
     method = ("dcgan", "wgan_gp", "historical_averaging", "image")
-    parts, batches = ready(make_parts, method)
+    system, batches = ready(make_system, method)
     used = []
     for _ in range(8):
         for _ in range(10):
-            parts.step(batches)
+            system.step(batches)
         gc.collect()
         used.append(torch.cuda.memory_allocated())
     assert used[3] == used[-1], used

@@ -33,29 +33,29 @@ from gan_runner.errors import ConfigError
 from gan_runner.step import train_step
 
 
-def two_steps(make_parts, *options, loss):
+def two_steps(make_system, *options, loss):
     """Two steps leave reports and weights finite, most weights moved, and something to sample from."""
-    parts = prepared(make_parts(*options, *moves(loss, 1)))
-    before = [p.clone() for player in parts.players for p in player.parameters]
-    batches = batches_of(parts)
+    system = prepared(make_system(*options, *moves(loss, 1)))
+    before = [p.clone() for player in system.players for p in player.parameters]
+    batches = batches_of(system)
     for _ in range(2):
-        report = train_step(parts.players, batches)
+        report = train_step(system.players, batches)
     assert all(value.isfinite().all() for value in report.values()), report
-    after = [p for player in parts.players for p in player.parameters]
+    after = [p for player in system.players for p in player.parameters]
     assert all(p.isfinite().all() for p in after)
     moved = [not torch.equal(a, b) for a, b in zip(before, after)]
     assert sum(moved) > 0.7 * len(moved), f"only {sum(moved)} of {len(moved)} parameters moved"
-    assert parts.sample(parts.noise(3, 0)).shape == (3, *parts.dataset.shape)
+    assert system.sample(system.noise(3, 0)).shape == (3, *system.dataset.shape)
 
 
-def check(make_parts, model, loss, regularizer, kind):
+def check(make_system, model, loss, regularizer, kind):
     """It steps, or says why not."""
     options = overrides(model, loss, regularizer, kind)
     if impossible(model, loss, regularizer, kind):
         with pytest.raises(ConfigError):
-            make_parts(*options)
+            make_system(*options)
     else:
-        two_steps(make_parts, *options, loss=loss)
+        two_steps(make_system, *options, loss=loss)
 
 
 def models_for(kind, number):
@@ -66,36 +66,36 @@ def models_for(kind, number):
 
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize(("number", "loss"), [*enumerate(LOSSES)])
-def test_every_loss_steps_under_models_or_says_why_not(make_parts, number, loss, kind):
+def test_every_loss_steps_under_models_or_says_why_not(make_system, number, loss, kind):
     for model in models_for(kind, number):
-        check(make_parts, model, loss, None, kind)
+        check(make_system, model, loss, None, kind)
 
 
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize(("number", "regularizer"), [*enumerate(REGULARIZERS)])
-def test_every_regularizer_steps_under_models_or_says_why_not(make_parts, number, regularizer, kind):
+def test_every_regularizer_steps_under_models_or_says_why_not(make_system, number, regularizer, kind):
     for model in models_for(kind, number):
-        check(make_parts, model, "non_saturating", regularizer, kind)
+        check(make_system, model, "non_saturating", regularizer, kind)
 
 
 @pytest.mark.parametrize("model", IMAGE_MODELS)
-def test_models_of_images_refuse_points(make_parts, model):
-    check(make_parts, model, "non_saturating", None, "points")
+def test_models_of_images_refuse_points(make_system, model):
+    check(make_system, model, "non_saturating", None, "points")
 
 
 @pytest.mark.parametrize(("number", "loss"), [*enumerate(LOSSES)])
-def test_losses_and_regularizers_go_together_or_say_why_not(make_parts, number, loss):
+def test_losses_and_regularizers_go_together_or_say_why_not(make_system, number, loss):
     for regularizer in REGULARIZERS[number % 5 :: 5]:  # a fifth of all pairs; the rest are slow
-        check(make_parts, "mlp", loss, regularizer, "image" if regularizer in IMAGES_ONLY else "points")
+        check(make_system, "mlp", loss, regularizer, "image" if regularizer in IMAGES_ONLY else "points")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_combination_steps_with_finite_losses_or_says_why_not(make_parts, model, loss, kind):
+def test_every_combination_steps_with_finite_losses_or_says_why_not(make_system, model, loss, kind):
     for regularizer in REGULARIZERS:
-        check(make_parts, model, loss, regularizer, kind)
+        check(make_system, model, loss, regularizer, kind)
 
 
 PAIRS = [*itertools.combinations([name for name in REGULARIZERS if name != "likelihood"], 2)]  # which is for flows
@@ -105,28 +105,28 @@ PAIRS = [*itertools.combinations([name for name in REGULARIZERS if name != "like
     ("first", "second"),
     [pytest.param(*pair, marks=[pytest.mark.slow] if number % 6 else []) for number, pair in enumerate(PAIRS)],
 )
-def test_regularizers_go_together(make_parts, first, second):
-    parts = prepared(make_parts(f"regularizer=[{first},{second}]", *TINY["dcgan"]))
-    report = train_step(parts.players, batches_of(parts))
+def test_regularizers_go_together(make_system, first, second):
+    system = prepared(make_system(f"regularizer=[{first},{second}]", *TINY["dcgan"]))
+    report = train_step(system.players, batches_of(system))
     assert all(value.isfinite().all() for value in report.values())
 
 
-def step_on_meta(parts):
+def step_on_meta(system):
     """One whole step, optimizers and constraints included, on a device that has shapes and no numbers."""
-    batch = {name: torch.empty_like(value, device="meta") for name, value in next(batches_of(parts)).items()}
+    batch = {name: torch.empty_like(value, device="meta") for name, value in next(batches_of(system)).items()}
     with FakeTensorMode(allow_non_fake_inputs=True):
-        parts.play(parts.players, itertools.repeat(batch))
+        system.play(system.players, itertools.repeat(batch))
 
 
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
-def test_step_needs_no_number_from_the_device(make_parts, method):
-    step_on_meta(make_parts(*overrides(*method), "trainer.device=meta"))
+def test_step_needs_no_number_from_the_device(make_system, method):
+    step_on_meta(make_system(*overrides(*method), "trainer.device=meta"))
 
 
 @pytest.mark.parametrize("optimizer", names_in("optimizer"))
-def test_optimizer_needs_no_number_from_the_device(make_parts, optimizer):
+def test_optimizer_needs_no_number_from_the_device(make_system, optimizer):
     step_on_meta(
-        make_parts(*overrides("mlp", "lsgan", None, "points", f"optimizer={optimizer}", "trainer.device=meta"))
+        make_system(*overrides("mlp", "lsgan", None, "points", f"optimizer={optimizer}", "trainer.device=meta"))
     )
 
 
@@ -143,12 +143,12 @@ def planted_cpu_noise(turn):
 
 
 @pytest.mark.parametrize("fault", [planted_item, planted_branch, planted_cpu_noise])
-def test_meta_device_catches_planted_faults(make_parts, fault):
-    parts = make_parts(*overrides("mlp", "lsgan", None, "points"), "trainer.device=meta")
-    generator = parts.players[1]
+def test_meta_device_catches_planted_faults(make_system, fault):
+    system = make_system(*overrides("mlp", "lsgan", None, "points"), "trainer.device=meta")
+    generator = system.players[1]
     generator.terms, generator.weights = {**generator.terms, "fault": fault}, {**generator.weights, "fault": 1.0}
     with pytest.raises(Exception, match=r"_local_scalar_dense|item|is_nonzero|data-dependent|device|meta"):
-        step_on_meta(parts)
+        step_on_meta(system)
 
 
 GROUPS = {"loss": 1, "regularizer": 2, "model": 0}
@@ -188,14 +188,14 @@ FEATURES = {
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_step_runs_the_operations_of_the_loop_written_out_and_detaches_what_it_logs(make_parts, feature):
-    parts = make_parts(*overrides("mlp", "non_saturating", None, "points"), *FEATURES[feature])
-    generator, discriminator = parts.networks["generator"], parts.networks["discriminator"]
-    optimizers = {player.name: player.optimizer for player in parts.players}
-    averages = parts.sampling_networks()["generator"].parameters() if feature == "ema" else ()
+def test_step_runs_the_operations_of_the_loop_written_out_and_detaches_what_it_logs(make_system, feature):
+    system = make_system(*overrides("mlp", "non_saturating", None, "points"), *FEATURES[feature])
+    generator, discriminator = system.networks["generator"], system.networks["discriminator"]
+    optimizers = {player.name: player.optimizer for player in system.players}
+    averages = system.sampling_networks()["generator"].parameters() if feature == "ema" else ()
     updates = torch.tensor(1.0)
-    real = next(batches_of(parts))["data"]
-    reports = [train_step(parts.players, itertools.repeat({"data": real})) for _ in range(2)]  # Adam makes its state
+    real = next(batches_of(system))["data"]
+    reports = [train_step(system.players, itertools.repeat({"data": real})) for _ in range(2)]  # Adam makes its state
 
     def descend(network, loss):
         gradients = torch.autograd.grad(loss, list(network.parameters()))
@@ -229,47 +229,47 @@ def test_step_runs_the_operations_of_the_loop_written_out_and_detaches_what_it_l
     with CountOperations() as theirs:
         bare()
     with CountOperations() as ours:
-        train_step(parts.players, itertools.repeat({"data": real}))
+        train_step(system.players, itertools.repeat({"data": real}))
     assert not theirs.counts - ours.counts
     extra = ours.counts - theirs.counts
     assert set(extra) <= {"aten.detach"}, extra
     assert extra["aten.detach"] <= len(reports[0]) + 1, extra
 
 
-def test_critic_moves_as_often_as_configured_on_fresh_batches(make_parts):
-    parts = make_parts(*overrides("mlp", "wgan", None, "points"))
-    data = parts.dataset.load(parts.device)
+def test_critic_moves_as_often_as_configured_on_fresh_batches(make_system):
+    system = make_system(*overrides("mlp", "wgan", None, "points"))
+    data = system.dataset.load(system.device)
     batches = Batches(data, 8, 0)
-    train_step(parts.players, batches)
+    train_step(system.players, batches)
     assert batches.drawn == 5  # the generator sees the critic's last batch
 
 
-def test_a_player_moves_only_what_it_owns(make_parts):
-    parts = make_parts(*overrides("mlp", "lsgan", None, "points"))
-    batch = next(batches_of(parts))
-    discriminator, generator = parts.players
-    before = {name: value.clone() for name, value in nn.ModuleDict(parts.networks).state_dict().items()}
+def test_a_player_moves_only_what_it_owns(make_system):
+    system = make_system(*overrides("mlp", "lsgan", None, "points"))
+    batch = next(batches_of(system))
+    discriminator, generator = system.players
+    before = {name: value.clone() for name, value in nn.ModuleDict(system.networks).state_dict().items()}
     _, gradients = generator.gradients(batch)
     generator.descend(gradients)
-    for name, value in nn.ModuleDict(parts.networks).state_dict().items():
+    for name, value in nn.ModuleDict(system.networks).state_dict().items():
         assert torch.equal(value, before[name]) == name.startswith("discriminator")
     assert all(p.grad is None for p in discriminator.parameters)
 
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("loss", ["non_saturating", "wgan_gp"])
-def test_channels_last_is_another_layout_of_the_same_step(make_parts, loss):
+def test_channels_last_is_another_layout_of_the_same_step(make_system, loss):
     ends = []
     for channels_last in ("true", "false"):
         options = [*SGD, f"trainer.channels_last={channels_last}"]
-        state, _ = some_steps(make_parts, ("dcgan", loss, None, "image", *options), optimizer=(), steps=3)
+        state, _ = some_steps(make_system, ("dcgan", loss, None, "image", *options), optimizer=(), steps=3)
         ends.append(state)
     for name, value in ends[1].items():
         assert torch.allclose(ends[0][name], value, rtol=1e-9, atol=1e-11), name
 
 
-def test_channels_last_is_how_weights_lie(make_parts):
-    parts = make_parts("trainer.channels_last=true", *TINY["dcgan"])
-    weights = [p for player in parts.players for p in player.parameters if p.dim() == 4 and min(p.shape[:2]) > 1]
+def test_channels_last_is_how_weights_lie(make_system):
+    system = make_system("trainer.channels_last=true", *TINY["dcgan"])
+    weights = [p for player in system.players for p in player.parameters if p.dim() == 4 and min(p.shape[:2]) > 1]
     assert weights
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)

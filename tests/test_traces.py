@@ -16,9 +16,9 @@ from methods import METHODS, name_of, some_steps
 TRACES = Path(__file__).parent / "traces.json"
 
 
-def trace(make_parts, method):
+def trace(make_system, method):
     """What the players reported at each step, and of all that is kept the sum and the sum of squares."""
-    state, reports = some_steps(make_parts, method, steps=3)
+    state, reports = some_steps(make_system, method, steps=3)
     kept = [value.double() for value in state.values() if isinstance(value, torch.Tensor)]
     return {
         "reports": [{name: value.mean().item() for name, value in report.items()} for report in reports],
@@ -37,8 +37,8 @@ def flat(trace):
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
-def test_three_steps_are_what_they_were(make_parts, method):
-    now = trace(make_parts, method)
+def test_three_steps_are_what_they_were(make_system, method):
+    now = trace(make_system, method)
     recorded = json.loads(TRACES.read_text()) if TRACES.exists() else {}
     if os.environ.get("RECORD_TRACES"):
         kept = {name: old for name, old in recorded.items() if name in map(name_of, METHODS)}

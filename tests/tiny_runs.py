@@ -66,7 +66,7 @@ def without_clock(figures):
 
 def outcome(run):
     """What a run came to: everything trained, random numbers, figures without the clock, pictures, files."""
-    kept = ("parts", "random", "best", "drawn", "step")
+    kept = ("system", "random", "best", "drawn", "step")
     states = {path.name: torch.load(path, weights_only=True) for path in (run / "checkpoints").iterdir()}
     summary = without_clock(json.loads((run / "summary.json").read_text()))
     return {

@@ -16,7 +16,7 @@ from gan_runner.errors import ConfigError, DataError
 from gan_runner.plots.grids import flanked, headed, image_grid, pairs_grid
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.sampling.attributes import attribute_vector
-from gan_runner.system import Parts
+from gan_runner.system import System
 
 ROWS = 8
 """Draws from the prior, if nothing is said."""
@@ -44,7 +44,7 @@ def asks_for_codes(options: argparse.Namespace) -> bool:
     return any(getattr(options, way) is not None for way in WAYS)
 
 
-def edited(parts: Parts, options: argparse.Namespace, checkpoint: Path) -> tuple[list[str], np.ndarray]:
+def edited(system: System, options: argparse.Namespace, checkpoint: Path) -> tuple[list[str], np.ndarray]:
     """The picture that is asked for (height, width, 3), and words of which its file's name is made.
 
     Raises:
@@ -52,29 +52,29 @@ def edited(parts: Parts, options: argparse.Namespace, checkpoint: Path) -> tuple
         DataError: a file is no image.
     """
     way = next(way for way in WAYS if getattr(options, way) is not None)
-    check(parts, options, way)
+    check(system, options, way)
     if way == "attribute":
         name, *files = options.attribute
         files = list(map(Path, files))
-        vector = vector_of(parts, checkpoint, name)
-        images = read_images(files, parts.dataset.shape)
+        vector = vector_of(system, checkpoint, name)
+        images = read_images(files, system.dataset.shape)
         words = ["attribute", name, *(f"{strength:g}".replace("-", "minus") for strength in options.strength or ())]
         words += [path.stem for path in files]
-        return words if files else [*words, f"seed{options.seed}"], attribute_grid(parts, options, vector, images)
+        return words if files else [*words, f"seed{options.seed}"], attribute_grid(system, options, vector, images)
     files = getattr(options, way)
-    images = read_images(files, parts.dataset.shape)
+    images = read_images(files, system.dataset.shape)
     words = [path.stem for path in files]
     if way == "between":
-        first, second = images.to(parts.device).split(1)
-        return ["between", *words], flanked(parts.paths(first, second, COLUMNS), first, second)
-    return ["reconstruction", *words], pairs_grid(images, parts.reconstruct(images).cpu(), COLUMNS)
+        first, second = images.to(system.device).split(1)
+        return ["between", *words], flanked(system.paths(first, second, COLUMNS), first, second)
+    return ["reconstruction", *words], pairs_grid(images, system.reconstruct(images).cpu(), COLUMNS)
 
 
-def check(parts: Parts, options: argparse.Namespace, way: str) -> None:
+def check(system: System, options: argparse.Namespace, way: str) -> None:
     """Raise ConfigError for a run without an encoder, for points, or options that choose something else."""
-    if parts.encoder is None:
+    if system.encoder is None:
         raise ConfigError(f"--{way} needs a run with an encoder, and this one has none; train one such as game=vae")
-    if len(parts.dataset.shape) != 3:
+    if len(system.dataset.shape) != 3:
         raise ConfigError(f"--{way} shows images, and this run generates points; leave it out")
     if any(getattr(options, other, None) for other in ("reject", "weigh", "label", "text", "style")):
         raise ConfigError(f"--{way} chooses codes; leave out --reject, --weigh, --label, --text and --style")
@@ -104,32 +104,32 @@ def read_images(files: Sequence[Path], shape: Sequence[int]) -> Tensor:
     return normalised(torch.stack(pixels)) if pixels else torch.empty(0, *shape)
 
 
-def vector_of(parts: Parts, checkpoint: Path, name: str) -> Tensor:
+def vector_of(system: System, checkpoint: Path, name: str) -> Tensor:
     """The vector (latent_dim,) of an attribute, from what the run kept of its data.
 
     Raises:
         ConfigError: it kept nothing, or there is no such attribute.
     """
-    means, labels = load_checkpoint(checkpoint).get("attributes"), parts.dataset.labels
+    means, labels = load_checkpoint(checkpoint).get("attributes"), system.dataset.labels
     if means is None or labels is None:
         raise ConfigError(
             "--attribute needs mean codes of labelled data, and this run kept none; train on data with labels and with "
             "observer.attributes"
         )
     try:
-        return attribute_vector(means, labels, name).to(parts.device)
+        return attribute_vector(means, labels, name).to(system.device)
     except ValueError as error:
         raise ConfigError(f"--attribute {name}: {error}") from error
 
 
-def attribute_grid(parts: Parts, options: argparse.Namespace, vector: Tensor, images: Tensor) -> np.ndarray:
+def attribute_grid(system: System, options: argparse.Namespace, vector: Tensor, images: Tensor) -> np.ndarray:
     """A row an image, or a draw from the prior where there are none, and a column a strength: (height, width, 3)."""
-    strengths = torch.tensor(options.strength or STRENGTHS, device=parts.device)
+    strengths = torch.tensor(options.strength or STRENGTHS, device=system.device)
     draws = ROWS if options.n is None else -(-options.n // len(strengths))
-    codes = parts.encode(images) if len(images) else parts.noise(draws, options.seed)
+    codes = system.encode(images) if len(images) else system.noise(draws, options.seed)
     each = codes.repeat_interleave(len(strengths), 0)
     by = strengths.repeat(len(codes)).unsqueeze(1) * vector
-    made = parts.sample(parts.game.latent.moved(each, by))
+    made = system.sample(system.game.latent.moved(each, by))
     values = [f"{strength:+g}" for strength in strengths.tolist()]
     if not len(images):
         return headed(image_grid(made, len(strengths), gap=2), values)

@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from gan_runner.build import build_parts
+from gan_runner.build import build_system
 from gan_runner.cli.evaluate import GROUPS, chosen
 from gan_runner.config.resolve import resolve, without_place
 from gan_runner.errors import ConfigError
@@ -18,7 +18,7 @@ from gan_runner.metrics.classification import all_of, mistaken, split_of
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.sweep import mean_and_sd, read_runs
-from gan_runner.system import Parts
+from gan_runner.system import System
 from gan_runner.tools.files import write_json
 
 
@@ -81,20 +81,20 @@ def check_options(options: argparse.Namespace) -> None:
         )
 
 
-def loaded(name: str, config: DictConfig, state: Mapping[str, Any]) -> Parts:
+def loaded(name: str, config: DictConfig, state: Mapping[str, Any]) -> System:
     """A member, as it was trained.
 
     Raises:
         ConfigError: it does not classify.
     """
-    parts = build_parts(config)
-    if not hasattr(parts.game, "classify"):
-        raise ConfigError(f"run {name} does not classify ({type(parts.game).__name__}); game=semi_supervised does")
-    parts.load_state_dict(state["parts"])
-    return parts
+    system = build_system(config)
+    if not hasattr(system.game, "classify"):
+        raise ConfigError(f"run {name} does not classify ({type(system.game).__name__}); game=semi_supervised does")
+    system.load_state_dict(state["system"])
+    return system
 
 
-def believed(members: Mapping[str, Parts], split: Any) -> tuple[dict[str, Tensor], Tensor, str]:
+def believed(members: Mapping[str, System], split: Any) -> tuple[dict[str, Tensor], Tensor, str]:
     """What every member believes of all images of a split, (n, K) probabilities in float64; their labels (n,); which.
 
     Raises:
@@ -107,8 +107,8 @@ def believed(members: Mapping[str, Parts], split: Any) -> tuple[dict[str, Tensor
         raise ConfigError(str(error)) from error
     batches = list(all_of(first.dataset.load(first.device, split)))
     beliefs = {
-        name: torch.cat([parts.classify(batch["data"]).double().softmax(1).cpu() for batch in batches])
-        for name, parts in members.items()
+        name: torch.cat([system.classify(batch["data"]).double().softmax(1).cpu() for batch in batches])
+        for name, system in members.items()
     }
     return beliefs, torch.cat([batch["label"].cpu() for batch in batches]), split
 

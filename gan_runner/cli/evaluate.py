@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Load, measure, tell, keep; the figures with the conditions under which they were measured."""
-    from gan_runner.build import build_parts
+    from gan_runner.build import build_system
     from gan_runner.metrics.evaluator import Evaluator, build_metrics, check_own_splits, check_split
     from gan_runner.runs.checkpoints import load_checkpoint
 
@@ -100,16 +100,16 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     checkpoint = getattr(RunDirectory(options.run), options.checkpoint) if options.run.is_dir() else options.run
     state = load_checkpoint(checkpoint)
     config = resolve(chosen(state["config"], options))
-    parts = build_parts(config)
-    parts.load_state_dict(state["parts"])
+    system = build_system(config)
+    system.load_state_dict(state["system"])
     try:
         split: Split = options.split or "train"
-        check_split(parts.dataset, split, "--split")
+        check_split(system.dataset, split, "--split")
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    metrics = build_metrics(config, parts)
-    check_own_splits(metrics, options.split, parts.dataset.splits)
-    evaluator = Evaluator(parts, metrics, samples, seed, split)
+    metrics = build_metrics(config, system)
+    check_own_splits(metrics, options.split, system.dataset.splits)
+    evaluator = Evaluator(system, metrics, samples, seed, split)
     figures = evaluator.measure()
     how = {"step": state["step"], "seed": seed}
     measured = {

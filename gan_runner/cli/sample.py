@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
 
-from gan_runner.build import build_parts
+from gan_runner.build import build_system
 from gan_runner.cli.arguments import Parser
 from gan_runner.cli.edit import asks_for_codes, edited
 from gan_runner.config.resolve import register, resolve
@@ -29,7 +29,7 @@ from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.sampling.rejection import effective_sample_size, importance_weights, rejection_samples
 from gan_runner.sampling.traversals import traverse
-from gan_runner.system import Parts
+from gan_runner.system import System
 from gan_runner.tools.files import write_atomically
 from gan_runner.tools.outlets import outlets
 
@@ -151,15 +151,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(options: argparse.Namespace) -> list[Path]:
     """Load, draw, write; returns where to."""
     checkpoint = checkpoint_of(options.run)
-    parts = load_parts(checkpoint, options.device, options.trust)
+    system = load_system(checkpoint, options.device, options.trust)
     folder = checkpoint.parent.parent / "samples" if checkpoint.parent.name == "checkpoints" else checkpoint.parent
     if asks_for_codes(options):
-        words, pixels = edited(parts, options, checkpoint)
+        words, pixels = edited(system, options, checkpoint)
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
         save_image(path, pixels)
         return [path]
     told = [*options.label, *options.text]
-    check_told(parts, options)
+    check_told(system, options)
     if options.out is not None and options.out.suffix.lower() in (".png", ".jpg", ".jpeg"):
         raise ConfigError("--out is a folder for a file a sample; --picture FILE is where one picture of all goes")
     if options.gamma is not None and not options.reject:
@@ -169,27 +169,27 @@ def run(options: argparse.Namespace) -> list[Path]:
         raise ConfigError("--style chooses the latents; leave out --interpolate, --traverse, --reject and --weigh")
     if options.interpolate:
         path = options.picture or folder / f"interpolation{file_name(told)}_seed{options.seed}.png"
-        draw_interpolation(parts, options, told, path)
+        draw_interpolation(system, options, told, path)
         return [path]
     if options.traverse is not None:
-        return draw_traversals(parts, options, folder)
+        return draw_traversals(system, options, folder)
     n = options.n or SAMPLES
-    samples, rows = draw_samples(parts, options, told, n)
+    samples, rows = draw_samples(system, options, told, n)
     if options.out is not None:
         write_separately(options.out, samples)
         if options.weigh:
             assert rows is not None  # nothing was rejected
-            write_weights(options.out, importance_weights(parts, samples, rows))
+            write_weights(options.out, importance_weights(system, samples, rows))
         return [options.out]
     style = "" if options.style is None else f"_style-{options.style.stem}"
     name = f"grid{'_rejection' * options.reject}{style}{file_name(told)}_seed{options.seed}_n{len(samples)}.png"
     path = options.picture or folder / name
-    captions = told or (said_of(parts, rows) if samples.dim() == 2 else [])
-    draw(path, samples, parts.dataset if hasattr(parts.dataset, "log_prob") else None, captions=captions)
+    captions = told or (said_of(system, rows) if samples.dim() == 2 else [])
+    draw(path, samples, system.dataset if hasattr(system.dataset, "log_prob") else None, captions=captions)
     return [path]
 
 
-def check_told(parts: Parts, options: argparse.Namespace) -> None:
+def check_told(system: System, options: argparse.Namespace) -> None:
     """Refuse labels or sentences where samples are told something else, or nothing.
 
     Raises:
@@ -198,22 +198,22 @@ def check_told(parts: Parts, options: argparse.Namespace) -> None:
     for option in ("label", "text"):
         if not getattr(options, option):
             continue
-        condition: Any = parts.networks.get("condition")
+        condition: Any = system.networks.get("condition")
         if condition is None:
-            codes = " and codes, which --traverse chooses" if getattr(parts.game, "codes", ()) else " alone"
+            codes = " and codes, which --traverse chooses" if getattr(system.game, "codes", ()) else " alone"
             raise ConfigError(f"this run's samples are made from latents{codes}; leave out --{option}")
         if condition.told_by != option:
             raise ConfigError(f"this run's samples are told what to show by --{condition.told_by}, not by --{option}")
 
 
-def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> list[Path]:
+def draw_traversals(system: System, options: argparse.Namespace, folder: Path) -> list[Path]:
     """A picture of every code, or of one: ten latents, of a continuous code ten values. Returns where they are.
 
     Raises:
         ConfigError: there is no such code, or options do not go together.
     """
     code = options.traverse or None
-    names = list(getattr(parts.game, "codes", ()))
+    names = list(getattr(system.game, "codes", ()))
     if not names:
         raise ConfigError("--traverse shows codes, and this run's game has none; leave it out")
     if code is not None and code not in names:
@@ -225,7 +225,7 @@ def draw_traversals(parts: Parts, options: argparse.Namespace, folder: Path) -> 
     if options.picture is not None and code is None and len(names) > 1:
         raise ConfigError(f"--picture is one file, and there are {len(names)} codes; name one: --traverse {names[0]}")
     paths = []
-    for name, samples, values in traverse(parts, code, rows=10, columns=10, seed=options.seed):
+    for name, samples, values in traverse(system, code, rows=10, columns=10, seed=options.seed):
         paths.append(options.picture or folder / f"traversal_{name}_seed{options.seed}.png")
         draw_traversal(paths[-1], samples, values)
     return paths
@@ -236,7 +236,7 @@ def file_name(told: Sequence[str]) -> str:
     return "".join("_" + re.sub(r"\W+", "-", text).strip("-")[:60] for text in told)
 
 
-def draw_interpolation(parts: Parts, options: argparse.Namespace, told: Sequence[str], path: Path) -> None:
+def draw_interpolation(system: System, options: argparse.Namespace, told: Sequence[str], path: Path) -> None:
     """Rows that lead from one latent to another; where two things are told, from one of these to the other.
 
     Raises:
@@ -244,22 +244,22 @@ def draw_interpolation(parts: Parts, options: argparse.Namespace, told: Sequence
     """
     if options.reject or options.weigh:
         raise ConfigError("--interpolate shows chosen latents; leave out --reject and --weigh")
-    if len(parts.dataset.shape) != 3:
+    if len(system.dataset.shape) != 3:
         raise ConfigError("--interpolate shows images, and this run generates points; leave it out")
     steps = 8
     rows = -(-(options.n or SAMPLES) // steps)
-    dim = parts.game.latent.dim
-    first, second = parts.noise(2 * rows, options.seed).chunk(2)
-    first = tell(parts, first, told[:1])
-    second = torch.cat([second[:, :dim], first[:, dim:]], 1) if len(told) < 2 else tell(parts, first, told[1:])
+    dim = system.game.latent.dim
+    first, second = system.noise(2 * rows, options.seed).chunk(2)
+    first = tell(system, first, told[:1])
+    second = torch.cat([second[:, :dim], first[:, dim:]], 1) if len(told) < 2 else tell(system, first, told[1:])
     conditions = torch.linspace(0, 1, steps, device=first.device).view(1, -1, 1)
     between = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), conditions).flatten(0, 1)
     latents = interpolation(torch.cat([first[:, :dim], second[:, :dim]]), steps)
-    images = parts.sample(torch.cat([latents, between], 1))
+    images = system.sample(torch.cat([latents, between], 1))
     save_image(path, image_grid(images, steps))
 
 
-def tell(parts: Parts, noise: Tensor, told: Sequence[str]) -> Tensor:
+def tell(system: System, noise: Tensor, told: Sequence[str]) -> Tensor:
     """Rows of noise (n, …) whose condition is what is told, if anything is.
 
     Raises:
@@ -269,25 +269,25 @@ def tell(parts: Parts, noise: Tensor, told: Sequence[str]) -> Tensor:
         return noise
     if len(told) > 1:
         raise ConfigError("give one --label or --text, or two with --interpolate")
-    condition: Any = parts.networks["condition"]
+    condition: Any = system.networks["condition"]
     try:
         wanted = condition.parse(told[0])
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if passed_over := condition.left_out(told[0]):
         print(f"gan-sample: of --{condition.told_by} the encoder leaves out {passed_over}", file=sys.stderr)
-    return torch.cat([noise[:, : parts.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
+    return torch.cat([noise[:, : system.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
 
 
-def said_of(parts: Parts, rows: Tensor | None) -> list[str]:
+def said_of(system: System, rows: Tensor | None) -> list[str]:
     """What the label in each of the rows (n, …) that samples were made from says; empty where there is none."""
-    condition: Any = parts.networks.get("condition")
+    condition: Any = system.networks.get("condition")
     if condition is None or rows is None:
         return []
-    return [condition.labels.say(vector) for vector in rows[:, parts.game.latent.dim :].cpu()]
+    return [condition.labels.say(vector) for vector in rows[:, system.game.latent.dim :].cpu()]
 
 
-def styled(parts: Parts, noise: Tensor, image: Path | None) -> Tensor:
+def styled(system: System, noise: Tensor, image: Path | None) -> Tensor:
     """Rows of noise (n, …) whose latents are all what made this image look as it does, if there is one.
 
     Raises:
@@ -296,19 +296,19 @@ def styled(parts: Parts, noise: Tensor, image: Path | None) -> Tensor:
     """
     if image is None:
         return noise
-    if "style" not in parts.networks:
+    if "style" not in system.networks:
         raise ConfigError(
             "--style needs a run that learns to invert its generator; train with regularizer=[style_encoder]"
         )
-    channels, side, _ = parts.dataset.shape
+    channels, side, _ = system.dataset.shape
     with Image.open(image) as file:
         pixels = normalised(fit(file, side, channels)).unsqueeze(0)
-    latent = parts.looked_at(lambda networks, x: networks["style"](x), pixels)
+    latent = system.looked_at(lambda networks, x: networks["style"](x), pixels)
     return torch.cat([latent.expand(len(noise), -1), noise[:, latent.shape[1] :]], 1)
 
 
 def draw_samples(
-    parts: Parts, options: argparse.Namespace, told: Sequence[str], n: int
+    system: System, options: argparse.Namespace, told: Sequence[str], n: int
 ) -> tuple[Tensor, Tensor | None]:
     """Samples (n, *shape), and rows (n, …) that they were made from; by rejection if that is asked for, without rows.
 
@@ -322,11 +322,11 @@ def draw_samples(
     if told and (options.reject or options.weigh):
         raise ConfigError("--reject and --weigh are for samples as they come; leave out --label and --text")
     if not options.reject:
-        rows = styled(parts, tell(parts, parts.noise(n, options.seed), told), options.style)
+        rows = styled(system, tell(system, system.noise(n, options.seed), told), options.style)
         if options.style is not None and (rows == rows[0]).all():
             rows = rows[:1]
-        return parts.sample(rows), rows
-    samples, share = rejection_samples(parts, n, options.seed, options.gamma or 0.0)
+        return system.sample(rows), rows
+    samples, share = rejection_samples(system, n, options.seed, options.gamma or 0.0)
     print(f"accepted {share:.1%} of the samples")
     return samples, None
 
@@ -342,7 +342,7 @@ def checkpoint_of(path: Path) -> Path:
     return RunDirectory(path).last if path.is_dir() else path
 
 
-def load_parts(checkpoint: Path, device: str, trusted: Sequence[str]) -> Parts:
+def load_system(checkpoint: Path, device: str, trusted: Sequence[str]) -> System:
     """What plays, as a checkpoint left it. Its configuration builds only what is on the allow-list.
 
     Raises:
@@ -354,9 +354,9 @@ def load_parts(checkpoint: Path, device: str, trusted: Sequence[str]) -> Parts:
     assert isinstance(config, DictConfig)
     config.trusted = list(trusted)
     config.trainer.device = device
-    parts = build_parts(resolve(config))
-    parts.load_state_dict(state["parts"])
-    return parts
+    system = build_system(resolve(config))
+    system.load_state_dict(state["system"])
+    return system
 
 
 def write_separately(folder: Path, samples: Tensor) -> None:

@@ -16,7 +16,7 @@ from gan_runner.errors import DataError
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Dataset
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Seen:
     logits: Tensor
 
     @staticmethod
-    def together(parts: Iterable[Seen]) -> Seen:
+    def together(batches: Iterable[Seen]) -> Seen:
         """Several, one after the other."""
-        seen = list(parts)
+        seen = list(batches)
         return Seen(torch.cat([part.features for part in seen]), torch.cat([part.logits for part in seen]))
 
 
@@ -69,9 +69,9 @@ class Extractor(ABC):
         """The name of a figure of this kind: fd (Fréchet distance), kd (kernel distance), score, precision, …"""
         return f"{kind}_{self.name}"
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """Raise ValueError if it cannot look at what these parts generate."""
-        if len(parts.dataset.shape) != 3:
+        if len(system.dataset.shape) != 3:
             raise ValueError("it looks at images, and this data is points; leave it out")
 
     @abstractmethod
@@ -100,13 +100,13 @@ class Pretrained(Extractor):
     def whose(self) -> str:
         """Whose weights they are, for people."""
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """Besides, its weights must be there.
 
         Raises:
             DataError: they are not.
         """
-        super().check(parts)
+        super().check(system)
         self.find()
 
     def find(self) -> Path | None:

@@ -17,7 +17,7 @@ from gan_runner.tools.cache import key_of, trained_once
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Data, Dataset
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 FORMAT = "3"
 """Of what is kept: another one where the same recipe trains another network."""
@@ -62,15 +62,15 @@ class TrainedHere(Extractor):
         """It is made for the data's own size."""
         return "none"
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """The data must be images, of which there is an end, with labels that tell them apart."""
-        super().check(parts)
-        if not isinstance(parts.dataset, ImageDataset):
+        super().check(system)
+        if not isinstance(system.dataset, ImageDataset):
             raise ValueError(
                 f"extractor={self.title} is trained on a set of labelled images, and this data is drawn afresh; choose "
                 "extractor=torchvision, or leave it out"
             )
-        if parts.dataset.labels is None or parts.dataset.labels.dim < 2:
+        if system.dataset.labels is None or system.dataset.labels.dim < 2:
             raise ValueError(
                 f"extractor={self.title} cannot be trained on this dataset, whose labels tell no classes apart; choose "
                 "extractor=torchvision, or labelled data"

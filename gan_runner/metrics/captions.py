@@ -16,7 +16,7 @@ from gan_runner.models.conditions import TextCondition
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 QUESTIONS = ("colour", "shape", "size", "position", "background")
 """What the groups of attributes of drawn shapes are."""
@@ -24,14 +24,14 @@ QUESTIONS = ("colour", "shape", "size", "position", "background")
 FIGURES = ("caption_accuracy", "caption_colour_and_shape", *(f"caption_{question}" for question in QUESTIONS))
 
 
-def drawn_for_sentences(parts: Parts) -> None:
+def drawn_for_sentences(system: System) -> None:
     """Sentences must say what a classifier can be asked for."""
-    if not isinstance(parts.dataset, CaptionedShapes) or not parts.dataset.has_test:
+    if not isinstance(system.dataset, CaptionedShapes) or not system.dataset.has_test:
         raise ValueError(
             "it reads what captions of unseen pairs of colour and shape say; choose dataset=captioned_shapes with "
             "dataset.unseen, or leave it out"
         )
-    if not isinstance(parts.networks.get("condition"), TextCondition):
+    if not isinstance(system.networks.get("condition"), TextCondition):
         raise ValueError("it asks for images of sentences; choose game=text_to_image, or leave it out")
 
 
@@ -57,11 +57,11 @@ class CaptionAccuracy:
         """Sentences of drawn shapes, and the split."""
         return (drawn_for_sentences, self.check)
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """Raise ValueError if the data has no such split."""
-        if self.split not in parts.dataset.splits:
+        if self.split not in system.dataset.splits:
             raise ValueError(
-                f"there is no split={self.split} of this data, which has {', '.join(parts.dataset.splits)}"
+                f"there is no split={self.split} of this data, which has {', '.join(system.dataset.splits)}"
             )
 
     @property
@@ -77,12 +77,12 @@ class CaptionAccuracy:
         """Shares of the attributes that captions speak of; and of images of which both colour and shape are right."""
         dataset: Any = results.dataset
         codes, said = dataset.captions(len(results.noise), self.split)
-        condition: Any = results.parts.networks["condition"]
+        condition: Any = results.system.networks["condition"]
         with torch.no_grad():
             conditions = torch.cat([condition.phi(some) for some in codes.to(results.noise.device).split(CHUNK)])
         rows = torch.cat([results.noise[:, : -condition.dim], conditions], 1)
         eye = results.reference.eye(self.classifier, seen_whole(dataset))
-        logits = torch.cat([eye.look(results.parts.sample(some)).logits for some in rows.split(CHUNK)])
+        logits = torch.cat([eye.look(results.system.sample(some)).logits for some in rows.split(CHUNK)])
         return shares(dataset.labels.hits(logits.cpu(), said.cpu()), spoken_of(dataset, said.cpu()))
 
 

@@ -16,7 +16,7 @@ from gan_runner.turn import Batch
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Dataset
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 DRAWS = 10_000
 """So many are looked at where data is drawn without end."""
@@ -44,17 +44,17 @@ class ClassificationError:
         """The game must classify, and the data have the split."""
         return (self.check,)
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """Raise ValueError where there is nothing to count."""
-        if not hasattr(parts.game, "classify"):
+        if not hasattr(system.game, "classify"):
             raise ValueError("this game does not classify; choose game=semi_supervised, or leave it out")
-        split_of(parts.dataset, self.split)
+        split_of(system.dataset, self.split)
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Look at all of them."""
         split = split_of(results.dataset, self.split, results.reference.choosing)
         data = results.reference.split(split)
-        wrong = [mistaken(results.parts.classify(batch["data"]), batch["label"]) for batch in all_of(data)]
+        wrong = [mistaken(results.system.classify(batch["data"]), batch["label"]) for batch in all_of(data)]
         errors, count = sum(int(some.sum()) for some in wrong), sum(map(len, wrong))
         self.conditions = {"samples": None, "real": None, "split": split, "images": count}
         return {"errors": float(errors), "error_rate": errors / count}

@@ -20,12 +20,12 @@ from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Dataset
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
-def codes_read(parts: Parts) -> None:
+def codes_read(system: System) -> None:
     """There must be codes, and a network that reads them."""
-    if not hasattr(parts.game, "recognise"):
+    if not hasattr(system.game, "recognise"):
         raise ValueError("it looks at codes, and this game has none; choose game=infogan, or leave it out")
 
 
@@ -50,8 +50,8 @@ class MutualInformation:
 
     def __call__(self, results: Results) -> dict[str, float]:
         """By name."""
-        game: Any = results.parts.game
-        outputs = results.parts.recognise(results.samples)
+        game: Any = results.system.game
+        outputs = results.system.recognise(results.samples)
         found = game.joint.information(outputs.double(), game.codes_in(results.noise).double())
         each = {f"mutual_information_{name}": value.item() for name, value in found.items()}
         return {"mutual_information": sum(each.values()), **each}
@@ -109,18 +109,18 @@ class CodeError:
         """Codes, and both splits."""
         return (codes_read, self.check)
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """Raise ValueError if there is no such code, no such split, or labels are no classes."""
-        self.chosen(parts.game)
-        if not isinstance(parts.dataset.labels, Classes):
+        self.chosen(system.game)
+        if not isinstance(system.dataset.labels, Classes):
             raise ValueError("the labels of this dataset tell no classes apart; leave it out")
-        have = ", ".join(parts.dataset.splits)
+        have = ", ".join(system.dataset.splits)
         advice = "choose another split, set dataset.held_out for a validation split, or leave it out"
         for option in ("matched_on", "measured_on"):
             split = getattr(self, option)
-            if split is not None and split not in parts.dataset.splits:
+            if split is not None and split not in system.dataset.splits:
                 raise ValueError(f"{option}={split}, and this dataset has {have}; {advice}")
-        if self.counted_on(parts.dataset) == self.matched_on:
+        if self.counted_on(system.dataset) == self.matched_on:
             raise ValueError(
                 f"matched_on={self.matched_on}, errors need a split of their own, and this dataset has {have}; {advice}"
             )
@@ -157,16 +157,16 @@ class CodeError:
 
     def size(self, results: Results) -> int:
         """How many categories."""
-        game: Any = results.parts.game
+        game: Any = results.system.game
         return game.codes[self.chosen(game)].size
 
     def read(self, results: Results, batches: Any) -> tuple[Tensor, Tensor]:
         """The likeliest category and the label of each sample: (n,) and (n,)."""
-        game: Any = results.parts.game
+        game: Any = results.system.game
         name = self.chosen(game)
         said, labels = [], []
         for batch in batches:
-            outputs = game.joint.outputs_apart(results.parts.recognise(batch["data"]))
+            outputs = game.joint.outputs_apart(results.system.recognise(batch["data"]))
             said.append(outputs[name].argmax(1))
             labels.append(batch["label"].long())
         return torch.cat(said), torch.cat(labels)

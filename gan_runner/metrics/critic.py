@@ -18,42 +18,42 @@ from gan_runner.requirements import Requirement, requires
 from gan_runner.system import evaluating
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
-def a_critic(parts: Parts) -> None:
+def a_critic(system: System) -> None:
     """Somebody must judge, and points alone."""
-    if parts.loss is None or not hasattr(parts.game, "criticise"):
+    if system.loss is None or not hasattr(system.game, "criticise"):
         raise ValueError("it looks at a critic's scores, and in this game nobody judges; leave it out")
-    if not parts.judges_points:
+    if not system.judges_points:
         raise ValueError(
             "it looks at a critic's scores of points, and this one's are of points beside conditions or codes; leave "
             "it out, or choose game=gan"
         )
 
 
-def of_points(parts: Parts) -> None:
+def of_points(system: System) -> None:
     """The data must be points."""
-    if len(parts.dataset.shape) != 1:
-        raise ValueError(f"it is about points, and this data has shape {list(parts.dataset.shape)}; leave it out")
+    if len(system.dataset.shape) != 1:
+        raise ValueError(f"it is about points, and this data has shape {list(system.dataset.shape)}; leave it out")
 
 
-def known_densities(parts: Parts) -> None:
+def known_densities(system: System) -> None:
     """Both densities must be known."""
-    if not hasattr(parts.dataset, "log_prob"):
+    if not hasattr(system.dataset, "log_prob"):
         raise ValueError("this dataset has no known density; choose dataset=gaussian or another mixture")
-    if not hasattr(parts.networks.get("generator"), "log_prob") or not isinstance(parts.game.latent, Normal):
+    if not hasattr(system.networks.get("generator"), "log_prob") or not isinstance(system.game.latent, Normal):
         raise ValueError("this generator has no known density; choose model=gaussian")
 
 
 def critic_that_identifies(*kinds: Identifies) -> Requirement:
     """The loss must identify one of these of the densities."""
 
-    def check(parts: Parts) -> None:
-        known = parts.identifies or "nothing"
-        if parts.other_fakes:
+    def check(system: System) -> None:
+        known = system.identifies or "nothing"
+        if system.other_fakes:
             raise ValueError(
-                f"it is about the densities of data and samples, and this critic judges {parts.other_fakes}, too; "
+                f"it is about the densities of data and samples, and this critic judges {system.other_fakes}, too; "
                 "leave it out"
             )
         if known not in kinds:
@@ -62,19 +62,19 @@ def critic_that_identifies(*kinds: Identifies) -> Requirement:
     return check
 
 
-def an_f_divergence(parts: Parts) -> None:
+def an_f_divergence(system: System) -> None:
     """The discriminator must estimate an f-divergence."""
-    if parts.dataset.shape != (2,):
+    if system.dataset.shape != (2,):
         raise ValueError(
-            f"it integrates over the plane, and this data has shape {list(parts.dataset.shape)}; leave it out"
+            f"it integrates over the plane, and this data has shape {list(system.dataset.shape)}; leave it out"
         )
-    if not hasattr(parts.loss, "f"):
+    if not hasattr(system.loss, "f"):
         raise ValueError("it needs a loss that bounds an f-divergence; choose loss=fgan_kl, lsif or another of them")
 
 
 def true_log_ratio(results: Results, x: Tensor) -> Tensor:
     """log p/q of points (n, *shape): (n,)."""
-    generator: Any = results.parts.networks["generator"]
+    generator: Any = results.system.networks["generator"]
     with torch.no_grad():
         return results.dataset.log_prob(x) - generator.log_prob(x)  # type: ignore[attr-defined]
 
@@ -131,7 +131,7 @@ def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[s
     D_f is ∫ q f(p/q) over the square of ±reach, by the midpoint rule on nodes² points.
     """
     loss: Any = results.loss
-    generator: Any = results.parts.networks["generator"]
+    generator: Any = results.system.networks["generator"]
     step = 2 * reach / nodes
     axis = (torch.arange(nodes, dtype=torch.float64, device=results.real.device) + 0.5) * step - reach
     points = torch.cartesian_prod(axis, axis)
@@ -151,16 +151,16 @@ def transport(results: Results, n: int = 2000) -> dict[str, float]:
     slope K exceeds K W₁ (Villani 2009, Theorem 5.10), so the gap is not negative.
     """
     real, fake = matched(results.real[:n], results.samples[:n])
-    scores = [results.parts.criticise(x).double().mean() for x in (real, fake)]
+    scores = [results.system.criticise(x).double().mean() for x in (real, fake)]
     distances = (real - fake).flatten(1).norm(dim=1)
-    steepest = slopes(results.parts, real, fake).max()
+    steepest = slopes(results.system, real, fake).max()
     return {"transport_gap": 1 - ((scores[0] - scores[1]) / (steepest * distances.double().mean())).item()}
 
 
-def slopes(parts: Parts, start: Tensor, end: Tensor, nodes: int = 8) -> Tensor:
+def slopes(system: System, start: Tensor, end: Tensor, nodes: int = 8) -> Tensor:
     """The critic's gradient norms at `nodes` points on each line from start to end: (n · nodes,)."""
     shares = torch.linspace(0, 1, nodes, device=start.device).view(-1, *[1] * start.dim())
     x = (start + shares * (end - start)).flatten(0, 1).requires_grad_()
-    with evaluating(parts.networks):
-        (gradient,) = torch.autograd.grad(parts.game.criticise(parts.networks, x).sum(), x)
+    with evaluating(system.networks):
+        (gradient,) = torch.autograd.grad(system.game.criticise(system.networks, x).sum(), x)
     return gradient.flatten(1).norm(dim=1)

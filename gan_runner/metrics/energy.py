@@ -13,22 +13,24 @@ from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.requirements import Requirement, requires
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
-def densities_in_the_plane(parts: Parts) -> None:
+def densities_in_the_plane(system: System) -> None:
     """The densities of data and samples must be known, in two dimensions."""
-    known = hasattr(parts.dataset, "log_prob") and hasattr(parts.networks.get("generator"), "log_prob")
-    if not known or parts.dataset.shape != (2,):
+    known = hasattr(system.dataset, "log_prob") and hasattr(system.networks.get("generator"), "log_prob")
+    if not known or system.dataset.shape != (2,):
         raise ValueError("the densities of data and samples are not known; choose dataset=gaussian model=gaussian")
 
 
 def loss_of_kind(kind: type) -> Requirement:
     """The demand that the game's loss is of this kind."""
 
-    def demand(parts: Parts) -> None:
-        if not isinstance(parts.loss, kind):
-            raise ValueError(f"it is about {kind.__name__}, and this loss is {type(parts.loss).__name__}; leave it out")
+    def demand(system: System) -> None:
+        if not isinstance(system.loss, kind):
+            raise ValueError(
+                f"it is about {kind.__name__}, and this loss is {type(system.loss).__name__}; leave it out"
+            )
 
     return demand
 
@@ -56,7 +58,7 @@ def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     """
     points, area = plane(results, side)
     p = results.dataset.log_prob(points).exp()  # type: ignore[attr-defined]
-    q = results.parts.networks["generator"].log_prob(points).exp()  # type: ignore[operator]
+    q = results.system.networks["generator"].log_prob(points).exp()  # type: ignore[operator]
     truth = (p - q).abs().sum() * area / 2
     estimate = results.loss.total_variation(Evaluated(results.real_scores, results.fake_scores))
     return {"total_variation_gap": (estimate - truth).abs().item()}

@@ -19,7 +19,7 @@ from gan_runner.errors import ConfigError
 from gan_runner.metrics.results import Reference, Results
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 Metrics = Mapping[str, Callable[..., dict[str, float]]]
@@ -32,7 +32,7 @@ class Evaluator:
     In a game with conditions they are made for those of the split that they are compared with.
 
     Args:
-        parts: what plays.
+        system: what is trained.
         metrics: by name.
         samples: how many are drawn, and compared with as many of the data.
         seed: of the latents.
@@ -48,7 +48,7 @@ class Evaluator:
 
     def __init__(
         self,
-        parts: Parts,
+        system: System,
         metrics: Metrics,
         samples: int,
         seed: int,
@@ -56,13 +56,13 @@ class Evaluator:
         data: Data | None = None,
         choosing: bool = False,
     ):
-        self.parts = parts
+        self.system = system
         self.metrics = metrics
-        self.reference = Reference(parts.dataset, samples, parts.device, split, data, choosing)
+        self.reference = Reference(system.dataset, samples, system.device, split, data, choosing)
         self.noise = (
-            parts.noise(samples, seed)
+            system.noise(samples, seed)
             if split == "train"
-            else parts.noise_like(lambda: self.reference.split(split), samples, seed)
+            else system.noise_like(lambda: self.reference.split(split), samples, seed)
         )
         self.conditions: dict[str, Mapping[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
@@ -79,7 +79,7 @@ class Evaluator:
         Raises:
             ConfigError: a metric refuses its knobs, or so few samples.
         """
-        results = Results(self.parts, self.noise, self.reference)
+        results = Results(self.system, self.noise, self.reference)
         found: dict[str, dict[str, float]] = {}
         for name, metric in sorted(self.metrics.items(), key=lambda item: getattr(item[1], "in_pieces", False)):
             began = time.perf_counter()
@@ -96,7 +96,7 @@ class Evaluator:
         """On what a metric measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
         base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
-        own = own_conditions(metric, self.parts.dataset.splits, self.reference.choosing)
+        own = own_conditions(metric, self.system.dataset.splits, self.reference.choosing)
         return {name: value for name, value in (base | own).items() if value is not None}
 
 
@@ -137,10 +137,10 @@ def figures_of_metrics() -> dict[str, Collection[str]]:
     return {option: found for option, found in figures.items() if isinstance(found, Mapping)}
 
 
-def build_metrics(config: DictConfig, parts: Parts) -> Metrics:
+def build_metrics(config: DictConfig, system: System) -> Metrics:
     """The metrics by name.
 
     Raises:
         ConfigError: one does not go with the dataset.
     """
-    return build_checked("metric", config, parts, "metric=")
+    return build_checked("metric", config, system, "metric=")

@@ -19,7 +19,7 @@ from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.metrics.results import Reference, Results
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class PrecisionRecall(FeatureMetric):
         return {self.extractor.figure(kind): value for kind, value in found.items()}
 
 
-def labels_as_conditions(parts: Parts) -> None:
+def labels_as_conditions(system: System) -> None:
     """Samples must have been made for labels."""
-    if not isinstance(parts.networks.get("condition"), LabelCondition):
+    if not isinstance(system.networks.get("condition"), LabelCondition):
         raise ValueError("it reads the labels that samples were made for; choose game=conditional, or leave it out")
 
 
@@ -142,7 +142,7 @@ class LabelAccuracy(FeatureMetric):
 
     def __call__(self, results: Results) -> dict[str, float]:
         """The share of samples of the right class; of attributes, of right answers, and of samples without a fault."""
-        condition = results.parts.networks["condition"]
+        condition = results.system.networks["condition"]
         labels: Labels = condition.labels  # type: ignore[assignment]
         hits = labels.hits(results.looked_at(self.extractor).logits, results.noise[:, -labels.dim :])
         name = self.extractor.figure("accuracy")
@@ -166,9 +166,9 @@ class ClassifierScore(FeatureMetric):
         """Its network tells classes."""
         return (*super().requirements, self.check_classes)
 
-    def check_classes(self, parts: Parts) -> None:
+    def check_classes(self, system: System) -> None:
         """Raise ValueError if the network is trained on attributes, many of which a sample may have."""
-        if isinstance(self.extractor, TrainedHere) and isinstance(parts.dataset.labels, Attributes):
+        if isinstance(self.extractor, TrainedHere) and isinstance(system.dataset.labels, Attributes):
             raise ValueError("it needs one class a sample, and this dataset has attributes; choose extractor=inception")
 
     @property

@@ -18,7 +18,7 @@ from gan_runner.system import encodes
 from gan_runner.tools.precision import full_precision
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 CRITICAL = 1.3581
 """The Kolmogorov distribution is below it in 95 % of all cases."""
@@ -58,9 +58,9 @@ def figures_of(z: Tensor) -> dict[str, float]:
     }
 
 
-def normal_latents(parts: Parts) -> None:
+def normal_latents(system: System) -> None:
     """Samples must be made from N(0, I)."""
-    if not isinstance(parts.game.latent, Normal):
+    if not isinstance(system.game.latent, Normal):
         raise ValueError("it compares codes with latents N(0, I), and this game draws others; leave it out")
 
 
@@ -83,4 +83,4 @@ def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[s
         seed: of the draws.
     """
     pieces = results.reference.split(held_out(results)).pieces(n)
-    return figures_of(torch.cat([results.parts.draw_codes(x, mix(seed, number)) for number, x in enumerate(pieces)]))
+    return figures_of(torch.cat([results.system.draw_codes(x, mix(seed, number)) for number, x in enumerate(pieces)]))

@@ -17,7 +17,7 @@ from gan_runner.terms.gradient_penalties import gradient_norms
 
 if TYPE_CHECKING:
     from gan_runner.metrics.results import Results
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 def a_critic_for(shape: tuple[int, ...]) -> nn.Module:
@@ -94,9 +94,9 @@ def independent_wasserstein(
     return (unit * (scores[0].double().mean() - scores[1].double().mean())).item()
 
 
-def held_out(parts: Parts) -> None:
+def held_out(system: System) -> None:
     """The data must have a split that was not trained on."""
-    if "test" not in parts.dataset.splits and "validation" not in parts.dataset.splits:
+    if "test" not in system.dataset.splits and "validation" not in system.dataset.splits:
         raise ValueError("it needs data that was not trained on; set dataset.held_out=1000, or choose other data")
 
 

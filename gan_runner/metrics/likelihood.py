@@ -18,14 +18,14 @@ from gan_runner.models.sizes import at_least_one
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
-def density_known(parts: Parts) -> None:
+def density_known(system: System) -> None:
     """The generator must have a density, and its latents the prior that it is computed with."""
-    if not hasattr(parts.networks.get("generator"), "log_prob"):
+    if not hasattr(system.networks.get("generator"), "log_prob"):
         raise ValueError("it needs a generator whose density is known; choose model=real_nvp, or leave it out")
-    if not isinstance(getattr(parts.game, "latent", None), Normal):
+    if not isinstance(getattr(system.game, "latent", None), Normal):
         raise ValueError("densities are those of latents N(0, I), and this game draws others; leave it out")
 
 
@@ -67,7 +67,7 @@ def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: i
     """
     at_least_one(n=n, draws=draws)
     log_probs = [
-        results.parts.log_prob(x).double()
+        results.system.log_prob(x).double()
         for draw in range(draws if results.dataset.bounded else 1)
         for x in as_modelled(results, n, seed + draw)
     ]

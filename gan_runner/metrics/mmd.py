@@ -23,7 +23,7 @@ from gan_runner.models.gaussian import Gaussian
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 def permuted_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, permutations: int) -> Tensor:
@@ -68,10 +68,10 @@ def mmd(
     return {"mmd2": drawn[0].item(), "mmd_p_value": as_great.double().mean().item()}
 
 
-def both_gaussian(parts: Parts) -> None:
+def both_gaussian(system: System) -> None:
     """Data and samples must be Gaussian."""
-    modes = getattr(parts.dataset, "modes", None)
-    generator = parts.networks.get("generator")
+    modes = getattr(system.dataset, "modes", None)
+    generator = system.networks.get("generator")
     if modes is None or len(modes) != 1 or not isinstance(generator, Gaussian):
         raise ValueError("MMD has a closed form between Gaussians; choose dataset=gaussian model=gaussian")
 
@@ -82,7 +82,7 @@ def both_gaussian(parts: Parts) -> None:
 def mmd_gap(results: Results, kernel: RBF | RationalQuadratic) -> dict[str, float]:
     """How far the unbiased estimate lies from MMD² between the Gaussians of data and generator, which is exact."""
     mean, std = results.dataset.modes[0].double(), results.dataset.mode_std  # type: ignore[attr-defined]
-    generator = results.parts.networks["generator"]
+    generator = results.system.networks["generator"]
     assert isinstance(generator, Gaussian)
     fake_mean, fake_variance = generator.mean.double().cpu(), (2 * generator.log_std.double().cpu()).exp()
     variance = torch.full_like(mean, std**2)

@@ -15,12 +15,12 @@ from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
-def known_modes(parts: Parts) -> None:
+def known_modes(system: System) -> None:
     """The data's modes must be known."""
-    if getattr(parts.dataset, "modes", None) is None:
+    if getattr(system.dataset, "modes", None) is None:
         raise ValueError(
             "this dataset has no known modes; choose dataset=ring8, grid25 or gaussian_mixture, or leave it out"
         )
@@ -57,9 +57,9 @@ def mode_coverage(results: Results, deviations: float = 3.0) -> dict[str, float]
     }
 
 
-def stacked_digits(parts: Parts) -> None:
+def stacked_digits(system: System) -> None:
     """The data must be stacked digits."""
-    if not isinstance(parts.dataset, StackedDigits):
+    if not isinstance(system.dataset, StackedDigits):
         raise ValueError("it tells the modes of stacked digits; choose dataset=stacked_mnist, or leave it out")
 
 

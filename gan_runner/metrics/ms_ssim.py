@@ -13,7 +13,7 @@ from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
     from gan_runner.metrics.results import Results
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of the scales from fine to coarse (Wang et al. 2003, doi:10.1109/ACSSC.2003.1292216)."""
@@ -109,9 +109,9 @@ def diversity(images: Tensor, pairs: int = 100, seed: int = 0, chunk: int = 100)
     return torch.cat(values).mean().item()
 
 
-def images_large_enough(parts: Parts) -> None:
+def images_large_enough(system: System) -> None:
     """The data must be images that hold a window."""
-    shape = parts.dataset.shape
+    shape = system.dataset.shape
     if len(shape) != 3 or shape[-1] < WINDOW:
         raise ValueError(f"it compares images of {WINDOW} px or more, and this data is {list(shape)}; leave it out")
 

@@ -15,7 +15,7 @@ from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
     from gan_runner.metrics.results import Results
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 AUTHORS_SIGMAS = tuple(10 ** (i / 9 - 1) for i in range(10))
 """Ten from 0.1 to 1, evenly spaced in their logarithm."""
@@ -67,12 +67,12 @@ def choose_sigma(validation: Tensor, samples: Tensor, sigmas: Sequence[float], c
     return sigmas[int(total.argmax())]
 
 
-def validation_and_test(parts: Parts) -> None:
+def validation_and_test(system: System) -> None:
     """The data must be bounded, and have splits for validation and for testing."""
-    if not parts.dataset.bounded:
+    if not system.dataset.bounded:
         raise ValueError("its windows are made for images; choose metric=[optimal_transport] for points")
     for split, advice in (("validation", "set dataset.held_out=1000"), ("test", "choose a dataset with a test split")):
-        if split not in parts.dataset.splits:
+        if split not in system.dataset.splits:
             raise ValueError(f"it needs a {split} split, and this dataset has none; {advice}")
 
 

@@ -13,12 +13,12 @@ from gan_runner.requirements import requires
 from gan_runner.system import evaluating
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
-def both_halves(parts: Parts) -> None:
+def both_halves(system: System) -> None:
     """The loss must be a function of scores for either player."""
-    if not (hasattr(parts.loss, "discriminator") and hasattr(parts.loss, "generator")):
+    if not (hasattr(system.loss, "discriminator") and hasattr(system.loss, "generator")):
         raise ValueError("it needs a loss with a discriminator's and a generator's half; choose another loss")
 
 
@@ -30,12 +30,12 @@ def push(results: Results) -> dict[str, float]:
     `critic_value` is minus the discriminator's loss: a divergence, or a distance, by the loss. `push` is the norm of
     the generator's gradient; for a generator of a single number, minus its derivative, which is where it would move.
     """
-    parts, loss = results.parts, results.loss
+    system, loss = results.system, results.loss
     value = -loss.discriminator(Evaluated(results.real_scores, results.fake_scores))
-    parameters = list(parts.networks["generator"].parameters())
-    with evaluating(parts.networks), torch.enable_grad():
-        fake = parts.game.sample(parts.networks, results.noise)
-        scores = Evaluated(results.real_scores, parts.game.criticise(parts.networks, fake))
+    parameters = list(system.networks["generator"].parameters())
+    with evaluating(system.networks), torch.enable_grad():
+        fake = system.game.sample(system.networks, results.noise)
+        scores = Evaluated(results.real_scores, system.game.criticise(system.networks, fake))
         gradients = torch.autograd.grad(loss.generator(scores), parameters)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     return {"critic_value": value.item(), "push": (-flat[0] if len(flat) == 1 else flat.norm()).item()}

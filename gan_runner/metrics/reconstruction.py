@@ -13,7 +13,7 @@ from gan_runner.requirements import Requirement
 from gan_runner.system import encodes
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 @figures(reconstruction_absolute=min, reconstruction_squared=min)
@@ -41,16 +41,16 @@ class Reconstruction:
         """The game must encode, and the data have the split."""
         return (encodes, self.check)
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """Raise ValueError if the data has no such split."""
-        split_of(parts.dataset, self.split)
+        split_of(system.dataset, self.split)
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Look at them, some at a time."""
         split = split_of(results.dataset, self.split, results.reference.choosing)
         absolute, squared, elements, count = 0.0, 0.0, 0, 0
         for number, x in enumerate(results.reference.split(split).pieces(self.samples or results.reference.n)):
-            error = (results.parts.reconstruct(x, seed=number) - x).double()
+            error = (results.system.reconstruct(x, seed=number) - x).double()
             absolute, squared = absolute + error.abs().sum().item(), squared + error.square().sum().item()
             elements, count = elements + x.numel(), count + len(x)
         self.conditions = {"samples": None, "real": None, "split": split, "reconstructed": count}

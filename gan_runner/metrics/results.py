@@ -17,7 +17,7 @@ from gan_runner.tools.cache import kept, key_of
 from gan_runner.turn import lazy
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 CHUNK = 512
 """Images that are generated, or looked at, at a time."""
@@ -116,15 +116,15 @@ class Results:
     """A game's results at one moment: each is made only when a metric asks for it, and once.
 
     Args:
-        parts: what plays, with `dataset`, `loss`, `game` and `networks`.
+        system: what is trained, with `dataset`, `loss`, `game` and `networks`.
         noise: latents (n, latent_dim) of the samples.
         reference: what they are compared with.
     """
 
-    def __init__(self, parts: Parts, noise: Tensor, reference: Reference):
-        self.parts = parts
-        self.dataset = parts.dataset
-        self.loss = parts.loss
+    def __init__(self, system: System, noise: Tensor, reference: Reference):
+        self.system = system
+        self.dataset = system.dataset
+        self.loss = system.loss
         self.noise = noise
         self.reference = reference
         self.seen: dict[Extractor, Seen] = {}
@@ -137,14 +137,14 @@ class Results:
     @lazy
     def samples(self) -> Tensor:
         """Generated data (n, *shape), from averaged weights where there are any."""
-        return self.parts.sample(self.noise)
+        return self.system.sample(self.noise)
 
     def pieces(self) -> Iterator[Tensor]:
         """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
         if "samples" in self.__dict__:
             yield from self.samples.split(CHUNK)
         else:
-            yield from (self.parts.sample(noise) for noise in self.noise.split(CHUNK))
+            yield from (self.system.sample(noise) for noise in self.noise.split(CHUNK))
 
     def looked_at(self, extractor: Extractor) -> Seen:
         """What a feature network makes of the samples."""
@@ -164,9 +164,9 @@ class Results:
     @lazy
     def real_scores(self) -> Tensor:
         """The critic's scores (n,) of the data."""
-        return self.parts.criticise(self.real)
+        return self.system.criticise(self.real)
 
     @lazy
     def fake_scores(self) -> Tensor:
         """The critic's scores (n,) of the samples."""
-        return self.parts.criticise(self.samples)
+        return self.system.criticise(self.samples)

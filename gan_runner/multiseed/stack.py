@@ -23,7 +23,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from gan_runner.errors import ConfigError
 from gan_runner.players import Player
 from gan_runner.runs.checkpoints import random_state, set_random_state, set_torch_state, torch_state
-from gan_runner.system import Parts
+from gan_runner.system import System
 from gan_runner.turn import Batch
 
 COUNT = "step"
@@ -31,7 +31,7 @@ COUNT = "step"
 
 
 class Stack:
-    """Parts that differ in their seeds, and one more that moves for all of them.
+    """System that differ in their seeds, and one more that moves for all of them.
 
     The tensors of the parts become views of the stacked ones, so whoever looks at one of the parts sees it trained.
 
@@ -48,13 +48,13 @@ class Stack:
 
     def __init__(
         self,
-        parts: Sequence[Parts],
-        whole: Parts,
+        system: Sequence[System],
+        whole: System,
         randomness: Sequence[dict[str, Any]],
         batch: Batch,
         compile_move: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda move: move,
     ):
-        self.parts = parts
+        self.system = system
         self.whole = whole
         self.randomness = list(randomness)
         for player in whole.players:
@@ -65,14 +65,14 @@ class Stack:
             player.name: {name: Traced(silent(part), list(state.values())) for name, part in player.constraints.items()}
             for player in whole.players
         }
-        seeds = [tensors_of(part) for part in parts]
+        seeds = [tensors_of(part) for part in system]
         for name, tensor in state.items():
             tensor.data = torch.stack([seed[name].data for seed in seeds])
             for seed, own in zip(seeds, tensor.data):
                 seed[name].data = own
         self.state = list(state.values())
         for player in whole.players:
-            self.stack_optimizers(player, [p for part in parts for p in part.players if p.name == player.name])
+            self.stack_optimizers(player, [p for part in system for p in part.players if p.name == player.name])
             player.gradients = self.vectorised(traced[player.name], compile_move)  # type: ignore[method-assign]
             player.constraints = {
                 name: self.vectorised(constraint, compile_move)  # type: ignore[misc]
@@ -132,8 +132,8 @@ class Stack:
 
     def hand_out(self) -> None:
         """Give the players of every seed its gradients, what its optimizer remembers, and its learning rate."""
-        for seed, parts in enumerate(self.parts):
-            for whole, player in zip(self.whole.players, parts.players):
+        for seed, system in enumerate(self.system):
+            for whole, player in zip(self.whole.players, system.players):
                 for stacked, own in zip(whole.parameters, player.parameters):
                     own.grad = None if stacked.grad is None else stacked.grad[seed]
                     player.optimizer.state[own] = {
@@ -225,10 +225,10 @@ def draw_of(node: Node) -> Callable[[], Tensor]:
     raise ConfigError(f"{target} draws by what was computed, which several seeds at a time cannot; leave out seeds")
 
 
-def tensors_of(parts: Parts) -> dict[str, Tensor]:
+def tensors_of(system: System) -> dict[str, Tensor]:
     """All parameters and buffers of networks, terms and constraints, by name."""
-    memories = {f"player {player.name}": player.memory() for player in parts.players}
-    everything = nn.ModuleDict({"networks": nn.ModuleDict(parts.networks), **memories})
+    memories = {f"player {player.name}": player.memory() for player in system.players}
+    everything = nn.ModuleDict({"networks": nn.ModuleDict(system.networks), **memories})
     return dict(itertools.chain(everything.named_parameters(), everything.named_buffers()))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 from torch import Tensor
 
-from gan_runner.build import build_parts
+from gan_runner.build import build_system
 from gan_runner.compile import compiled_graph
 from gan_runner.config.resolve import resolve
 from gan_runner.distributed import processes
@@ -87,7 +87,7 @@ def all_ready(
         run, looking = ready(one, step)
         runs.append(run)
         observers.append(looking)
-        randomness.append(random_state(run.parts.device))
+        randomness.append(random_state(run.system.device))
     return runs, observers, randomness
 
 
@@ -151,10 +151,10 @@ def seeds_of(config: DictConfig) -> list[int]:
 
 def stacked(config: DictConfig, runs: Sequence[Run], randomness: Sequence[dict[str, Any]]) -> Stack:
     """The runs as one, compiled as the configuration says."""
-    whole = build_parts(resolve(config))
+    whole = build_system(resolve(config))
     make = partial(compiled_graph, runs[0].config.trainer.compile, device=whole.device)
     example = next(runs[0].batches_from(0))
-    return Stack([run.parts for run in runs], whole, randomness, example, make)
+    return Stack([run.system for run in runs], whole, randomness, example, make)
 
 
 def carry_out_together(stack: Stack, courses: Sequence[Course], signals: StopSignals) -> Diverged | Stopped | None:

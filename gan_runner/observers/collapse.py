@@ -39,14 +39,14 @@ class Collapse(Observer):
         """Measure the data, and fix the latents."""
         self.run = run
         self.spread_of_data = spread(run.data.real(self.samples))
-        self.noise = run.parts.noise(self.samples, self.seed)
+        self.noise = run.system.noise(self.samples, self.seed)
         self.warned = False
 
     def __call__(self, moment: Moment) -> None:
         """Look, if it is time; warn once for each time that it happens."""
         if not moment.due(self.every) or self.spread_of_data == 0:
             return
-        relative = spread(self.run.parts.sample(self.noise)) / self.spread_of_data
+        relative = spread(self.run.system.sample(self.noise)) / self.spread_of_data
         moment.scalars["sample_spread"] = relative
         if relative < self.bound and not self.warned:
             log.warning(

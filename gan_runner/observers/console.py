@@ -75,7 +75,7 @@ class Console(Observer):
 
     def shown(self, scalars: Mapping[str, float]) -> list[str]:
         """The terms that players descend, and metrics."""
-        terms = [f"{player.name}/{term}" for player in self.run.parts.players for term in player.terms]
+        terms = [f"{player.name}/{term}" for player in self.run.system.players for term in player.terms]
         return [name for name in scalars if name in terms or name.startswith("metric/")]
 
     def finish(self, summary: Mapping[str, Any]) -> None:
@@ -132,7 +132,7 @@ def bar(console: RichConsole) -> Progress:
 def facts(run: Run) -> dict[str, str]:
     """What plays, on what, with what, where."""
     rows = {}
-    for player in run.parts.players:
+    for player in run.system.players:
         terms = " + ".join(
             term if player.weights[term] == 1 else f"{player.weights[term]:g}·{term}" for term in player.terms
         )
@@ -142,8 +142,8 @@ def facts(run: Run) -> dict[str, str]:
         rows[player.name] = f"{size:,} parameters; {player.updates}× {terms}; {optimizer}{constraints}"
     rows["data"] = run.data.describe()
     rows["device"] = (
-        f"{run.parts.device}, {run.environment['threads']} threads"
-        if run.parts.device.type == "cpu"
+        f"{run.system.device}, {run.environment['threads']} threads"
+        if run.system.device.type == "cpu"
         else str(run.environment["device_name"])
     )
     rows["directory"] = str(run.directory.path)

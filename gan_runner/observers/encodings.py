@@ -19,7 +19,7 @@ from gan_runner.system import encodes
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 @dataclass
@@ -41,9 +41,9 @@ class HeldOut(Observer):
         """The game must encode, and the data have the split."""
         return (encodes, self.check)
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """Raise ValueError if the data has no such split."""
-        split_of(parts.dataset, self.split)
+        split_of(system.dataset, self.split)
 
     @property
     @abstractmethod
@@ -53,9 +53,9 @@ class HeldOut(Observer):
     def start(self, run: Run) -> None:
         """Read what is looked at."""
         self.run = run
-        self.of_images = len(run.parts.dataset.shape) == 3
+        self.of_images = len(run.system.dataset.shape) == 3
         if self.every > 0:
-            self.batch = run.split(split_of(run.parts.dataset, self.split)).first(self.shown)
+            self.batch = run.split(split_of(run.system.dataset, self.split)).first(self.shown)
 
     def __call__(self, moment: Moment) -> None:
         """Draw, if it is time."""
@@ -98,7 +98,7 @@ class Reconstructions(HeldOut):
     def draw(self, path: Path, step: int) -> None:
         """In pairs."""
         data = self.batch["data"]
-        draw_pairs(path, data, self.run.parts.reconstruct(data), self.columns, "reconstruction")
+        draw_pairs(path, data, self.run.system.reconstruct(data), self.columns, "reconstruction")
 
 
 @dataclass
@@ -130,10 +130,10 @@ class LatentSpace(HeldOut):
 
     def draw(self, path: Path, step: int) -> None:
         """Two panels."""
-        parts = self.run.parts
-        codes = parts.draw_codes(self.batch["data"], mix(self.seed, 1))
-        prior = parts.noise(len(codes), self.seed)[:, : codes.shape[1]]
-        groups = groups_of(parts.dataset.labels, self.batch.get("label"))
+        system = self.run.system
+        codes = system.draw_codes(self.batch["data"], mix(self.seed, 1))
+        prior = system.noise(len(codes), self.seed)[:, : codes.shape[1]]
+        groups = groups_of(system.dataset.labels, self.batch.get("label"))
         draw_latent_space(path, codes, prior, groups, f"step {step:,}: codes of data")
 
 
@@ -174,7 +174,7 @@ class Interpolations(HeldOut):
         """A row a pair."""
         data = self.batch["data"]
         first, second = data[: len(data) // 2], data[len(data) // 2 : 2 * (len(data) // 2)]
-        draw_paths(path, self.run.parts.paths(first, second, self.columns), first, second)
+        draw_paths(path, self.run.system.paths(first, second, self.columns), first, second)
 
 
 @dataclass
@@ -196,6 +196,6 @@ class Attributes(Observer):
 
     def start(self, run: Run) -> None:
         """Have it done whenever the run is saved."""
-        labels = run.parts.dataset.labels
+        labels = run.system.dataset.labels
         if labels is not None:
-            run.kept["attributes"] = lambda: code_means(run.parts, labels, run.data, self.samples)
+            run.kept["attributes"] = lambda: code_means(run.system, labels, run.data, self.samples)

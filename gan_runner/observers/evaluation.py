@@ -13,7 +13,7 @@ from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 @dataclass
@@ -37,15 +37,15 @@ class Evaluation(Observer):
         """The data must have the split."""
         return (self.check,)
 
-    def check(self, parts: Parts) -> None:
+    def check(self, system: System) -> None:
         """Raise ValueError if the data has no such split."""
-        check_split(parts.dataset, self.split, "split")
+        check_split(system.dataset, self.split, "split")
 
     def start(self, run: Run) -> None:
         """Fix the latents; make ready what metrics look through."""
         self.run = run
         data = run.data if self.split == "train" else None
-        self.evaluator = Evaluator(run.parts, run.metrics, self.samples, self.seed, self.split, data, choosing=True)
+        self.evaluator = Evaluator(run.system, run.metrics, self.samples, self.seed, self.split, data, choosing=True)
         self.evaluator.conditions.update(run.measured_on)  # of a run that goes on, and may be at its end
         run.measured_on = self.evaluator.conditions
         run.metric_seconds = self.evaluator.seconds

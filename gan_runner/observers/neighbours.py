@@ -17,7 +17,7 @@ from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 Space = Callable[[Tensor], Tensor]
 """Where distances are measured: images (n, c, h, w) → (n, d)."""
@@ -28,10 +28,10 @@ def pixels(images: Tensor) -> Tensor:
     return images.flatten(1)
 
 
-def images_alone(parts: Parts) -> None:
+def images_alone(system: System) -> None:
     """Samples must be images, of which there is an end."""
-    if not isinstance(parts.dataset, ImageDataset):
-        kind = "is drawn afresh" if len(parts.dataset.shape) == 3 else f"has shape {parts.dataset.shape}"
+    if not isinstance(system.dataset, ImageDataset):
+        kind = "is drawn afresh" if len(system.dataset.shape) == 3 else f"has shape {system.dataset.shape}"
         raise ValueError(
             f"it looks for the nearest of all training images, and this data {kind}; "
             "choose observer=default, or a dataset of images"
@@ -126,15 +126,15 @@ class Neighbours(Observer):
         """Fix the latents; open the feature network."""
         self.run = run
         if self.extractor is not None and self.every > 0:
-            look = self.extractor.open(run.parts.dataset, run.parts.device).look
+            look = self.extractor.open(run.system.dataset, run.system.device).look
             self.spaces = {**self.spaces, self.extractor.name: lambda images: look(images).features}
-        self.noise = run.parts.noise(self.samples, self.seed)
+        self.noise = run.system.noise(self.samples, self.seed)
 
     def __call__(self, moment: Moment) -> None:
         """Search and draw, if it is time."""
         if not moment.due(self.every):
             return
-        samples = self.run.parts.sample(self.noise)
+        samples = self.run.system.sample(self.noise)
         data: Any = self.run.data
         images = (batch["data"] for batch in data.every(self.chunk))
         for name, found in nearest(samples, images, self.spaces, self.k).items():

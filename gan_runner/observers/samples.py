@@ -34,20 +34,20 @@ class Samples(Observer):
     def start(self, run: Run) -> None:
         """Fix the latents."""
         self.run = run
-        drawn_as_image = len(run.parts.dataset.shape) == 3
-        self.shown = run.parts.arranged(self.images if drawn_as_image else self.points, self.seed)
-        self.density = run.parts.dataset if hasattr(run.parts.dataset, "log_prob") else None
-        self.real = run.data.real(self.points) if run.parts.dataset.shape == (2,) else None
+        drawn_as_image = len(run.system.dataset.shape) == 3
+        self.shown = run.system.arranged(self.images if drawn_as_image else self.points, self.seed)
+        self.density = run.system.dataset if hasattr(run.system.dataset, "log_prob") else None
+        self.real = run.data.real(self.points) if run.system.dataset.shape == (2,) else None
 
     def __call__(self, moment: Moment) -> None:
         """Draw, if it is time."""
         if not moment.due(self.every):
             return
         path = self.run.directory.samples / f"step_{moment.step:07d}.png"
-        parts = self.run.parts
-        samples = parts.sample(self.shown.noise)
-        field = None if self.real is None else parts.field(self.real, samples)
-        surface = parts.surface()
+        system = self.run.system
+        samples = system.sample(self.shown.noise)
+        field = None if self.real is None else system.field(self.real, samples)
+        surface = system.surface()
         draw(path, samples, self.density, surface, field, moment.step, self.shown.columns, self.shown.captions)
         moment.pictures["samples"] = path
 

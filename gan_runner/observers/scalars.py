@@ -39,14 +39,14 @@ class Scalars(Observer):
         if not (moment.due(self.every) or moment.last):
             return
         values = dict(moment.report)
-        for player in self.run.parts.players:
+        for player in self.run.system.players:
             gradients = [p.grad for p in player.parameters if p.grad is not None]
             values[f"{player.name}/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
         means = torch.stack([value.double().mean() for value in values.values()])
         fetched = processes.present.mean(means).tolist()
         moment.scalars.update(zip(values, fetched))
         moment.diverged += [name for name, value in zip(values, fetched) if not math.isfinite(value)]
-        for player in self.run.parts.players:
+        for player in self.run.system.players:
             if player.loss_scale is not None:
                 self.forgive(moment, player, float(player.loss_scale))
             moment.scalars[f"{player.name}/learning_rate"] = float(player.optimizer.param_groups[0]["lr"])

@@ -32,7 +32,7 @@ class Trajectory(Observer):
     def start(self, run: Run) -> None:
         """Begin where the players stand, or go on behind what was kept up to this step."""
         self.run = run
-        self.noise = run.parts.noise(1, seed=0)
+        self.noise = run.system.noise(1, seed=0)
         self.equilibrium = run.data.real(self.real).double().mean(0)
         path = run.directory.path / NAME
         kept = [row for row in read_trajectory(path) if row[0] <= run.step] if run.step else []
@@ -42,7 +42,7 @@ class Trajectory(Observer):
 
     def row(self, step: int) -> list[float]:
         """The step, and how far (x, y) is from the equilibrium, by coordinate."""
-        return [step, *(self.run.parts.sample(self.noise)[0].double() - self.equilibrium).tolist()]
+        return [step, *(self.run.system.sample(self.noise)[0].double() - self.equilibrium).tolist()]
 
     def __call__(self, moment: Moment) -> None:
         """Keep the point; draw, if it is time."""

@@ -45,7 +45,7 @@ class Traversals(Observer):
         """Draw, if it is time."""
         if not moment.due(self.every):
             return
-        for name, samples, values in traverse(self.run.parts, None, self.rows, self.columns, self.seed):
+        for name, samples, values in traverse(self.run.system, None, self.rows, self.columns, self.seed):
             path = self.run.directory.samples / f"traversal_{name}_step_{moment.step:07d}.png"
             draw_traversal(path, samples, values)
             moment.pictures[f"traversal/{name}"] = path

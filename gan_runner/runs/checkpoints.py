@@ -36,7 +36,7 @@ READABLE = (2, 3)
 CONTENT = {
     **dict.fromkeys(("config", "label", "identity", "wandb_id"), str),
     **dict.fromkeys(("step", "drawn"), int),
-    **dict.fromkeys(("best", "random", "parts"), dict),
+    **dict.fromkeys(("best", "random", "system"), dict),
     "elapsed_s": float,
 }
 """What a run's checkpoint holds."""

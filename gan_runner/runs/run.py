@@ -25,7 +25,7 @@ from gan_runner.errors import CheckpointError
 from gan_runner.runs.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.environment import new_wandb_id
-from gan_runner.system import MISFIT, Parts
+from gan_runner.system import MISFIT, System
 from gan_runner.tools.files import write_json, write_text
 
 
@@ -37,7 +37,7 @@ class Run:
         config: resolved.
         source: the same before resolution, as YAML, for a run that goes on later.
         directory: where it writes.
-        parts: what plays.
+        system: what is trained.
         data: what is real.
         metrics: by name.
         label: its parts in words.
@@ -56,7 +56,7 @@ class Run:
     config: DictConfig
     source: str
     directory: RunDirectory
-    parts: Parts
+    system: System
     data: Data
     metrics: Mapping[str, Callable[..., dict[str, float]]]
     label: str
@@ -81,14 +81,14 @@ class Run:
     def split(self, split: Split) -> Data:
         """The data of a split, read when it is first asked for."""
         if split not in self.splits:
-            self.splits[split] = self.parts.dataset.load(self.parts.device, split)
+            self.splits[split] = self.system.dataset.load(self.system.device, split)
         return self.splits[split]
 
     def batches_from(self, drawn: int) -> Batches:
         """The data in this run's order; of each batch, this process's rows."""
         size = self.config.trainer.batch_size
         seed = mix(self.config.seed, self.rollbacks) if self.rollbacks else self.config.seed
-        return Batches(self.parts.seen(self.data), size, seed, drawn, processes.present.rows(size))
+        return Batches(self.system.seen(self.data), size, seed, drawn, processes.present.rows(size))
 
     def change_course(self, rollbacks: int) -> None:
         """Go on with other batches and other random numbers than the time before."""
@@ -145,8 +145,8 @@ class Run:
             "label": self.label,
             "identity": self.identity,
             "wandb_id": self.wandb_id,
-            "random": random_state(self.parts.device),
-            "parts": self.parts.state_dict(),
+            "random": random_state(self.system.device),
+            "system": self.system.state_dict(),
             **{name: make() for name, make in self.kept.items()},
         }
         save_checkpoint(path, state)
@@ -164,7 +164,7 @@ class Run:
                 f"resume={self.directory.path} goes on with that one, another hydra.run.dir starts afresh"
             )
         changed = self.changed_options(OmegaConf.create(state["config"])) if with_other_options else {}
-        self.parts.load_state_dict(state["parts"], changed)
+        self.system.load_state_dict(state["system"], changed)
         self.step = state["step"]
         self.best = state["best"]
         if OmegaConf.create(state["config"]).get("objective") != self.config.objective:
@@ -176,7 +176,7 @@ class Run:
         self.measured_on = state.get("measured_on", {})
         self.batches = self.batches_from(state["drawn"])
         try:
-            set_random_state(state["random"], self.parts.device)
+            set_random_state(state["random"], self.system.device)
         except MISFIT as error:
             raise CheckpointError(f"{path} holds no random numbers to go on with ({error})") from error
 
@@ -187,7 +187,7 @@ class Run:
             CheckpointError: one is another optimizer.
         """
         changed = {}
-        for player in self.parts.players:
+        for player in self.system.players:
             before, now = optimizer_of(saved, player.name), optimizer_of(self.config, player.name)
             changed[player.name] = {str(name) for name in now if now[name] != before.get(name)}
             if "_target_" in changed[player.name]:
@@ -199,7 +199,7 @@ class Run:
 
     def diverged_networks(self) -> list[str]:
         """Names of the networks that hold a weight that is not finite; this waits for the device."""
-        networks = self.parts.networks.items()
+        networks = self.system.networks.items()
         return [name for name, n in networks if not all(bool(p.isfinite().all()) for p in n.parameters())]
 
     def summarise(self, status: str, final: Mapping[str, float], steps_here: int, error: str = "") -> dict[str, Any]:
@@ -223,11 +223,11 @@ class Run:
             "steps_per_second": steps_here / seconds_here,
             "data_wait_share": self.batches.waited_s / seconds_here,
             "metric_share": {name: seconds / seconds_here for name, seconds in self.metric_seconds.items()},
-            "parameters": {p.name: sum(w.numel() for w in p.parameters) for p in self.parts.players},
-            "peak_memory_gb": peak_memory_gb(self.parts.device),
+            "parameters": {p.name: sum(w.numel() for w in p.parameters) for p in self.system.players},
+            "peak_memory_gb": peak_memory_gb(self.system.device),
             "wandb_id": self.wandb_id,
             "objective": self.config.objective,
-            "identifies": self.parts.identifies,
+            "identifies": self.system.identifies,
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best,
             "measured_on": dict(self.measured_on),

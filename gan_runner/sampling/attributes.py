@@ -17,7 +17,7 @@ from gan_runner.datasets.labels import Classes, Labels
 from gan_runner.turn import Batch
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 CHUNK = 256
@@ -34,11 +34,11 @@ def some_of(data: Data, n: int) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def code_means(parts: Parts, labels: Labels, data: Data, n: int) -> dict[str, Tensor]:
+def code_means(system: System, labels: Labels, data: Data, n: int) -> dict[str, Tensor]:
     """The mean codes of labelled data that has each attribute, or is of each class, and of all other.
 
     Args:
-        parts: what plays, with an encoder.
+        system: what is trained, with an encoder.
         labels: what the data's labels mean.
         data: with labels.
         n: how many of it are looked at, at most. What is of no class is passed over.
@@ -50,7 +50,7 @@ def code_means(parts: Parts, labels: Labels, data: Data, n: int) -> dict[str, Te
     found = []
     for number, batch in enumerate(some_of(data, n)):
         vectors = labels.vectors(batch["label"]).double()
-        codes = parts.encode(batch["data"], seed=number).double()
+        codes = system.encode(batch["data"], seed=number).double()
         if isinstance(labels, Classes):
             known = vectors.any(1)
             vectors, codes = vectors[known], codes[known]

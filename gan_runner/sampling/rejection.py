@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_runner.datasets.base import mix
 from gan_runner.errors import ConfigError
-from gan_runner.system import Parts
+from gan_runner.system import System
 
 BURN_IN = 10_000
 """Samples whose greatest ratio is the first guess of the greatest of all, as in the paper."""
@@ -25,7 +25,7 @@ PATIENCE = 1_000_000
 """Samples drawn before rejection gives up."""
 
 
-def log_ratio(parts: Parts, samples: Tensor, rows: Tensor) -> Tensor:
+def log_ratio(system: System, samples: Tensor, rows: Tensor) -> Tensor:
     """log p/q (n,) of samples (n, *shape), as the critic implies it; for some losses up to a constant.
 
     It is the ratio that the critic was trained to know: to the generator itself, not to a moving average of it, and of
@@ -38,23 +38,23 @@ def log_ratio(parts: Parts, samples: Tensor, rows: Tensor) -> Tensor:
     Raises:
         ConfigError: nobody judges samples, the critic judges other fakes, too, or the run's loss identifies no ratio.
     """
-    if parts.loss is None or not hasattr(parts.game, "criticise"):
+    if system.loss is None or not hasattr(system.game, "criticise"):
         raise ConfigError(
             "--reject and --weigh go by a critic of samples, and in this run nobody judges them; train with one, such "
             "as game=gan or likelihood=[observer,synthetic]"
         )
-    if parts.other_fakes:
+    if system.other_fakes:
         raise ConfigError(
-            f"this run's critic tells {parts.other_fakes} from data beside samples, so its ratio is not the one that "
+            f"this run's critic tells {system.other_fakes} from data beside samples, so its ratio is not the one that "
             "weighs samples; train without them, such as likelihood=[observer,synthetic]"
         )
-    known = parts.identifies or "nothing"
+    known = system.identifies or "nothing"
     if known not in ("ratio", "relative"):
         raise ConfigError(
-            f"the critic of {type(parts.loss).__name__} identifies a {known}, not the ratio that weighs samples; "
+            f"the critic of {type(system.loss).__name__} identifies a {known}, not the ratio that weighs samples; "
             "train with a loss such as non_saturating, lsgan or fgan_kl"
         )
-    return parts.loss.log_ratio(parts.criticise(samples, rows)).clamp(-LIMIT, LIMIT)
+    return system.loss.log_ratio(system.criticise(samples, rows)).clamp(-LIMIT, LIMIT)
 
 
 def acceptance_logit(log_ratio: Tensor, ceiling: Tensor, gamma: float) -> Tensor:
@@ -67,7 +67,7 @@ def acceptance_logit(log_ratio: Tensor, ceiling: Tensor, gamma: float) -> Tensor
     return below - torch.log(-below.expm1()) - gamma
 
 
-def rejection_samples(parts: Parts, n: int, seed: int, gamma: float = 0.0) -> tuple[Tensor, float]:
+def rejection_samples(system: System, n: int, seed: int, gamma: float = 0.0) -> tuple[Tensor, float]:
     """n accepted samples (n, *shape), and the share that was accepted.
 
     The greatest ratio is that of 10,000 samples, raised whenever a greater one is seen.
@@ -75,17 +75,17 @@ def rejection_samples(parts: Parts, n: int, seed: int, gamma: float = 0.0) -> tu
     Raises:
         ConfigError: the loss identifies no ratio, or next to nothing is accepted.
     """
-    rows = parts.noise(BURN_IN, mix(seed, 0))
-    ceiling = log_ratio(parts, parts.sample(rows), rows).max()
+    rows = system.noise(BURN_IN, mix(seed, 0))
+    ceiling = log_ratio(system, system.sample(rows), rows).max()
     luck = torch.Generator().manual_seed(seed)
     accepted: list[Tensor] = []
     drawn = kept = 0
     while kept < n:
         if drawn >= PATIENCE:
             raise ConfigError(f"only {kept} of {drawn} samples were accepted; choose a smaller --gamma than {gamma:g}")
-        rows = parts.noise(CHUNK, mix(seed, drawn // CHUNK + 1))
-        samples = parts.sample(rows)
-        ratios = log_ratio(parts, samples, rows)
+        rows = system.noise(CHUNK, mix(seed, drawn // CHUNK + 1))
+        samples = system.sample(rows)
+        ratios = log_ratio(system, samples, rows)
         ceiling = torch.maximum(ceiling, ratios.max())
         chance = acceptance_logit(ratios, ceiling, gamma).sigmoid().cpu()
         accepted.append(samples[(torch.rand(CHUNK, generator=luck) < chance).to(samples.device)])
@@ -93,13 +93,13 @@ def rejection_samples(parts: Parts, n: int, seed: int, gamma: float = 0.0) -> tu
     return torch.cat(accepted)[:n], kept / drawn
 
 
-def importance_weights(parts: Parts, samples: Tensor, rows: Tensor) -> Tensor:
+def importance_weights(system: System, samples: Tensor, rows: Tensor) -> Tensor:
     """Weights (n,) of samples (n, *shape) made from rows (n, …), in proportion to p/q and of sum one.
 
     Raises:
         ConfigError: the loss identifies no ratio.
     """
-    return log_ratio(parts, samples, rows).double().softmax(0)
+    return log_ratio(system, samples, rows).double().softmax(0)
 
 
 def effective_sample_size(weights: Tensor) -> float:

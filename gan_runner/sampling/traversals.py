@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from gan_runner.system import Parts
+    from gan_runner.system import System
 
 
 POINTS = 20
@@ -16,12 +16,12 @@ POINTS = 20
 
 
 def traverse(
-    parts: Parts, code: str | None, rows: int, columns: int, seed: int
+    system: System, code: str | None, rows: int, columns: int, seed: int
 ) -> Iterator[tuple[str, Tensor, list[str]]]:
     """Of each code, or of one, its name, samples (n · m, *shape) row by row, and the m values that it was given.
 
     Args:
-        parts: what plays, of a game with codes.
+        system: what is trained, of a game with codes.
         code: by its name; None for all.
         rows: n, how many latents.
         columns: values of each dimension of a continuous code; of a categorical one all are taken.
@@ -30,10 +30,10 @@ def traverse(
     Raises:
         ValueError: there is no such code.
     """
-    game: Any = parts.game
-    if len(parts.dataset.shape) != 3:
+    game: Any = system.game
+    if len(system.dataset.shape) != 3:
         rows *= POINTS
-    latents = parts.noise(rows, seed)
+    latents = system.noise(rows, seed)
     for name in game.codes if code is None else [code]:
         shown = game.traversal(latents, name, columns)
-        yield name, parts.sample(shown), game.codes[name].said(columns)
+        yield name, system.sample(shown), game.codes[name].said(columns)

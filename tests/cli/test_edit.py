@@ -11,7 +11,7 @@ from tiny_runs import TINY_RUN
 
 from gan_runner.cli import sample
 from gan_runner.cli.edit import read_images
-from gan_runner.cli.sample import load_parts
+from gan_runner.cli.sample import load_system
 from gan_runner.plots.grids import image_grid, save_image, to_uint8
 from gan_runner.sampling.attributes import some_of
 
@@ -26,8 +26,8 @@ def run(gan_run, tmp_path, capfd):
     """A directory of a run and of three images; type a line for it, get the picture."""
     code, _, err = gan_run(*RUN, "observer.attributes.samples=400")
     assert code == 0, err
-    parts = load_parts(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
-    for name, image in zip("abc", parts.dataset.load(parts.device).real(3)):
+    system = load_system(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
+    for name, image in zip("abc", system.dataset.load(system.device).real(3)):
         save_image(tmp_path / f"{name}.png", to_uint8(image[0]).numpy())
 
     def typed(*options):
@@ -35,8 +35,8 @@ def run(gan_run, tmp_path, capfd):
         with Image.open(capfd.readouterr().out.strip()) as picture:
             return np.array(picture.convert("RGB"))
 
-    typed.parts = parts
-    typed.images = parts.dataset.load(parts.device).real(3)
+    typed.system = system
+    typed.images = system.dataset.load(system.device).real(3)
     return typed
 
 
@@ -49,7 +49,7 @@ def test_under_images_stands_what_comes_back_of_them(run, tmp_path):
     picture = run("--reconstruct", "a.png", "b.png", "c.png")
     assert picture.shape == (2 * SIDE + 2, 3 * SIDE + 2, 3)
     assert near(picture[: SIDE + 2], run.images, 3)
-    assert near(picture[SIDE:], run.parts.reconstruct(run.images), 3)
+    assert near(picture[SIDE:], run.system.reconstruct(run.images), 3)
     assert (tmp_path / "run" / "samples" / "reconstruction_a_b_c.png").exists()
 
 
@@ -59,14 +59,14 @@ def test_a_row_leads_from_one_image_to_another(run, tmp_path):
     first, _, last = run.images.split(1)
     assert near(picture[:, : SIDE + 2], first, 1)
     assert near(picture[:, -SIDE - 2 :], last, 1)
-    assert near(picture[:, SIDE + 14 : 2 * SIDE + 16], run.parts.reconstruct(first), 1)
+    assert near(picture[:, SIDE + 14 : 2 * SIDE + 16], run.system.reconstruct(first), 1)
     assert (tmp_path / "way.png").exists()
 
 
 def test_an_attribute_is_added_to_images_or_to_samples(run, tmp_path):
-    parts, data = run.parts, run.parts.dataset.load(run.parts.device)
+    system, data = run.system, run.system.dataset.load(run.system.device)
     batches = list(some_of(data, 400))
-    codes = parts.encode(torch.cat([batch["data"] for batch in batches]))
+    codes = system.encode(torch.cat([batch["data"] for batch in batches]))
     label = torch.cat([batch["label"] for batch in batches])
     vector = codes[label == 7].mean(0) - codes[label != 7].mean(0)
 
@@ -75,13 +75,13 @@ def test_an_attribute_is_added_to_images_or_to_samples(run, tmp_path):
     picture = picture[HEADING:]
     assert near(picture[:, : SIDE + 2], run.images[:2], 1)
     nothing_added = picture[:, SIDE + 14 + 2 * SIDE :][:, : SIDE + 2]
-    assert near(nothing_added, parts.reconstruct(run.images[:2]), 1)
-    assert near(picture[:, -SIDE - 2 :], parts.sample(parts.encode(run.images[:2]) + 2 * vector), 1)
+    assert near(nothing_added, system.reconstruct(run.images[:2]), 1)
+    assert near(picture[:, -SIDE - 2 :], system.sample(system.encode(run.images[:2]) + 2 * vector), 1)
     assert (tmp_path / "run" / "samples" / "attribute_7_a_b.png").exists()
 
     picture = run("--attribute", "7", "--strength", "0", "-1.5", "--n", "6", "--seed", "4")
-    noise = parts.noise(3, 4)
-    made = parts.sample(torch.stack([noise, noise - 1.5 * vector], 1).flatten(0, 1))
+    noise = system.noise(3, 4)
+    made = system.sample(torch.stack([noise, noise - 1.5 * vector], 1).flatten(0, 1))
     assert near(picture[HEADING:], made, 2)
     assert (tmp_path / "run/samples/attribute_7_0_minus1-5_seed4.png").exists()
 

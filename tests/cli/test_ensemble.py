@@ -47,19 +47,19 @@ def broken(path, change):
     (path / "summary.json").write_text(json.dumps(summary))
 
 
-def test_errors_of_each_are_its_own_and_of_all_those_of_the_mean(trained, gan_ensemble, make_parts):
+def test_errors_of_each_are_its_own_and_of_all_those_of_the_mean(trained, gan_ensemble, make_system):
     code, out, err = gan_ensemble("--checkpoint", "last")
     assert code == 0, err
     found = json.loads((trained / "ensemble.json").read_text())
     finals = [json.loads((trained / f"{run}" / "summary.json").read_text())["final"] for run in range(3)]
     assert found["errors"] == {f"{run}": final["metric/errors"] for run, final in enumerate(finals)}
     assert (found["images"], found["split"], found["left_out"]) == (300, "validation", {})
-    images = next(make_parts(*SMALL[:-1]).dataset.load(torch.device("cpu"), "validation").every(300))
+    images = next(make_system(*SMALL[:-1]).dataset.load(torch.device("cpu"), "validation").every(300))
     beliefs = []
     for run in range(3):
-        parts = make_parts(*SMALL[:-1])
-        parts.load_state_dict(torch.load(trained / f"{run}" / "checkpoints" / "last.pt", weights_only=True)["parts"])
-        beliefs.append(parts.classify(images["data"]).softmax(1))
+        system = make_system(*SMALL[:-1])
+        system.load_state_dict(torch.load(trained / f"{run}" / "checkpoints" / "last.pt", weights_only=True)["system"])
+        beliefs.append(system.classify(images["data"]).softmax(1))
     wrong = (sum(beliefs).argmax(1) != images["label"]).sum().item()
     assert found["ensemble"] == wrong
     assert out.splitlines()[-1] == f"ensemble of 3: {wrong} errors of 300 validation images"

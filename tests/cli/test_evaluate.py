@@ -58,7 +58,7 @@ def test_averaged_weights_are_measured(trained, gan_eval, tmp_path):
     state = torch.load(path, weights_only=True)
     gan_eval()
     value = kept(tmp_path)[NAME]["value"]
-    for weight in state["parts"]["networks"].values():
+    for weight in state["system"]["networks"].values():
         weight.zero_()
     torch.save(state, path)
     gan_eval()

@@ -75,9 +75,9 @@ def test_samples_of_words_are_weighed_beside_their_captions(gan_run, tmp_path):
     assert len(set(weights)) == 3
 
 
-def test_what_points_were_made_for_is_read_off_their_rows(make_parts):
+def test_what_points_were_made_for_is_read_off_their_rows(make_system):
     points = ("dataset=ring8", "model=mlp", *TINY["mlp"])
-    parts = make_parts("game=conditional", *points)
-    rows = torch.cat([torch.randn(8, parts.game.latent.dim), torch.eye(8).flip(0)], 1)
-    assert said_of(parts, rows) == list("76543210")
-    assert said_of(make_parts(*points), rows) == []
+    system = make_system("game=conditional", *points)
+    rows = torch.cat([torch.randn(8, system.game.latent.dim), torch.eye(8).flip(0)], 1)
+    assert said_of(system, rows) == list("76543210")
+    assert said_of(make_system(*points), rows) == []

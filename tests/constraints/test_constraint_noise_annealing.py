@@ -35,13 +35,13 @@ def test_it_goes_on_from_a_checkpoint():
     assert second["two"].sigma == first["two"].sigma == pytest.approx(0.05)
 
 
-def test_a_run_ends_without_noise(make_parts):
+def test_a_run_ends_without_noise(make_system):
     options = ["dataset=ring8", "model=mlp", "regularizer=[instance_noise]", "trainer.steps=3"]
-    parts = make_parts(*options, "players.discriminator.updates=2")
-    sigma = parts.networks["discriminator"].augment[0].sigma
+    system = make_system(*options, "players.discriminator.updates=2")
+    sigma = system.networks["discriminator"].augment[0].sigma
     seen = [sigma.item()]
     for _ in range(3):
-        train_step(parts.players, iter([{"data": torch.randn(8, 2)}] * 2))
+        train_step(system.players, iter([{"data": torch.randn(8, 2)}] * 2))
         seen.append(sigma.item())
     assert seen == pytest.approx([0.1, 0.2 / 3, 0.1 / 3, 0])
 

@@ -255,10 +255,10 @@ def test_flowers_have_the_names_that_torchvision_knows(configured, tmp_path):
 # Missing and broken
 
 
-def one_line(caught, *parts):
+def one_line(caught, *system):
     line = explain(caught.value)
     assert "\n" not in str(caught.value)
-    for part in parts:
+    for part in system:
         assert part in line
     return line
 

@@ -484,12 +484,12 @@ def test_a_signal_to_all_processes_of_a_streaming_run_saves_it(tmp_path, signum)
     script = (
         "import os, sys; from itertools import count\n"
         "import gan_runner.system as b; from gan_runner.cli.run import main\n"
-        "step, n = b.Parts.step, count(1)\n"
+        "step, n = b.System.step, count(1)\n"
         "def stepping(self, batches):\n"
         "    report = step(self, batches)\n"
         f"    if next(n) == 3: os.killpg(0, {int(signum)})\n"
         "    return report\n"
-        "b.Parts.step = stepping; main()"
+        "b.System.step = stepping; main()"
     )
     line = ["dataset=image_folder", "dataset.root=.", "dataset.image_size=8", "dataset.resident=false", "metric=[]"]
     line += ["model.generator.width=4", "model.discriminator.width=4", "trainer.batch_size=4", "objective=null"]

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch.nn.functional import one_hot
 
-from gan_runner.cli.sample import load_parts
+from gan_runner.cli.sample import load_system
 from gan_runner.config.instantiate import build
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import resolve
@@ -232,8 +232,8 @@ def test_a_checkpoint_knows_the_classes_of_a_folder_that_is_gone(gan_run, tmp_pa
     code, _, err = gan_run(*options, "dataset.root=images", "hydra.run.dir=run", "trainer.steps=2", "model=mlp")
     assert code == 0, err
     (tmp_path / "images").rename(tmp_path / "gone")
-    parts = load_parts(Path("run/checkpoints/last.pt"), "cpu", [])
-    assert parts.dataset.labels == Classes(("7", "cat"))
+    system = load_system(Path("run/checkpoints/last.pt"), "cpu", [])
+    assert system.dataset.labels == Classes(("7", "cat"))
     assert list(OmegaConf.load("run/config.yaml").dataset.classes) == ["7", "cat"]
 
 

@@ -121,9 +121,9 @@ class Reader(Classifier):
 
 
 def modes_of(images):
-    parts = SimpleNamespace(dataset=PAINTED, loss=None, sample=lambda noise: images[noise[:, 0]])
+    system = SimpleNamespace(dataset=PAINTED, loss=None, sample=lambda noise: images[noise[:, 0]])
     noise = torch.arange(len(images)).unsqueeze(1)
-    return ClassifiedModes(Reader())(Results(parts, noise, Reference(PAINTED, len(images), CPU)))
+    return ClassifiedModes(Reader())(Results(system, noise, Reference(PAINTED, len(images), CPU)))
 
 
 def test_real_data_miss_their_own_weights_by_sampling_alone():

@@ -65,9 +65,9 @@ def test_an_image_keeps_its_colour_whatever_else_is_asked_for():
     everything = coloured().load(CPU)
     train, validation = (coloured(held_out=300).load(CPU, split) for split in ("train", "validation"))
     rows = {(*image.flatten().tolist(), *label.tolist()) for image, label in zip(everything.images, everything.labels)}
-    parts = [(*i.flatten().tolist(), *y.tolist()) for d in (train, validation) for i, y in zip(d.images, d.labels)]
-    assert len(parts) == len(everything)
-    assert set(parts) == rows
+    system = [(*i.flatten().tolist(), *y.tolist()) for d in (train, validation) for i, y in zip(d.images, d.labels)]
+    assert len(system) == len(everything)
+    assert set(system) == rows
     assert not torch.equal(coloured(seed=1).load(CPU).labels, everything.labels)
     assert torch.equal(coloured().load(CPU).images, everything.images)
 

@@ -260,12 +260,12 @@ def test_celeba_has_its_splits(configured, tmp_path, split, count):
     assert set(data.labels.flatten().tolist()) == {0, 1}
 
 
-def one_line(caught, *parts):
+def one_line(caught, *system):
     """Whether an error is one line that holds all these."""
     line = str(caught.value)
     assert "\n" not in line
     assert explain(caught.value) == line
-    for part in parts:
+    for part in system:
         assert part in line
 
 

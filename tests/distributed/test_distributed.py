@@ -19,7 +19,7 @@ from methods import METHODS, moves, overrides, some_steps
 from PIL import Image
 from tiny_runs import TINY_RUN
 
-from gan_runner.build import build_parts
+from gan_runner.build import build_system
 from gan_runner.config.resolve import resolve
 from gan_runner.datasets.base import Batches
 from gan_runner.datasets.digits import Digits
@@ -37,16 +37,16 @@ def options_of(method):
 
 
 def shared(build, index, *options):
-    """Parts that play with this process's rows of each batch."""
-    parts = build(*options)
-    play = parts.play
+    """System that play with this process's rows of each batch."""
+    system = build(*options)
+    play = system.play
 
     def playing(players, batches):
         with sharding.sharded(PROCESSES, index):
             return play(players, ({name: sharding.share(x) for name, x in batch.items()} for batch in batches))
 
-    parts.play = playing
-    return parts
+    system.play = playing
+    return system
 
 
 def no_gather(patch):
@@ -110,8 +110,8 @@ def work(index, folder, configs, jobs):
         torch.manual_seed(0)
         with pytest.MonkeyPatch.context() as patch:
             (fault or id)(patch)
-            make_parts = functools.partial(shared, lambda *options: build_parts(configs[options]), index)
-            ends.append(some_steps(make_parts, method, compiled, steps=3)[0])
+            make_system = functools.partial(shared, lambda *options: build_system(configs[options]), index)
+            ends.append(some_steps(make_system, method, compiled, steps=3)[0])
     torch.save(ends, folder / f"{index}.pt")
     torch.distributed.destroy_process_group()
 
@@ -147,7 +147,7 @@ def one_process(configs):
     def alone(method):
         torch.set_default_dtype(torch.float64)
         try:
-            return some_steps(lambda *options: build_parts(configs[options]), method, steps=3)[0]
+            return some_steps(lambda *options: build_system(configs[options]), method, steps=3)[0]
         finally:
             torch.set_default_dtype(torch.float32)
 
@@ -208,10 +208,10 @@ def test_two_processes_step_as_one_in_the_rest(two_processes, one_process, jobs)
 def test_rows_of_all_processes_make_the_batch(resident, size):
     data = Digits(flip=True, resident=resident, workers=0).load(torch.device("cpu"))
     whole = Batches(data, size, seed=3, drawn=5)
-    parts = [Batches(data, size, 3, 5, sharding.rows(size, 3, index)) for index in range(3)]
+    system = [Batches(data, size, 3, 5, sharding.rows(size, 3, index)) for index in range(3)]
     for _ in range(3):
         batch = next(whole)
-        shares = [next(part) for part in parts]
+        shares = [next(part) for part in system]
         assert {len(share["data"]) for share in shares} == {size // 3}
         assert all(torch.equal(torch.cat([share[key] for share in shares]), batch[key]) for key in batch)
 
@@ -278,8 +278,8 @@ def test_a_run_of_two_processes_is_that_of_one_and_goes_on_as_one(gan_run, tmp_p
     assert_same_figures(run, tmp_path / "one")
     states = [torch.load(path / "checkpoints" / "last.pt", weights_only=True) for path in (run, tmp_path / "one")]
     assert torch.equal(states[0]["random"]["torch"], states[1]["random"]["torch"])
-    for name, value in states[1]["parts"]["networks"].items():
-        torch.testing.assert_close(states[0]["parts"]["networks"][name], value, rtol=1e-4, atol=1e-5)
+    for name, value in states[1]["system"]["networks"].items():
+        torch.testing.assert_close(states[0]["system"]["networks"][name], value, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -376,9 +376,9 @@ def photos(folder):
 @pytest.mark.slow
 def test_streamed_images_and_every_coupling_at_once(gan_run, tmp_path):
     photos(tmp_path)
-    parts = ["regularizer=[minibatch_discrimination,ada,lecam,ema]", "trainer.batch_size=8"]
+    system = ["regularizer=[minibatch_discrimination,ada,lecam,ema]", "trainer.batch_size=8"]
     small = ["model.generator.width=4", "model.discriminator.width=4", *TINY_RUN[3:]]  # DCGAN
-    line = [*STREAMED, *parts, *small, "dataset.flip=true"]
+    line = [*STREAMED, *system, *small, "dataset.flip=true"]
     code, _, err = gan_run(*line, "hydra.run.dir=one")
     assert code == 0, err
     code, _, _, err = ended(torchrun(*line, "hydra.run.dir=run", cwd=tmp_path))

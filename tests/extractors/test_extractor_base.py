@@ -86,14 +86,14 @@ def test_the_trap_would_have_sprung(tmp_path):
 
 @pytest.mark.parametrize("recipe", [Inception, Torchvision])
 def test_weights_that_are_not_there_are_missed_before_a_run(tmp_path, recipe):
-    parts = SimpleNamespace(dataset=Digits())
+    system = SimpleNamespace(dataset=Digits())
     with pytest.raises(DataError, match=r"not part of this package: set extractor.weights=FILE, or extractor.download"):
-        recipe().check(parts)
-    recipe(download=True).check(parts)
+        recipe().check(system)
+    recipe(download=True).check(system)
     with pytest.raises(DataError, match=r"cannot be read .No such file"):
-        recipe(weights=str(tmp_path / "nowhere")).check(parts)
+        recipe(weights=str(tmp_path / "nowhere")).check(system)
     with pytest.raises(DataError, match=r"cannot be read .Is a directory"):
-        recipe(weights=str(tmp_path)).check(parts)
+        recipe(weights=str(tmp_path)).check(system)
 
 
 def test_weights_are_known_by_their_content(tmp_path):

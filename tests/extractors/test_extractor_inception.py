@@ -102,14 +102,14 @@ def test_figures_are_torch_fidelitys_on_the_same_images(weights):
         "covered": PrecisionRecall(recipe, k=3),
     }
     dataset = SimpleNamespace(splits=("train",), load=lambda *_: SimpleNamespace(real=lambda _: normalised(real)))
-    parts = SimpleNamespace(
+    system = SimpleNamespace(
         dataset=dataset,
         loss=None,
         device=CPU,
         noise=lambda n, seed: torch.arange(n).unsqueeze(1),
         sample=lambda noise: normalised(fake[noise[:, 0]]),
     )
-    ours = Evaluator(parts, metrics, n, seed=0).measure()
+    ours = Evaluator(system, metrics, n, seed=0).measure()
     their = calculate_metrics(
         input1=Bytes(fake),
         input2=Bytes(real),

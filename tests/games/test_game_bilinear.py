@@ -23,17 +23,17 @@ SPECTRAL_RADIUS = {
 }
 
 
-def walk(make_parts, steps, *options):
+def walk(make_system, steps, *options):
     """The points (steps + 1, 2) of the experiment, in float64."""
-    parts = make_parts("experiment=toy/bilinear", *options)
-    nn.ModuleDict(parts.networks).double()
-    for player in parts.players:
+    system = make_system("experiment=toy/bilinear", *options)
+    nn.ModuleDict(system.networks).double()
+    for player in system.players:
         player.memory().double()
-    data = iter(lambda: {"data": torch.tensor([parts.dataset.point], dtype=torch.float64)}, None)
-    points = [parts.sample(parts.noise(1, 0))[0]]
+    data = iter(lambda: {"data": torch.tensor([system.dataset.point], dtype=torch.float64)}, None)
+    points = [system.sample(system.noise(1, 0))[0]]
     for _ in range(steps):
-        parts.play(parts.players, data)
-        points.append(parts.sample(parts.noise(1, 0))[0])
+        system.play(system.players, data)
+        points.append(system.sample(system.noise(1, 0))[0])
     return torch.stack(points)
 
 
@@ -43,60 +43,62 @@ def outermost(points, step, turn=64):
 
 
 @pytest.mark.parametrize("dynamics", SPECTRAL_RADIUS)
-def test_rate_is_the_spectral_radius(make_parts, dynamics):
-    points = walk(make_parts, 700, f"dynamics={dynamics}")
+def test_rate_is_the_spectral_radius(make_system, dynamics):
+    points = walk(make_system, 700, f"dynamics={dynamics}")
     rate = (outermost(points, 600) / outermost(points, 100)) ** (1 / 500)
     assert math.isclose(rate, SPECTRAL_RADIUS[dynamics], rel_tol=1e-4)
 
 
 @pytest.mark.parametrize("dim", [1, 3])
-def test_simultaneous_players_rotate_and_grow_exactly(make_parts, dim):
+def test_simultaneous_players_rotate_and_grow_exactly(make_system, dim):
     start = list(range(1, dim + 1))
     point = [0.0] * 2 * dim
     options = [f"dataset.point={point}", f"model.generator.start={start}", "dynamics=simultaneous"]
-    points = walk(make_parts, 20, *options)
+    points = walk(make_system, 20, *options)
     x, y = torch.tensor(start, dtype=torch.float64), torch.ones(dim, dtype=torch.float64)
     for step in range(21):
         torch.testing.assert_close(points[step], torch.cat([x, y]), rtol=1e-12, atol=1e-12)
         x, y = x - LR * y, y + LR * x
 
 
-def test_alternating_players_keep_an_ellipse(make_parts):
-    x, y = walk(make_parts, 300, "dynamics=alternating").T
+def test_alternating_players_keep_an_ellipse(make_system):
+    x, y = walk(make_system, 300, "dynamics=alternating").T
     invariant = x**2 + y**2 + LR * x * y
     torch.testing.assert_close(invariant, invariant[:1].expand_as(invariant), rtol=1e-10, atol=1e-10)
 
 
-def test_historical_averaging_spirals_in_and_then_follows_its_average(make_parts):
+def test_historical_averaging_spirals_in_and_then_follows_its_average(make_system):
     """1 − 2·w·lr a step at first; then as steps^(−1/(1 + 4w²)), by the analysis in its YAML."""
-    early = walk(make_parts, 200, "dynamics=historical_averaging")
+    early = walk(make_system, 200, "dynamics=historical_averaging")
     rate = (outermost(early, 130) / outermost(early, 10)) ** (1 / 120)
     assert math.isclose(rate, 1 - 2 * WEIGHT * LR, rel_tol=5e-3)
-    late = walk(make_parts, 2000, "dynamics=historical_averaging", "regularizer.historical_averaging.weight=0.5")
+    late = walk(make_system, 2000, "dynamics=historical_averaging", "regularizer.historical_averaging.weight=0.5")
     exponent = (late[2000].norm() / late[500].norm()).log() / math.log(2000 / 500)
     assert math.isclose(exponent, -1 / 2, rel_tol=1e-2)
 
 
 @pytest.mark.parametrize(("weight", "arrives"), [(0.9, True), (1.1, False)])
-def test_historical_averaging_holds_up_to_a_weight(make_parts, weight, arrives):
+def test_historical_averaging_holds_up_to_a_weight(make_system, weight, arrives):
     weight *= 1 / LR - 1 / 2
-    points = walk(make_parts, 400, "dynamics=historical_averaging", f"regularizer.historical_averaging.weight={weight}")
+    points = walk(
+        make_system, 400, "dynamics=historical_averaging", f"regularizer.historical_averaging.weight={weight}"
+    )
     assert (points[-1].norm() < points[0].norm()) == arrives
 
 
-def test_extragradient_steps_from_where_it_was_by_the_gradients_ahead(make_parts):
+def test_extragradient_steps_from_where_it_was_by_the_gradients_ahead(make_system):
     x, y = torch.ones(2, dtype=torch.float64)
-    for x_, y_ in walk(make_parts, 10, "dynamics=extragradient"):
+    for x_, y_ in walk(make_system, 10, "dynamics=extragradient"):
         torch.testing.assert_close(torch.stack([x, y]), torch.stack([x_, y_]), rtol=1e-12, atol=1e-12)
         ahead_x, ahead_y = x - LR * y, y + LR * x
         x, y = x - LR * ahead_y, y + LR * ahead_x
 
 
-def test_extragradient_with_adam_is_extra_adam(make_parts):
+def test_extragradient_with_adam_is_extra_adam(make_system):
     """Gidel et al. 2019, Algorithm 4: the moments go on through both halves, and so does their count."""
     (beta1, beta2), lr, eps = (0.5, 0.9), 0.1, 1e-8
     options = ["optimizer=adam", f"optimizer.lr={lr}", "optimizer.betas=[0.5,0.9]", "play=extragradient"]
-    points = walk(make_parts, 10, *options)
+    points = walk(make_system, 10, *options)
     z = torch.ones(2, dtype=torch.float64)
     mean = square = torch.zeros(2)
     for t in range(10):
@@ -111,14 +113,14 @@ def test_extragradient_with_adam_is_extra_adam(make_parts):
         z = point
 
 
-def test_equilibrium_is_the_mean_of_the_data(make_parts):
-    points = walk(make_parts, 600, "dataset.point=[3,-2]", "dynamics=extragradient")
+def test_equilibrium_is_the_mean_of_the_data(make_system):
+    points = walk(make_system, 600, "dataset.point=[3,-2]", "dynamics=extragradient")
     torch.testing.assert_close(points[-1], torch.tensor([3.0, -2.0]).double(), rtol=0, atol=1e-4)
 
 
-def test_criticise_is_the_value_of_any_points(make_parts):
-    parts = make_parts("game=bilinear", "dataset.point=[0,0,0,0]")
-    assert parts.criticise(torch.tensor([[1.0, 2.0, 3.0, 4.0]])).tolist() == [11.0]
+def test_criticise_is_the_value_of_any_points(make_system):
+    system = make_system("game=bilinear", "dataset.point=[0,0,0,0]")
+    assert system.criticise(torch.tensor([[1.0, 2.0, 3.0, 4.0]])).tolist() == [11.0]
 
 
 @pytest.mark.parametrize(

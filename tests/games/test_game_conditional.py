@@ -28,12 +28,12 @@ HEADS = {
 ATTRIBUTES = Attributes(("red", "green", "small", "round", "flat"), (("red", "green"), ("round", "flat")))
 
 
-def conditional(make_parts, *options, kind="points"):
-    """Parts of a small conditional game, prepared, and one batch."""
-    parts = make_parts(*overrides("mlp", "non_saturating", None, kind, "game=conditional", *options))
-    batch = next(batches_of(parts))
-    parts.game.prepare(parts.networks, Drawn(batch), 8)
-    return parts, batch
+def conditional(make_system, *options, kind="points"):
+    """System of a small conditional game, prepared, and one batch."""
+    system = make_system(*overrides("mlp", "non_saturating", None, kind, "game=conditional", *options))
+    batch = next(batches_of(system))
+    system.game.prepare(system.networks, Drawn(batch), 8)
+    return system, batch
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -104,87 +104,87 @@ def test_surprise_at_attributes_is_that_at_each_question():
     assert ATTRIBUTES.hits(sure, truth).tolist() == [[True, True, False], [True, True, True]]
 
 
-def test_classifiers_terms_are_those_of_the_paper(make_parts):
-    parts, batch = conditional(make_parts, "method=ac_gan")
-    judge, player = parts.networks["discriminator"], parts.players[0]
-    turn = parts.game.turn(parts.networks, player.owned, batch)
+def test_classifiers_terms_are_those_of_the_paper(make_system):
+    system, batch = conditional(make_system, "method=ac_gan")
+    judge, player = system.networks["discriminator"], system.players[0]
+    turn = system.game.turn(system.networks, player.owned, batch)
     value = player.terms["classification"](turn)
-    fake = parts.networks["generator"](torch.cat([turn.noise, turn.condition], 1))
+    fake = system.networks["generator"](torch.cat([turn.noise, turn.condition], 1))
     by_hand = sum(cross_entropy(judge.classify(judge.features(x)), batch["label"]) for x in (batch["data"], fake))
     torch.testing.assert_close(value, by_hand)
 
 
 @pytest.mark.parametrize("method", ["concat", "projection", "ac_gan"])
 @pytest.mark.parametrize("loss", ["wgan_gp", "hinge", "lsgan"])
-def test_every_method_trains_under_any_loss(make_parts, method, loss):
-    parts = make_parts(*overrides("mlp", loss, None, "points", "game=conditional", f"method={method}"))
-    batches = batches_of(parts)
-    parts.game.prepare(parts.networks, Drawn(next(batches)), 8)
-    before = {name: value.clone() for name, value in nn.ModuleDict(parts.networks).state_dict().items()}
-    report = parts.step(batches)
+def test_every_method_trains_under_any_loss(make_system, method, loss):
+    system = make_system(*overrides("mlp", loss, None, "points", "game=conditional", f"method={method}"))
+    batches = batches_of(system)
+    system.game.prepare(system.networks, Drawn(next(batches)), 8)
+    before = {name: value.clone() for name, value in nn.ModuleDict(system.networks).state_dict().items()}
+    report = system.step(batches)
     assert all(value.isfinite().all() for value in report.values())
-    moved = [n for n, v in nn.ModuleDict(parts.networks).state_dict().items() if not torch.equal(v, before[n])]
+    moved = [n for n, v in nn.ModuleDict(system.networks).state_dict().items() if not torch.equal(v, before[n])]
     assert any("head" in name for name in moved)
     assert any(name.startswith("generator") for name in moved)
     assert not any(name.startswith("condition.") for name in moved)
 
 
-def test_samples_are_made_for_labels_of_the_data(make_parts):
-    parts, batch = conditional(make_parts)
+def test_samples_are_made_for_labels_of_the_data(make_system):
+    system, batch = conditional(make_system)
     batch = {name: value[:4] for name, value in batch.items()} | {"label": torch.tensor([2, 2, 2, 5])}
-    parts.game.prepare(parts.networks, Drawn(batch), 4)
-    rows = parts.noise(2000, seed=0)
-    told = rows[:, parts.game.latent.dim :]
+    system.game.prepare(system.networks, Drawn(batch), 4)
+    rows = system.noise(2000, seed=0)
+    told = rows[:, system.game.latent.dim :]
     shares = told.mean(0)
     assert torch.equal(told.sum(1), torch.ones(2000))
     assert shares[2].item() == pytest.approx(0.75, abs=0.03)
     assert shares[5].item() == pytest.approx(0.25, abs=0.03)
-    assert torch.equal(rows, parts.noise(2000, seed=0))
+    assert torch.equal(rows, system.noise(2000, seed=0))
 
 
-def test_a_picture_has_a_label_a_row_and_a_latent_a_column(make_parts):
-    parts, _ = conditional(make_parts, kind="image")
-    parts.networks["condition"].prepare(Drawn({"label": torch.arange(20) % 10}))
-    shown = parts.arranged(64, seed=0)
+def test_a_picture_has_a_label_a_row_and_a_latent_a_column(make_system):
+    system, _ = conditional(make_system, kind="image")
+    system.networks["condition"].prepare(Drawn({"label": torch.arange(20) % 10}))
+    shown = system.arranged(64, seed=0)
     rows = shown.noise.view(10, shown.columns, -1)
-    dim = parts.game.latent.dim
+    dim = system.game.latent.dim
     assert shown.captions == tuple("0123456789")
     assert torch.equal(rows[..., dim:].argmax(2), torch.arange(10).unsqueeze(1).expand(10, shown.columns))
     assert torch.equal(rows[:, :, :dim], rows[:1, :, :dim].expand(10, -1, -1))
 
 
-def test_fakes_are_made_for_the_conditions_of_the_batch(make_parts):
+def test_fakes_are_made_for_the_conditions_of_the_batch(make_system):
     """A generator that shows what it is told."""
-    parts, batch = conditional(make_parts)
+    system, batch = conditional(make_system)
 
     class Parrot(nn.Module):
         def forward(self, rows):
             return rows[:, -8:]
 
-    parts.networks["generator"] = Parrot()
-    turn = parts.game.turn(parts.networks, ("discriminator",), batch)
+    system.networks["generator"] = Parrot()
+    turn = system.game.turn(system.networks, ("discriminator",), batch)
     assert torch.equal(turn.fake.argmax(1), batch["label"])
 
 
-def test_a_condition_survives_a_checkpoint(make_parts):
-    parts, _ = conditional(make_parts)
-    again = make_parts(*overrides("mlp", "non_saturating", None, "points", "game=conditional", "seed=1"))
-    again.load_state_dict(parts.state_dict())
-    assert torch.equal(again.sample(again.noise(5, 0)), parts.sample(parts.noise(5, 0)))
+def test_a_condition_survives_a_checkpoint(make_system):
+    system, _ = conditional(make_system)
+    again = make_system(*overrides("mlp", "non_saturating", None, "points", "game=conditional", "seed=1"))
+    again.load_state_dict(system.state_dict())
+    assert torch.equal(again.sample(again.noise(5, 0)), system.sample(system.noise(5, 0)))
 
 
-def test_unlabelled_data_and_generators_that_take_nothing_are_refused(make_parts):
+def test_unlabelled_data_and_generators_that_take_nothing_are_refused(make_system):
     with pytest.raises(ConfigError, match="this dataset has none; choose one with classes, or game=gan"):
-        make_parts("game=conditional", "dataset=swiss_roll", "model=mlp")
+        make_system("game=conditional", "dataset=swiss_roll", "model=mlp")
     with pytest.raises(ConfigError, match="takes no condition; choose model=mlp"):
-        make_parts("game=conditional", "dataset=ring8", "model=gaussian")
+        make_system("game=conditional", "dataset=ring8", "model=gaussian")
 
 
 @pytest.mark.parametrize("method", ["concat", "projection", "ac_gan"])
-def test_a_method_without_its_game_is_refused(make_parts, method):
+def test_a_method_without_its_game_is_refused(make_system, method):
     assert method in names_in("method")
     with pytest.raises(ConfigError, match="is told a condition, and this game has none; choose a game that has"):
-        make_parts("dataset=digits", f"method={method}")
+        make_system("dataset=digits", f"method={method}")
 
 
 def rng():
@@ -216,38 +216,38 @@ def test_rare_labels_are_kept_too():
     assert torch.equal(again.draw(50, rng()), condition.draw(50, rng()))
 
 
-def test_samples_of_stacked_digits_are_made_for_all_thousand_modes(data_root, make_parts):
+def test_samples_of_stacked_digits_are_made_for_all_thousand_modes(data_root, make_system):
     options = ("game=conditional", "dataset=stacked_mnist", f"dataset.root={data_root}", "metric=[]")
-    dataset = make_parts(*options, "model=mlp").dataset
+    dataset = make_system(*options, "model=mlp").dataset
     condition = LabelCondition(dataset.labels)
     condition.prepare(dataset.load(torch.device("cpu")))
     assert (condition.draw(30_000, rng()).sum(0) > 0).all()  # each is missing with a chance below exp(−20)
 
 
 @pytest.mark.parametrize("method", ["concat", "projection", "concat_maxout"])
-def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_parts, method):
-    parts, batch = conditional(make_parts, f"method={method}")
+def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system, method):
+    system, batch = conditional(make_system, f"method={method}")
     x = batch["data"]
-    assert not parts.judges_points
-    assert parts.surface() is None
-    assert parts.field(x, x) is None
+    assert not system.judges_points
+    assert system.surface() is None
+    assert system.field(x, x) is None
     for metric in (push, order, transport):
         with pytest.raises(ValueError, match="of points beside conditions or codes; leave it out, or choose game=gan"):
-            check_requirements(metric, parts)
-    rows = parts.noise(len(x), 0)
-    turn = parts.game.turn(parts.networks, (), {"data": x})
+            check_requirements(metric, system)
+    rows = system.noise(len(x), 0)
+    turn = system.game.turn(system.networks, (), {"data": x})
     turn.__dict__["condition"] = rows[:, 4:]
-    nn.ModuleDict(parts.networks).eval()
-    torch.testing.assert_close(parts.criticise(x, rows, chunk=3), turn.real_scores)
+    nn.ModuleDict(system.networks).eval()
+    torch.testing.assert_close(system.criticise(x, rows, chunk=3), turn.real_scores)
 
 
-def test_a_critic_that_guesses_has_a_surface(make_parts):
-    parts, batch = conditional(make_parts, "method=ac_gan")
+def test_a_critic_that_guesses_has_a_surface(make_system):
+    system, batch = conditional(make_system, "method=ac_gan")
     x = batch["data"]
-    assert torch.equal(parts.criticise(x), parts.criticise(x, parts.noise(len(x), 0)))
-    assert parts.surface() is not None
-    assert parts.field(x, x).arrows(x).shape == x.shape
-    results = Results(parts, parts.noise(20, 0), Reference(parts.dataset, 20, parts.device))
+    assert torch.equal(system.criticise(x), system.criticise(x, system.noise(len(x), 0)))
+    assert system.surface() is not None
+    assert system.field(x, x).arrows(x).shape == x.shape
+    results = Results(system, system.noise(20, 0), Reference(system.dataset, 20, system.device))
     assert push(results)["push"] > 0
 
 

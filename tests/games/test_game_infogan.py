@@ -51,61 +51,61 @@ def test_term_is_the_bound_by_hand_and_each_code_is_told():
     assert turn.report()["mutual_information_u"].item() == pytest.approx(of_u, abs=1e-6)
 
 
-def test_rows_are_latents_and_codes_the_same_for_the_same_seed(make_parts):
-    parts = make_parts("game=infogan", *POINTS)
-    rows = parts.noise(500, 3)
+def test_rows_are_latents_and_codes_the_same_for_the_same_seed(make_system):
+    system = make_system("game=infogan", *POINTS)
+    rows = system.noise(500, 3)
     assert rows.shape == (500, 4 + 12)
-    assert torch.equal(rows, parts.noise(500, 3))
-    assert parts.networks["generator"].condition_dim == 12
-    codes = parts.game.joint.apart(parts.game.codes_in(rows))
+    assert torch.equal(rows, system.noise(500, 3))
+    assert system.networks["generator"].condition_dim == 12
+    codes = system.game.joint.apart(system.game.codes_in(rows))
     assert (codes["c1"].sum(1) == 1).all()
     assert codes["c2"].abs().max() <= 1
-    assert parts.sample(rows[:7]).shape == (7, 2)
-    assert parts.recognise(torch.randn(7, 2)).shape == (7, 12)
+    assert system.sample(rows[:7]).shape == (7, 2)
+    assert system.recognise(torch.randn(7, 2)).shape == (7, 12)
 
 
-def gradients_with(parts, player, batch, shift):
+def gradients_with(system, player, batch, shift):
     """The gradients of a player's own parameters but Q's, with Q's weights moved."""
     with torch.no_grad():
-        for parameter in parts.networks["q"].parameters():
+        for parameter in system.networks["q"].parameters():
             parameter.add_(shift)
     torch.manual_seed(5)
     _, gradients = player.gradients(batch)
     own = {id(p): g for p, g in zip(player.parameters, gradients)}
-    return [own[id(p)] for name in player.owned if name != "q" for p in parts.networks[name].parameters()]
+    return [own[id(p)] for name in player.owned if name != "q" for p in system.networks[name].parameters()]
 
 
 @pytest.mark.parametrize(("game", "steers"), [("infogan", True), ("gan_with_codes", False)])
 @pytest.mark.parametrize("name", ["discriminator", "generator"])
-def test_q_steers_both_players_of_infogan_and_neither_of_the_plain_gan(make_parts, game, steers, name):
-    parts = prepared(make_parts(f"game={game}", *POINTS))
-    player, batch = next(p for p in parts.players if p.name == name), next(batches_of(parts))
-    before, after = (gradients_with(parts, player, batch, shift) for shift in (0.0, 0.3))
+def test_q_steers_both_players_of_infogan_and_neither_of_the_plain_gan(make_system, game, steers, name):
+    system = prepared(make_system(f"game={game}", *POINTS))
+    player, batch = next(p for p in system.players if p.name == name), next(batches_of(system))
+    before, after = (gradients_with(system, player, batch, shift) for shift in (0.0, 0.3))
     same = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
     assert all(same) != steers
 
 
-def test_where_q_looks_on_it_learns_and_moves_no_other_weight(make_parts):
-    parts = prepared(make_parts("game=gan_with_codes", *POINTS))
-    recogniser = parts.players[2]
+def test_where_q_looks_on_it_learns_and_moves_no_other_weight(make_system):
+    system = prepared(make_system("game=gan_with_codes", *POINTS))
+    recogniser = system.players[2]
     assert recogniser.owned == ("q",)
-    before = {name: p.clone() for name, p in nn.ModuleDict(parts.networks).named_parameters()}
-    recogniser.descend(recogniser.gradients(next(batches_of(parts)))[1])
-    moved = {name for name, p in nn.ModuleDict(parts.networks).named_parameters() if not torch.equal(p, before[name])}
+    before = {name: p.clone() for name, p in nn.ModuleDict(system.networks).named_parameters()}
+    recogniser.descend(recogniser.gradients(next(batches_of(system)))[1])
+    moved = {name for name, p in nn.ModuleDict(system.networks).named_parameters() if not torch.equal(p, before[name])}
     assert moved == {name for name in before if name.startswith("q.")}
 
 
-def test_samples_tell_their_codes_only_if_somebody_wants_it(make_parts):
+def test_samples_tell_their_codes_only_if_somebody_wants_it(make_system):
     told = {}
     for game in ("infogan", "gan_with_codes"):
         wide = ["model.generator.width=32", "model.discriminator.width=32", "optimizer.lr=3e-3", "scheduler=constant"]
-        parts = prepared(make_parts(f"game={game}", *POINTS, *wide, "model.q.width=32"))
-        batches = batches_of(parts, 64)
+        system = prepared(make_system(f"game={game}", *POINTS, *wide, "model.q.width=32"))
+        batches = batches_of(system, 64)
         for _ in range(60):
-            train_step(parts.players, batches)
-        rows = parts.noise(1000, 0)
-        outputs = parts.recognise(parts.sample(rows))
-        told[game] = parts.game.joint.information(outputs, parts.game.codes_in(rows))["c1"].item()
+            train_step(system.players, batches)
+        rows = system.noise(1000, 0)
+        outputs = system.recognise(system.sample(rows))
+        told[game] = system.game.joint.information(outputs, system.game.codes_in(rows))["c1"].item()
     assert told["infogan"] > 0.6
     assert told["gan_with_codes"] < 0.2
 
@@ -122,14 +122,14 @@ def test_samples_tell_their_codes_only_if_somebody_wants_it(make_parts):
         (["game=infogan", "model.q.depth=-1"], "depth must be at least 0, not -1"),
     ],
 )
-def test_what_cannot_be_is_said(make_parts, options, said):
+def test_what_cannot_be_is_said(make_system, options, said):
     with pytest.raises(ConfigError, match=said):
-        make_parts(*options)
+        make_system(*options)
 
 
-def test_a_traversal_keeps_the_latents_and_the_other_codes(make_parts):
-    parts = make_parts("game=infogan", *POINTS)
-    rows = parts.noise(3, 0)
-    shown = parts.game.traversal(rows, "c3", 5).unflatten(0, (3, 5))
+def test_a_traversal_keeps_the_latents_and_the_other_codes(make_system):
+    system = make_system("game=infogan", *POINTS)
+    rows = system.noise(3, 0)
+    shown = system.game.traversal(rows, "c3", 5).unflatten(0, (3, 5))
     assert torch.equal(shown[:, :, :-1], rows[:, :-1].unsqueeze(1).expand(3, 5, 15))
     torch.testing.assert_close(shown[:, :, -1], torch.linspace(-2, 2, 5).expand(3, 5))

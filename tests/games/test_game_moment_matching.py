@@ -12,17 +12,17 @@ PARTS = ["model=mlp", *TINY["mlp"]]
 
 
 @pytest.fixture
-def alone(make_parts):
-    return make_parts("loss=mmd", "dataset=ring8", "model=mlp", "model.generator.width=8", "model.latent.dim=4")
+def alone(make_system):
+    return make_system("loss=mmd", "dataset=ring8", "model=mlp", "model.generator.width=8", "model.latent.dim=4")
 
 
 @pytest.fixture
-def codes(make_parts):
-    return make_parts("loss=mmd", "game=moment_matching_codes", *PARTS, "model.code_generator.width=8")
+def codes(make_system):
+    return make_system("loss=mmd", "game=moment_matching_codes", *PARTS, "model.code_generator.width=8")
 
 
-def turn_of(parts, *owned):
-    return parts.game.turn(parts.networks, owned, {"data": torch.rand(6, *parts.dataset.shape) * 2 - 1})
+def turn_of(system, *owned):
+    return system.game.turn(system.networks, owned, {"data": torch.rand(6, *system.dataset.shape) * 2 - 1})
 
 
 def test_generator_plays_alone_on_the_data_as_they_are(alone):
@@ -34,9 +34,9 @@ def test_generator_plays_alone_on_the_data_as_they_are(alone):
     torch.testing.assert_close(mmd(turn, loss), biased_mmd2(loss.kernel, turn.real, turn.fake))
 
 
-def test_images_are_flattened(make_parts):
-    parts = make_parts("loss=mmd", "model=mlp", "model.generator.width=8")
-    turn = turn_of(parts, "generator")
+def test_images_are_flattened(make_system):
+    system = make_system("loss=mmd", "model=mlp", "model.generator.width=8")
+    turn = turn_of(system, "generator")
     assert turn.real_features.shape == turn.fake_features.shape == (6, 256)
 
 
@@ -64,11 +64,11 @@ def test_samples_are_decoded_codes(codes):
     torch.testing.assert_close(codes.sample(noise), codes.networks["autoencoder"].decoder(generated).detach())
 
 
-def test_samples_come_from_averaged_codes_where_there_are_any(make_parts):
-    parts = make_parts("loss=mmd", "game=moment_matching_codes", "regularizer=[ema]", *PARTS)
-    noise = parts.noise(4, seed=0)
-    before = parts.sample(noise)
+def test_samples_come_from_averaged_codes_where_there_are_any(make_system):
+    system = make_system("loss=mmd", "game=moment_matching_codes", "regularizer=[ema]", *PARTS)
+    noise = system.noise(4, seed=0)
+    before = system.sample(noise)
     with torch.no_grad():
-        for parameter in parts.networks["code_generator"].parameters():
+        for parameter in system.networks["code_generator"].parameters():
             parameter.add_(1)
-    assert torch.equal(parts.sample(noise), before)
+    assert torch.equal(system.sample(noise), before)

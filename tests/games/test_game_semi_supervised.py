@@ -19,8 +19,8 @@ FEATURES = ["loss=feature_matching"]
 
 
 @pytest.fixture
-def parts(make_parts):
-    made = make_parts(*OPTIONS, *FEATURES)
+def system(make_system):
+    made = make_system(*OPTIONS, *FEATURES)
     made.game.prepare(made.networks, made.dataset.load(made.device), 8)
     return made
 
@@ -48,15 +48,15 @@ def test_unsupervised_loss_is_the_cross_entropy_of_k_plus_one_classes():
     torch.testing.assert_close(NonSaturating().discriminator(Evaluated(real, fake)), truth)
 
 
-def test_what_the_discriminator_descends_by_hand(parts):
+def test_what_the_discriminator_descends_by_hand(system):
     """∂/∂l of the head's logits: supervised p − y; on data −½ (1 − D) p; on fakes ½ D p (p the softmax of K)."""
-    batch = next(batches_of(parts))
-    player = parts.players[0]
+    batch = next(batches_of(system))
+    player = system.players[0]
     logits = []
-    head = parts.networks["discriminator"].head[-1]
+    head = system.networks["discriminator"].head[-1]
     head.logits.register_forward_hook(lambda module, inputs, output: logits.append(output))
     torch.manual_seed(0)
-    turn = parts.game.turn(parts.networks, player.owned, batch)
+    turn = system.game.turn(system.networks, player.owned, batch)
     real, fake, labelled = turn.real_scores, turn.fake_scores, turn.labelled_logits  # each by way of the head, once
     terms = {name: term(turn) for name, term in player.terms.items()}
     assert player.weights == {"adversarial": 0.5, "supervised": 1.0}
@@ -74,41 +74,41 @@ def test_what_the_discriminator_descends_by_hand(parts):
     torch.testing.assert_close(found[2], truth / 8)
 
 
-def test_generator_matches_features_and_never_looks_at_a_label(parts):
-    batch = next(batches_of(parts))
+def test_generator_matches_features_and_never_looks_at_a_label(system):
+    batch = next(batches_of(system))
     torch.manual_seed(0)
-    report, gradients = parts.players[1].gradients(batch)
+    report, gradients = system.players[1].gradients(batch)
     torch.manual_seed(0)
-    blind, same = parts.players[1].gradients({"data": batch["data"]})
+    blind, same = system.players[1].gradients({"data": batch["data"]})
     assert all(torch.equal(a, b) for a, b in zip(gradients, same))
     assert report["feature_matching"] == blind["feature_matching"] > 0
 
 
-def test_labels_that_are_not_known_change_nothing(make_parts):
+def test_labels_that_are_not_known_change_nothing(make_system):
     """Training with those permuted that were not looked at ends with the same parameters."""
 
     def trained(permuted):
-        parts = make_parts(*OPTIONS, *FEATURES, "game.labelled.count=20")
-        data = parts.dataset.load(parts.device)
+        system = make_system(*OPTIONS, *FEATURES, "game.labelled.count=20")
+        data = system.dataset.load(system.device)
         if permuted:
             unseen = Order(len(data), mix(-2, 0)).indices(0, len(data))[256:]
             data.labels[unseen] = data.labels[unseen.flip(0)]
-        parts.game.prepare(parts.networks, data, 8)
-        batches = Batches(parts.seen(data), 8, 0)
+        system.game.prepare(system.networks, data, 8)
+        batches = Batches(system.seen(data), 8, 0)
         torch.manual_seed(0)
         for _ in range(3):
-            parts.step(batches)
-        return [p for player in parts.players for p in player.parameters]
+            system.step(batches)
+        return [p for player in system.players for p in player.parameters]
 
     assert all(torch.equal(a, b) for a, b in zip(trained(False), trained(True), strict=True))
 
 
-def test_initialisation_sees_more_than_a_batch(make_parts):
-    parts = make_parts(*OPTIONS, *FEATURES, "model.discriminator.input_noise=0", "model.discriminator.hidden_noise=0")
-    data = parts.dataset.load(parts.device)
-    parts.game.prepare(parts.networks, data, 8)
+def test_initialisation_sees_more_than_a_batch(make_system):
+    system = make_system(*OPTIONS, *FEATURES, "model.discriminator.input_noise=0", "model.discriminator.hidden_noise=0")
+    data = system.dataset.load(system.device)
+    system.game.prepare(system.networks, data, 8)
     seen = []
-    judge = parts.networks["discriminator"]
+    judge = system.networks["discriminator"]
     for layer, _ in normalized_weights(judge):
         layer.register_forward_hook(lambda _, __, output: seen.append(output))
     judge(data.real(500))
@@ -118,33 +118,33 @@ def test_initialisation_sees_more_than_a_batch(make_parts):
         torch.testing.assert_close(y.var(0, correction=0), torch.ones(y.shape[1]), atol=1e-3, rtol=0)
 
 
-def test_classifier_is_the_averaged_discriminator(parts):
-    batches = batches_of(parts)
+def test_classifier_is_the_averaged_discriminator(system):
+    batches = batches_of(system)
     for _ in range(3):
-        parts.step(batches)
+        system.step(batches)
     x = next(batches)["data"]
-    average = parts.players[0].constraints["ema"].averages["discriminator"]
-    found = parts.classify(x)
+    average = system.players[0].constraints["ema"].averages["discriminator"]
+    found = system.classify(x)
     with torch.no_grad():
         torch.testing.assert_close(found, average.classify(average.features(x)))
-        present = {"discriminator": parts.networks["discriminator"]}
+        present = {"discriminator": system.networks["discriminator"]}
         with evaluating(present):
-            assert not torch.allclose(found, parts.game.classify(present, x))
+            assert not torch.allclose(found, system.game.classify(present, x))
     assert found.shape == (8, 10)
 
 
-def test_minibatch_discrimination_goes_before_the_classes(make_parts):
-    parts = make_parts(*OPTIONS, "loss=non_saturating", "regularizer=[minibatch_discrimination]")
-    noise, layer = parts.networks["discriminator"].head[0]
+def test_minibatch_discrimination_goes_before_the_classes(make_system):
+    system = make_system(*OPTIONS, "loss=non_saturating", "regularizer=[minibatch_discrimination]")
+    noise, layer = system.networks["discriminator"].head[0]
     assert (noise.std, layer.out_features) == (0.5, 8 + 100)
-    report = parts.step(batches_of(parts))
+    report = system.step(batches_of(system))
     assert report["generator/adversarial"].isfinite()
 
 
-def test_data_without_classes_is_refused(make_parts):
+def test_data_without_classes_is_refused(make_system):
     with pytest.raises(ConfigError, match="game: a classifier needs classes, and this dataset has none; choose"):
-        make_parts("game=semi_supervised", "dataset=swiss_roll", "model=mlp")
+        make_system("game=semi_supervised", "dataset=swiss_roll", "model=mlp")
     with pytest.raises(ConfigError, match="game: its discriminator classifies; leave"):
-        make_parts(*OPTIONS, "model.discriminator.head=null")
+        make_system(*OPTIONS, "model.discriminator.head=null")
     with pytest.raises(ConfigError, match="count=101 labels cannot be shared equally by 10 classes; choose 100"):
-        make_parts(*OPTIONS, "game.labelled.count=101")
+        make_system(*OPTIONS, "game.labelled.count=101")

@@ -17,29 +17,29 @@ SMALL = (
 )
 
 
-def pair(parts):
+def pair(system):
     """A batch of two images with other captions and labels than each other's: so each one's other is the other."""
-    batch = {name: x[:2].double() if x.is_floating_point() else x[:2] for name, x in next(batches_of(parts)).items()}
+    batch = {name: x[:2].double() if x.is_floating_point() else x[:2] for name, x in next(batches_of(system)).items()}
     batch["label"] = torch.arange(2)
     return batch
 
 
-def ready(make_parts, method, monkeypatch, *more):
-    """Parts in float64 whose latents are always the same, and a batch."""
-    parts = make_parts(*SMALL, f"method={method}", *more)
-    nn.ModuleDict(parts.networks).double()
-    batch = pair(parts)
-    parts.game.prepare(parts.networks, Drawn(batch), 2)
+def ready(make_system, method, monkeypatch, *more):
+    """System in float64 whose latents are always the same, and a batch."""
+    system = make_system(*SMALL, f"method={method}", *more)
+    nn.ModuleDict(system.networks).double()
+    batch = pair(system)
+    system.game.prepare(system.networks, Drawn(batch), 2)
     latents = torch.randn(2, 4, dtype=torch.float64)
     monkeypatch.setattr(Normal, "__call__", lambda *arguments: latents)
-    return parts, batch, latents
+    return system, batch, latents
 
 
-def algorithm_1(parts, batch, z, mismatches, between):
+def algorithm_1(system, batch, z, mismatches, between):
     """One step by hand: what all weights of both players are afterwards, by name."""
-    generator, discriminator = parts.networks["generator"], parts.networks["discriminator"]
+    generator, discriminator = system.networks["generator"], system.networks["discriminator"]
     x = batch["data"]
-    h = parts.networks["condition"](batch)
+    h = system.networks["condition"](batch)
     wrong = h.flip(0)
 
     def log_s(x, h):
@@ -61,7 +61,7 @@ def algorithm_1(parts, batch, z, mismatches, between):
         middle = (h + wrong) / 2
         value = value + log_s(generator(torch.cat([z, middle], 1)), middle)
     ascend(generator, value)
-    return {name: p.detach().clone() for name, p in nn.ModuleDict(parts.networks).named_parameters()}
+    return {name: p.detach().clone() for name, p in nn.ModuleDict(system.networks).named_parameters()}
 
 
 @pytest.mark.usefixtures("_float64")
@@ -69,36 +69,36 @@ def algorithm_1(parts, batch, z, mismatches, between):
     ("method", "mismatches", "between"),
     [("gan", False, False), ("cls", True, False), ("int", False, True), ("int_cls", True, True)],
 )
-def test_a_step_is_algorithm_1(make_parts, monkeypatch, method, mismatches, between):
-    parts, batch, z = ready(make_parts, method, monkeypatch)
-    by_hand = algorithm_1(ready(make_parts, method, monkeypatch)[0], batch, z, mismatches, between)
+def test_a_step_is_algorithm_1(make_system, monkeypatch, method, mismatches, between):
+    system, batch, z = ready(make_system, method, monkeypatch)
+    by_hand = algorithm_1(ready(make_system, method, monkeypatch)[0], batch, z, mismatches, between)
     # latents were drawn anew for the second parts; the first see the same
     monkeypatch.setattr(Normal, "__call__", lambda *arguments: z)
-    parts.step(iter([batch]))
-    for name, parameter in nn.ModuleDict(parts.networks).named_parameters():
+    system.step(iter([batch]))
+    for name, parameter in nn.ModuleDict(system.networks).named_parameters():
         torch.testing.assert_close(parameter, by_hand[name], rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("loss", ["lsgan", "hinge", "relativistic_average", "wgan_gp"])
-def test_a_mismatch_counts_as_half_of_the_fakes_under_any_loss(make_parts, loss):
-    parts = make_parts(*SMALL, "method=cls", f"loss={loss}", "optimizer=sgd")
-    parts.game.prepare(parts.networks, Drawn(pair(parts)), 2)
-    turn = parts.game.turn(parts.networks, ("discriminator",), pair(parts))
-    player = parts.players[0]
+def test_a_mismatch_counts_as_half_of_the_fakes_under_any_loss(make_system, loss):
+    system = make_system(*SMALL, "method=cls", f"loss={loss}", "optimizer=sgd")
+    system.game.prepare(system.networks, Drawn(pair(system)), 2)
+    turn = system.game.turn(system.networks, ("discriminator",), pair(system))
+    player = system.players[0]
     terms = {name: player.terms[name](turn) for name in ("adversarial", "mismatch")}
     total = sum(player.weights[name] * value for name, value in terms.items())
-    fakes = parts.loss.discriminator(turn.scores)
+    fakes = system.loss.discriminator(turn.scores)
     turn.scores.fake = turn.mismatched_scores
-    assert total.item() == pytest.approx((fakes + parts.loss.discriminator(turn.scores)).item() / 2)
+    assert total.item() == pytest.approx((fakes + system.loss.discriminator(turn.scores)).item() / 2)
 
 
 @pytest.fixture(scope="module")
-def parts(make_parts):
+def system(make_system):
     """Of the game, initialised."""
-    parts = make_parts(*SMALL)
-    parts.game.prepare(parts.networks, Drawn(next(batches_of(parts))), 8)
-    return parts
+    system = make_system(*SMALL)
+    system.game.prepare(system.networks, Drawn(next(batches_of(system))), 8)
+    return system
 
 
 def others(turn):
@@ -106,52 +106,52 @@ def others(turn):
     return torch.cdist(turn.other_condition, turn.condition).argmin(1)
 
 
-def test_mismatches_are_of_other_images_and_of_other_classes_where_there_are_any(parts):
-    batch = next(batches_of(parts, 12))
+def test_mismatches_are_of_other_images_and_of_other_classes_where_there_are_any(system):
+    batch = next(batches_of(system, 12))
     batch["label"] = torch.arange(12) % 3
     seen = set()
     for seed in range(20):
         torch.manual_seed(seed)
-        other = others(parts.game.turn(parts.networks, (), batch))
+        other = others(system.game.turn(system.networks, (), batch))
         assert not (batch["label"][other] == batch["label"]).any()
         seen.add(tuple(other.tolist()))
     assert len(seen) == 20  # drawn anew each time
-    turn = parts.game.turn(parts.networks, (), {**batch, "label": torch.zeros(12, dtype=torch.long)})
+    turn = system.game.turn(system.networks, (), {**batch, "label": torch.zeros(12, dtype=torch.long)})
     assert not (others(turn) == torch.arange(12)).any()  # all of one class: another image at least
 
 
-def test_what_lies_between_captions_is_as_far_as_beta_says(parts):
-    turn = parts.game.turn(parts.networks, (), next(batches_of(parts, 6)))
+def test_what_lies_between_captions_is_as_far_as_beta_says(system):
+    turn = system.game.turn(system.networks, (), next(batches_of(system, 6)))
     own, x = turn.between(1.0)
     assert torch.equal(own, turn.condition)
     assert torch.allclose(x, turn.fake)
     assert torch.allclose(turn.between(0.25)[0], 0.25 * turn.condition + 0.75 * turn.other_condition)
 
 
-def test_networks_are_told_how_long_a_sentence_and_its_vector_are(make_parts):
-    parts = make_parts(*SMALL, "model.condition.encoder.dim=9")
-    assert parts.networks["condition"].encoder.caption_length == 56
-    assert parts.networks["generator"].condition_dim == 9
-    assert parts.noise(5, 0).shape == (5, 4 + 9)
+def test_networks_are_told_how_long_a_sentence_and_its_vector_are(make_system):
+    system = make_system(*SMALL, "model.condition.encoder.dim=9")
+    assert system.networks["condition"].encoder.caption_length == 56
+    assert system.networks["generator"].condition_dim == 9
+    assert system.noise(5, 0).shape == (5, 4 + 9)
 
 
-def test_data_without_captions_is_refused(make_parts):
+def test_data_without_captions_is_refused(make_system):
     with pytest.raises(ConfigError, match="it makes images for sentences, and this dataset has none; choose"):
-        make_parts("game=text_to_image", "dataset=digits")
+        make_system("game=text_to_image", "dataset=digits")
 
 
-def test_a_sentence_cannot_be_an_auxiliary_class(make_parts):
+def test_a_sentence_cannot_be_an_auxiliary_class(make_system):
     with pytest.raises(ConfigError, match="choose method=int_cls, not ac_gan"):
-        make_parts(*SMALL, "method=ac_gan")
+        make_system(*SMALL, "method=ac_gan")
 
 
-def test_labels_are_no_sentences(make_parts):
+def test_labels_are_no_sentences(make_system):
     networks = {"condition": nn.Identity(), "generator": nn.Identity()}
     with pytest.raises(ValueError, match="its condition is a sentence; leave"):
         TextToImage.requirements[1](networks)
 
 
-def test_pictures_show_a_caption_a_row(parts):
-    arrangement = parts.arranged(16, 0)
+def test_pictures_show_a_caption_a_row(system):
+    arrangement = system.arranged(16, 0)
     assert len(arrangement.captions) * arrangement.columns == len(arrangement.noise)
     assert all(len(caption) > 10 for caption in arrangement.captions)

@@ -143,10 +143,10 @@ def test_statistics_of_the_data_are_kept_for_the_next_process(monkeypatch):
 def test_a_frechet_distance_alone_holds_a_piece_at_a_time(monkeypatch):
     monkeypatch.setattr(results_module, "CHUNK", 7)
     real, largest = DIGITS.load(CPU).real(50), []
-    parts = parts_that_return(real)
-    sample = parts.sample
-    parts.sample = lambda noise: largest.append(len(noise)) or sample(noise)
-    results = Results(parts, parts.noise(50, 0), Reference(DIGITS, 50, CPU))
+    system = parts_that_return(real)
+    sample = system.sample
+    system.sample = lambda noise: largest.append(len(noise)) or sample(noise)
+    results = Results(system, system.noise(50, 0), Reference(DIGITS, 50, CPU))
     value = FrechetDistance(Counting())(results)
     assert max(largest) == 7
     assert sum(largest) == 50
@@ -175,7 +175,7 @@ def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, t
     code, _, err = gan_run(*DIGITS_RUN, *FEATURES, "observer=neighbours", "hydra.run.dir=measured")
     assert code == 0, err
     plain, measured = (outcome(tmp_path / name)["checkpoints"]["last.pt"] for name in ("plain", "measured"))
-    assert_equal(measured["parts"], plain["parts"])
+    assert_equal(measured["system"], plain["system"])
     assert_equal(measured["random"], plain["random"])
     summary = json.loads((tmp_path / "measured" / "summary.json").read_text())
     assert set(summary["measured_on"]) == {
@@ -189,11 +189,11 @@ def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, t
 
 
 @pytest.fixture(scope="module")
-def of_text(make_parts):
-    """Parts of a game that draws what captions say."""
-    parts = make_parts(*TEXT, "model=mlp", "model.latent.dim=4", "dataset.held_out=4")
-    parts.game.prepare(parts.networks, parts.dataset.load(CPU), 8)
-    return parts
+def of_text(make_system):
+    """System of a game that draws what captions say."""
+    system = make_system(*TEXT, "model=mlp", "model.latent.dim=4", "dataset.held_out=4")
+    system.game.prepare(system.networks, system.dataset.load(CPU), 8)
+    return system
 
 
 @pytest.mark.parametrize("split", ["test", "validation"])
@@ -205,22 +205,22 @@ def test_samples_are_made_for_captions_of_the_split_that_they_are_compared_with(
     assert torch.equal(rows[:, :4], of_text.noise(8, 0)[:, :4])
 
 
-def test_samples_are_made_for_labels_of_the_split_that_they_are_compared_with(make_parts, monkeypatch):
-    parts = make_parts("game=conditional", "model=mlp", "dataset.held_out=50", "model.latent.dim=4")
-    parts.game.prepare(parts.networks, parts.dataset.load(CPU), 8)
-    held_out = parts.dataset.load(CPU, "validation")
+def test_samples_are_made_for_labels_of_the_split_that_they_are_compared_with(make_system, monkeypatch):
+    system = make_system("game=conditional", "model=mlp", "dataset.held_out=50", "model.latent.dim=4")
+    system.game.prepare(system.networks, system.dataset.load(CPU), 8)
+    held_out = system.dataset.load(CPU, "validation")
     held_out.labels = held_out.labels.clamp(max=1)
     monkeypatch.setattr(Digits, "load", lambda *arguments: held_out)
-    shares = Evaluator(parts, {}, 2000, 0, "validation").noise[:, 4:].mean(0)
+    shares = Evaluator(system, {}, 2000, 0, "validation").noise[:, 4:].mean(0)
     assert shares[0].item() == pytest.approx((held_out.labels == 0).double().mean().item(), abs=0.03)
     assert shares[2:].eq(0).all()
-    assert Evaluator(parts, {}, 2000, 0).noise[:, 6:].any(0).all()
+    assert Evaluator(system, {}, 2000, 0).noise[:, 6:].any(0).all()
 
 
-def test_a_game_without_conditions_reads_no_other_split_for_its_latents(make_parts, monkeypatch):
-    parts = make_parts("model=mlp", "dataset.held_out=50")
+def test_a_game_without_conditions_reads_no_other_split_for_its_latents(make_system, monkeypatch):
+    system = make_system("model=mlp", "dataset.held_out=50")
     monkeypatch.setattr(Digits, "load", None)
-    assert torch.equal(Evaluator(parts, {}, 20, 0, "validation").noise, parts.noise(20, 0))
+    assert torch.equal(Evaluator(system, {}, 20, 0, "validation").noise, system.noise(20, 0))
 
 
 def test_a_metric_with_a_split_of_its_own_measures_on_no_other_in_silence():

@@ -104,24 +104,24 @@ def test_a_generator_that_shows_what_captions_say_is_right_and_one_that_shows_so
     assert wrong["caption_accuracy"] < 0.4
 
 
-def test_a_run_is_measured(hydra_config, make_parts, monkeypatch):
+def test_a_run_is_measured(hydra_config, make_system, monkeypatch):
     tiny = ("model.generator.width=4", "model.discriminator.width=4", "metric=[caption_accuracy]")
     options = (*TEXT, *tiny, "metric.caption_accuracy.classifier.steps=2")
-    parts = make_parts(*options)
-    parts.game.prepare(parts.networks, Drawn(next(batches_of(parts))), 8)
-    evaluator = Evaluator(parts, build_metrics(hydra_config(*options), parts), 20, 0)
+    system = make_system(*options)
+    system.game.prepare(system.networks, Drawn(next(batches_of(system))), 8)
+    evaluator = Evaluator(system, build_metrics(hydra_config(*options), system), 20, 0)
     evaluator.prepare()
     found = evaluator.measure()
     assert set(found) == set(CaptionAccuracy.figures)
     assert all(0 <= value <= 1 for value in found.values())
     assert evaluator.conditions["caption_accuracy"]["split"] == "test"
-    metrics = build_metrics(hydra_config(*options, "metric.caption_accuracy.split=train"), parts)
+    metrics = build_metrics(hydra_config(*options, "metric.caption_accuracy.split=train"), system)
     asked = []
     captions = CaptionedShapes.captions
     monkeypatch.setattr(
         CaptionedShapes, "captions", lambda data, n, split: asked.append(split) or captions(data, n, split)
     )
-    evaluator = Evaluator(parts, metrics, 20, 0)
+    evaluator = Evaluator(system, metrics, 20, 0)
     evaluator.measure()
     assert asked == [evaluator.conditions["caption_accuracy"]["split"]] == ["train"]
 
@@ -135,12 +135,12 @@ def test_a_run_is_measured(hydra_config, make_parts, monkeypatch):
         ((*TEXT, "metric.caption_accuracy.split=validation"), "there is no split=validation of this data, which has"),
     ],
 )
-def test_what_it_cannot_judge_is_refused(make_parts, hydra_config, options, message):
+def test_what_it_cannot_judge_is_refused(make_system, hydra_config, options, message):
     options = (*options, "metric=[caption_accuracy]", "model=mlp")
     with pytest.raises(ConfigError, match=message):
-        build_metrics(hydra_config(*options), make_parts(*options))
+        build_metrics(hydra_config(*options), make_system(*options))
 
 
-def test_requirements_are_those_of_the_metric(make_parts):
-    parts = make_parts(*TEXT, "model.generator.width=4", "model.discriminator.width=4")
-    check_requirements(CaptionAccuracy(Classifier()), parts)
+def test_requirements_are_those_of_the_metric(make_system):
+    system = make_system(*TEXT, "model.generator.width=4", "model.discriminator.width=4")
+    check_requirements(CaptionAccuracy(Classifier()), system)

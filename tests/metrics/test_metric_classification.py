@@ -17,14 +17,14 @@ from gan_runner.requirements import check_requirements
 OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]
 
 
-def test_mistakes_are_counted_once_an_image(make_parts):
-    parts = make_parts(*OPTIONS, "dataset.held_out=200")
+def test_mistakes_are_counted_once_an_image(make_system):
+    system = make_system(*OPTIONS, "dataset.held_out=200")
     metric = ClassificationError()
-    evaluator = Evaluator(parts, {"classification_error": metric}, 10, 0)
-    check_requirements(metric, parts)
+    evaluator = Evaluator(system, {"classification_error": metric}, 10, 0)
+    check_requirements(metric, system)
     found = evaluator.measure()
-    every = next(parts.dataset.load(parts.device, "validation").every(200))
-    wrong = (parts.classify(every["data"]).argmax(1) != every["label"]).sum().item()
+    every = next(system.dataset.load(system.device, "validation").every(200))
+    wrong = (system.classify(every["data"]).argmax(1) != every["label"]).sum().item()
     assert found == {"errors": wrong, "error_rate": wrong / 200}
     assert evaluator.conditions["errors"] == {"split": "validation", "images": 200}
 
@@ -39,29 +39,29 @@ def test_of_a_classifier_that_is_right_but_for_some(wrong):
 def test_points_are_drawn_for_it():
     dataset = Ring()
     centres = dataset.modes
-    parts = SimpleNamespace(dataset=dataset, loss=None, classify=lambda x: -torch.cdist(x, centres))
-    found = ClassificationError()(Results(parts, None, Reference(dataset, 5, torch.device("cpu"))))
+    system = SimpleNamespace(dataset=dataset, loss=None, classify=lambda x: -torch.cdist(x, centres))
+    found = ClassificationError()(Results(system, None, Reference(dataset, 5, torch.device("cpu"))))
     assert found["errors"] / 10_000 == found["error_rate"] < 1e-3
 
 
-def test_the_split_is_one_that_is_there(make_parts):
+def test_the_split_is_one_that_is_there(make_system):
     assert split_of(Ring(), None) == "test"
     assert split_of(Ring(), "validation") == "validation"
     assert split_of(Ring(), None, choosing=True) == "validation"
     assert split_of(Ring(), "test", choosing=True) == "test"
-    parts = make_parts(*OPTIONS)
-    assert split_of(parts.dataset, None) == "train"
+    system = make_system(*OPTIONS)
+    assert split_of(system.dataset, None) == "train"
     with pytest.raises(ValueError, match="there are no test images in this data, which has train"):
-        check_requirements(ClassificationError("test"), parts)
+        check_requirements(ClassificationError("test"), system)
 
 
-def test_a_run_that_goes_on_looks_at_no_test_image_where_others_are_held_out(make_parts):
-    parts = make_parts(*OPTIONS, "dataset.held_out=200")
-    run = SimpleNamespace(parts=parts, metrics={}, data=None, config=None, measured_on={})
+def test_a_run_that_goes_on_looks_at_no_test_image_where_others_are_held_out(make_system):
+    system = make_system(*OPTIONS, "dataset.held_out=200")
+    run = SimpleNamespace(system=system, metrics={}, data=None, config=None, measured_on={})
     observer = Evaluation(every=0)
     observer.start(run)
     assert observer.evaluator.reference.choosing
-    assert not Evaluator(parts, {}, 10, 0).reference.choosing  # gan-eval, afterwards
+    assert not Evaluator(system, {}, 10, 0).reference.choosing  # gan-eval, afterwards
 
 
 def test_nothing_is_chosen_by_test_images(hydra_config):
@@ -71,7 +71,7 @@ def test_nothing_is_chosen_by_test_images(hydra_config):
     assert all(config.dataset.get("held_out", 0) == 0 for config in chosen)  # else they might choose by those
 
 
-def test_a_game_that_does_not_classify_is_refused(hydra_config, make_parts):
+def test_a_game_that_does_not_classify_is_refused(hydra_config, make_system):
     config = hydra_config("metric=[classification_error]")
     with pytest.raises(ConfigError, match="classification_error: this game does not classify; choose game=semi"):
-        build_checked("metric", config, make_parts(), "metric=")
+        build_checked("metric", config, make_system(), "metric=")

@@ -54,9 +54,9 @@ def reads_greys(x):
 
 def results_of(choosing=False, **splits):
     game = SimpleNamespace(codes=CODES, joint=Codes(CODES))
-    parts = SimpleNamespace(game=game, recognise=reads_greys)
+    system = SimpleNamespace(game=game, recognise=reads_greys)
     reference = SimpleNamespace(split=splits.get, choosing=choosing)
-    return SimpleNamespace(parts=parts, dataset=SimpleNamespace(splits=tuple(splits)), reference=reference)
+    return SimpleNamespace(system=system, dataset=SimpleNamespace(splits=tuple(splits)), reference=reference)
 
 
 def test_errors_are_counted_on_another_split_than_categories_are_matched_on():
@@ -83,13 +83,13 @@ def test_while_a_run_goes_on_errors_are_those_of_the_validation_split():
     assert matched_elsewhere.conditions["split"] == "test"
 
 
-def test_points_are_drawn_for_it(hydra_config, make_parts):
+def test_points_are_drawn_for_it(hydra_config, make_system):
     options = ["game=infogan", "dataset=ring8", "model=mlp", "metric=[code_error]", "game.codes.c1.size=8"]
     options += ["metric.code_error.matched=500", *TINY["mlp"]]
-    parts = make_parts(*options)
-    centres = parts.dataset.modes
-    parts.recognise = lambda x: torch.cat([-torch.cdist(x, centres), torch.zeros(len(x), 2)], 1)
-    evaluator = Evaluator(parts, build_metrics(resolve(hydra_config(*options)), parts), 10, 0)
+    system = make_system(*options)
+    centres = system.dataset.modes
+    system.recognise = lambda x: torch.cat([-torch.cdist(x, centres), torch.zeros(len(x), 2)], 1)
+    evaluator = Evaluator(system, build_metrics(resolve(hydra_config(*options)), system), 10, 0)
     assert evaluator.measure()["code_error"] < 0.1
     assert evaluator.conditions["code_error"]["split"] == "test"
 
@@ -100,8 +100,8 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
     rows = codes.draw(400, torch.device("cpu"))
     outputs = 50 * rows if right else torch.zeros(400, 4)
     game = SimpleNamespace(joint=codes, codes_in=lambda rows: rows)
-    parts = SimpleNamespace(game=game, recognise=lambda samples: outputs)
-    found = MutualInformation(codes.codes)(SimpleNamespace(parts=parts, samples=None, noise=rows))
+    system = SimpleNamespace(game=game, recognise=lambda samples: outputs)
+    found = MutualInformation(codes.codes)(SimpleNamespace(system=system, samples=None, noise=rows))
     expected = pytest.approx(math.log(4) if right else 0.0, abs=1e-9)
     assert found == {"mutual_information": expected, "mutual_information_c": expected}
     assert set(MutualInformation(codes.codes).figures) == set(found)
@@ -125,27 +125,27 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
         (["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=train"], "need a split of their own"),
     ],
 )
-def test_what_cannot_be_measured_is_said(hydra_config, make_parts, options, said):
+def test_what_cannot_be_measured_is_said(hydra_config, make_system, options, said):
     options = [*options, *TINY["dcgan"]]
     with pytest.raises(ConfigError, match=said):
-        build_metrics(resolve(hydra_config(*options)), make_parts(*options))
+        build_metrics(resolve(hydra_config(*options)), make_system(*options))
 
 
-def test_data_without_classes_is_refused(make_parts):
-    parts = make_parts("game=infogan", *TINY["dcgan"])
+def test_data_without_classes_is_refused(make_system):
+    system = make_system("game=infogan", *TINY["dcgan"])
     dataset = SimpleNamespace(labels=None, splits=("train", "test"))
     with pytest.raises(ValueError, match="tell no classes apart"):
-        CodeError().check(SimpleNamespace(game=parts.game, dataset=dataset))
+        CodeError().check(SimpleNamespace(game=system.game, dataset=dataset))
 
 
-def test_a_validation_split_will_do(hydra_config, make_parts):
+def test_a_validation_split_will_do(hydra_config, make_system):
     options = ["game=infogan", "metric=[code_error]", "dataset.held_out=40", "metric.code_error.measured_on=validation"]
     options += ["metric.code_error.matched=50", *TINY["dcgan"]]
-    parts = make_parts(*options)
-    assert isinstance(parts.dataset.labels, Classes)
-    metric = build_metrics(resolve(hydra_config(*options)), parts)["code_error"]
-    splits = {split: parts.dataset.load(parts.device, split) for split in ("train", "validation")}
+    system = make_system(*options)
+    assert isinstance(system.dataset.labels, Classes)
+    metric = build_metrics(resolve(hydra_config(*options)), system)["code_error"]
+    splits = {split: system.dataset.load(system.device, split) for split in ("train", "validation")}
     reference = SimpleNamespace(split=splits.get, choosing=False)
-    found = metric(SimpleNamespace(parts=parts, dataset=parts.dataset, reference=reference))
+    found = metric(SimpleNamespace(system=system, dataset=system.dataset, reference=reference))
     assert found["code_error"] * 40 / 100 == pytest.approx(round(found["code_error"] * 40 / 100))
     assert metric.conditions == {"split": "validation", "matched_on": "train", "matched": 50}

@@ -40,15 +40,15 @@ class Judge(nn.Module):
 
 
 @pytest.fixture
-def results(make_parts):
+def results(make_system):
     """Results of two Gaussians for a loss, and a critic given as a function of the true log ratio and the point."""
 
     def of(loss, critic, n=20_000):
-        parts = make_parts(*GAUSSIANS)
-        parts.loss = loss
-        p, q = parts.dataset.log_prob, parts.networks["generator"].log_prob
-        parts.networks["discriminator"] = Judge(lambda x: critic(p(x) - q(x), x))
-        return Results(parts, parts.noise(n, 0), Reference(parts.dataset, n, parts.device))
+        system = make_system(*GAUSSIANS)
+        system.loss = loss
+        p, q = system.dataset.log_prob, system.networks["generator"].log_prob
+        system.networks["discriminator"] = Judge(lambda x: critic(p(x) - q(x), x))
+        return Results(system, system.noise(n, 0), Reference(system.dataset, n, system.device))
 
     return of
 
@@ -128,9 +128,9 @@ def test_no_critic_beats_its_slope(results):
         assert transport(results(Wasserstein(), critic), n=500)["transport_gap"] > 0
 
 
-def test_transport_is_of_points_alone(make_parts):
+def test_transport_is_of_points_alone(make_system):
     with pytest.raises(ValueError, match=r"it is about points, and this data has shape \[1, 16, 16\]; leave it out"):
-        check_requirements(transport, make_parts("dataset=digits", "model=mlp", "loss=wgan"))
+        check_requirements(transport, make_system("dataset=digits", "model=mlp", "loss=wgan"))
 
 
 def test_push_is_the_gradient_that_the_generator_gets(results):
@@ -152,9 +152,9 @@ def test_push_is_the_gradient_that_the_generator_gets(results):
         (transport, [*GAUSSIANS, "loss=hinge"], "identifies a potential"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(make_parts, metric, options, why):
+def test_what_cannot_be_measured_is_refused(make_system, metric, options, why):
     with pytest.raises(ValueError, match=why):
-        check_requirements(metric, make_parts(*options))
+        check_requirements(metric, make_system(*options))
 
 
 def test_a_line_of_it_reaches_the_user(gan_run):

@@ -20,10 +20,10 @@ def game(judge, loss, n=20_000):
     """Results of a game of N((0.5, 0), I) against N((−0.5, 0), I) with this judge: points → scores."""
     torch.manual_seed(0)
     dataset, generator = GaussianMixture(means=((0.5, 0.0),), std=1.0), Gaussian(2, (2,), (-0.5, 0.0))
-    parts = SimpleNamespace(dataset=dataset, networks={"generator": generator}, loss=loss, criticise=judge)
+    system = SimpleNamespace(dataset=dataset, networks={"generator": generator}, loss=loss, criticise=judge)
     real, samples = dataset.sample(n)[0], generator(torch.randn(n, 2)).detach()
     return SimpleNamespace(
-        parts=parts,
+        system=system,
         dataset=dataset,
         loss=loss,
         real=real,
@@ -51,16 +51,16 @@ def test_balance_and_convergence_of_constant_energies():
 
 
 def test_what_cannot_be_measured_is_refused():
-    parts = game(lambda x: x[:, 0], EBGAN(), n=5).parts
-    check_requirements(total_variation, parts)
+    system = game(lambda x: x[:, 0], EBGAN(), n=5).system
+    check_requirements(total_variation, system)
     with pytest.raises(ValueError, match="about BEGAN, and this loss is EBGAN"):
-        check_requirements(equilibrium, parts)
-    parts.loss = Hinge()
+        check_requirements(equilibrium, system)
+    system.loss = Hinge()
     with pytest.raises(ValueError, match="about EBGAN, and this loss is Hinge"):
-        check_requirements(total_variation, parts)
-    parts.dataset = Digits()
+        check_requirements(total_variation, system)
+    system.dataset = Digits()
     with pytest.raises(ValueError, match="choose dataset=gaussian model=gaussian"):
-        check_requirements(total_variation, parts)
+        check_requirements(total_variation, system)
 
 
 def test_which_is_better():

@@ -30,8 +30,8 @@ class ReadsPixels(Classifier):
 def measured(labels, rows, sample):
     """Figures of samples that a game makes for these rows of latents and conditions."""
     networks = {"condition": LabelCondition(labels)}
-    parts = SimpleNamespace(networks=networks, dataset=None, loss=None, sample=sample)
-    return LabelAccuracy(ReadsPixels())(Results(parts, rows, Reference(None, len(rows), torch.device("cpu"))))
+    system = SimpleNamespace(networks=networks, dataset=None, loss=None, sample=sample)
+    return LabelAccuracy(ReadsPixels())(Results(system, rows, Reference(None, len(rows), torch.device("cpu"))))
 
 
 def parrot(dim):

@@ -49,25 +49,25 @@ def test_largest_variance_is_that_of_the_covariance(n):
     assert figures_of(z)["latent_largest_variance"] == pytest.approx(expected)
 
 
-def test_codes_of_gaussian_data_by_the_identity_are_gaussian(make_parts):
+def test_codes_of_gaussian_data_by_the_identity_are_gaussian(make_system):
     options = ["dataset=gaussian", f"dataset.means=[{[0.0] * 64}]"]
-    parts = make_parts(*FLOW, *options)
-    data = parts.dataset.load(parts.device, "test").real(300)
-    assert torch.equal(parts.encode(data), data)
-    found = Evaluator(parts, {"latents": lambda results: latent_gaussianity(results, n=300)}, 10, 0).measure()
+    system = make_system(*FLOW, *options)
+    data = system.dataset.load(system.device, "test").real(300)
+    assert torch.equal(system.encode(data), data)
+    found = Evaluator(system, {"latents": lambda results: latent_gaussianity(results, n=300)}, 10, 0).measure()
     assert found == pytest.approx(figures_of(data))
     assert found["latent_rejected"] < 0.15
 
 
-def test_codes_of_an_encoder_are_those_of_the_game(make_parts):
-    parts = make_parts("game=vae", "model=mlp", "dataset=ring8", *TINY["mlp"])
-    x = parts.dataset.load(parts.device, "test").real(20)
-    codes = parts.encode(x)
+def test_codes_of_an_encoder_are_those_of_the_game(make_system):
+    system = make_system("game=vae", "model=mlp", "dataset=ring8", *TINY["mlp"])
+    x = system.dataset.load(system.device, "test").real(20)
+    codes = system.encode(x)
     assert codes.shape == (20, 4)
-    torch.testing.assert_close(codes, parts.game.encode(parts.networks, x).mean)
-    draws = parts.draw_codes(x, 1)
-    assert torch.equal(draws, parts.draw_codes(x, 1))
-    assert not torch.isclose(draws, parts.draw_codes(x, 2)).any()
+    torch.testing.assert_close(codes, system.game.encode(system.networks, x).mean)
+    draws = system.draw_codes(x, 1)
+    assert torch.equal(draws, system.draw_codes(x, 1))
+    assert not torch.isclose(draws, system.draw_codes(x, 2)).any()
 
 
 class Ideal(nn.Module):
@@ -95,47 +95,47 @@ class Deaf(nn.Module):
         return Posterior(codes, codes)
 
 
-def share_rejected(parts, encoder, n):
-    parts.networks["encoder"] = encoder
-    return Evaluator(parts, {"latents": lambda results: latent_gaussianity(results, n=n)}, 10, 0).measure()
+def share_rejected(system, encoder, n):
+    system.networks["encoder"] = encoder
+    return Evaluator(system, {"latents": lambda results: latent_gaussianity(results, n=n)}, 10, 0).measure()
 
 
-def test_codes_by_the_true_posterior_are_rejected_as_often_as_the_test_errs(make_parts):
+def test_codes_by_the_true_posterior_are_rejected_as_often_as_the_test_errs(make_system):
     """Their means are N(0, I / 2), which the test tells from the prior in every dimension."""
     data = ["dataset=gaussian", f"dataset.means=[{[0.0] * 300}]", f"dataset.std={2**0.5}"]
-    parts = make_parts("game=vae", "model=mlp", *data, *TINY["mlp"], "model.latent.dim=300")
-    found = share_rejected(parts, Ideal(), 2000)
+    system = make_system("game=vae", "model=mlp", *data, *TINY["mlp"], "model.latent.dim=300")
+    found = share_rejected(system, Ideal(), 2000)
     assert found["latent_rejected"] == pytest.approx(0.05, abs=0.04)
     assert found["latent_mean_square"] == pytest.approx(1, abs=0.01)
 
 
-def test_draws_for_one_piece_of_the_data_are_not_those_for_another(make_parts):
-    parts = make_parts("game=vae", "encoder=implicit", "prior=none", "model=mlp", *TINY["mlp"], "dataset=digits")
-    found = share_rejected(parts, Deaf(300), 1500)
+def test_draws_for_one_piece_of_the_data_are_not_those_for_another(make_system):
+    system = make_system("game=vae", "encoder=implicit", "prior=none", "model=mlp", *TINY["mlp"], "dataset=digits")
+    found = share_rejected(system, Deaf(300), 1500)
     assert found["latent_rejected"] == pytest.approx(0.05, abs=0.04)
     assert found["latent_largest_variance"] < 1.2 * (1 + (300 / 1500) ** 0.5) ** 2
 
 
-def test_images_are_anywhere_in_the_bins_of_their_bytes(make_parts):
+def test_images_are_anywhere_in_the_bins_of_their_bytes(make_system):
     """Of a flow that starts at the identity, behind its logit: codes of one byte fill an interval."""
-    parts = make_parts(*FLOW, "dataset=digits", "dataset.image_size=8")
-    flow = parts.networks["generator"]
+    system = make_system(*FLOW, "dataset=digits", "dataset.image_size=8")
+    flow = system.networks["generator"]
     x = torch.full((50, 1, 8, 8), 51 / 127.5 - 1)  # the byte 51
     low, middle, high = (flow.flow.steps[1].inverse(torch.tensor([[b / 128 - 1]]))[0].item() for b in (51, 51.5, 52))
-    drawn = parts.draw_codes(x, 0)
+    drawn = system.draw_codes(x, 0)
     assert drawn.unique().numel() > 3000
     assert low - 1e-5 < drawn.min() < low + 0.01 * (high - low)
     assert high - 0.01 * (high - low) < drawn.max() < high + 1e-5
-    torch.testing.assert_close(parts.encode(x), torch.full((50, 64), middle))
-    torch.testing.assert_close(parts.reconstruct(x), torch.full_like(x, 51.5 / 128 - 1))
+    torch.testing.assert_close(system.encode(x), torch.full((50, 64), middle))
+    torch.testing.assert_close(system.reconstruct(x), torch.full_like(x, 51.5 / 128 - 1))
 
 
-def test_other_priors_are_refused(make_parts):
-    check_requirements(latent_gaussianity, make_parts("game=vae", "model=mlp", *TINY["mlp"]))
+def test_other_priors_are_refused(make_system):
+    check_requirements(latent_gaussianity, make_system("game=vae", "model=mlp", *TINY["mlp"]))
     for game in ("game=age", "game=gan_e model.latent._target_=gan_runner.models.latents.Uniform"):
         with pytest.raises(ValueError, match=r"with latents N\(0, I\), and this game draws others; leave it out"):
-            check_requirements(latent_gaussianity, make_parts(*game.split(), "model=mlp", *TINY["mlp"]))
+            check_requirements(latent_gaussianity, make_system(*game.split(), "model=mlp", *TINY["mlp"]))
 
 
-def test_others_have_none(make_parts):
-    assert make_parts("model=mlp", *TINY["mlp"]).encoder is None
+def test_others_have_none(make_system):
+    assert make_system("model=mlp", *TINY["mlp"]).encoder is None

@@ -16,8 +16,8 @@ from gan_runner.requirements import check_requirements
 FLOW = ["model=real_nvp", "loss=maximum_likelihood", *(o for o in TINY["real_nvp"] if "discriminator" not in o)]
 
 
-def measured(parts, **options):
-    return Evaluator(parts, {"bits": lambda results: bits_per_dimension(results, **options)}, 10, 0).measure()[
+def measured(system, **options):
+    return Evaluator(system, {"bits": lambda results: bits_per_dimension(results, **options)}, 10, 0).measure()[
         "bits_per_dimension"
     ]
 
@@ -38,16 +38,16 @@ def test_density_of_one_on_the_unit_of_points_has_none():
     assert bits(torch.tensor(0.0), of_bytes=False).item() == 0
 
 
-def test_identity_on_gaussian_data_has_their_entropy(make_parts):
+def test_identity_on_gaussian_data_has_their_entropy(make_system):
     """A flow starts at the identity: on N(0, I) it costs ½ log₂ 2πe a dimension."""
-    parts = make_parts(*FLOW, "dataset=gaussian", "dataset.means=[[0.0,0.0]]")
-    assert measured(parts) == pytest.approx(0.5 * math.log2(2 * math.pi * math.e), abs=0.02)
+    system = make_system(*FLOW, "dataset=gaussian", "dataset.means=[[0.0,0.0]]")
+    assert measured(system) == pytest.approx(0.5 * math.log2(2 * math.pi * math.e), abs=0.02)
 
 
-def test_identity_on_other_data_costs_the_cross_entropy(make_parts):
-    parts = make_parts(*FLOW, "dataset=gaussian", "dataset.means=[[3.0,0.0]]", "dataset.std=0.5")
+def test_identity_on_other_data_costs_the_cross_entropy(make_system):
+    system = make_system(*FLOW, "dataset=gaussian", "dataset.means=[[3.0,0.0]]", "dataset.std=0.5")
     expected = (math.log(2 * math.pi) + 0.25 + 9 / 2) / 2 / math.log(2)
-    assert measured(parts) == pytest.approx(expected, rel=0.01)
+    assert measured(system) == pytest.approx(expected, rel=0.01)
 
 
 class Cells(torch.nn.Module):
@@ -61,30 +61,30 @@ class Cells(torch.nn.Module):
         return (self.log_chances[((x + 1) * 128).long().clamp(0, 255)] + math.log(128)).flatten(1).sum(1)
 
 
-def test_of_images_it_is_what_their_bytes_cost(make_parts):
+def test_of_images_it_is_what_their_bytes_cost(make_system):
     """For a density that is constant in each bin it is the entropy of the histogram, whatever the noise."""
-    parts = make_parts(*FLOW, "dataset.image_size=8", "dataset.held_out=100")
-    images = parts.dataset.load(parts.device, "validation").real(100)
+    system = make_system(*FLOW, "dataset.image_size=8", "dataset.held_out=100")
+    images = system.dataset.load(system.device, "validation").real(100)
     counts = torch.bincount(((images + 1) * 127.5).round().long().flatten(), minlength=256).double()
-    parts.networks["generator"] = Cells(counts)
+    system.networks["generator"] = Cells(counts)
     chances = counts[counts > 0] / counts.sum()
-    assert measured(parts, draws=2) == pytest.approx(-(chances * chances.log2()).sum().item(), rel=1e-5)
+    assert measured(system, draws=2) == pytest.approx(-(chances * chances.log2()).sum().item(), rel=1e-5)
 
 
-def test_noise_is_that_of_the_seed_and_is_averaged_over(make_parts):
-    parts = make_parts(*FLOW, "dataset.image_size=8", "dataset.held_out=50")
+def test_noise_is_that_of_the_seed_and_is_averaged_over(make_system):
+    system = make_system(*FLOW, "dataset.image_size=8", "dataset.held_out=50")
     torch.manual_seed(1)
-    first = measured(parts, seed=3)
+    first = measured(system, seed=3)
     torch.manual_seed(2)
-    assert measured(parts, seed=3) == first
-    both = [first, measured(parts, seed=4)]
+    assert measured(system, seed=3) == first
+    both = [first, measured(system, seed=4)]
     assert both[0] != both[1]
-    assert measured(parts, seed=3, draws=2) == pytest.approx(sum(both) / 2)
+    assert measured(system, seed=3, draws=2) == pytest.approx(sum(both) / 2)
 
 
-def test_densities_of_other_latents_are_refused(make_parts):
-    parts = make_parts(*FLOW, "dataset=gaussian")
-    check_requirements(bits_per_dimension, parts)
-    other = SimpleNamespace(networks=parts.networks, game=SimpleNamespace(latent=Sphere(2)))
+def test_densities_of_other_latents_are_refused(make_system):
+    system = make_system(*FLOW, "dataset=gaussian")
+    check_requirements(bits_per_dimension, system)
+    other = SimpleNamespace(networks=system.networks, game=SimpleNamespace(latent=Sphere(2)))
     with pytest.raises(ValueError, match=r"those of latents N\(0, I\)"):
         density_known(other)

@@ -90,9 +90,9 @@ def test_only_so_many_samples_are_looked_at():
 def gaussian_results(n, generator=None):
     dataset = GaussianMixture(means=((0.5, 0.0),), std=1.0)
     generator = generator or Gaussian(2, (2,), mean=(-0.5, 0.0), std=1.2)
-    parts = SimpleNamespace(dataset=dataset, networks={"generator": generator})
+    system = SimpleNamespace(dataset=dataset, networks={"generator": generator})
     samples = generator(torch.randn(n, 2)).detach()
-    return SimpleNamespace(parts=parts, dataset=dataset, samples=samples, real=dataset.sample(n)[0])
+    return SimpleNamespace(system=system, dataset=dataset, samples=samples, real=dataset.sample(n)[0])
 
 
 def test_gap_to_the_closed_form_shrinks_with_the_samples():
@@ -116,12 +116,12 @@ def test_gap_is_the_whole_distance_where_the_samples_are_others():
 @pytest.mark.parametrize("fault", ["data", "generator"])
 def test_closed_form_needs_gaussians(fault):
     results = gaussian_results(5, MLPGenerator(2, (2,), False) if fault == "generator" else None)
-    parts = results.parts
+    system = results.system
     if fault == "data":
-        parts.dataset = Ring()
+        system.dataset = Ring()
     with pytest.raises(ValueError, match="choose dataset=gaussian model=gaussian"):
-        check_requirements(partial(mmd_gap, kernel=RBF()), parts)
-    check_requirements(mmd_gap, gaussian_results(5).parts)
+        check_requirements(partial(mmd_gap, kernel=RBF()), system)
+    check_requirements(mmd_gap, gaussian_results(5).system)
 
 
 def test_which_is_better():

@@ -18,8 +18,8 @@ def results_of(reconstruct, n=4, images=BYTES):
     data = ResidentImages("greys", images, torch.zeros(len(images)), flip=False)
     dataset = SimpleNamespace(splits=("train", "validation"))
     reference = SimpleNamespace(split={"validation": data}.get, n=n, choosing=False)
-    parts = SimpleNamespace(reconstruct=lambda x, seed: reconstruct(x))
-    return SimpleNamespace(dataset=dataset, reference=reference, parts=parts)
+    system = SimpleNamespace(reconstruct=lambda x, seed: reconstruct(x))
+    return SimpleNamespace(dataset=dataset, reference=reference, system=system)
 
 
 def test_what_comes_back_as_it_was_has_lost_nothing():
@@ -47,20 +47,20 @@ def test_by_hand(reconstruct, absolute, squared):
 def test_noise_of_an_encoder_that_draws_is_fresh_for_each_piece():
     results = results_of(None, n=5000, images=BYTES[:1].expand(5000, 1, 2, 2))
     noise = []
-    results.parts.reconstruct = lambda x, seed: (
+    results.system.reconstruct = lambda x, seed: (
         noise.append(torch.rand(1, generator=torch.manual_seed(seed)).item()) or x
     )
     Reconstruction()(results)
     assert len(set(noise)) == len(noise) > 1
 
 
-def test_of_a_run_it_is_the_error_of_held_out_images(make_parts):
-    parts = make_parts("game=vae", "model=mlp", *TINY["mlp"], "dataset.held_out=40")
+def test_of_a_run_it_is_the_error_of_held_out_images(make_system):
+    system = make_system("game=vae", "model=mlp", *TINY["mlp"], "dataset.held_out=40")
     metric = Reconstruction()
-    evaluator = Evaluator(parts, {"reconstruction": metric}, 30, 0)
+    evaluator = Evaluator(system, {"reconstruction": metric}, 30, 0)
     found = evaluator.measure()
-    x = parts.dataset.load(parts.device, "validation").real(30)
-    error = parts.sample(parts.encode(x)) - x
+    x = system.dataset.load(system.device, "validation").real(30)
+    error = system.sample(system.encode(x)) - x
     assert found["reconstruction_absolute"] == pytest.approx(error.abs().mean().item(), rel=1e-5)
     assert found["reconstruction_squared"] == pytest.approx(error.square().mean().item(), rel=1e-5)
     conditions = {"split": "validation", "reconstructed": 30}
@@ -70,12 +70,12 @@ def test_of_a_run_it_is_the_error_of_held_out_images(make_parts):
     assert evaluator.conditions["reconstruction_squared"]["reconstructed"] == 7
 
 
-def test_what_cannot_be_measured_is_said(hydra_config, make_parts):
+def test_what_cannot_be_measured_is_said(hydra_config, make_system):
     config = hydra_config("metric=[reconstruction]")
     with pytest.raises(ConfigError, match="reconstruction: it looks at codes of data, and GAN makes none; choose a"):
-        build_metrics(config, make_parts())
+        build_metrics(config, make_system())
     config.metric.reconstruction.split = "test"
     with pytest.raises(ConfigError, match="there are no test images in this data, which has train"):
-        build_metrics(config, make_parts("game=vae", "model=mlp", *TINY["mlp"]))
+        build_metrics(config, make_system("game=vae", "model=mlp", *TINY["mlp"]))
     with pytest.raises(ValueError, match="samples=0 must be at least 1"):
         Reconstruction(samples=0)

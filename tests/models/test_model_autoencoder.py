@@ -87,6 +87,6 @@ def test_code_has_a_size():
 
 @pytest.mark.parametrize("game", ["conditional", "semi_supervised", "text_to_image"])
 @pytest.mark.parametrize("loss", ["ebgan", "began"])
-def test_it_can_be_told_nothing_and_classifies_nothing(make_parts, game, loss):
+def test_it_can_be_told_nothing_and_classifies_nothing(make_system, game, loss):
     with pytest.raises(ConfigError, match="classifies nothing; choose another loss, or game=gan"):
-        make_parts(f"game={game}", f"loss={loss}")
+        make_system(f"game={game}", f"loss={loss}")

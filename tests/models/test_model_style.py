@@ -9,7 +9,7 @@ from methods import Drawn, batches_of
 from PIL import Image
 from torch import nn
 
-from gan_runner.cli.sample import load_parts
+from gan_runner.cli.sample import load_system
 from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import ConfigError
 from gan_runner.models.style import StyleEncoder
@@ -24,14 +24,14 @@ def test_it_maps_images_to_latents():
     assert StyleEncoder(5, (3, 16, 16), width=4)(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
 
 
-def test_a_reference_batch_is_refused(make_parts):
+def test_a_reference_batch_is_refused(make_system):
     with pytest.raises(ConfigError, match="choose norm=batch"):
-        make_parts(*TINY, "regularizer.style_encoder.norm=virtual")
+        make_system(*TINY, "regularizer.style_encoder.norm=virtual")
 
 
-def test_points_are_refused(make_parts):
+def test_points_are_refused(make_system):
     with pytest.raises(ConfigError, match="needs square images"):
-        make_parts("dataset=ring8", "model=mlp", "regularizer=[style_encoder]")
+        make_system("dataset=ring8", "model=mlp", "regularizer=[style_encoder]")
 
 
 def test_term_is_the_squared_distance_of_latents():
@@ -44,33 +44,33 @@ def test_term_is_the_squared_distance_of_latents():
 
 
 @pytest.mark.parametrize("game", ["infogan", "moment_matching_codes", "conditional", "semi_supervised"])
-def test_it_finds_latents_of_the_game_and_nothing_else_that_the_generator_is_fed(make_parts, game):
+def test_it_finds_latents_of_the_game_and_nothing_else_that_the_generator_is_fed(make_system, game):
     options = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", f"game={game}", *DCGAN)
-    parts = make_parts(*options, *(["loss=mmd", f"game={game}"] if game.startswith("moment") else []))
-    batch = next(batches_of(parts))
-    parts.game.prepare(parts.networks, Drawn(batch), 8)
-    assert parts.networks["style"].latent.out_features == parts.game.latent.dim
-    assert parts.noise(2, 0).shape[1] >= parts.game.latent.dim
-    assert parts.step(iter([batch]))["style/style"].isfinite()
+    system = make_system(*options, *(["loss=mmd", f"game={game}"] if game.startswith("moment") else []))
+    batch = next(batches_of(system))
+    system.game.prepare(system.networks, Drawn(batch), 8)
+    assert system.networks["style"].latent.out_features == system.game.latent.dim
+    assert system.noise(2, 0).shape[1] >= system.game.latent.dim
+    assert system.step(iter([batch]))["style/style"].isfinite()
 
 
-def test_a_game_without_latents_is_refused(make_parts):
+def test_a_game_without_latents_is_refused(make_system):
     with pytest.raises(ConfigError, match=r"no latents to be found; leave out regularizer=\[style_encoder\]"):
-        make_parts("game=bilinear", "regularizer=[style_encoder]")
+        make_system("game=bilinear", "regularizer=[style_encoder]")
 
 
 @pytest.mark.usefixtures("_float64")
-def test_it_learns_to_invert_a_generator_that_stays_and_nobody_learns_from_it(make_parts):
+def test_it_learns_to_invert_a_generator_that_stays_and_nobody_learns_from_it(make_system):
     still = ("players.discriminator.updates=1", "players.discriminator.optimizer.lr=0", "players.generator.updates=0")
-    parts = make_parts(*TINY, *still, "model.generator.width=4", "model.discriminator.width=4", "optimizer.lr=3e-3")
-    nn.ModuleDict(parts.networks).double()
-    batches = ({"data": batch["data"].double()} for batch in batches_of(parts, 32))
-    parts.game.prepare(parts.networks, Drawn(next(batches)), 8)
-    before = [p.clone() for p in parts.networks["generator"].parameters()]
-    losses = [parts.step(batches)["style/style"].item() for _ in range(60)]
+    system = make_system(*TINY, *still, "model.generator.width=4", "model.discriminator.width=4", "optimizer.lr=3e-3")
+    nn.ModuleDict(system.networks).double()
+    batches = ({"data": batch["data"].double()} for batch in batches_of(system, 32))
+    system.game.prepare(system.networks, Drawn(next(batches)), 8)
+    before = [p.clone() for p in system.networks["generator"].parameters()]
+    losses = [system.step(batches)["style/style"].item() for _ in range(60)]
     assert losses[0] > 2  # E‖z‖² = 3 where S knows nothing
     assert sum(losses[-5:]) / 5 < 0.5 * losses[0]
-    assert all(torch.equal(a, b) for a, b in zip(before, parts.networks["generator"].parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(before, system.networks["generator"].parameters()))
 
 
 def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
@@ -80,7 +80,7 @@ def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
     )
     assert code == 0, err
     gan_sample(["run", "--n", "1", "--out", "made"])
-    parts = load_parts(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
+    system = load_system(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
     gan_sample(["run", "--n", "3", "--style", "made/00000.png", "--out", "alike"])
     capfd.readouterr()
     made, *alike = (
@@ -88,9 +88,9 @@ def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
         for path in [tmp_path / "made" / "00000.png", *sorted((tmp_path / "alike").iterdir())]
     )
     assert len(alike) == 1  # more would be the same
-    with evaluating(parts.networks), torch.no_grad():
-        latent = parts.networks["style"]((made / 127.5 - 1).view(1, 1, 16, 16))
-    expected = ((parts.sample(latent)[0, 0] + 1) * 127.5).round()
+    with evaluating(system.networks), torch.no_grad():
+        latent = system.networks["style"]((made / 127.5 - 1).view(1, 1, 16, 16))
+    expected = ((system.sample(latent)[0, 0] + 1) * 127.5).round()
     assert (alike[0] - expected).abs().max() <= 1
 
 

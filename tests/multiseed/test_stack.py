@@ -5,7 +5,7 @@ import torch
 from methods import METHODS, SGD, Drawn, moves, name_of, overrides
 from torch import nn
 
-from gan_runner.build import build_parts
+from gan_runner.build import build_system
 from gan_runner.config.resolve import resolve
 from gan_runner.datasets.base import Batches
 from gan_runner.errors import ConfigError
@@ -20,45 +20,45 @@ def double(batches):
         yield {name: value.double() if value.is_floating_point() else value for name, value in batch.items()}
 
 
-def ready(make_parts, options, seed):
-    """Parts of one seed in float64, its batches, and the state of its random numbers."""
-    parts = make_parts(*options, "trainer.channels_last=false", f"seed={seed}")
-    nn.ModuleDict(parts.networks).double()
-    for player in parts.players:
+def ready(make_system, options, seed):
+    """System of one seed in float64, its batches, and the state of its random numbers."""
+    system = make_system(*options, "trainer.channels_last=false", f"seed={seed}")
+    nn.ModuleDict(system.networks).double()
+    for player in system.players:
         player.memory().double()
-    data = parts.dataset.load(parts.device)
-    parts.game.prepare(parts.networks, Drawn(next(double([data.first(8)]))), 8)
-    return parts, double(Batches(parts.seen(data), 8, seed)), random_state(parts.device)
+    data = system.dataset.load(system.device)
+    system.game.prepare(system.networks, Drawn(next(double([data.first(8)]))), 8)
+    return system, double(Batches(system.seen(data), 8, seed)), random_state(system.device)
 
 
-def alone(make_parts, options, seed, steps):
-    parts, batches, randomness = ready(make_parts, options, seed)
-    set_random_state(randomness, parts.device)
+def alone(make_system, options, seed, steps):
+    system, batches, randomness = ready(make_system, options, seed)
+    set_random_state(randomness, system.device)
     for _ in range(steps):
-        report = parts.step(batches)
-    return parts, report
+        report = system.step(batches)
+    return system, report
 
 
-def together(make_parts, options, steps, **more):
-    parts, batches, randomness = zip(*(ready(make_parts, options, seed) for seed in SEEDS))
-    example = next(ready(make_parts, options, 0)[1])
-    stack = Stack(parts, ready(make_parts, options, 0)[0], randomness, example, **more)
+def together(make_system, options, steps, **more):
+    system, batches, randomness = zip(*(ready(make_system, options, seed) for seed in SEEDS))
+    example = next(ready(make_system, options, 0)[1])
+    stack = Stack(system, ready(make_system, options, 0)[0], randomness, example, **more)
     for _ in range(steps):
         reports = stack.step(batches)
     stack.hand_out()
     return stack, reports
 
 
-def assert_each_is_its_own(make_parts, options, steps=3, **more):
-    stack, reports = together(make_parts, options, steps, **more)
+def assert_each_is_its_own(make_system, options, steps=3, **more):
+    stack, reports = together(make_system, options, steps, **more)
     for number, seed in enumerate(SEEDS):
-        parts, report = alone(make_parts, options, seed, steps)
-        for name, value in tensors_of(parts).items():
-            found = tensors_of(stack.parts[number])[name]
+        system, report = alone(make_system, options, seed, steps)
+        for name, value in tensors_of(system).items():
+            found = tensors_of(stack.system[number])[name]
             assert torch.allclose(found, value, rtol=1e-9, atol=1e-11), name
         for name, value in report.items():
             assert torch.allclose(reports[name][number], value, rtol=1e-8, atol=1e-10), name
-        for player, own in zip(stack.parts[number].players, parts.players):
+        for player, own in zip(stack.system[number].players, system.players):
             compare(player.state_dict(), own.state_dict())
 
 
@@ -84,67 +84,67 @@ def compare(found, expected):
     [pytest.param(method, marks=[pytest.mark.slow] if number % 8 else []) for number, method in enumerate(METHODS)],
     ids=lambda method: name_of(method),
 )
-def test_every_seed_is_its_own_run(make_parts, method):
-    assert_each_is_its_own(make_parts, [*overrides(*method), *moves(method[1], 2, *method[4:]), *SGD])
+def test_every_seed_is_its_own_run(make_system, method):
+    assert_each_is_its_own(make_system, [*overrides(*method), *moves(method[1], 2, *method[4:]), *SGD])
 
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "optimistic_adam", "negative_momentum"])
-def test_one_optimizer_serves_all_seeds(make_parts, optimizer):
+def test_one_optimizer_serves_all_seeds(make_system, optimizer):
     options = [*overrides("mlp", "wgan", "ema", "points"), f"optimizer={optimizer}", "optimizer.lr=1e-3"]
-    assert_each_is_its_own(make_parts, [*options, "scheduler=cosine", "trainer.steps=5"])
+    assert_each_is_its_own(make_system, [*options, "scheduler=cosine", "trainer.steps=5"])
 
 
 @pytest.mark.usefixtures("_float64")
-def test_dropout_masks_are_those_of_each_seed(make_parts):
-    assert_each_is_its_own(make_parts, [*overrides("maxout", "non_saturating", None, "image"), *SGD])
+def test_dropout_masks_are_those_of_each_seed(make_system):
+    assert_each_is_its_own(make_system, [*overrides("maxout", "non_saturating", None, "image"), *SGD])
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_float64")
-def test_compiled_it_is_the_same(make_parts):
+def test_compiled_it_is_the_same(make_system):
     def compiled(graph):
         torch.compiler.reset()
         return torch.compile(graph, fullgraph=True, backend="aot_eager")
 
     options = [*overrides("mlp", "wgan_gp", "spectral_norm", "points"), *moves("wgan_gp", 2), *SGD]
-    assert_each_is_its_own(make_parts, options, compile_move=compiled)
+    assert_each_is_its_own(make_system, options, compile_move=compiled)
 
 
 @pytest.mark.usefixtures("_float64")
-def test_a_seed_saved_from_the_stack_goes_on_alone_and_in_a_stack(make_parts):
+def test_a_seed_saved_from_the_stack_goes_on_alone_and_in_a_stack(make_system):
     options = [*overrides("mlp", "lsgan", "historical_averaging", "points"), "optimizer=adam"]
-    stack, _ = together(make_parts, options, 3)
-    saved = stack.parts[1].state_dict()
-    parts, batches, _ = ready(make_parts, options, SEEDS[1])
+    stack, _ = together(make_system, options, 3)
+    saved = stack.system[1].state_dict()
+    system, batches, _ = ready(make_system, options, SEEDS[1])
     for _ in range(3):
         next(batches)
-    parts.load_state_dict(saved)
+    system.load_state_dict(saved)
     with stack.randomness_of(1):
-        parts.step(batches)
-    expected, _ = alone(make_parts, options, SEEDS[1], 4)
+        system.step(batches)
+    expected, _ = alone(make_system, options, SEEDS[1], 4)
     for name, value in tensors_of(expected).items():
-        assert torch.allclose(tensors_of(parts)[name], value, rtol=1e-9, atol=1e-11), name
+        assert torch.allclose(tensors_of(system)[name], value, rtol=1e-9, atol=1e-11), name
 
-    readied = [ready(make_parts, options, seed) for seed in SEEDS]
-    for (again, _, _), trained in zip(readied, stack.parts):
+    readied = [ready(make_system, options, seed) for seed in SEEDS]
+    for (again, _, _), trained in zip(readied, stack.system):
         again.load_state_dict(trained.state_dict())
     example = next(readied[0][1])
-    whole = ready(make_parts, options, 0)[0]
+    whole = ready(make_system, options, 0)[0]
     resumed = Stack([r[0] for r in readied], whole, stack.randomness, example)
     before = resumed.whole.players[0].optimizer.state[resumed.whole.players[0].parameters[0]]
     after = stack.whole.players[0].optimizer.state[stack.whole.players[0].parameters[0]]
     compare(before, after)
 
 
-def test_numbers_drawn_by_what_was_computed_are_refused(make_parts):
-    parts = make_parts(*overrides("mlp", "lsgan", None, "points"))
-    generator = parts.players[1]
+def test_numbers_drawn_by_what_was_computed_are_refused(make_system):
+    system = make_system(*overrides("mlp", "lsgan", None, "points"))
+    generator = system.players[1]
     generator.terms = {"adversarial": lambda turn: (turn.fake * torch.bernoulli(turn.real.sigmoid())).mean()}
-    others = [make_parts(*overrides("mlp", "lsgan", None, "points")) for _ in SEEDS]
+    others = [make_system(*overrides("mlp", "lsgan", None, "points")) for _ in SEEDS]
     states = [random_state(part.device) for part in others]
     with pytest.raises(ConfigError, match="draws by what was computed"):
-        Stack(others, parts, states, {"data": torch.randn(8, 2)})
+        Stack(others, system, states, {"data": torch.randn(8, 2)})
 
 
 @pytest.mark.parametrize("optimizer", ["Adafactor", "Muon"])
@@ -156,5 +156,5 @@ def test_optimizers_that_look_at_more_than_an_element_are_refused(optimizer):
 
 def test_parts_come_from_the_same_configuration(hydra_config):
     config = hydra_config(*overrides("mlp", "lsgan", None, "points"))
-    first, second = (build_parts(resolve(config)) for _ in range(2))
+    first, second = (build_system(resolve(config)) for _ in range(2))
     assert [*tensors_of(first)] == [*tensors_of(second)]

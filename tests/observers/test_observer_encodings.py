@@ -9,7 +9,7 @@ from conftest import TINY
 from PIL import Image
 from tiny_runs import TINY_RUN
 
-from gan_runner.cli.sample import load_parts
+from gan_runner.cli.sample import load_system
 from gan_runner.models.encoders import Posterior
 from gan_runner.observers import encodings
 from gan_runner.observers.encodings import Interpolations, LatentSpace, Reconstructions
@@ -35,20 +35,20 @@ def run(gan_run, tmp_path):
     """The directory of a run of two steps on images, and what plays in it."""
     code, _, err = gan_run(*OPTIONS, *SMALL)
     assert code == 0, err
-    return tmp_path / "run", load_parts(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
+    return tmp_path / "run", load_system(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
 
 
 def test_a_run_shows_what_its_encoder_does_to_held_out_images(run):
-    folder, parts = run
+    folder, system = run
     samples = folder / "samples"
     for kind in KINDS:
         assert len(list(samples.glob(f"{kind}_step_*.png"))) == 2
-    data = parts.dataset.load(parts.device, "validation").first(10)["data"]
+    data = system.dataset.load(system.device, "validation").first(10)["data"]
 
     shown = pixels(samples / "reconstructions_step_0000002.png")
     assert shown.shape == (2 * (2 * SIDE + 2) + 12, 8 * SIDE + 2, 3)
     np.testing.assert_array_equal(shown[: SIDE + 2], image_grid(data[:8], 8, gap=2))  # the first row is the input
-    below = image_grid(parts.reconstruct(data[:8]), 8, gap=2).astype(int)
+    below = image_grid(system.reconstruct(data[:8]), 8, gap=2).astype(int)
     assert np.abs(shown[SIDE : 2 * SIDE + 2] - below).max() <= 1
 
     shown = pixels(samples / "interpolations_step_0000002.png")
@@ -56,7 +56,7 @@ def test_a_run_shows_what_its_encoder_does_to_held_out_images(run):
     np.testing.assert_array_equal(shown[:, : SIDE + 2], image_grid(data[:3], 1, gap=2))
     np.testing.assert_array_equal(shown[:, -SIDE - 2 :], image_grid(data[3:6], 1, gap=2))
     for place, ends in ((SIDE + 2 + 12, data[:3]), (SIDE + 2 + 12 + 3 * SIDE, data[3:6])):
-        made = image_grid(parts.reconstruct(ends), 1, gap=2).astype(int)
+        made = image_grid(system.reconstruct(ends), 1, gap=2).astype(int)
         assert np.abs(shown[:, place : place + SIDE + 2] - made).max() <= 1
 
     assert pixels(samples / "latent_space_step_0000002.png").shape == (600, 1200, 3)
@@ -64,9 +64,9 @@ def test_a_run_shows_what_its_encoder_does_to_held_out_images(run):
 
 
 def test_a_checkpoint_keeps_mean_codes_of_training_data(run):
-    folder, parts = run
+    folder, system = run
     kept = load_checkpoint(folder / "checkpoints" / "last.pt")["attributes"]
-    expected = code_means(parts, parts.dataset.labels, parts.dataset.load(parts.device), 300)
+    expected = code_means(system, system.dataset.labels, system.dataset.load(system.device), 300)
     assert kept.keys() == expected.keys()
     assert kept["of"] == 300
     assert all(torch.allclose(kept[name], expected[name], atol=1e-5) for name in expected)
@@ -80,41 +80,41 @@ def test_points_are_shown_as_points(gan_run, tmp_path):
             assert picture.size == size
 
 
-def test_paths_lead_from_reconstruction_to_reconstruction(make_parts):
+def test_paths_lead_from_reconstruction_to_reconstruction(make_system):
     for prior in ("Normal", "Sphere", "Uniform"):
         latent = f"model.latent._target_=gan_runner.models.latents.{prior}"
-        parts = make_parts("game=gan_e", latent, "dataset=ring8", "model=mlp", *TINY["mlp"])
+        system = make_system("game=gan_e", latent, "dataset=ring8", "model=mlp", *TINY["mlp"])
         first, second = torch.randn(2, 6, 2)
-        paths = parts.paths(first, second, 5)
+        paths = system.paths(first, second, 5)
         assert paths.shape == (6, 5, 2)
-        torch.testing.assert_close(paths[:, 0], parts.reconstruct(first), atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(paths[:, -1], parts.reconstruct(second), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(paths[:, 0], system.reconstruct(first), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(paths[:, -1], system.reconstruct(second), atol=1e-5, rtol=1e-4)
         assert (paths[:, 2] - paths[:, 0]).abs().max() > 1e-4
 
 
-def test_looking_at_codes_is_the_same_every_time_and_leaves_the_run_its_random_numbers(make_parts):
-    parts = make_parts("game=vae", "encoder=implicit", "prior=none", "dataset=ring8", "model=mlp", *TINY["mlp"])
+def test_looking_at_codes_is_the_same_every_time_and_leaves_the_run_its_random_numbers(make_system):
+    system = make_system("game=vae", "encoder=implicit", "prior=none", "dataset=ring8", "model=mlp", *TINY["mlp"])
     x = torch.randn(5, 2)
     before = torch.get_rng_state()
-    first = parts.encode(x)
+    first = system.encode(x)
     assert torch.equal(before, torch.get_rng_state())
     torch.manual_seed(7)
-    assert torch.equal(parts.encode(x), first)
+    assert torch.equal(system.encode(x), first)
 
 
-def test_a_latent_space_is_of_draws_beside_others_of_the_prior(make_parts, monkeypatch, tmp_path):
+def test_a_latent_space_is_of_draws_beside_others_of_the_prior(make_system, monkeypatch, tmp_path):
     """Codes by the true posterior N(x / 2, I / 2) of x = z + ε are N(0, I), while their means are N(0, I / 2)."""
     data = ["dataset=gaussian", f"dataset.means=[{[0.0] * 50}]", f"dataset.std={2**0.5}"]
-    parts = make_parts("game=vae", "model=mlp", *data, *TINY["mlp"], "model.latent.dim=50")
+    system = make_system("game=vae", "model=mlp", *data, *TINY["mlp"], "model.latent.dim=50")
     std = torch.tensor(0.5**0.5)
-    parts.networks["encoder"] = Posteriors(lambda x: (x / 2 + std * torch.randn_like(x), x / 2))
+    system.networks["encoder"] = Posteriors(lambda x: (x / 2 + std * torch.randn_like(x), x / 2))
     looked_at = {}
     monkeypatch.setattr(encodings, "draw_latent_space", lambda path, codes, prior, *_: looked_at.update(locals()))
     observer = LatentSpace(every=1)
-    observer.run, observer.batch = SimpleNamespace(parts=parts), parts.dataset.load(parts.device).first(2000)
+    observer.run, observer.batch = SimpleNamespace(system=system), system.dataset.load(system.device).first(2000)
     observer.draw(tmp_path / "a.png", 0)
     assert looked_at["codes"].square().mean().item() == pytest.approx(1, abs=0.02)
-    parts.networks["encoder"] = Posteriors(lambda x: [torch.randn_like(x)] * 2)  # which does not look at x
+    system.networks["encoder"] = Posteriors(lambda x: [torch.randn_like(x)] * 2)  # which does not look at x
     observer.draw(tmp_path / "a.png", 0)
     between = (looked_at["codes"] * looked_at["prior"]).mean().item()
     assert between == pytest.approx(0, abs=0.02)  # six standard errors

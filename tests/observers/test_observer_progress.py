@@ -105,12 +105,12 @@ def test_a_resumed_run_correlates_as_one_never_stopped_and_is_held_to_it(gan_run
     assert pictures[0] == pictures[1]
 
 
-def test_critic_value_is_wgans_estimate_without_the_penalty(make_parts):
+def test_critic_value_is_wgans_estimate_without_the_penalty(make_system):
     from gan_runner.metrics.push import push
     from gan_runner.metrics.results import Results
 
-    parts = make_parts("dataset=ring8", "model=mlp", "loss=wgan_gp", "model.generator.width=8")
-    results = Results(parts, parts.noise(64, 0), torch.randn(64, 2))
+    system = make_system("dataset=ring8", "model=mlp", "loss=wgan_gp", "model.generator.width=8")
+    results = Results(system, system.noise(64, 0), torch.randn(64, 2))
     difference = (results.real_scores.mean() - results.fake_scores.mean()).item()
     assert push(results)["critic_value"] == pytest.approx(difference)
 

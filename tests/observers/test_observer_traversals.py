@@ -52,25 +52,25 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
         assert said in capfd.readouterr().err
 
 
-def test_a_row_is_one_latent_and_a_column_one_value(make_parts):
-    parts = make_parts("game=infogan", *TINY["dcgan"], "model.q.width=8")
-    latents = parts.noise(2, 7)
-    ((name, samples, values),) = traverse(parts, "c1", 2, 10, 7)
+def test_a_row_is_one_latent_and_a_column_one_value(make_system):
+    system = make_system("game=infogan", *TINY["dcgan"], "model.q.width=8")
+    latents = system.noise(2, 7)
+    ((name, samples, values),) = traverse(system, "c1", 2, 10, 7)
     assert (name, values) == ("c1", list("0123456789"))
     for row in range(2):
         rows = latents[row : row + 1].repeat(10, 1)
         rows[:, 100 - 96 : 100 - 86] = torch.eye(10)  # behind the four latents
-        torch.testing.assert_close(samples[10 * row : 10 * row + 10], parts.sample(rows))
-    assert {name: values for name, _, values in traverse(parts, None, 2, 3, 7)} == {
+        torch.testing.assert_close(samples[10 * row : 10 * row + 10], system.sample(rows))
+    assert {name: values for name, _, values in traverse(system, None, 2, 3, 7)} == {
         "c1": list("0123456789"),
         "c2": ["-2", "0", "2"],
         "c3": ["-2", "0", "2"],
     }
 
 
-def test_points_are_drawn_by_the_colour_of_their_value(make_parts, tmp_path):
-    parts = make_parts("game=infogan", "dataset=ring8", "model=mlp", *TINY["mlp"], "model.q.width=8")
-    for name, samples, values in traverse(parts, None, 2, 5, 0):
+def test_points_are_drawn_by_the_colour_of_their_value(make_system, tmp_path):
+    system = make_system("game=infogan", "dataset=ring8", "model=mlp", *TINY["mlp"], "model.q.width=8")
+    for name, samples, values in traverse(system, None, 2, 5, 0):
         assert samples.shape == (2 * POINTS * len(values), 2)
         draw_traversal(tmp_path / f"{name}.png", samples, values)
         with Image.open(tmp_path / f"{name}.png") as picture:
@@ -87,7 +87,7 @@ def test_images_are_a_grid_under_the_values_of_their_columns(tmp_path):
     assert inked == [True, False, True]
 
 
-def test_games_without_codes_are_refused(gan_run, make_parts, tmp_path):
+def test_games_without_codes_are_refused(gan_run, make_system, tmp_path):
     traversals = "{_target_: gan_runner.observers.traversals.Traversals, every: 1}"
     code, _, err = gan_run(*TINY_RUN, f"+observer.traversals={traversals}")
     assert code == 2

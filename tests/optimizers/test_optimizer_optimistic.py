@@ -111,10 +111,10 @@ def test_options_out_of_range_are_refused(make, complaint):
 
 
 @pytest.mark.parametrize("optimizer", ["gradient_descent", "negative_momentum", "optimistic", "optimistic_adam"])
-def test_it_trains_a_player_in_its_own_precision(make_parts, optimizer):
-    parts = make_parts("dataset=ring8", "model=mlp", f"optimizer={optimizer}")
-    nn.ModuleDict(parts.networks).double()
-    player = parts.players[0]
+def test_it_trains_a_player_in_its_own_precision(make_system, optimizer):
+    system = make_system("dataset=ring8", "model=mlp", f"optimizer={optimizer}")
+    nn.ModuleDict(system.networks).double()
+    player = system.players[0]
     before = [p.clone() for p in player.parameters]
     player.descend([torch.ones_like(p) for p in player.parameters])
     rate = player.optimizer.param_groups[0]["lr"] * (1 + player.optimizer.param_groups[0]["optimism"])

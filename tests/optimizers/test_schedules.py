@@ -28,10 +28,10 @@ def test_cosine_is_torchs():
 
 
 @pytest.mark.parametrize("scheduler", names_in("scheduler"))
-def test_every_scheduler_sets_the_optimizers_rate(make_parts, scheduler):
+def test_every_scheduler_sets_the_optimizers_rate(make_system, scheduler):
     options = ["trainer.steps=4", "optimizer=sgd", "optimizer.lr=0.5", *TINY["dcgan"]]
-    parts = make_parts(f"scheduler={scheduler}", *options)
-    player = parts.players[0]
+    system = make_system(f"scheduler={scheduler}", *options)
+    player = system.players[0]
     player.optimizer.step()
     player.scheduler.step()
     expected = {
@@ -44,9 +44,9 @@ def test_every_scheduler_sets_the_optimizers_rate(make_parts, scheduler):
     assert player.optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * expected)
 
 
-def test_longer_run_is_on_the_longer_schedule(make_parts):
-    short = make_parts("scheduler=linear", "trainer.steps=4", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
-    long = make_parts("scheduler=linear", "trainer.steps=8", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
+def test_longer_run_is_on_the_longer_schedule(make_system):
+    short = make_system("scheduler=linear", "trainer.steps=4", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
+    long = make_system("scheduler=linear", "trainer.steps=8", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
     for _ in range(4):
         short.optimizer.step()
         short.scheduler.step()
@@ -56,9 +56,9 @@ def test_longer_run_is_on_the_longer_schedule(make_parts):
     assert long.optimizer.param_groups[0]["lr"] == pytest.approx(3 / 8)
 
 
-def test_players_may_have_rates_of_their_own(make_parts):
+def test_players_may_have_rates_of_their_own(make_system):
     options = ["players.generator.optimizer.lr=0.3", "optimizer.lr=0.1", "optimizer=sgd"]
-    discriminator, generator = make_parts(*options, *TINY["dcgan"]).players
+    discriminator, generator = make_system(*options, *TINY["dcgan"]).players
     assert discriminator.optimizer.param_groups[0]["lr"] == 0.1
     assert generator.optimizer.param_groups[0]["lr"] == 0.3
     assert generator.optimizer.param_groups[0]["momentum"] == 0.5
@@ -68,16 +68,16 @@ def test_exponential_ends_at_its_floor():
     assert [exponential(step, 0.1, 0.01) for step in range(4)] == pytest.approx([1, 0.1, 0.01, 0.01])
 
 
-def test_momentum_rises_and_survives_a_checkpoint(make_parts):
+def test_momentum_rises_and_survives_a_checkpoint(make_system):
     options = ["scheduler=exponential_with_momentum", "scheduler.momentum.steps=4", "optimizer=sgd", *TINY["dcgan"]]
-    player = make_parts(*options).players[0]
+    player = make_system(*options).players[0]
     seen = []
     for _ in range(3):
         player.optimizer.step()
         player.scheduler.step()
         seen.append(player.optimizer.param_groups[0]["momentum"])
     assert seen == pytest.approx([0.55, 0.6, 0.65])
-    again = make_parts(*options).players[0]
+    again = make_system(*options).players[0]
     again.load_state_dict(player.state_dict())
     assert again.optimizer.param_groups[0]["momentum"] == pytest.approx(0.65)
     again.optimizer.step()
@@ -85,12 +85,12 @@ def test_momentum_rises_and_survives_a_checkpoint(make_parts):
     assert again.optimizer.param_groups[0]["momentum"] == pytest.approx(0.7)
 
 
-def test_a_momentum_schedule_needs_momentum(make_parts):
+def test_a_momentum_schedule_needs_momentum(make_system):
     with pytest.raises(ConfigError, match="Adam has no momentum"):
-        make_parts("scheduler=exponential_with_momentum", *TINY["dcgan"])
+        make_system("scheduler=exponential_with_momentum", *TINY["dcgan"])
 
 
-def test_a_graph_of_an_iteration_refuses_a_momentum_schedule(make_parts):
-    parts = make_parts("scheduler=exponential_with_momentum", "optimizer=sgd", *TINY["dcgan"])
+def test_a_graph_of_an_iteration_refuses_a_momentum_schedule(make_system):
+    system = make_system("scheduler=exponential_with_momentum", "optimizer=sgd", *TINY["dcgan"])
     with pytest.raises(ConfigError, match="keep the momentum"):
-        compiled("iteration", parts.play, parts.players, parts.device)
+        compiled("iteration", system.play, system.players, system.device)

@@ -54,20 +54,20 @@ def test_a_line_lies_in_the_plane(latent_dim, shape):
         Line(latent_dim, shape)
 
 
-def test_push_of_the_saturating_game_dies_where_that_of_wgan_does_not(make_parts):
+def test_push_of_the_saturating_game_dies_where_that_of_wgan_does_not(make_system):
     """With the critic s(x) = −a·x₀ at θ: ∂/∂θ log(1 − σ(s)) = a σ(−aθ) → 0 for large aθ, and ∂/∂θ(−s) = a."""
     for loss, expected in {
         "minimax": lambda a, t: -a / (1 + math.exp(a * t)),
         "non_saturating": lambda a, t: -a / (1 + math.exp(-a * t)),
         "wgan": lambda a, t: -a,
     }.items():
-        parts = make_parts(*LINES, f"loss={loss}")
+        system = make_system(*LINES, f"loss={loss}")
         for slope in (1.0, 40.0):
             head = torch.tensor([-slope, 0.0])
-            critic = parts.networks["discriminator"]
+            critic = system.networks["discriminator"]
             critic.features = lambda x: x
             critic.score = lambda features, x, condition=None, head=head: features @ head
-            figures = push(Results(parts, parts.noise(10, 0), Reference(parts.dataset, 10, parts.device)))
+            figures = push(Results(system, system.noise(10, 0), Reference(system.dataset, 10, system.device)))
             assert figures["push"] == pytest.approx(expected(slope, 0.5), rel=1e-4)
 
 

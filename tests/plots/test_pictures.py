@@ -59,11 +59,11 @@ def test_points_of_any_dimension_are_drawn(tmp_path, density, panels):
         assert picture.size == (500 * panels, 500)
 
 
-def test_every_regularizer_is_drawn_on_points(make_parts, tmp_path):
+def test_every_regularizer_is_drawn_on_points(make_system, tmp_path):
     options = ["dataset=ring8", "model=mlp", "model.discriminator.width=8", "regularizer=[minibatch_discrimination]"]
     options.append("regularizer.minibatch_discrimination.kernels=4")
-    parts = make_parts(*options)
-    draw(tmp_path / "a.png", parts.sample(parts.noise(9, 0)), parts.dataset, parts.surface())
+    system = make_system(*options)
+    draw(tmp_path / "a.png", system.sample(system.noise(9, 0)), system.dataset, system.surface())
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
@@ -109,13 +109,13 @@ def test_the_grid_is_torchvisions(n, columns):
 # The field
 
 
-def field_of(make_parts, critic, *options):
+def field_of(make_system, critic, *options):
     """The push on points by a critic that is a function, and its samples' and reals' scores."""
-    parts = make_parts("dataset=ring8", "model=mlp", *TINY["mlp"], *options)
-    parts.networks["discriminator"].forward = critic
+    system = make_system("dataset=ring8", "model=mlp", *TINY["mlp"], *options)
+    system.networks["discriminator"].forward = critic
     generator = torch.Generator().manual_seed(0)
     real, samples = (torch.randn(1000, 2, generator=generator) + shift for shift in (0, 1))
-    return parts.field(real, samples), critic(real), critic(samples)
+    return system.field(real, samples), critic(real), critic(samples)
 
 
 SLOPE = torch.tensor([0.6, -1.5])
@@ -134,43 +134,43 @@ def gradient_of_curved(x):
     return SLOPE * (x * SLOPE).cos()
 
 
-def test_a_linear_critic_of_wgan_pushes_everything_alike(make_parts):
-    field, _, _ = field_of(make_parts, linear, "loss=wgan")
+def test_a_linear_critic_of_wgan_pushes_everything_alike(make_system):
+    field, _, _ = field_of(make_system, linear, "loss=wgan")
     assert torch.allclose(field.arrows(POINTS), SLOPE.expand(441, 2), atol=1e-5)
 
 
-def test_the_non_saturating_push_is_the_critics_slope_by_the_chance_that_it_sees_a_fake(make_parts):
-    field, _, _ = field_of(make_parts, curved)
+def test_the_non_saturating_push_is_the_critics_slope_by_the_chance_that_it_sees_a_fake(make_system):
+    field, _, _ = field_of(make_system, curved)
     truth = (-curved(POINTS)).sigmoid().unsqueeze(1) * gradient_of_curved(POINTS)
     assert torch.allclose(field.arrows(POINTS), truth, atol=1e-5)
 
 
-def test_a_relativistic_push_is_the_mean_over_the_data(make_parts):
-    field, real, _ = field_of(make_parts, curved, "loss=relativistic")
+def test_a_relativistic_push_is_the_mean_over_the_data(make_system):
+    field, real, _ = field_of(make_system, curved, "loss=relativistic")
     chance = (real.unsqueeze(0) - curved(POINTS).unsqueeze(1)).sigmoid().mean(1, keepdim=True)
     assert torch.allclose(field.arrows(POINTS), chance * gradient_of_curved(POINTS), atol=0.03)
 
 
-def test_a_relativistic_average_push_is_that_on_one_fake_among_the_others(make_parts):
-    field, real, fake = field_of(make_parts, curved, "loss=relativistic_average")
+def test_a_relativistic_average_push_is_that_on_one_fake_among_the_others(make_system):
+    field, real, fake = field_of(make_system, curved, "loss=relativistic_average")
     chance = (real.mean() - curved(POINTS)).sigmoid() + (real - fake.mean()).sigmoid().mean()
     assert torch.allclose(field.arrows(POINTS), chance.unsqueeze(1) * gradient_of_curved(POINTS), atol=0.02)
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in (*UNJUDGED, "feature_matching")])
-def test_a_field_leaves_everything_as_it_was(make_parts, loss):
-    parts = prepared(make_parts("dataset=ring8", "model=mlp", f"loss={loss}", *TINY["mlp"]))
-    before = {name: value.clone() for name, value in torch.nn.ModuleDict(parts.networks).state_dict().items()}
+def test_a_field_leaves_everything_as_it_was(make_system, loss):
+    system = prepared(make_system("dataset=ring8", "model=mlp", f"loss={loss}", *TINY["mlp"]))
+    before = {name: value.clone() for name, value in torch.nn.ModuleDict(system.networks).state_dict().items()}
     random = torch.get_rng_state()
-    samples = parts.sample(parts.noise(50, 0))
-    arrows = parts.field(torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), samples).arrows(POINTS)
+    samples = system.sample(system.noise(50, 0))
+    arrows = system.field(torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), samples).arrows(POINTS)
     assert arrows.shape == POINTS.shape
     assert not arrows.requires_grad
     assert torch.equal(torch.get_rng_state(), random)
-    for network in parts.networks.values():
+    for network in system.networks.values():
         assert network.training
         assert all(p.grad is None for p in network.parameters())
-    assert_close(torch.nn.ModuleDict(parts.networks).state_dict(), before, rtol=0, atol=0)
+    assert_close(torch.nn.ModuleDict(system.networks).state_dict(), before, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(
@@ -182,11 +182,11 @@ def test_a_field_leaves_everything_as_it_was(make_parts, loss):
         ["game=bilinear"],
     ],
 )
-def test_there_is_no_field_where_the_generator_descends_no_function_of_scores(make_parts, options):
+def test_there_is_no_field_where_the_generator_descends_no_function_of_scores(make_system, options):
     small = [] if {"loss=mmd", "game=bilinear"} & set(options) else TINY["mlp"]
     points = [] if "game=bilinear" in options else ["dataset=ring8", "model=mlp"]
-    parts = make_parts(*points, *small, *options)
-    assert parts.field(torch.zeros(9, 2), torch.zeros(9, 2)) is None
+    system = make_system(*points, *small, *options)
+    assert system.field(torch.zeros(9, 2), torch.zeros(9, 2)) is None
 
 
 @pytest.mark.parametrize("slope", [0.0, 1.0, float("inf")])

@@ -34,7 +34,7 @@ STATE = {
     "drawn": 7,
     "elapsed_s": 1.0,
     "config": "trainer: {}\ndataset: {name: digits}",
-    "parts": {"weight": torch.arange(40.0)},
+    "system": {"weight": torch.arange(40.0)},
 }
 
 
@@ -46,7 +46,7 @@ def path(tmp_path):
 
 
 def same(state):
-    return torch.equal(state["parts"]["weight"], STATE["parts"]["weight"]) and state["config"] == STATE["config"]
+    return torch.equal(state["system"]["weight"], STATE["system"]["weight"]) and state["config"] == STATE["config"]
 
 
 def test_torch_alone_reads_it(path):
@@ -62,7 +62,7 @@ def test_no_flipped_bit_is_ever_taken_for_a_weight(path, signature):
         archive = io.BytesIO()
         torch.save({"format": 2, **STATE}, archive)
         whole = archive.getvalue()
-        first = whole.index(STATE["parts"]["weight"].numpy().tobytes())
+        first = whole.index(STATE["system"]["weight"].numpy().tobytes())
     bits = range(8 * len(whole)) if signature else range(8 * first, 8 * (first + 160))
     bits = random.Random(0).sample(bits, 1000)
     refused = 0
@@ -244,7 +244,7 @@ def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, monkeypatch,
     (line,) = said
     assert "run/checkpoints/last.pt" in line
     assert line.endswith("run/checkpoints/step_0000004.pt is taken instead, of step 4")
-    ended, whole = (load_checkpoint(RunDirectory(Path(name)).last)["parts"] for name in ("run", "whole"))
+    ended, whole = (load_checkpoint(RunDirectory(Path(name)).last)["system"] for name in ("run", "whole"))
     assert_equal(ended, whole)
     assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]
 

@@ -115,7 +115,7 @@ def test_optimizer_of_a_resumed_run_takes_other_options(gan_run, tmp_path):
     assert code == 0, err
     whole, run = rates(tmp_path / "whole"), rates(tmp_path / "run")
     assert run == pytest.approx([*whole[:4], *(100 * rate for rate in whole[4:])])
-    players = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["parts"]["players"]
+    players = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["system"]["players"]
     assert [players[name]["optimizer"]["param_groups"][0]["betas"] for name in players] == [(0.1, 0.2)] * 2
     code, _, err = gan_run("resume=run", "trainer.steps=9", "optimizer._target_=torch.optim.RAdam")
     assert code == 2
@@ -217,11 +217,11 @@ def test_a_run_that_goes_on_is_no_longer_what_it_was(gan_run, tmp_path, monkeypa
     assert not (tmp_path / "run" / "summary.json").exists()
 
 
-def test_the_same_seed_draws_the_same_numbers_whoever_draws(make_parts):
+def test_the_same_seed_draws_the_same_numbers_whoever_draws(make_system):
     drawn = []
     for before in (1, 2):
         random.seed(before)
-        make_parts("model=mlp")
+        make_system("model=mlp")
         drawn.append((random.random(), torch.rand(3).tolist()))
     assert drawn[0] == drawn[1]
 
@@ -263,6 +263,6 @@ def test_iteration_that_was_compiled_whole_goes_on(gan_run, tmp_path):
     assert gan_run(*line, "trainer.steps=2", "scheduler=constant", "hydra.run.dir=run")[0] == 0
     code, _, err = gan_run("resume=run", "trainer.steps=4")
     assert code == 0, err
-    state = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["parts"]["players"]["generator"]["scheduler"]
+    state = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["system"]["players"]["generator"]["scheduler"]
     assert state["_last_lr"] == [5e-4]
     assert all(isinstance(rate, float) for rate in state["_last_lr"])

@@ -26,14 +26,14 @@ LINE = [
 @pytest.fixture
 def poisoned(monkeypatch):
     """In so many attempts, a weight becomes NaN in the n-th step of it; perhaps a signal comes, too."""
-    build_parts = gan_runner.train.build_parts
+    build_system = gan_runner.train.build_system
 
     def arrange(attempts, n, signum=None):
         left = [attempts]
 
         def building(config):
-            parts = build_parts(config)
-            play, steps = parts.play, [0]
+            system = build_system(config)
+            play, steps = system.play, [0]
             poison = left[0] > 0
             left[0] -= 1
 
@@ -42,15 +42,15 @@ def poisoned(monkeypatch):
                 steps[0] += 1
                 if poison and steps[0] == n:
                     with torch.no_grad():
-                        next(parts.networks["generator"].parameters()).view(-1)[0] = float("nan")
+                        next(system.networks["generator"].parameters()).view(-1)[0] = float("nan")
                     if signum is not None:
                         os.kill(os.getpid(), signum)
                 return report
 
-            parts.play = stepping
-            return parts
+            system.play = stepping
+            return system
 
-        monkeypatch.setattr(gan_runner.train, "build_parts", building)
+        monkeypatch.setattr(gan_runner.train, "build_system", building)
 
     return arrange
 
@@ -131,8 +131,8 @@ def test_the_other_course_is_kept_when_it_is_resumed(gan_run, poisoned, signal_i
     assert gan_run(*LINE, "trainer.steps=6", "hydra.run.dir=parts")[0] == 0
     assert load_checkpoint(Path("parts/checkpoints/last.pt"))["rollbacks"] == 1
     assert gan_run("resume=parts", "trainer.steps=8")[0] == 0
-    parts, whole = (outcome(tmp_path / name)["checkpoints"]["last.pt"]["parts"] for name in ("parts", "whole"))
-    assert_equal(parts, whole)
+    system, whole = (outcome(tmp_path / name)["checkpoints"]["last.pt"]["system"] for name in ("parts", "whole"))
+    assert_equal(system, whole)
 
 
 @pytest.mark.parametrize(

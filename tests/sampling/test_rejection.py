@@ -14,25 +14,25 @@ GAUSSIANS = ["dataset=gaussian", "model=gaussian", "model.generator.mean=[-0.5,0
 
 
 @pytest.fixture
-def parts(make_parts):
+def system(make_system):
     """p = N((½, 0), 1), q = N((−½, 0), 1.2²), and a critic whose score is log p/q plus a constant."""
-    parts = make_parts(*GAUSSIANS, "loss=relativistic")
-    p, q = parts.dataset.log_prob, parts.networks["generator"].log_prob
-    parts.criticise = lambda x, rows: (p(x) - q(x) + 3).detach()
-    return parts
+    system = make_system(*GAUSSIANS, "loss=relativistic")
+    p, q = system.dataset.log_prob, system.networks["generator"].log_prob
+    system.criticise = lambda x, rows: (p(x) - q(x) + 3).detach()
+    return system
 
 
-def test_accepted_samples_follow_the_data(parts):
-    samples, share = rejection_samples(parts, 20_000, seed=0)
+def test_accepted_samples_follow_the_data(system):
+    samples, share = rejection_samples(system, 20_000, seed=0)
     assert samples.shape == (20_000, 2)
     torch.testing.assert_close(samples.mean(0), torch.tensor([0.5, 0.0]), atol=0.03, rtol=0)
     torch.testing.assert_close(samples.std(0), torch.ones(2), atol=0.03, rtol=0)
-    greatest = (parts.dataset.log_prob(samples) - parts.networks["generator"].log_prob(samples)).max().exp()
+    greatest = (system.dataset.log_prob(samples) - system.networks["generator"].log_prob(samples)).max().exp()
     assert share == pytest.approx(1 / greatest.item(), rel=0.1)  # of rejection sampling with that ceiling
 
 
-def test_the_same_seed_accepts_the_same_samples(parts):
-    first, second, other = (rejection_samples(parts, 50, seed)[0] for seed in (1, 1, 2))
+def test_the_same_seed_accepts_the_same_samples(system):
+    first, second, other = (rejection_samples(system, 50, seed)[0] for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
@@ -44,10 +44,10 @@ def test_gamma_is_stricter_or_laxer_and_zero_is_rejection_sampling():
     assert acceptance_logit(ceiling, ceiling, 0.0).sigmoid() == pytest.approx(1, abs=1e-5)
 
 
-def test_weighted_samples_have_the_moments_of_the_data(parts):
-    rows = parts.noise(50_000, 0)
-    samples = parts.sample(rows)
-    weights = importance_weights(parts, samples, rows)
+def test_weighted_samples_have_the_moments_of_the_data(system):
+    rows = system.noise(50_000, 0)
+    samples = system.sample(rows)
+    weights = importance_weights(system, samples, rows)
     assert weights.sum() == pytest.approx(1)
     mean = weights @ samples.double()
     torch.testing.assert_close(mean, torch.tensor([0.5, 0.0], dtype=torch.float64), atol=0.03, rtol=0)
@@ -61,51 +61,51 @@ def test_effective_sample_size_counts_equal_weights():
 
 
 @pytest.mark.parametrize("loss", ["hinge", "wgan_gp", "relativistic_average"])
-def test_a_critic_that_knows_no_ratio_is_refused(make_parts, loss):
+def test_a_critic_that_knows_no_ratio_is_refused(make_system, loss):
     with pytest.raises(ConfigError, match=r"identifies a .*train with a loss such as non_saturating"):
-        rejection_samples(make_parts(*GAUSSIANS, f"loss={loss}"), 4, 0)
+        rejection_samples(make_system(*GAUSSIANS, f"loss={loss}"), 4, 0)
 
 
 @pytest.mark.parametrize("game", ["aae", "vae"])
-def test_where_nobody_judges_samples_it_is_refused(make_parts, game):
+def test_where_nobody_judges_samples_it_is_refused(make_system, game):
     """Nor does a critic of codes."""
-    parts = make_parts(f"game={game}", "dataset=ring8", "model=mlp", *TINY["mlp"])
+    system = make_system(f"game={game}", "dataset=ring8", "model=mlp", *TINY["mlp"])
     with pytest.raises(ConfigError, match="in this run nobody judges them; train with one"):
-        rejection_samples(parts, 4, 0)
+        rejection_samples(system, 4, 0)
 
 
-def test_too_strict_a_gamma_gives_up_in_one_line(parts, monkeypatch):
+def test_too_strict_a_gamma_gives_up_in_one_line(system, monkeypatch):
     monkeypatch.setattr("gan_runner.sampling.rejection.PATIENCE", 3000)
     with pytest.raises(ConfigError, match="choose a smaller --gamma than 60"):
-        rejection_samples(parts, 10, 0, gamma=60.0)
+        rejection_samples(system, 10, 0, gamma=60.0)
 
 
-def test_infinite_ratios_are_cut(make_parts):
+def test_infinite_ratios_are_cut(make_system):
     """Least squares implies an infinite ratio of every score beyond its targets."""
-    parts = make_parts(*GAUSSIANS, "loss=lsgan")
-    parts.criticise = lambda x, rows: x[:, 0]
-    rows = parts.noise(500, 0)
-    weights = importance_weights(parts, parts.sample(rows), rows)
+    system = make_system(*GAUSSIANS, "loss=lsgan")
+    system.criticise = lambda x, rows: x[:, 0]
+    rows = system.noise(500, 0)
+    weights = importance_weights(system, system.sample(rows), rows)
     assert weights.isfinite().all()
     assert weights.sum() == pytest.approx(1)
-    samples, _ = rejection_samples(parts, 100, 0)
+    samples, _ = rejection_samples(system, 100, 0)
     assert (samples[:, 0] > 0.99).all()  # those of the greatest ratio
 
 
-def test_a_critic_that_is_told_conditions_judges_each_sample_beside_its_own(make_parts):
+def test_a_critic_that_is_told_conditions_judges_each_sample_beside_its_own(make_system):
     """x ~ N(0, 1) of the generator whatever the label, of the data N(±½, 1): log p/q = ± x / 2 − ⅛."""
-    parts = make_parts(*overrides("mlp", "non_saturating", None, "points", "game=conditional"))
+    system = make_system(*overrides("mlp", "non_saturating", None, "points", "game=conditional"))
     two = {"data": torch.zeros(4, 2), "label": torch.tensor([0, 1, 0, 1])}
-    parts.game.prepare(parts.networks, Drawn(two), 4)
-    parts.sample = lambda rows: rows[:, :2]  # two of the latents
+    system.game.prepare(system.networks, Drawn(two), 4)
+    system.sample = lambda rows: rows[:, :2]  # two of the latents
     sides = torch.tensor([-0.5, 0.5, *[0.0] * 6])  # of the eight labels
-    parts.networks["discriminator"] = Told(lambda x, condition: condition @ sides * x[:, 0] - 0.125)
-    assert not parts.judges_points
-    rows = parts.noise(40_000, 0)
-    samples = parts.sample(rows)
-    side, weights = rows[:, -8:] @ sides, importance_weights(parts, samples, rows)
+    system.networks["discriminator"] = Told(lambda x, condition: condition @ sides * x[:, 0] - 0.125)
+    assert not system.judges_points
+    rows = system.noise(40_000, 0)
+    samples = system.sample(rows)
+    side, weights = rows[:, -8:] @ sides, importance_weights(system, samples, rows)
     assert weights @ (side * samples[:, 0]).double() == pytest.approx(0.25, abs=0.02)
-    accepted, _ = rejection_samples(parts, 20_000, 0)
+    accepted, _ = rejection_samples(system, 20_000, 0)
     assert accepted.mean(0).tolist() == pytest.approx([0, 0], abs=0.03)
     assert accepted.var(0).tolist() == pytest.approx([1.25, 1], rel=0.04)  # of a mixture with means ±½
 

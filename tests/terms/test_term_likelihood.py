@@ -55,37 +55,37 @@ def test_its_descent_ends_at_the_moments_of_the_data():
     torch.testing.assert_close(generator.log_std.exp().detach(), x.std(0, correction=0), rtol=1e-3, atol=0)
 
 
-def test_beside_a_loss_both_are_descended_by_their_weights(make_parts):
-    parts = make_parts(
+def test_beside_a_loss_both_are_descended_by_their_weights(make_system):
+    system = make_system(
         "model=real_nvp",
         "dataset=ring8",
         "regularizer=[likelihood]",
         "regularizer.likelihood.weight=3",
         *TINY["real_nvp"],
     )
-    generator = next(player for player in parts.players if player.name == "generator")
+    generator = next(player for player in system.players if player.name == "generator")
     assert generator.weights == {"adversarial": 1.0, "likelihood": 3.0}
     torch.manual_seed(0)
-    report = train_step(parts.players, iter([{"data": torch.randn(8, 2)}] * 2))
+    report = train_step(system.players, iter([{"data": torch.randn(8, 2)}] * 2))
     assert {"generator/adversarial", "generator/likelihood", "generator/bits_per_dimension"} <= set(report)
 
 
-def test_a_generator_without_density_is_refused(make_parts):
+def test_a_generator_without_density_is_refused(make_system):
     with pytest.raises(ConfigError, match="whose density is known; choose model=real_nvp"):
-        make_parts("loss=maximum_likelihood", "model=mlp", "model.generator.width=8", "model.latent.dim=4")
+        make_system("loss=maximum_likelihood", "model=mlp", "model.generator.width=8", "model.latent.dim=4")
 
 
-def test_latents_that_are_not_normal_are_refused(make_parts):
+def test_latents_that_are_not_normal_are_refused(make_system):
     uniform = "model.latent._target_=gan_runner.models.latents.Uniform"
     with pytest.raises(ConfigError, match=r"likelihood: densities are those of latents N\(0, I\), .* is Uniform; set"):
-        make_parts("model=real_nvp", "dataset=ring8", "regularizer=[likelihood]", uniform, *TINY["real_nvp"])
+        make_system("model=real_nvp", "dataset=ring8", "regularizer=[likelihood]", uniform, *TINY["real_nvp"])
 
 
-def test_likelihood_rises_while_it_is_descended(make_parts):
-    parts = make_parts(*FLOW, "dataset=ring8", "model.generator.couplings=4", "optimizer.lr=0.01")
-    x = parts.dataset.load(parts.device).real(256)
-    parts.game.prepare(parts.networks, parts.dataset.load(parts.device), 256)
-    before = parts.log_prob(x).mean()
+def test_likelihood_rises_while_it_is_descended(make_system):
+    system = make_system(*FLOW, "dataset=ring8", "model.generator.couplings=4", "optimizer.lr=0.01")
+    x = system.dataset.load(system.device).real(256)
+    system.game.prepare(system.networks, system.dataset.load(system.device), 256)
+    before = system.log_prob(x).mean()
     for _ in range(40):
-        train_step(parts.players, iter([{"data": x}]))
-    assert parts.log_prob(x).mean() > before + 0.1
+        train_step(system.players, iter([{"data": x}]))
+    assert system.log_prob(x).mean() > before + 0.1

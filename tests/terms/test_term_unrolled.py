@@ -120,18 +120,18 @@ def test_its_adam_is_torchs():
         torch.testing.assert_close(ours, w.detach())
 
 
-def test_the_discriminator_itself_is_not_moved_and_not_kept_twice(make_parts):
-    parts = make_parts("dataset=ring8", "model=mlp", *TINY["mlp"], "regularizer=[unrolled]")
-    generator = parts.players[1]
-    before = [p.clone() for p in parts.networks["discriminator"].parameters()]
+def test_the_discriminator_itself_is_not_moved_and_not_kept_twice(make_system):
+    system = make_system("dataset=ring8", "model=mlp", *TINY["mlp"], "regularizer=[unrolled]")
+    generator = system.players[1]
+    before = [p.clone() for p in system.networks["discriminator"].parameters()]
     _, gradients = generator.gradients({"data": torch.randn(8, 2)})
-    assert len(gradients) == len(list(parts.networks["generator"].parameters()))
-    assert all(torch.equal(a, b) for a, b in zip(before, parts.networks["discriminator"].parameters()))
+    assert len(gradients) == len(list(system.networks["generator"].parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(before, system.networks["discriminator"].parameters()))
     kept = generator.memory().state_dict()
     assert not [name for name in kept if "network" in name]
     assert kept["terms.adversarial.moves"] == 1
 
 
-def test_a_game_of_terms_that_remember_cannot_be_simulated(make_parts):
+def test_a_game_of_terms_that_remember_cannot_be_simulated(make_system):
     with pytest.raises(ConfigError, match="cannot be simulated; leave out regularizer=unrolled"):
-        make_parts("dataset=ring8", "model=mlp", *TINY["mlp"], "loss=began", "regularizer=[unrolled]")
+        make_system("dataset=ring8", "model=mlp", *TINY["mlp"], "loss=began", "regularizer=[unrolled]")

@@ -26,16 +26,16 @@ def switches():
 @pytest.fixture
 def in_step(monkeypatch):
     """Do something in every step."""
-    build_parts = gan_runner.train.build_parts
+    build_system = gan_runner.train.build_system
 
     def arrange(action):
         def building(config):
-            parts = build_parts(config)
-            play = parts.play
-            parts.play = lambda *arguments: (action(), play(*arguments))[1]
-            return parts
+            system = build_system(config)
+            play = system.play
+            system.play = lambda *arguments: (action(), play(*arguments))[1]
+            return system
 
-        monkeypatch.setattr(gan_runner.train, "build_parts", building)
+        monkeypatch.setattr(gan_runner.train, "build_system", building)
 
     return arrange
 

@@ -10,46 +10,46 @@ from torch import nn
 from gan_runner.compile import compile_moves
 
 
-def dtypes_of(parts, network, kind):
+def dtypes_of(system, network, kind):
     """What the layers of one kind of a network put out in one step."""
     seen = set()
-    for module in parts.networks[network].modules():
+    for module in system.networks[network].modules():
         if isinstance(module, kind):
             module.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
-    parts.step(batches_of(parts))
+    system.step(batches_of(system))
     return seen
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
 @pytest.mark.parametrize(("model", "kind"), [("mlp", nn.Linear), ("dcgan", nn.Conv2d)])
-def test_layers_multiply_in_half_precision_and_all_else_is_whole(make_parts, precision, dtype, model, kind):
+def test_layers_multiply_in_half_precision_and_all_else_is_whole(make_system, precision, dtype, model, kind):
     method = (model, "non_saturating", None, "image" if model == "dcgan" else "points")
-    parts = prepared(make_parts(*overrides(*method), f"trainer.precision={precision}"))
+    system = prepared(make_system(*overrides(*method), f"trainer.precision={precision}"))
     turns = []
-    for player in parts.players:
+    for player in system.players:
         term = player.terms["adversarial"]
         player.terms["adversarial"] = lambda turn, term=term: turns.append(turn) or term(turn)
-    assert dtypes_of(parts, "discriminator", kind) == {dtype}
+    assert dtypes_of(system, "discriminator", kind) == {dtype}
     shown = [turns[0].real_scores, turns[0].fake_scores, turns[0].real_features, turns[1].fake]
-    gradients = [p.grad for player in parts.players for p in player.parameters]
+    gradients = [p.grad for player in system.players for p in player.parameters]
     assert {x.dtype for x in [*shown, *gradients]} == {torch.float32}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
-def test_layers_multiply_in_full_precision_otherwise(make_parts, precision):
-    parts = prepared(make_parts(*overrides("mlp", "lsgan", None, "points"), f"trainer.precision={precision}"))
-    assert dtypes_of(parts, "discriminator", nn.Linear) == {torch.float32}
+def test_layers_multiply_in_full_precision_otherwise(make_system, precision):
+    system = prepared(make_system(*overrides("mlp", "lsgan", None, "points"), f"trainer.precision={precision}"))
+    assert dtypes_of(system, "discriminator", nn.Linear) == {torch.float32}
 
 
 @pytest.mark.parametrize("penalty", ["r1", "dragan"])
-def test_penalties_are_those_of_full_precision_to_the_bit(make_parts, penalty):
+def test_penalties_are_those_of_full_precision_to_the_bit(make_system, penalty):
     values = {}
     for precision in ("fp32", "bf16"):
-        parts = prepared(
-            make_parts(*overrides("mlp", "non_saturating", penalty, "points"), f"trainer.precision={precision}")
+        system = prepared(
+            make_system(*overrides("mlp", "non_saturating", penalty, "points"), f"trainer.precision={precision}")
         )
         torch.manual_seed(0)
-        values[precision] = parts.players[0].gradients(next(batches_of(parts)))[0]
+        values[precision] = system.players[0].gradients(next(batches_of(system)))[0]
     assert values["fp32"][penalty] == values["bf16"][penalty]
     assert values["fp32"]["adversarial"] != values["bf16"]["adversarial"]
 
@@ -59,35 +59,35 @@ def test_penalties_are_those_of_full_precision_to_the_bit(make_parts, penalty):
     [pytest.param(method, marks=[pytest.mark.slow] if number % 3 else []) for number, method in enumerate(METHODS)],
     ids=name_of,
 )
-def test_every_method_steps_in_bf16_near_full_precision(make_parts, method):
+def test_every_method_steps_in_bf16_near_full_precision(make_system, method):
     reports = {}
     for precision in ("fp32", "bf16"):
-        parts = prepared(make_parts(*overrides(*method), f"trainer.precision={precision}"))
+        system = prepared(make_system(*overrides(*method), f"trainer.precision={precision}"))
         torch.manual_seed(0)
-        reports[precision] = parts.step(batches_of(parts))
+        reports[precision] = system.step(batches_of(system))
     for name, value in reports["fp32"].items():
         assert reports["bf16"][name].dtype == value.dtype
         assert torch.allclose(reports["bf16"][name], value, rtol=0.1, atol=0.1 * (1 + value.abs().max().item())), name
 
 
-def test_bf16_compiled_sees_the_same_and_descends_the_same_to_its_rounding(make_parts):
+def test_bf16_compiled_sees_the_same_and_descends_the_same_to_its_rounding(make_system):
     moves = []
     for compiled in (False, True):
         torch.compiler.reset()
-        parts = prepared(make_parts(*overrides("mlp", "wgan_gp", None, "points"), "trainer.precision=bf16"))
+        system = prepared(make_system(*overrides("mlp", "wgan_gp", None, "points"), "trainer.precision=bf16"))
         if compiled:
-            compile_moves(parts.play, parts.players, backend="aot_eager")
+            compile_moves(system.play, system.players, backend="aot_eager")
         torch.manual_seed(0)
-        moves.append(parts.players[0].gradients(next(batches_of(parts))))
+        moves.append(system.players[0].gradients(next(batches_of(system))))
     (seen, eager), (seen_compiled, graph) = moves
     assert all(torch.equal(seen[name], seen_compiled[name]) for name in seen)
     for expected, found in zip(eager, graph):  # sums of products that are rounded to 8 bits, in another order
         assert (found - expected).abs().max() <= 2**-7 * expected.abs().max()
 
 
-def test_a_step_that_overflows_is_left_out_and_the_scale_halved(make_parts):
-    parts = prepared(make_parts(*overrides("mlp", "lsgan", None, "points"), "trainer.precision=fp16"))
-    player = parts.players[0]
+def test_a_step_that_overflows_is_left_out_and_the_scale_halved(make_system):
+    system = prepared(make_system(*overrides("mlp", "lsgan", None, "points"), "trainer.precision=fp16"))
+    player = system.players[0]
     scale, before = player.loss_scale.item(), [p.clone() for p in player.parameters]
     player.step([torch.full_like(p, torch.inf) for p in player.parameters])
     assert all(torch.equal(p, q) for p, q in zip(player.parameters, before))
@@ -97,9 +97,9 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halved(make_parts):
     assert all(p.grad.eq(1).all() for p in player.parameters)  # as they are logged: of the loss itself
 
 
-def test_the_scale_is_saved(make_parts):
+def test_the_scale_is_saved(make_system):
     options = [*overrides("mlp", "lsgan", None, "points"), "trainer.precision=fp16"]
-    first, second = (make_parts(*options).players[0] for _ in range(2))
+    first, second = (make_system(*options).players[0] for _ in range(2))
     first.step([torch.full_like(p, torch.inf) for p in first.parameters])
     second.load_state_dict(first.state_dict())
     assert second.loss_scale == first.loss_scale
