@@ -9,7 +9,7 @@ from conftest import names_in
 from omegaconf import OmegaConf
 from torch import nn
 
-from gan_runner.config.compatibility import check_turns, offers, turn_looked_at
+from gan_runner.config.compatibility import check_turns, implements, turn_looked_at
 from gan_runner.config.instantiate import locate
 from gan_runner.config.paths import CONF
 from gan_runner.errors import ConfigError
@@ -67,9 +67,9 @@ def test_terms_and_games_of_others_may_leave_it_open():
 
 
 def test_of_a_protocol_turns_need_what_it_names():
-    assert offers(DataTurn, MomentMatchingTurn)
-    assert offers(CodesTurn, MomentMatchingTurn)
-    assert not offers(BilinearTurn, MomentMatchingTurn)
+    assert implements(DataTurn, MomentMatchingTurn)
+    assert implements(CodesTurn, MomentMatchingTurn)
+    assert not implements(BilinearTurn, MomentMatchingTurn)
     with pytest.raises(ConfigError, match="it does not go with this game; choose another game, or leave it out"):
         check_turns("it", partial(mmd, loss=MMD), Bilinear(), NOTHING)
 

@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 
 from gan_runner.cli.arguments import Parser
 from gan_runner.config.instantiate import DIRECTIVES
-from gan_runner.config.resolve import NOT_TRAINED, what_is_trained
+from gan_runner.config.resolve import NON_TRAINING_KEYS, training_options
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.saved import SavedRun, find_runs, read_run
@@ -137,7 +137,7 @@ def flattened(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def options_of(run: SavedRun) -> dict[str, str]:
     """What was chosen for a run, by dotted key, without seeds, logging and paths."""
     options: Any = OmegaConf.to_container(run.config)
-    chosen = {key: value for key, value in options.items() if key not in (*NOT_TRAINED, "hydra")}
+    chosen = {key: value for key, value in options.items() if key not in (*NON_TRAINING_KEYS, "hydra")}
     return {key: value for key, value in flattened(chosen) if key.rpartition(".")[2] != "root"}
 
 
@@ -291,7 +291,7 @@ def repeats(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 def have_the_same_data(configurations: Sequence[Configuration]) -> bool:
     """Whether all configurations have one dataset; only then does a figure say which is better."""
     known = [one.runs[0].config for one in configurations if one.runs[0].config]
-    return all(what_is_trained(config).get("dataset") == what_is_trained(known[0]).get("dataset") for config in known)
+    return all(training_options(config).get("dataset") == training_options(known[0]).get("dataset") for config in known)
 
 
 def best_mean(column: Sequence[Mapping[str, Any] | None], better: str | None) -> str | None:

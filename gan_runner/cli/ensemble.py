@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_runner.build import build_system
 from gan_runner.cli.evaluate import GROUPS, chosen
-from gan_runner.config.resolve import resolve, without_place
+from gan_runner.config.resolve import resolve, without_runtime_keys
 from gan_runner.errors import ConfigError
 from gan_runner.metrics.classification import all_of, mistaken, split_of
 from gan_runner.runs.checkpoints import load_checkpoint
@@ -141,7 +141,7 @@ def known_of(config: DictConfig) -> dict[str, Any]:
     labels = dict(plain["game"].get("labelled", {}))
     if labels.get("seed", 0) is None:
         labels["seed"] = plain["seed"]
-    return {"dataset": without_place(plain["dataset"]), "labels": labels}
+    return {"dataset": without_runtime_keys(plain["dataset"]), "labels": labels}
 
 
 def report(found: Mapping[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gan_runner.cli.arguments import Parser
 from gan_runner.cli.messages import explain
 from gan_runner.config.paths import CONF
-from gan_runner.config.resolve import WHERE_AND_HOW, register, resolve
+from gan_runner.config.resolve import RUNTIME_KEYS, register, resolve
 from gan_runner.errors import BadInput, ConfigError
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.tools.files import write_json
@@ -165,7 +165,7 @@ def chosen(source: str, options: argparse.Namespace) -> DictConfig:
         if override in groups:
             continue
         family, _, name = override.key_or_group.partition(".")
-        mine = family in GROUPS or (family == "dataset" and name in WHERE_AND_HOW)
+        mine = family in GROUPS or (family == "dataset" and name in RUNTIME_KEYS)
         if not mine or override.is_add() or override.is_delete():
             raise ConfigError(
                 f"{override.input_line} would change the run that is measured; give metric=[…], extractor=…, their "

@@ -16,7 +16,7 @@ from gan_runner.config.suggestions import did_you_mean
 from gan_runner.distributed import processes
 from gan_runner.errors import BadInput, DataError, DiskFull, Diverged, ProcessLost, Stopped
 from gan_runner.tools.files import NO_ROOM
-from gan_runner.tools.secrets import hidden
+from gan_runner.tools.secrets import redact
 
 
 def complain(error: Exception | Stopped) -> int:
@@ -26,8 +26,8 @@ def complain(error: Exception | Stopped) -> int:
         line, code = processes.present.cause(line, code)
     if processes.present.may_say(line, code):
         if code == 1 and not isinstance(error, ProcessLost | DiskFull) and not is_out_of_memory(error):
-            print(hidden("".join(traceback.format_exception(error))), file=sys.stderr, end="")
-        print(f"gan-run: {' '.join(hidden(line).split())}", file=sys.stderr, flush=True)
+            print(redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")
+        print(f"gan-run: {' '.join(redact(line).split())}", file=sys.stderr, flush=True)
     return code
 
 

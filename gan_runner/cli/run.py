@@ -35,9 +35,9 @@ from gan_runner.errors import ConfigError, Occupied, Stopped
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.lock import locked
 from gan_runner.runs.sweep import SweepTable
-from gan_runner.tools.files import hide_in, write_json, write_text
+from gan_runner.tools.files import redact_file, write_json, write_text
 from gan_runner.tools.outlets import outlets
-from gan_runner.tools.secrets import hidden, named
+from gan_runner.tools.secrets import name_secrets, redact
 
 if TYPE_CHECKING:
     from gan_runner.train import Job
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """The command `gan-run`."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands its exceptions to us, who say them in one line
-    sys.argv[1:] = map(named, sys.argv[1:])
+    sys.argv[1:] = map(name_secrets, sys.argv[1:])
     register()
     try:
         processes.join()
@@ -106,7 +106,7 @@ def run_composed(config: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
-        hide_in(Path(hydra_config.sweep.dir) / "multirun.yaml")  # which Hydra writes, with all that was typed
+        redact_file(Path(hydra_config.sweep.dir) / "multirun.yaml")  # which Hydra writes, with all that was typed
     directory = RunDirectory(Path(hydra_config.runtime.output_dir))
 
     def job() -> Job:
@@ -122,7 +122,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     """Train. In a sweep a failure is told, and the others go on; otherwise it ends the process."""
     from gan_runner.train import train
 
-    sys.argv[1:] = map(hidden, sys.argv[1:])  # now that it was read: W&B keeps it
+    sys.argv[1:] = map(redact, sys.argv[1:])  # now that it was read: W&B keeps it
     try:
         with locked(directory.path) if processes.present.leads else nullcontext():
             chosen = job()

@@ -77,7 +77,7 @@ def check_kinds(key: str, part: Any, config: DictConfig) -> None:
         kinds = [kind for term in terms if inspect.isclass(kind := type_hints(term).get("loss"))]
         return bool(kinds) and all(isinstance(loss, kind) for kind in kinds)
 
-    losses = choices("loss", lambda calls: "loss" in calls and offers(locate(calls["loss"], ()), hint))
+    losses = choices("loss", lambda calls: "loss" in calls and implements(locate(calls["loss"], ()), hint))
     given = brought_by(config, str(OmegaConf.select(config, f"{key}.loss._target_"))) or type(loss).__name__
     raise ConfigError(f"{given} does not go with this game; choose {losses}, or {choices('game', takes_it)}")
 
@@ -89,9 +89,9 @@ def check_turns(key: str, part: Any, game: Game, config: DictConfig) -> None:
         ConfigError: naming the term, or what brought it, and games that it goes with.
     """
     wanted, turns = turn_looked_at(part), turns_of(type(game))
-    if not inspect.isclass(wanted) or not inspect.isclass(turns) or offers(turns, wanted):
+    if not inspect.isclass(wanted) or not inspect.isclass(turns) or implements(turns, wanted):
         return
-    games = choices("game", lambda calls: offers(turns_of(locate(calls["game"], ())), wanted))
+    games = choices("game", lambda calls: implements(turns_of(locate(calls["game"], ())), wanted))
     what = brought_by(config, str(OmegaConf.select(config, f"{key}._target_"))) or key
     raise ConfigError(f"{what} does not go with this game; choose {games}, or leave it out")
 
@@ -110,7 +110,7 @@ def turn_looked_at(part: Any) -> Any:
     return type_hints(function).get(first or "")
 
 
-def offers(kind: Any, wanted: type) -> bool:
+def implements(kind: Any, wanted: type) -> bool:
     """Whether a class, such as that of turns, is of another one, or has all that a protocol names."""
     if getattr(wanted, "_is_protocol", False):
         return all(hasattr(kind, name) for name in vars(wanted) if not name.startswith("_"))

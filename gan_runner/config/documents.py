@@ -14,7 +14,7 @@ from yaml import YAMLError
 
 from gan_runner.config.interpolations import check_interpolations
 from gan_runner.errors import ConfigError
-from gan_runner.tools.secrets import hidden
+from gan_runner.tools.secrets import redact
 
 LARGEST_YAML = 100_000
 """Nodes of a document, with its aliases written out: a hundred times the largest that a run writes."""
@@ -82,4 +82,4 @@ def parsed_yaml(text: str | bytes, name: str) -> Any:
 def yaml_of(content: Any) -> str:
     """A configuration or a list as YAML, without secrets; interpolations stand as they are."""
     plain = OmegaConf.to_container(OmegaConf.create(content) if isinstance(content, list) else content)
-    return OmegaConf.to_yaml(OmegaConf.create(hidden(plain)))
+    return OmegaConf.to_yaml(OmegaConf.create(redact(plain)))

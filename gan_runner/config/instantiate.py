@@ -18,7 +18,7 @@ from gan_runner.config.paths import CONF
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
 
-ROOMS = (
+PACKAGES = (
     "losses",
     "terms",
     "constraints",
@@ -33,7 +33,7 @@ ROOMS = (
 )
 
 
-TRUSTED = (*(f"gan_runner.{room}." for room in ROOMS), "torch.optim.", "torchvision.datasets.")
+TRUSTED = (*(f"gan_runner.{package}." for package in PACKAGES), "torch.optim.", "torchvision.datasets.")
 """What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
 
 

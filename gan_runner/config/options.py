@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.instantiate import constructor_calls
 from gan_runner.config.paths import CONF
-from gan_runner.config.resolve import NOT_TRAINED
+from gan_runner.config.resolve import NON_TRAINING_KEYS
 
 GROUPS = ("game", "loss", "method", "regularizer", "model")
 """Those whose options may not go with one another."""
@@ -36,7 +36,7 @@ def calls_of(group: str, option: str) -> Mapping[str, str]:
         calls |= calls_of(other.strip("/") or group, name)
     everywhere = path.read_text(encoding="utf-8").startswith("# @package _global_")
     own = dict(targets("" if everywhere else group, content))
-    return calls | {key: target for key, target in own.items() if key.partition(".")[0] not in NOT_TRAINED}
+    return calls | {key: target for key, target in own.items() if key.partition(".")[0] not in NON_TRAINING_KEYS}
 
 
 def added(base: str | Mapping[str, Any]) -> str:

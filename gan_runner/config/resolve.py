@@ -29,16 +29,16 @@ from gan_runner.config.interpolations import check_interpolations
 from gan_runner.config.schema import Config, Logger, Trainer
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
-from gan_runner.tools.secrets import hidden
+from gan_runner.tools.secrets import redact
 
-NOT_TRAINED = (
+NON_TRAINING_KEYS = (
     *("seed", "seeds", "resume", "logger", "observer", "trusted"),
     *("metric", "extractor", "objective", "expected", "full_scale"),
 )
 """Options of a run that are no part of its configuration in the narrow sense."""
 
 
-WHERE_AND_HOW = (
+RUNTIME_KEYS = (
     *("device", "compile", "channels_last", "deterministic"),
     *("log_every", "sample_every", "evaluate_every", "checkpoint_every"),
     *("root", "download", "workers", "resident"),
@@ -145,19 +145,19 @@ def check_expectation(key: str, options: Any) -> None:
         raise ConfigError(f"{key} accepts anything; set {key}.at_least or {key}.at_most")
 
 
-def what_is_trained(config: DictConfig) -> dict[str, Any]:
+def training_options(config: DictConfig) -> dict[str, Any]:
     """The options that runs share which differ only in the seed, in where and how they are made, or in what looks."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    for key in NOT_TRAINED:
+    for key in NON_TRAINING_KEYS:
         plain.pop(key, None)
-    return plain | {part: without_place(plain[part]) for part in ("trainer", "dataset") if part in plain}
+    return plain | {part: without_runtime_keys(plain[part]) for part in ("trainer", "dataset") if part in plain}
 
 
-def without_place(options: Any) -> Any:
+def without_runtime_keys(options: Any) -> Any:
     """Options of trainer or dataset, less those that say where and how; so in what they hold."""
     if not isinstance(options, dict):
         return options
-    return {key: without_place(value) for key, value in options.items() if key not in WHERE_AND_HOW}
+    return {key: without_runtime_keys(value) for key, value in options.items() if key not in RUNTIME_KEYS}
 
 
 def explain_value(error: OmegaConfBaseException, config: DictConfig | None = None) -> str:
@@ -207,4 +207,4 @@ def unread(error: InterpolationKeyError, key: str) -> str:
 
 def fingerprint(config: DictConfig) -> str:
     """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
-    return hashlib.sha256(json.dumps(hidden(what_is_trained(config)), sort_keys=True).encode()).hexdigest()[:8]
+    return hashlib.sha256(json.dumps(redact(training_options(config)), sort_keys=True).encode()).hexdigest()[:8]

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from gan_runner.metrics.figures import best_of
 from gan_runner.observers.base import Moment, Observer
 from gan_runner.runs.environment import new_wandb_id
-from gan_runner.tools.secrets import hidden
+from gan_runner.tools.secrets import redact
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -133,14 +133,14 @@ class WeightsAndBiases(Observer):
             mode=mode,  # type: ignore[arg-type]
             id=id_,
             resume="allow" if mode != "offline" else None,
-            project=hidden(self.project),
-            entity=hidden(self.entity),
-            group=hidden(self.group or self.run.group),
-            name=hidden(self.name),
-            tags=hidden(list(self.tags or ())) or None,
+            project=redact(self.project),
+            entity=redact(self.entity),
+            group=redact(self.group or self.run.group),
+            name=redact(self.name),
+            tags=redact(list(self.tags or ())) or None,
             job_type="train",
             dir=self.run.directory.path,
-            config=hidden({**OmegaConf.to_container(self.run.config, resolve=True), "label": self.run.label}),  # type: ignore[dict-item]
+            config=redact({**OmegaConf.to_container(self.run.config, resolve=True), "label": self.run.label}),  # type: ignore[dict-item]
             reinit="create_new",
             settings=wandb.Settings(
                 init_timeout=SECONDS_TO_START,

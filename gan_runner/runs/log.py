@@ -6,7 +6,7 @@ import logging
 import sys
 
 from gan_runner.runs.directory import RunDirectory
-from gan_runner.tools.secrets import hide_record
+from gan_runner.tools.secrets import redact_record
 
 log = logging.getLogger("gan_runner")
 
@@ -19,7 +19,7 @@ class Unwritten(logging.Handler):
         self.records: list[logging.LogRecord] = []
 
     def __enter__(self) -> Unwritten:
-        log.addFilter(hide_record)
+        log.addFilter(redact_record)
         log.addHandler(self)
         return self
 
@@ -48,7 +48,7 @@ class LogFile:
     def __enter__(self) -> None:
         log.setLevel(logging.DEBUG)
         log.propagate = False
-        log.addFilter(hide_record)
+        log.addFilter(redact_record)
         log.addHandler(self.handler)
         if self.unwritten is not None:
             log.removeHandler(self.unwritten)

@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.documents import read_yaml
-from gan_runner.config.resolve import NOT_TRAINED, WHERE_AND_HOW, what_is_trained
+from gan_runner.config.resolve import NON_TRAINING_KEYS, RUNTIME_KEYS, training_options
 from gan_runner.errors import ConfigError, DataError
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.sweep import in_order
@@ -48,12 +48,12 @@ class SavedRun:
     def chosen(self) -> list[str]:
         """What was typed of that which is trained, and not of the seed, or of where and how."""
         keys = [(override, override.partition("=")[0].lstrip("+~").split(".")) for override in self.overrides]
-        return [typed for typed, key in keys if key[0] not in NOT_TRAINED and key[-1] not in WHERE_AND_HOW]
+        return [typed for typed, key in keys if key[0] not in NON_TRAINING_KEYS and key[-1] not in RUNTIME_KEYS]
 
     @property
     def kind(self) -> str:
         """The same for runs that differ in the seed alone."""
-        return json.dumps(what_is_trained(self.config) or self.chosen, sort_keys=True)
+        return json.dumps(training_options(self.config) or self.chosen, sort_keys=True)
 
     @property
     def terms(self) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gan_runner.errors import DiskFull
-from gan_runner.tools.secrets import hidden
+from gan_runner.tools.secrets import redact
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -64,11 +64,11 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """A JSON file, atomically, without secrets."""
-    write_text(path, json.dumps(hidden(content), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(redact(content), indent=2, ensure_ascii=False) + "\n")
 
 
-def hide_in(path: Path) -> None:
+def redact_file(path: Path) -> None:
     """Take secrets out of a file of someone else's."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    if hidden(text) != text:
-        write_text(path, hidden(text))
+    if redact(text) != text:
+        write_text(path, redact(text))

@@ -27,16 +27,16 @@ LOGIN = re.compile(r"(?<=://)(?!(?:[^\s/'\":@]*:)?\$\{oc\.env:\w+\}@)[^\s/'\"]+(
 """A user and a password, or a token in place of both, before the host of a URL; unless it is a variable's name."""
 
 
-def hidden(content: Any) -> Any:
+def redact(content: Any) -> Any:
     """The same text, or dictionaries and lists with text in them, without secrets."""
     if isinstance(content, str):
-        return LOGIN.sub("***", named(content))
+        return LOGIN.sub("***", name_secrets(content))
     if isinstance(content, dict):
-        return {hidden(key): hidden(value) for key, value in content.items()}
-    return [hidden(value) for value in content] if isinstance(content, list) else content
+        return {redact(key): redact(value) for key, value in content.items()}
+    return [redact(value) for value in content] if isinstance(content, list) else content
 
 
-def named(text: str) -> str:
+def name_secrets(text: str) -> str:
     """A text with the names of environment variables in place of the secrets in them."""
     for secret, name in secrets():
         text = text.replace(secret, f"${{oc.env:{name}}}")
@@ -57,11 +57,11 @@ def secrets() -> list[tuple[str, str]]:
     return sorted(found.items(), key=lambda item: -len(item[0]))
 
 
-def hide_record(record: logging.LogRecord) -> bool:
+def redact_record(record: logging.LogRecord) -> bool:
     """A logger's filter that passes everything, without secrets."""
-    record.msg, record.args = hidden(record.getMessage()), None
+    record.msg, record.args = redact(record.getMessage()), None
     if record.exc_info:
-        record.exc_text = hidden(logging.Formatter().formatException(record.exc_info))
+        record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
     if record.stack_info:
-        record.stack_info = hidden(record.stack_info)
+        record.stack_info = redact(record.stack_info)
     return True

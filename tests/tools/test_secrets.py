@@ -14,7 +14,7 @@ from gan_runner.cli import run as cli
 from gan_runner.errors import ConfigError
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.directory import RunDirectory
-from gan_runner.tools.secrets import LOGIN, hidden, hide_record, named
+from gan_runner.tools.secrets import LOGIN, name_secrets, redact, redact_record
 
 KEY, TOKEN, PASSWORD = "0123456789abcdef" * 2 + "c0ffee00", "hf_'quoted\" é\\n", "correct-horse"
 SECRETS = [KEY, TOKEN, json.dumps(TOKEN)[1:-1], repr(TOKEN)[1:-1], PASSWORD]
@@ -115,10 +115,10 @@ def test_a_sweep_and_its_failures_keep_secrets(gan_run, tmp_path):
         ("mail me@host, or https://host/@me", "mail me@host, or https://host/@me"),
     ],
 )
-def test_hidden(text, expected):
-    assert hidden(text) == hidden(hidden(text)) == expected
-    assert hidden({text: [text, 1, None]}) == {expected: [expected, 1, None]}
-    assert LOGIN.sub("***", named(text)) == expected
+def test_redact(text, expected):
+    assert redact(text) == redact(redact(text)) == expected
+    assert redact({text: [text, 1, None]}) == {expected: [expected, 1, None]}
+    assert LOGIN.sub("***", name_secrets(text)) == expected
 
 
 def test_what_is_short_a_file_or_called_otherwise_is_no_secret(monkeypatch, tmp_path):
@@ -127,12 +127,12 @@ def test_what_is_short_a_file_or_called_otherwise_is_no_secret(monkeypatch, tmp_
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "credentials"))
     monkeypatch.setenv("EDITOR", "something-long")
     text = f"false {tmp_path}/credentials something-long"
-    assert hidden(text) == text
+    assert redact(text) == text
 
 
 def test_log_records_lose_secrets_and_keep_their_level():
     record = logging.LogRecord("gan_runner", logging.INFO, "", 0, "%s at %d", (KEY, 3), None)
-    assert hide_record(record)
+    assert redact_record(record)
     assert record.getMessage() == "${oc.env:WANDB_API_KEY} at 3"
 
 
