@@ -21,8 +21,9 @@ from gan_runner.config.options import brought_by
 from gan_runner.datasets.base import Dataset
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
+from gan_runner.games.base import Game
 from gan_runner.optimizers.eager import eager
-from gan_runner.players import Game, Player
+from gan_runner.players import Player
 from gan_runner.requirements import check_requirements
 from gan_runner.system import System
 from gan_runner.tools.precision import HALF
@@ -61,13 +62,13 @@ def build_system(config: DictConfig) -> System:
     check_networks(config)
     names = networks_of(config)
     of_all = {"shape": dataset.shape, "bounded": dataset.bounded, "latent_dim": game.latent.dim}
-    facts = of_all | facts_of(game, dataset)
+    network_kwargs = of_all | network_kwargs_of(game, dataset)
     memory_format = layout(config.trainer.channels_last, config.trainer.compile, device)
     networks: dict[str, nn.Module] = {}
     for name in names:
-        networks[name] = build_network(name, config, facts).to(device).to(memory_format=memory_format)
+        networks[name] = build_network(name, config, network_kwargs).to(device).to(memory_format=memory_format)
         if hasattr(networks[name], "num_features"):  # which those that come after may read
-            facts["num_features"] = networks[name].num_features
+            network_kwargs["num_features"] = networks[name].num_features
     for name, network in networks.items():
         if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ConfigError(
@@ -88,19 +89,19 @@ def build_system(config: DictConfig) -> System:
     return System(dataset, game, networks, players, build("play", config.play), device, loss)
 
 
-def facts_of(game: Game, dataset: Dataset) -> dict[str, Any]:
+def network_kwargs_of(game: Game, dataset: Dataset) -> dict[str, Any]:
     """What networks are told of the data by the game.
 
     Raises:
         ConfigError: the dataset lacks what the game is about.
     """
     try:
-        return game.facts(dataset)
+        return game.network_kwargs(dataset)
     except ValueError as error:
         raise ConfigError(f"game: {error}") from error
 
 
-def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn.Module:
+def build_network(name: str, config: DictConfig, network_kwargs: Mapping[str, Any]) -> nn.Module:
     """A network, told of the data what its constructor asks for: sizes are said once, by the dataset.
 
     So are the networks that it is made of, where they are constructor calls inside it.
@@ -109,16 +110,14 @@ def build_network(name: str, config: DictConfig, facts: Mapping[str, Any]) -> nn
     own: Mapping[str, Any] = {}
     for _, call in constructor_calls(node):
         asked = inspect.signature(locate(call._target_, config.trusted)).parameters
-        lacking = [
-            fact for fact in OF_CONDITIONS if is_required(asked, fact) and fact not in call and fact not in facts
-        ]
+        lacking = [name for name in OF_CONDITIONS if is_required(asked, name) and name not in {*call, *network_kwargs}]
         if lacking:
             what = brought_by(config, call._target_) or f"model.{name}: {str(call._target_).rpartition('.')[2]}"
             raise ConfigError(
                 f"{what} is told a condition, and this game has none; choose a game that has, such as "
                 "game=conditional, or leave it out"
             )
-        unsaid = {fact: value for fact, value in facts.items() if fact in asked and fact not in call}
+        unsaid = {key: value for key, value in network_kwargs.items() if key in asked and key not in call}
         if call is node:
             own = unsaid
         else:

@@ -5,87 +5,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets.base import Data, Dataset
 from gan_runner.distributed.sharding import average
-from gan_runner.turn import AS_IT_IS, Batch, Turn
+from gan_runner.games.base import Game
+from gan_runner.turn import AS_IT_IS, Batch
 
 WAYS_TO_STEP = ("fused", "foreach", "capturable")
 """What torch's optimizers are told of how to step, and not where to."""
 
 Term = Callable[[Any], Tensor]
 """A turn of its game → a scalar."""
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """What a picture of samples shows.
-
-    Attributes:
-        noise: rows that samples are made from, in the order of the picture.
-        columns: of the picture; None for as many as it has rows.
-        captions: a line for each row of the picture, if there is something to be said.
-    """
-
-    noise: Tensor
-    columns: int | None = None
-    captions: tuple[str, ...] = ()
-
-
-class Game(Protocol):
-    """Who sees what."""
-
-    def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> Turn:
-        """What the player that owns `owned` sees of this batch."""
-
-    def facts(self, dataset: Dataset) -> dict[str, Any]:
-        """What networks are told beside the shapes of data and latents, by the names of their constructors' arguments.
-
-        Raises:
-            ValueError: the dataset lacks what the game is about.
-        """
-
-    def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it."""
-
-    def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
-        """What n samples are made from, on the CPU: latents, and beside each what else the generator is told."""
-
-    def noise_like(self, networks: Mapping[str, nn.Module], data: Data, n: int, rng: torch.Generator) -> Tensor:
-        """The same beside conditions of some other data than is trained on, of a game with conditions."""
-
-    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
-        """About n such rows as a picture shows them."""
-
-    def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
-        """Generated data (n, *shape) for such rows."""
-
-    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
-        """Whether the critic, of a game that has one, has scores of points alone."""
-
-    def encodes(self, networks: Mapping[str, nn.Module]) -> bool:
-        """Whether there is an encoder, of a game that may have one."""
-
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """A critic's scores (n,) of points (n, *shape), or of samples beside the rows (n, …) they were made from."""
-
-    def classify(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
-        """Logits (n, classes) of data (n, *shape), of a game that classifies."""
-
-    def recognise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
-        """What is read of the codes of data (n, *shape), of a game that has codes: (n, …)."""
-
-    def seen(self, dataset: Dataset, data: Data) -> Data:
-        """What players see of the data, of a game that hides some of it."""
-
-    @property
-    def latent(self) -> Any:
-        """The prior that samples are drawn from."""
 
 
 class Player:

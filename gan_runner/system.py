@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.errors import CheckpointError
+from gan_runner.games.base import SampleGrid
 from gan_runner.losses.base import Evaluated, Identifies, generator_slope
 from gan_runner.models.encoders import Posterior
-from gan_runner.players import Arrangement, Game, Player, plain
+from gan_runner.players import Player, plain
 from gan_runner.plots.surfaces import Field, Surface
 from gan_runner.step import Play
 from gan_runner.terms.adversarial import generator_loss
@@ -37,7 +38,7 @@ class System:
     """
 
     dataset: Dataset
-    game: Game
+    game: Any
     networks: dict[str, nn.Module]
     players: list[Player]
     play: Play
@@ -71,7 +72,7 @@ class System:
             return torch.cat([self.game.sample(networks, part) for part in noise.split(chunk)])
 
     @torch.no_grad()
-    def criticise(self, x: Tensor, rows: Tensor | None = None, chunk: int = 512) -> Tensor:
+    def score(self, x: Tensor, rows: Tensor | None = None, chunk: int = 512) -> Tensor:
         """The critic's scores (n,) of points (n, *shape), in evaluation mode, a chunk at a time.
 
         A critic that is told conditions needs the `rows` (n, …) that these samples were made from. For a critic that
@@ -80,32 +81,32 @@ class System:
         beside = repeat(None) if rows is None else rows.split(chunk)
         with evaluating(self.networks):
             system = zip(x.to(self.device).split(chunk), beside)
-            return torch.cat([self.game.criticise(self.networks, part, row) for part, row in system])
+            return torch.cat([self.game.score(self.networks, part, row) for part, row in system])
 
     @property
-    def judges_points(self) -> bool:
+    def has_unconditional_critic(self) -> bool:
         """Whether there is a critic that has scores of points alone: one, and not another beside each condition."""
-        return hasattr(self.game, "criticise") and self.game.judges_points(self.networks)
+        return hasattr(self.game, "score") and self.game.has_unconditional_critic(self.networks)
 
     def classify(self, x: Tensor) -> Tensor:
         """The logits (n, classes) that a game which classifies has of data x (n, *shape)."""
         return self.looked_at(self.game.classify, x)
 
-    def recognise(self, x: Tensor) -> Tensor:
+    def infer_codes(self, x: Tensor) -> Tensor:
         """What a game that reads codes makes of those of data x (n, *shape): (n, …)."""
-        return self.looked_at(self.game.recognise, x)
+        return self.looked_at(self.game.infer_codes, x)
 
     @property
-    def other_fakes(self) -> str | None:
+    def extra_fakes(self) -> str | None:
         """What a term has the critic tell from data beside samples, so that the ratio that it knows is not theirs."""
         weighed = [(term, player.weights[name]) for player in self.players for name, term in player.terms.items()]
-        others = [getattr(getattr(term, "func", term), "other_fakes", None) for term, weight in weighed if weight]
+        others = [getattr(getattr(term, "func", term), "extra_fakes", None) for term, weight in weighed if weight]
         return next(filter(None, others), None)
 
     @property
     def identifies(self) -> Identifies | None:
         """What an optimal critic would know of the densities of data and samples, if there is one and it knows any."""
-        return None if self.other_fakes else getattr(self.loss, "identifies", None)
+        return None if self.extra_fakes else getattr(self.loss, "identifies", None)
 
     @property
     def encoder(self) -> Callable[..., Posterior] | None:
@@ -166,11 +167,11 @@ class System:
 
         None where there is no one surface: nobody judges, or the critic judges points beside conditions.
         """
-        if not self.judges_points:
+        if not self.has_unconditional_critic:
             return None
         if self.identifies in ("ratio", "relative"):
-            return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.criticise(x)), centred=True)
-        return Surface("the critic's score", self.criticise)
+            return Surface("the critic's log ratio p/q", lambda x: self.loss.log_ratio(self.score(x)), centred=True)
+        return Surface("the critic's score", self.score)
 
     def field(self, real: Tensor, samples: Tensor) -> Field | None:
         """Where the generator's loss would move a fake, if it is a function of scores of points and is descended.
@@ -180,12 +181,12 @@ class System:
         """
         terms = [(term, player.weights[name]) for player in self.players for name, term in player.terms.items()]
         descended = any(getattr(term, "func", None) is generator_loss and weight for term, weight in terms)
-        if not (descended and self.judges_points):
+        if not (descended and self.has_unconditional_critic):
             return None
-        scores = Evaluated(self.criticise(real), self.criticise(samples))
-        return Field("−∇ of the generator's loss", lambda x: self.push(x, scores))
+        scores = Evaluated(self.score(real), self.score(samples))
+        return Field("−∇ of the generator's loss", lambda x: self.sample_gradient(x, scores))
 
-    def push(self, x: Tensor, among: Evaluated, chunk: int = 512) -> Tensor:
+    def sample_gradient(self, x: Tensor, among: Evaluated, chunk: int = 512) -> Tensor:
         """Where the generator's loss would move fakes at x (n, *shape), each one `among` others: (n, *shape).
 
         For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
@@ -194,7 +195,7 @@ class System:
         for part in x.to(self.device).split(chunk):
             points = part.clone().requires_grad_()
             with evaluating(self.networks), torch.enable_grad():
-                scores = self.game.criticise(self.networks, points)
+                scores = self.game.score(self.networks, points)
                 (slope,) = torch.autograd.grad(scores, points, generator_slope(self.loss, scores.detach(), among))
             moves.append(-slope)
         return torch.cat(moves)
@@ -211,9 +212,9 @@ class System:
         generator = torch.Generator().manual_seed(seed)
         return self.game.noise_like(self.networks, load(), n, generator).to(self.device)
 
-    def arranged(self, n: int, seed: int) -> Arrangement:
+    def sample_grid(self, n: int, seed: int) -> SampleGrid:
         """The same rows to be drawn for the same seed, whatever the device, in the order in which they are shown."""
-        arrangement = self.game.arranged(self.networks, n, torch.Generator().manual_seed(seed))
+        arrangement = self.game.sample_grid(self.networks, n, torch.Generator().manual_seed(seed))
         return replace(arrangement, noise=arrangement.noise.to(self.device))
 
     def state_dict(self) -> dict[str, Any]:

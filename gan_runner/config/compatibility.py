@@ -14,7 +14,7 @@ from gan_runner.config.instantiate import locate, type_hints
 from gan_runner.config.options import brought_by, choices, options_in, typed
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
-from gan_runner.players import Game
+from gan_runner.games.base import Game
 
 
 def networks_of(config: DictConfig) -> list[str]:

@@ -149,7 +149,7 @@ class Encoding(GAN):
         """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
         return {self.judge: (real, real)}
 
-    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+    def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
         """Where somebody judges."""
         return self.judge in networks
 
@@ -202,10 +202,10 @@ class Bidirectional(Encoding):
         """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
         return {self.judge: (real, real, noise)}
 
-    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+    def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
         """Never: a score is of a point beside a code."""
         return False
 
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
+    def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """The critic's scores (n,) of samples x (n, *shape), each beside the row (n, latent_dim) that made it."""
         return networks[self.judge](x, rows)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
+from gan_runner.games.base import SampleGrid
 from gan_runner.models.latents import Normal
-from gan_runner.players import Arrangement
 from gan_runner.turn import Batch, Turn, lazy
 
 
@@ -48,7 +48,7 @@ class Bilinear:
     latent: ClassVar = Normal(0)
     """What samples are drawn from: nothing is random, so it has no dimensions."""
 
-    def facts(self, dataset: Dataset) -> dict[str, Any]:
+    def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
         """Points are told nothing."""
         return {}
 
@@ -56,9 +56,9 @@ class Bilinear:
         """(n, 0)."""
         return torch.empty(n, 0)
 
-    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+    def sample_grid(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> SampleGrid:
         """As they come."""
-        return Arrangement(self.noise(networks, n, rng))
+        return SampleGrid(self.noise(networks, n, rng))
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> BilinearTurn:
         """What the player that owns `owned` sees of this batch."""
@@ -72,12 +72,12 @@ class Bilinear:
         """Where the players stand, as often as there are latents: (n, 2 · dim)."""
         return torch.cat([networks["generator"](), networks["discriminator"]()]).repeat(len(noise), 1)
 
-    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+    def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
         """Any points."""
         return True
 
     @torch.no_grad()
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
+    def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """⟨x, y⟩ (n,) of any points (n, 2 · dim): what the game is worth there, if its equilibrium is the origin."""
         first, second = x.chunk(2, 1)
         return (first * second).sum(1)

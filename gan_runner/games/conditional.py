@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
+from gan_runner.games.base import SampleGrid
 from gan_runner.games.gan import CPU, GAN, GANTurn
-from gan_runner.players import Arrangement
 from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch, lazy
 
@@ -51,11 +51,11 @@ def takes_conditions(networks: Mapping[str, nn.Module]) -> None:
         raise ValueError("model.generator takes no condition; choose model=mlp, maxout, dcgan or resnet")
 
 
-def side_by_side(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> Arrangement:
+def side_by_side(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> SampleGrid:
     """All latents (columns, latent_dim) beside all conditions (rows, condition_dim)."""
     rows, columns = len(conditions), len(latents)
     beside = torch.cat([latents.repeat(rows, 1), conditions.repeat_interleave(columns, 0)], 1)
-    return Arrangement(beside, columns, tuple(captions))
+    return SampleGrid(beside, columns, tuple(captions))
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class ConditionalGAN(GAN):
         """What the player that owns `owned` sees of this batch."""
         return ConditionalTurn(self, networks, owned, batch)
 
-    def facts(self, dataset: Dataset) -> dict[str, Any]:
+    def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
         """What labels mean, and how long a condition is.
 
         Raises:
@@ -95,11 +95,11 @@ class ConditionalGAN(GAN):
         networks["generator"].prepare(rows, real)  # type: ignore[operator]
         networks[self.judge].prepare(real, real, condition)  # type: ignore[operator]
 
-    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+    def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
         """Not where the critic is told the condition: then a score is of a point beside one."""
         return not networks[self.judge].needs_condition
 
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
+    def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """The critic's scores (n,) of samples x (n, *shape), each beside the condition in its row (n, …)."""
         return networks[self.judge](x, None if rows is None else rows[:, self.latent.dim :])
 
@@ -113,7 +113,7 @@ class ConditionalGAN(GAN):
         latents = super().noise(networks, n, rng)
         return torch.cat([latents, networks["condition"].draw(n, rng, data)], 1)  # type: ignore[operator]
 
-    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+    def sample_grid(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> SampleGrid:
         """A condition a row, and in every column the same latent."""
         conditions, captions = networks["condition"].shown(max(1, math.isqrt(n) + 2))  # type: ignore[operator]
         columns = max(1, n // len(conditions))

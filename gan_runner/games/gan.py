@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.datasets.images import dequantised
 from gan_runner.distributed.sharding import gather, share, whole
+from gan_runner.games.base import SampleGrid
 from gan_runner.losses.base import Scores
 from gan_runner.models.latents import Latent
-from gan_runner.players import Arrangement
 from gan_runner.turn import Batch, Turn, lazy
 
 CPU = torch.device("cpu")
@@ -156,7 +156,7 @@ class FromLatents:
 
     latent: Latent
 
-    def facts(self, dataset: Dataset) -> dict[str, Any]:
+    def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
         """Networks need to know the shape of the data alone."""
         return {}
 
@@ -164,9 +164,9 @@ class FromLatents:
         """Latents (n, latent_dim)."""
         return self.latent(n, CPU, rng)
 
-    def arranged(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Arrangement:
+    def sample_grid(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> SampleGrid:
         """As they come, in a square."""
-        return Arrangement(self.noise(networks, n, rng))
+        return SampleGrid(self.noise(networks, n, rng))
 
 
 @dataclass(frozen=True)
@@ -195,10 +195,10 @@ class GAN(FromLatents):
         """Generated data (n, *shape) for given latents (n, latent_dim)."""
         return networks["generator"](noise)
 
-    def judges_points(self, networks: Mapping[str, nn.Module]) -> bool:
+    def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
         """Whether the critic has scores of points alone, whatever they were made from."""
         return True
 
-    def criticise(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
+    def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """The critic's scores (n,) of points (n, *shape), or of samples beside the rows (n, …) they were made from."""
         return networks[self.judge](x)

@@ -80,7 +80,7 @@ class InfoGAN(GAN):
         if not getattr(networks["generator"], "condition_dim", 0):
             raise ValueError("model.generator takes no codes; choose model=mlp, maxout, dcgan, resnet or infogan")
 
-    def facts(self, dataset: Dataset) -> dict[str, Any]:
+    def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
         """What networks are told: the generator of the codes' length, Q of how much it has to say."""
         return {"condition_dim": self.joint.dim, "num_parameters": self.joint.num_parameters}
 
@@ -118,6 +118,6 @@ class InfoGAN(GAN):
         networks[self.judge].prepare(real, real)  # type: ignore[operator]
         networks["q"].prepare(networks[self.judge].features(real), real)  # type: ignore[operator]
 
-    def recognise(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
+    def infer_codes(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """What Q says of the codes of any data (n, *shape): (n, num_parameters)."""
         return networks["q"](networks[self.judge].features(x))  # type: ignore[operator]

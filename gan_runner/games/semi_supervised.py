@@ -65,7 +65,7 @@ class SemiSupervised(GAN):
         if not hasattr(judge.head[-1], "classify"):
             raise ValueError("its discriminator classifies; leave model.discriminator.head as this game has it")
 
-    def facts(self, dataset: Dataset) -> dict[str, Any]:
+    def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
         """How many classes there are.
 
         Raises:
@@ -73,7 +73,7 @@ class SemiSupervised(GAN):
         """
         classes = classes_of(dataset)
         self.labelled.each(classes)
-        return {**super().facts(dataset), "num_classes": classes}
+        return {**super().network_kwargs(dataset), "num_classes": classes}
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
         """Initialise what depends on data from at least `prepare_on` samples."""

@@ -87,7 +87,7 @@ class TextToImage(ConditionalGAN):
         """What the player that owns `owned` sees of this batch."""
         return TextTurn(self, networks, owned, batch)
 
-    def facts(self, dataset: Dataset) -> dict[str, Any]:
+    def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
         """Where captions come from, and how long they and a condition are.
 
         Raises:

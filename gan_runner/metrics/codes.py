@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def codes_read(system: System) -> None:
     """There must be codes, and a network that reads them."""
-    if not hasattr(system.game, "recognise"):
+    if not hasattr(system.game, "infer_codes"):
         raise ValueError("it looks at codes, and this game has none; choose game=infogan, or leave it out")
 
 
@@ -51,7 +51,7 @@ class MutualInformation:
     def __call__(self, results: Results) -> dict[str, float]:
         """By name."""
         game: Any = results.system.game
-        outputs = results.system.recognise(results.samples)
+        outputs = results.system.infer_codes(results.samples)
         found = game.joint.information(outputs.double(), game.codes_in(results.noise).double())
         each = {f"mutual_information_{name}": value.item() for name, value in found.items()}
         return {"mutual_information": sum(each.values()), **each}
@@ -166,7 +166,7 @@ class CodeError:
         name = self.chosen(game)
         said, labels = [], []
         for batch in batches:
-            outputs = game.joint.outputs_apart(results.system.recognise(batch["data"]))
+            outputs = game.joint.outputs_apart(results.system.infer_codes(batch["data"]))
             said.append(outputs[name].argmax(1))
             labels.append(batch["label"].long())
         return torch.cat(said), torch.cat(labels)

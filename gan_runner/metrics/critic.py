@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def a_critic(system: System) -> None:
     """Somebody must judge, and points alone."""
-    if system.loss is None or not hasattr(system.game, "criticise"):
+    if system.loss is None or not hasattr(system.game, "score"):
         raise ValueError("it looks at a critic's scores, and in this game nobody judges; leave it out")
-    if not system.judges_points:
+    if not system.has_unconditional_critic:
         raise ValueError(
             "it looks at a critic's scores of points, and this one's are of points beside conditions or codes; leave "
             "it out, or choose game=gan"
@@ -51,9 +51,9 @@ def critic_that_identifies(*kinds: Identifies) -> Requirement:
 
     def check(system: System) -> None:
         known = system.identifies or "nothing"
-        if system.other_fakes:
+        if system.extra_fakes:
             raise ValueError(
-                f"it is about the densities of data and samples, and this critic judges {system.other_fakes}, too; "
+                f"it is about the densities of data and samples, and this critic judges {system.extra_fakes}, too; "
                 "leave it out"
             )
         if known not in kinds:
@@ -151,7 +151,7 @@ def transport(results: Results, n: int = 2000) -> dict[str, float]:
     slope K exceeds K W₁ (Villani 2009, Theorem 5.10), so the gap is not negative.
     """
     real, fake = matched(results.real[:n], results.samples[:n])
-    scores = [results.system.criticise(x).double().mean() for x in (real, fake)]
+    scores = [results.system.score(x).double().mean() for x in (real, fake)]
     distances = (real - fake).flatten(1).norm(dim=1)
     steepest = slopes(results.system, real, fake).max()
     return {"transport_gap": 1 - ((scores[0] - scores[1]) / (steepest * distances.double().mean())).item()}
@@ -162,5 +162,5 @@ def slopes(system: System, start: Tensor, end: Tensor, nodes: int = 8) -> Tensor
     shares = torch.linspace(0, 1, nodes, device=start.device).view(-1, *[1] * start.dim())
     x = (start + shares * (end - start)).flatten(0, 1).requires_grad_()
     with evaluating(system.networks):
-        (gradient,) = torch.autograd.grad(system.game.criticise(system.networks, x).sum(), x)
+        (gradient,) = torch.autograd.grad(system.game.score(system.networks, x).sum(), x)
     return gradient.flatten(1).norm(dim=1)

@@ -35,7 +35,7 @@ def push(results: Results) -> dict[str, float]:
     parameters = list(system.networks["generator"].parameters())
     with evaluating(system.networks), torch.enable_grad():
         fake = system.game.sample(system.networks, results.noise)
-        scores = Evaluated(results.real_scores, system.game.criticise(system.networks, fake))
+        scores = Evaluated(results.real_scores, system.game.score(system.networks, fake))
         gradients = torch.autograd.grad(loss.generator(scores), parameters)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     return {"critic_value": value.item(), "push": (-flat[0] if len(flat) == 1 else flat.norm()).item()}

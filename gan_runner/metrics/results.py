@@ -164,9 +164,9 @@ class Results:
     @lazy
     def real_scores(self) -> Tensor:
         """The critic's scores (n,) of the data."""
-        return self.system.criticise(self.real)
+        return self.system.score(self.real)
 
     @lazy
     def fake_scores(self) -> Tensor:
         """The critic's scores (n,) of the samples."""
-        return self.system.criticise(self.samples)
+        return self.system.score(self.samples)

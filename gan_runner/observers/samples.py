@@ -35,7 +35,7 @@ class Samples(Observer):
         """Fix the latents."""
         self.run = run
         drawn_as_image = len(run.system.dataset.shape) == 3
-        self.shown = run.system.arranged(self.images if drawn_as_image else self.points, self.seed)
+        self.shown = run.system.sample_grid(self.images if drawn_as_image else self.points, self.seed)
         self.density = run.system.dataset if hasattr(run.system.dataset, "log_prob") else None
         self.real = run.data.real(self.points) if run.system.dataset.shape == (2,) else None
 

@@ -38,14 +38,14 @@ def log_ratio(system: System, samples: Tensor, rows: Tensor) -> Tensor:
     Raises:
         ConfigError: nobody judges samples, the critic judges other fakes, too, or the run's loss identifies no ratio.
     """
-    if system.loss is None or not hasattr(system.game, "criticise"):
+    if system.loss is None or not hasattr(system.game, "score"):
         raise ConfigError(
             "--reject and --weigh go by a critic of samples, and in this run nobody judges them; train with one, such "
             "as game=gan or likelihood=[observer,synthetic]"
         )
-    if system.other_fakes:
+    if system.extra_fakes:
         raise ConfigError(
-            f"this run's critic tells {system.other_fakes} from data beside samples, so its ratio is not the one that "
+            f"this run's critic tells {system.extra_fakes} from data beside samples, so its ratio is not the one that "
             "weighs samples; train without them, such as likelihood=[observer,synthetic]"
         )
     known = system.identifies or "nothing"
@@ -54,7 +54,7 @@ def log_ratio(system: System, samples: Tensor, rows: Tensor) -> Tensor:
             f"the critic of {type(system.loss).__name__} identifies a {known}, not the ratio that weighs samples; "
             "train with a loss such as non_saturating, lsgan or fgan_kl"
         )
-    return system.loss.log_ratio(system.criticise(samples, rows)).clamp(-LIMIT, LIMIT)
+    return system.loss.log_ratio(system.score(samples, rows)).clamp(-LIMIT, LIMIT)
 
 
 def acceptance_logit(log_ratio: Tensor, ceiling: Tensor, gamma: float) -> Tensor:

@@ -128,7 +128,7 @@ def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Ten
     return loss.discriminator(with_reconstructions(turn))
 
 
-reconstruction_discriminator_loss.other_fakes = "reconstructions"  # type: ignore[attr-defined]
+reconstruction_discriminator_loss.extra_fakes = "reconstructions"  # type: ignore[attr-defined]
 
 
 def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:

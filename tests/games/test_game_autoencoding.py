@@ -134,7 +134,7 @@ def test_without_an_encoder_there_are_no_codes(make_system):
 
 def test_a_critic_of_pairs_has_no_surface_and_scores_samples_beside_their_latents(make_system):
     system = prepared(make_system("game=ali", *POINTS))
-    assert not system.judges_points
+    assert not system.has_unconditional_critic
     assert system.surface() is None
     rows = system.noise(5, 0)
     samples = system.sample(rows)

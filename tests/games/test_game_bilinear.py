@@ -120,7 +120,7 @@ def test_equilibrium_is_the_mean_of_the_data(make_system):
 
 def test_criticise_is_the_value_of_any_points(make_system):
     system = make_system("game=bilinear", "dataset.point=[0,0,0,0]")
-    assert system.criticise(torch.tensor([[1.0, 2.0, 3.0, 4.0]])).tolist() == [11.0]
+    assert system.score(torch.tensor([[1.0, 2.0, 3.0, 4.0]])).tolist() == [11.0]
 
 
 @pytest.mark.parametrize(

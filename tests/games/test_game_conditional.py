@@ -145,7 +145,7 @@ def test_samples_are_made_for_labels_of_the_data(make_system):
 def test_a_picture_has_a_label_a_row_and_a_latent_a_column(make_system):
     system, _ = conditional(make_system, kind="image")
     system.networks["condition"].prepare(Drawn({"label": torch.arange(20) % 10}))
-    shown = system.arranged(64, seed=0)
+    shown = system.sample_grid(64, seed=0)
     rows = shown.noise.view(10, shown.columns, -1)
     dim = system.game.latent.dim
     assert shown.captions == tuple("0123456789")
@@ -228,7 +228,7 @@ def test_samples_of_stacked_digits_are_made_for_all_thousand_modes(data_root, ma
 def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system, method):
     system, batch = conditional(make_system, f"method={method}")
     x = batch["data"]
-    assert not system.judges_points
+    assert not system.has_unconditional_critic
     assert system.surface() is None
     assert system.field(x, x) is None
     for metric in (push, order, transport):
@@ -238,13 +238,13 @@ def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system
     turn = system.game.turn(system.networks, (), {"data": x})
     turn.__dict__["condition"] = rows[:, 4:]
     nn.ModuleDict(system.networks).eval()
-    torch.testing.assert_close(system.criticise(x, rows, chunk=3), turn.real_scores)
+    torch.testing.assert_close(system.score(x, rows, chunk=3), turn.real_scores)
 
 
 def test_a_critic_that_guesses_has_a_surface(make_system):
     system, batch = conditional(make_system, "method=ac_gan")
     x = batch["data"]
-    assert torch.equal(system.criticise(x), system.criticise(x, system.noise(len(x), 0)))
+    assert torch.equal(system.score(x), system.score(x, system.noise(len(x), 0)))
     assert system.surface() is not None
     assert system.field(x, x).arrows(x).shape == x.shape
     results = Results(system, system.noise(20, 0), Reference(system.dataset, 20, system.device))

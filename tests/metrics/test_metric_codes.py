@@ -54,7 +54,7 @@ def reads_greys(x):
 
 def results_of(choosing=False, **splits):
     game = SimpleNamespace(codes=CODES, joint=Codes(CODES))
-    system = SimpleNamespace(game=game, recognise=reads_greys)
+    system = SimpleNamespace(game=game, infer_codes=reads_greys)
     reference = SimpleNamespace(split=splits.get, choosing=choosing)
     return SimpleNamespace(system=system, dataset=SimpleNamespace(splits=tuple(splits)), reference=reference)
 
@@ -88,7 +88,7 @@ def test_points_are_drawn_for_it(hydra_config, make_system):
     options += ["metric.code_error.matched=500", *TINY["mlp"]]
     system = make_system(*options)
     centres = system.dataset.modes
-    system.recognise = lambda x: torch.cat([-torch.cdist(x, centres), torch.zeros(len(x), 2)], 1)
+    system.infer_codes = lambda x: torch.cat([-torch.cdist(x, centres), torch.zeros(len(x), 2)], 1)
     evaluator = Evaluator(system, build_metrics(resolve(hydra_config(*options)), system), 10, 0)
     assert evaluator.measure()["code_error"] < 0.1
     assert evaluator.conditions["code_error"]["split"] == "test"
@@ -100,7 +100,7 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
     rows = codes.draw(400, torch.device("cpu"))
     outputs = 50 * rows if right else torch.zeros(400, 4)
     game = SimpleNamespace(joint=codes, codes_in=lambda rows: rows)
-    system = SimpleNamespace(game=game, recognise=lambda samples: outputs)
+    system = SimpleNamespace(game=game, infer_codes=lambda samples: outputs)
     found = MutualInformation(codes.codes)(SimpleNamespace(system=system, samples=None, noise=rows))
     expected = pytest.approx(math.log(4) if right else 0.0, abs=1e-9)
     assert found == {"mutual_information": expected, "mutual_information_c": expected}

@@ -18,7 +18,7 @@ def system(make_system):
     """p = N((½, 0), 1), q = N((−½, 0), 1.2²), and a critic whose score is log p/q plus a constant."""
     system = make_system(*GAUSSIANS, "loss=relativistic")
     p, q = system.dataset.log_prob, system.networks["generator"].log_prob
-    system.criticise = lambda x, rows: (p(x) - q(x) + 3).detach()
+    system.score = lambda x, rows: (p(x) - q(x) + 3).detach()
     return system
 
 
@@ -83,7 +83,7 @@ def test_too_strict_a_gamma_gives_up_in_one_line(system, monkeypatch):
 def test_infinite_ratios_are_cut(make_system):
     """Least squares implies an infinite ratio of every score beyond its targets."""
     system = make_system(*GAUSSIANS, "loss=lsgan")
-    system.criticise = lambda x, rows: x[:, 0]
+    system.score = lambda x, rows: x[:, 0]
     rows = system.noise(500, 0)
     weights = importance_weights(system, system.sample(rows), rows)
     assert weights.isfinite().all()
@@ -100,7 +100,7 @@ def test_a_critic_that_is_told_conditions_judges_each_sample_beside_its_own(make
     system.sample = lambda rows: rows[:, :2]  # two of the latents
     sides = torch.tensor([-0.5, 0.5, *[0.0] * 6])  # of the eight labels
     system.networks["discriminator"] = Told(lambda x, condition: condition @ sides * x[:, 0] - 0.125)
-    assert not system.judges_points
+    assert not system.has_unconditional_critic
     rows = system.noise(40_000, 0)
     samples = system.sample(rows)
     side, weights = rows[:, -8:] @ sides, importance_weights(system, samples, rows)
