@@ -50,10 +50,15 @@ TINY = {
 """Overrides that make each model small."""
 
 
-@pytest.fixture(autouse=True)
-def _same_conditions():
+def same_conditions():
+    """One thread, and the same random numbers."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _same_conditions():
+    same_conditions()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,23 +76,29 @@ def _float64():
     torch.set_default_dtype(torch.float32)
 
 
+def compose_config(*overrides):
+    """The configuration of `conf/` with overrides."""
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", list(overrides))
+
+
+def system_of(*overrides):
+    """What is trained, from overrides."""
+    return build_system(resolve(compose_config(*overrides)))
+
+
 @pytest.fixture(scope="session")
 def hydra_config():
     """Compose `conf/` with overrides."""
-    register()
-
-    def composed(*overrides):
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("config", list(overrides))
-
-    return composed
+    return compose_config
 
 
 @pytest.fixture(scope="session")
-def make_system(hydra_config):
-    """Everything that plays, from overrides."""
-    return lambda *overrides: build_system(resolve(hydra_config(*overrides)))
+def make_system():
+    """Build what is trained from overrides."""
+    return system_of
 
 
 @pytest.fixture(scope="session")

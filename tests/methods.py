@@ -1,60 +1,26 @@
-"""Every method that there is, small, for the tests that hold for all of them. What is new is found by its name."""
+"""Every method that there is, small, for the tests that hold for all of them.
+
+A loss, a regularizer or a model that is new is found by its name, with what it goes with by the record of refusals.
+"""
 
 import itertools
 
 import torch
-from conftest import TINY, names_in
+from combinations import LOSSES, MODELS, REGULARIZERS, Refusals, moves, overrides
+from conftest import names_in
 from torch import nn
 
 from gan_runner.compile import compile_iteration, compile_moves
-from gan_runner.config.paths import CONF
 from gan_runner.datasets.labels import shares
 
-LOSSES = names_in("loss")
-REGULARIZERS = names_in("regularizer")
-MODELS = names_in("model")
-SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
+REFUSALS = Refusals.load()
 
 
-IMAGE_MODELS = ("dcgan", "resnet", "infogan", "real_nvp_dcgan")
-IMAGES_ONLY = ("ada", "balanced_consistency", "consistency", "diff_augment", "style_encoder")
-JUDGED_BY = {  # regularizers of the discriminator's player or network
-    *("gradient_penalty", "dragan", "r1", "r2", "historical_averaging", "minibatch_discrimination", "lecam"),
-    *("spectral_norm", "orthogonal", "virtual_batch_norm", "weight_clipping", "unrolled", "instance_noise"),
-    *IMAGES_ONLY,
-} - {"style_encoder"}
-UNJUDGED = ("maximum_likelihood", "mmd", "mmd_rq")
-FLOWS = ("real_nvp", "real_nvp_dcgan")
-UNJUDGED_GAMES = ("vae", "aae", "adversarial_vb", "age")
-WITH_TARGETS = [loss for loss in LOSSES if "real_target" in (CONF / "loss" / f"{loss}.yaml").read_text()]
-WITHOUT_NEUTRAL_SCORE = ("wgan", "wgan_gp", "kliep", "relativistic", "relativistic_average", "began")
-
-
-def impossible(model, loss, regularizer, kind):
-    """The combinations that a configuration error must meet."""
-    smoothed = regularizer == "label_smoothing" and loss not in WITH_TARGETS
-    steered = regularizer == "ada" and loss in WITHOUT_NEUTRAL_SCORE
-    unjudged = loss in UNJUDGED and regularizer in JUDGED_BY
-    unnormed = model in ("gaussian", "line", *FLOWS) and regularizer == "virtual_batch_norm"
-    unseen = loss == "began" and regularizer == "unrolled"  # whose terms all remember something
-    undone = loss in ("ebgan", "began") and regularizer in ("ada", "diff_augment", "instance_noise")
-    flow_alone = model == "real_nvp_dcgan" and loss in UNJUDGED  # whose discriminator is for images, and not here
-    shapeless = kind == "points" and ((model in IMAGE_MODELS and not flow_alone) or regularizer in IMAGES_ONLY)
-    pointless = kind == "image" and model in ("gaussian", "line")
-    unknown = "likelihood" in f"{loss} {regularizer}" and model not in ("gaussian", *FLOWS)
-    elsewhere = model in ("point", "two_branch")  # for games of their own
-    return (
-        unseen
-        or smoothed
-        or steered
-        or unjudged
-        or unnormed
-        or undone
-        or shapeless
-        or pointless
-        or unknown
-        or elsewhere
-    )
+def home(models, losses, regularizer):
+    """The first combination of a model, a loss, a regularizer (or none) and a kind of data that is not refused."""
+    combinations = itertools.product(losses, models, [regularizer], ("points", "image"))
+    each = ((model, loss, name, kind) for loss, model, name, kind in combinations)
+    return [*itertools.islice((method for method in each if not REFUSALS.refuses(*method)), 1)]
 
 
 def batches_of(system, size=8):
@@ -108,26 +74,6 @@ def prepared(system):
     return system
 
 
-def moves(loss, updates, *options):
-    """How often the discriminator moves a step, where there is one."""
-    unjudged = loss in UNJUDGED or any(f"game={game}" in options for game in UNJUDGED_GAMES)
-    return [] if unjudged else [f"players.discriminator.updates={updates}"]
-
-
-def overrides(model, loss, regularizer, kind, *more):
-    """What a user would type, made small."""
-    listed = f"[{regularizer}]" if regularizer else "[]"
-    small = [option for option in TINY[model] if "discriminator" not in option or loss not in UNJUDGED]
-    return [
-        f"model={model}",
-        f"loss={loss}",
-        f"regularizer={listed}",
-        {**SHAPES, "origin": "dataset=point_mass", "text": "dataset=captioned_shapes"}[kind],
-        *small,
-        *more,
-    ]
-
-
 GENTLY = {"style_encoder": ("players.style.optimizer.lr=1e-4",)}
 """What keeps players from diverging by the optimizer of `SGD`."""
 
@@ -145,7 +91,13 @@ METHODS = [
     *(("mlp", "wgan_gp", "historical_averaging", "points", f"play={play}") for play in names_in("play")),
     ("point", "minimax", "historical_averaging", "origin", "game=bilinear"),
     *(
-        ("mlp", "lsgan", name, "image" if name in IMAGES_ONLY else "points", *GENTLY.get(name, ()))
+        (
+            "mlp",
+            "lsgan",
+            name,
+            "image" if REFUSALS.refuses("mlp", "lsgan", name, "points") else "points",
+            *GENTLY.get(name, ()),
+        )
         for name in REGULARIZERS
     ),
     *((model, "wgan_gp", None, "image") for model in ("mlp", "maxout", "dcgan")),
@@ -217,7 +169,21 @@ METHODS = [
     ("mlp", "hinge", "unrolled", "points", "game=conditional", "method=ac_gan"),
     ("mlp", "non_saturating", "unrolled", "points", "game=semi_supervised", "game.labelled.count=80"),
 ]
-METHODS = [method for method in METHODS if method[4:] or not impossible(*method[:4])]
+METHODS = [method for method in METHODS if method[4:] or not REFUSALS.refuses(*method[:4])]
+MISSING = {
+    group: [name for name in names if not any(name in (method[place] or "").split(",") for method in METHODS)]
+    for group, place, names in (("model", 0, MODELS), ("loss", 1, LOSSES), ("regularizer", 2, REGULARIZERS))
+}
+METHODS += [
+    *(method for loss in MISSING["loss"] for method in home(["mlp", *MODELS], [loss], None)),
+    *(method for name in MISSING["regularizer"] for method in home(["mlp", *MODELS], LOSSES, name)),
+    *(
+        method
+        for model in MISSING["model"]
+        if model != "line"
+        for method in home([model], ["non_saturating", *LOSSES], None)
+    ),
+]
 
 
 SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow

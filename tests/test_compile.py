@@ -4,8 +4,9 @@ import logging
 
 import pytest
 import torch
+from combinations import overrides
 from conftest import names_in
-from methods import METHODS, batches_of, name_of, overrides, some_steps
+from methods import METHODS, batches_of, name_of, some_steps
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.backends.cudagraphs import find_input_mutations
 

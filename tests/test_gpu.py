@@ -8,8 +8,9 @@ import signal
 
 import pytest
 import torch
+from combinations import overrides
 from conftest import names_in
-from methods import METHODS, Drawn, batches_in, name_of, overrides, some_steps
+from methods import METHODS, Drawn, batches_in, name_of, some_steps
 from tiny_runs import RESUMED, TINY_RUN, assert_equal, outcome
 from torch._dynamo.utils import counters
 

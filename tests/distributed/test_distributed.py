@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing
-from methods import METHODS, moves, overrides, some_steps
+from combinations import moves, overrides
+from methods import METHODS, some_steps
 from PIL import Image
 from tiny_runs import TINY_RUN
 

@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
+from combinations import overrides
 from conftest import names_in
-from methods import Drawn, batches_of, overrides
+from methods import Drawn, batches_of
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, softplus
 

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from methods import METHODS, SGD, Drawn, moves, name_of, overrides
+from combinations import moves, overrides
+from methods import METHODS, SGD, Drawn, name_of
 from torch import nn
 
 from gan_runner.build import build_system

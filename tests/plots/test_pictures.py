@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from combinations import LOSSES, UNJUDGED
 from conftest import TINY
-from methods import LOSSES, UNJUDGED, prepared
+from methods import prepared
 from PIL import Image
 from tiny_runs import TINY_RUN
 from torch.testing import assert_close

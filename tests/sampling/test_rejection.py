@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from combinations import overrides
 from conftest import TINY
-from methods import Drawn, overrides
+from methods import Drawn
 from torch import nn
 
 from gan_runner.cli.sample import main as gan_sample

@@ -4,7 +4,8 @@ import json
 
 import pytest
 import torch
-from methods import METHODS, batches_of, name_of, overrides, prepared
+from combinations import overrides
+from methods import METHODS, batches_of, name_of, prepared
 from torch import nn
 
 from gan_runner.compile import compile_moves

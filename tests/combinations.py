@@ -1,0 +1,177 @@
+"""Combinations of a model, a loss, a regularizer and a kind of data: how they are typed, and which are refused.
+
+Which options refuse each other is recorded in `refused.json`: `python scripts/reference.py` tries each new option with
+the others, and adds what is refused. What is recorded is not tried again: to record an option anew, remove its name
+from "recorded".
+"""
+
+import json
+import re
+from pathlib import Path
+
+from conftest import TINY, names_in
+from omegaconf import OmegaConf
+
+from gan_runner.config.paths import CONF
+
+LOSSES = names_in("loss")
+REGULARIZERS = names_in("regularizer")
+MODELS = names_in("model")
+SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
+KINDS = tuple(SHAPES)
+"""Of data."""
+RECORD = Path(__file__).parent / "refused.json"
+
+
+def judged_by(game):
+    """Whether a game has a discriminator, whatever else is chosen."""
+    content = OmegaConf.load(CONF / "game" / f"{game}.yaml")
+    return OmegaConf.select(content, "model.discriminator", default="some") is not None
+
+
+def game_of(loss):
+    """The game that a loss brings."""
+    chosen = re.search(r"override /game: (\w+)", (CONF / "loss" / f"{loss}.yaml").read_text())
+    return chosen[1] if chosen else "gan"
+
+
+UNJUDGED = tuple(loss for loss in LOSSES if not judged_by(game_of(loss)))
+UNJUDGED_GAMES = ("vae", "aae", "adversarial_vb", "age")
+
+
+def moves(loss, updates, *options):
+    """How often the discriminator moves a step, where there is one."""
+    unjudged = loss in UNJUDGED or any(f"game={game}" in options for game in UNJUDGED_GAMES)
+    return [] if unjudged else [f"players.discriminator.updates={updates}"]
+
+
+def tiny(model):
+    """Overrides that make a model small: those that are said of it, or of any width."""
+    if model in TINY:
+        return TINY[model]
+    content = OmegaConf.to_container(OmegaConf.load(CONF / "model" / f"{model}.yaml"), resolve=False)
+    widths = [f"model.{name}.width=4" for name, own in content.items() if "width" in own]
+    return [*widths, *(["model.latent.dim=4"] if "dim" in content.get("latent", {}) else [])]
+
+
+def overrides(model, loss, regularizer, kind, *more):
+    """What a user would type, made small."""
+    listed = f"[{regularizer}]" if regularizer else "[]"
+    small = [option for option in tiny(model) if "discriminator" not in option or loss not in UNJUDGED]
+    return [
+        f"model={model}",
+        f"loss={loss}",
+        f"regularizer={listed}",
+        {**SHAPES, "origin": "dataset=point_mass", "text": "dataset=captioned_shapes"}[kind],
+        *small,
+        *more,
+    ]
+
+
+class Refusals:
+    """What refuses what. A combination is refused if its model and loss are on such data, or its regularizer is by one.
+
+    Args:
+        content: "models": of each model, by the kind of data, the losses that are refused; "regularizers": of each, the
+            kinds of data, the models and the losses that are refused; "recorded": the names that this is about, by
+            group.
+    """
+
+    def __init__(self, content):
+        self.recorded = content["recorded"]
+        known = {*KINDS, *(name for names in self.recorded.values() for name in names)}
+        self.models, self.regularizers = (
+            {
+                name: {by: [one for one in refused if one in known] for by, refused in own.items()}
+                for name, own in content[group].items()
+                if name in known
+            }
+            for group in ("models", "regularizers")
+        )
+
+    @classmethod
+    def load(cls):
+        """Those that are recorded."""
+        return cls(json.loads(RECORD.read_text()))
+
+    def refuses(self, model, loss, regularizer, kind):
+        """Whether a combination must be refused."""
+        if loss in self.models.get(model, {}).get(kind, ()):
+            return True
+        against = [self.regularizers.get(name, {}) for name in (regularizer or "").split(",")]
+        asked = {"data": kind, "models": model, "losses": loss}
+        return any(one in own.get(by, ()) for own in against for by, one in asked.items())
+
+    def save(self):
+        """Sorted, an option a line."""
+        groups = {"models": self.models, "regularizers": self.regularizers, "recorded": self.recorded}
+        lines = {
+            group: ",\n".join(f"{json.dumps(name)}: {json.dumps(in_order(own[name]))}" for name in sorted(own))
+            for group, own in groups.items()
+        }
+        RECORD.write_text("{\n" + ",\n".join(f'"{group}": {{\n{own}\n}}' for group, own in lines.items()) + "\n}\n")
+
+
+def in_order(lists):
+    """Names sorted, however deep they lie."""
+    return {key: sorted(lists[key]) for key in sorted(lists)} if isinstance(lists, dict) else sorted(lists)
+
+
+class Recorder:
+    """Tries what is new with everything else, and adds what is refused to a record.
+
+    Args:
+        builds: whether a model, a loss, a regularizer or None, and a kind of data are taken together.
+        losses: all that there are, the usual one first.
+        regularizers: all that there are.
+        models: all that there are, the usual one first.
+        known: the record so far.
+    """
+
+    def __init__(self, builds, losses, regularizers, models, known):
+        self.builds, self.losses, self.models, self.known = builds, losses, models, known
+        self.there = {"loss": losses, "regularizer": regularizers, "model": models}
+        self.new = {group: [n for n in own if n not in known.recorded[group]] for group, own in self.there.items()}
+
+    def record(self):
+        """Add what is new; returns its names by group.
+
+        Raises:
+            ValueError: something new goes with nothing.
+        """
+        for model in self.models:
+            for loss in self.losses if model in self.new["model"] else self.new["loss"]:
+                for kind in KINDS:
+                    if not self.builds(model, loss, None, kind):
+                        self.known.models.setdefault(model, {}).setdefault(kind, []).append(loss)
+        for loss in self.new["loss"]:
+            if all(self.known.refuses(model, loss, None, kind) for model in self.models for kind in KINDS):
+                raise ValueError(f"loss={loss} is refused with every model")
+        for name in self.there["regularizer"]:
+            self.record_regularizer(name, is_new=name in self.new["regularizer"])
+        self.known.recorded = self.there
+        return self.new
+
+    def record_regularizer(self, name, is_new):
+        """Which data and models refuse it beside a loss that takes it, and which losses do with a model that could."""
+        own = self.known.regularizers.setdefault(name, {})
+        usual = next((loss for loss in self.losses if any(self.tried(name, self.models, loss, KINDS))), None)
+        if usual is None:
+            raise ValueError(f"regularizer={name} is refused with every loss and model")
+        for kind in KINDS if is_new else ():
+            if not any(self.tried(name, self.models, usual, [kind])):
+                own.setdefault("data", []).append(kind)
+        for model in self.models if is_new else self.new["model"]:
+            answers = [*self.tried(name, [model], usual, KINDS)]
+            if answers and not any(answers):
+                own.setdefault("models", []).append(model)
+        for loss in self.losses if is_new else self.new["loss"]:
+            if not next(self.tried(name, self.models, loss, KINDS), True):
+                own.setdefault("losses", []).append(loss)
+
+    def tried(self, name, models, loss, kinds):
+        """Whether they are taken together, for each combination that is not known to be refused."""
+        for model in models:
+            for kind in reversed(kinds):
+                if not self.known.refuses(model, loss, name, kind):
+                    yield self.builds(model, loss, name, kind)
