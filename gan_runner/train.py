@@ -154,7 +154,7 @@ def attempts(job: Job, signals: StopSignals, unwritten: Unwritten) -> float | No
 
 def attempt(job: Job, rollbacks: int, signals: StopSignals, unwritten: Unwritten) -> float | None:
     """Train until the end, a signal or a divergence, after having gone back so many times."""
-    signals.stepping, signals.begun = False, job.directory.begun
+    signals.stepping, signals.begun = False, job.directory.has_checkpoint
     run, observers = ready(job)
     if rollbacks:
         run.change_course(max(rollbacks, run.rollbacks + 1))
@@ -202,7 +202,7 @@ def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
         environment=environment(system.device),
         multirun=job.multirun,
     )
-    if run.directory.begun and step != 0:  # it holds what initialisation left
+    if run.directory.has_checkpoint and step != 0:  # it holds what initialisation left
         path = run.directory.numbered(step) if step else run.directory.last
         run.load(path, with_other_options=job.resumed)
     else:

@@ -48,7 +48,7 @@ def train_together(job: Job) -> float | None:
     jobs = jobs_of(job)
     deterministically = deterministic(job.config.trainer.get("deterministic", False))
     with StopSignals() as signals, ends_sweep(job, signals), deterministically, ExitStack() as held:
-        signals.begun = any(one.directory.begun for one in jobs)
+        signals.begun = any(one.directory.has_checkpoint for one in jobs)
         for one in jobs:
             held.callback(one.directory.remove_if_empty)
             held.enter_context(locked(one.directory.path))
@@ -99,7 +99,7 @@ def common_step(directory: RunDirectory, seeds: Sequence[RunDirectory]) -> int:
     """
     saved = [{step_of(path) for path in seed.earlier} for seed in seeds]
     for steps, seed in zip(saved, seeds):
-        if len(steps) == 1 or not seed.begun:  # the first checkpoint, and before that all began anew
+        if len(steps) == 1 or not seed.has_checkpoint:  # the first checkpoint, and before that all began anew
             steps.add(0)
     common = set.intersection(*saved)
     if not common:

@@ -35,7 +35,7 @@ class Checkpoints(Observer):
         """Remember whose; a run that was killed may have kept too many."""
         self.run = run
         self.saved_best = run.best_step
-        run.directory.forget(run.step, self.keep)
+        run.directory.prune(run.step, self.keep)
 
     def __call__(self, moment: Moment) -> None:
         """Save, if it is time."""
@@ -47,7 +47,7 @@ class Checkpoints(Observer):
             return
         if best:
             if self.saved_best is not None:
-                self.run.directory.set_aside_best(self.saved_best)
+                self.run.directory.backup_best(self.saved_best)
                 self.saved_best = None
             self.run.save(self.run.directory.best)
         if last:

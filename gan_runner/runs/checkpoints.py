@@ -6,17 +6,18 @@ of all that is before it: `torch.load` reads such a file as any other, and a fli
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import io
 import logging
 import random
-import zipfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel, ValidationError
 
 from gan_runner.config.resolve import check_saved
 from gan_runner.errors import CheckpointError, ConfigError
@@ -26,28 +27,32 @@ from gan_runner.tools.files import write_atomically
 log = logging.getLogger("gan_runner")
 
 
-FORMAT = 3
+FORMAT = 4
 
 
-READABLE = (2, 3)
-"""Of 2 there is no checksum."""
+class BestValue(BaseModel, strict=True):
+    """The best value of a metric so far, when it was reached, and whether less or more is better."""
+
+    value: float
+    step: int
+    better: Literal["min", "max"]
 
 
-CONTENT = {
-    **dict.fromkeys(("config", "label", "identity", "wandb_id"), str),
-    **dict.fromkeys(("step", "drawn"), int),
-    **dict.fromkeys(("best", "random", "system"), dict),
-    "elapsed_s": float,
-}
-"""What a run's checkpoint holds."""
+class Content(BaseModel, strict=True):
+    """What every checkpoint holds; what else a run registers stands beside it."""
 
-
-SINCE = {"rollbacks": int, "measured_on": dict}
-"""What it may hold."""
-
-
-BEST: dict[str, Any] = {"value": (int, float), "step": int, "better": str}
-"""Of each figure."""
+    config: str
+    label: str
+    identity: str
+    wandb_id: str
+    step: int
+    drawn: int
+    rollbacks: int
+    elapsed_s: float
+    best: dict[str, BestValue]
+    measured_on: dict[str, Any]
+    random: dict[str, Any]
+    system: dict[str, Any]
 
 
 MARK = b"sha256:"
@@ -63,22 +68,30 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         DiskFull: there is no room for it.
     """
     archive = io.BytesIO()
-    torch.save({"format": FORMAT, **state}, archive)
+    torch.save({"format": FORMAT, **compact(state)}, archive)
     write_atomically(path, lambda file: file.write(signed(archive.getvalue())))
 
 
+def compact(content: Any) -> Any:
+    """The same content without views: torch saves the whole storage that a view looks into, as of all stacked seeds."""
+    if isinstance(content, torch.Tensor):
+        return content.clone() if content.untyped_storage().nbytes() > content.nbytes else content
+    if isinstance(content, dict):
+        same_kind = copy.copy(content)  # a module's state_dict is more than a dict
+        same_kind.update((key, compact(value)) for key, value in content.items())
+        return same_kind
+    return type(content)(map(compact, content)) if isinstance(content, list | tuple) else content
+
+
 def signed(archive: bytes) -> bytes:
-    """A zip archive without a comment, which its last two bytes say, with its SHA-256 as one."""
+    """Sign a zip archive that has no comment, as its last two bytes say: its SHA-256 becomes its comment."""
     body = archive[:-2]
     return body + COMMENT.to_bytes(2, "little") + MARK + hashlib.sha256(body).hexdigest().encode()
 
 
-def is_torn(content: bytes) -> bool:
-    """Whether a file has changed since it was signed; of one that never was, whether its archive's sums disagree."""
-    if content[-COMMENT:-64] == MARK:
-        return content != signed(content[: -COMMENT - 2] + b"\0\0")
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return archive.testzip() is not None
+def is_corrupt(content: bytes) -> bool:
+    """Whether a file is not what was signed."""
+    return content != signed(content[: -COMMENT - 2] + b"\0\0")
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -120,35 +133,41 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"there is no checkpoint {path}; {advice}")
     try:
         content = path.read_bytes()
-        if is_torn(content):
+        if content[-COMMENT:-64] != MARK:
+            raise ValueError("it has no checksum at its end, so it is cut short, or older than format 3")
+        if is_corrupt(content):
             raise ValueError("its content does not agree with its checksum")
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # zipfile, pickle and torch raise whatever a broken file leads them to
         reason = str(error).split("\n")[0][:120] or type(error).__name__
         raise CheckpointError(f"{path} is not a readable checkpoint ({reason})") from error
-    if not isinstance(state, dict) or state.get("format") not in READABLE:
-        found = state.get("format") if isinstance(state, dict) else None
-        known = " and ".join(map(str, READABLE))
-        raise CheckpointError(f"{path} has checkpoint format {found}, and this version reads formats {known}")
-    wrong = [key for key, kind in CONTENT.items() if not isinstance(state.get(key), kind)]
-    wrong += [key for key, kind in SINCE.items() if not isinstance(state.get(key, kind()), kind)]
-    if "best" not in wrong and not all(is_best(best) for best in state["best"].values()):
-        wrong.append("best")
-    if wrong:
+    check_content(state, path)
+    return state
+
+
+def check_content(state: Any, path: Path) -> None:
+    """Refuse what is no checkpoint of a run, or one of another version.
+
+    Raises:
+        CheckpointError: naming what is missing or of another kind.
+    """
+    found = state.get("format") if isinstance(state, dict) else None
+    if found != FORMAT:
         raise CheckpointError(
-            f"{path} is no checkpoint of a run: it lacks {', '.join(wrong)}, or has something else in their place"
+            f"{path} has checkpoint format {found}, and this version reads format {FORMAT} alone; train the run anew, "
+            "or use the version of gan-runner that saved it"
         )
+    try:
+        Content.model_validate(state)
+    except ValidationError as error:
+        wrong = ", ".join(dict.fromkeys(str(each["loc"][0]) for each in error.errors()))
+        raise CheckpointError(
+            f"{path} is no checkpoint of a run: it lacks {wrong}, or has something else in their place"
+        ) from error
     try:
         check_saved(state["config"], f"the configuration in {path}")
     except ConfigError as error:
         raise CheckpointError(str(error)) from error
-    return state
-
-
-def is_best(best: Any) -> bool:
-    """Whether this is the best value of a figure, as a run keeps it."""
-    kinds = isinstance(best, dict) and all(isinstance(best.get(key), kind) for key, kind in BEST.items())
-    return kinds and best["better"] in ("min", "max")
 
 
 def random_state(device: torch.device) -> dict[str, Any]:

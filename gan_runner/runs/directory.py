@@ -43,7 +43,7 @@ class RunDirectory:
         return sorted(of_steps(self.checkpoints, ".pt"), key=step_of, reverse=True)
 
     @property
-    def begun(self) -> bool:
+    def has_checkpoint(self) -> bool:
         """Whether there is a run to go on with."""
         return self.last.exists() or bool(self.earlier)
 
@@ -65,9 +65,9 @@ class RunDirectory:
         for path in self.earlier:
             if step_of(path) > step:
                 path.unlink(missing_ok=True)
-        self.forget(step, earlier)
+        self.prune(step, earlier)
 
-    def forget(self, step: int, earlier: int) -> None:
+    def prune(self, step: int, earlier: int) -> None:
         """Remove the checkpoints before a step but so many."""
         before = [path for path in self.earlier if step_of(path) < step]
         for path in before[earlier:]:
@@ -80,7 +80,7 @@ class RunDirectory:
             with suppress(OSError):  # it holds something, or another process was faster
                 folder.rmdir()
 
-    def set_aside_best(self, step: int) -> None:
+    def backup_best(self, step: int) -> None:
         """Keep the best checkpoint, that of a step, by its number, too, until `last.pt` knows of a better one."""
         aside = self.checkpoints / f"best_{step:07d}.pt"
         if self.best.exists() and not aside.exists():

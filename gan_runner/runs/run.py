@@ -172,8 +172,8 @@ class Run:
         self.wandb_id = state["wandb_id"]
         self.elapsed_before_s = state["elapsed_s"]
         self.started = time.perf_counter()
-        self.rollbacks = state.get("rollbacks", 0)  # format 2 knows of none
-        self.measured_on = state.get("measured_on", {})
+        self.rollbacks = state["rollbacks"]
+        self.measured_on = state["measured_on"]
         self.batches = self.batches_from(state["drawn"])
         try:
             set_random_state(state["random"], self.system.device)

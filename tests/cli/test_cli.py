@@ -18,6 +18,7 @@ from tiny_runs import LAUGHS, TINY_RUN, swelling
 from gan_runner.cli import run as cli
 from gan_runner.cli.sample import main as gan_sample
 from gan_runner.config import composition
+from gan_runner.runs.checkpoints import save_checkpoint
 
 BAD_LINES = {
     "trainer.stepz=3": "there is no option trainer.stepz; did you mean trainer.steps?",
@@ -425,7 +426,7 @@ def test_checkpoint_cannot_name_code_to_run(gan_run, tmp_path, capfd):
     state["config"] = (
         state["config"].replace("gan_runner.games.gan.GAN", "os.system").replace("trusted: []", "trusted: [os]")
     )
-    torch.save(state, path)
+    save_checkpoint(path, state)
     with pytest.raises(SystemExit):
         gan_sample([str(path)])
     assert "outside the allow-list" in capfd.readouterr().err

@@ -7,6 +7,7 @@ import torch
 from tiny_runs import TINY_RUN
 
 from gan_runner.cli import evaluate
+from gan_runner.runs.checkpoints import save_checkpoint
 
 RUN = [*TINY_RUN[3:], "model.generator.width=4", "model.discriminator.width=4", "dataset.image_size=8"]
 RUN += ["regularizer=[ema]", "extractor=softmax_regression", "extractor.steps=20", "objective=null"]
@@ -60,7 +61,7 @@ def test_averaged_weights_are_measured(trained, gan_eval, tmp_path):
     value = kept(tmp_path)[NAME]["value"]
     for weight in state["system"]["networks"].values():
         weight.zero_()
-    torch.save(state, path)
+    save_checkpoint(path, state)
     gan_eval()
     assert kept(tmp_path)[NAME]["value"] == value
 
