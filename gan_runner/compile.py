@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gan_runner.distributed.sharding import average
+from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.errors import ConfigError
 from gan_runner.players import Player
 from gan_runner.step import Play
@@ -207,7 +207,7 @@ class InPlace:
         """Write the gradients, or where processes share a batch the mean of theirs; step."""
         with torch.no_grad():
             kept = [parameter.grad for parameter in self.player.parameters]
-            torch._foreach_copy_(kept, list(average(gradients)))  # type: ignore[arg-type]
+            torch._foreach_copy_(kept, list(all_reduce_mean(gradients)))  # type: ignore[arg-type]
             self.update(self.player.optimizer)
 
 

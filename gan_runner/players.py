@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import average
+from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.base import Game
 from gan_runner.turn import AS_IT_IS, Batch
 
@@ -97,7 +97,7 @@ class Player:
 
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Assign the gradients, step; where processes share a batch, by the mean of theirs."""
-        for parameter, gradient in zip(self.parameters, average(gradients), strict=True):
+        for parameter, gradient in zip(self.parameters, all_reduce_mean(gradients), strict=True):
             parameter.grad = laid_out_as(parameter, gradient)
         self.scaler.unscale_(self.optimizer)
         self.scaler.step(self.optimizer)  # a scaler does more than that in fp16 alone, where it may leave out a step

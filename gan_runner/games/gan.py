@@ -6,7 +6,7 @@ discriminator. Which of the two descends what is said by the terms of the player
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.datasets.images import dequantised
-from gan_runner.distributed.sharding import gather, share, whole
+from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.base import SampleGrid
 from gan_runner.losses.base import Scores
 from gan_runner.models.latents import Latent
+from gan_runner.tools import per_sample
 from gan_runner.turn import Batch, Turn, lazy
 
 CPU = torch.device("cpu")
@@ -42,13 +43,12 @@ class GenerativeTurn(Turn):
         if not self.networks["generator"].bounded:
             return self.real
         real = self.real
-        noise = torch.rand(whole(len(real)), *real.shape[1:], device=real.device, dtype=real.dtype)
-        return dequantised(real, share(noise))
+        return dequantised(real, per_sample.rand(*real.shape, device=real.device, dtype=real.dtype))
 
     @lazy
     def noise(self) -> Tensor:
         """Latent draws (n, latent_dim), on the device of the data."""
-        return share(self.game.latent(whole(len(self.real)), self.real.device))
+        return per_sample.draw(lambda n: self.game.latent(n, self.real.device), len(self.real))
 
     @lazy
     def fake(self) -> Tensor:
@@ -125,25 +125,35 @@ class GANTurn(GenerativeTurn):
 
     @lazy
     def scores(self) -> Scores:
-        """Both, for a loss, which computes what it reads."""
-        return TurnScores(self)
+        """Both, of the global batch, for a loss; each is computed when the loss reads it."""
+        return LazyScores(lambda: all_gather(self.real_scores), lambda: all_gather(self.fake_scores))
+
+    def scores_against(self, fake: Tensor) -> Scores:
+        """The same with the scores (n,) of other samples in place of those of the fakes."""
+        return LazyScores(lambda: self.scores.real, lambda: all_gather(fake))
 
 
-class TurnScores:
-    """The scores of a turn, those of the whole batch, each computed when a loss reads it."""
+class LazyScores:
+    """Scores for a loss, each computed when the loss reads it.
 
-    def __init__(self, turn: GANTurn):
-        self.turn = turn
+    Args:
+        real: computes the scores (n,) of what stands for data.
+        fake: computes the scores (n,) of what stands for fakes.
+    """
+
+    def __init__(self, real: Callable[[], Tensor], fake: Callable[[], Tensor]):
+        self.compute_real = real
+        self.compute_fake = fake
 
     @lazy
     def real(self) -> Tensor:
         """Scores (n,) of the data."""
-        return gather(self.turn.real_scores)
+        return self.compute_real()
 
     @lazy
     def fake(self) -> Tensor:
         """Scores (n,) of the fakes."""
-        return gather(self.turn.fake_scores)
+        return self.compute_fake()
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
-from gan_runner.distributed.sharding import share, whole
 from gan_runner.games.gan import CPU, GAN, GANTurn
 from gan_runner.models.codes import Code, Codes
 from gan_runner.models.layers.conditioning import Conditioned
 from gan_runner.models.networks import Discriminator
 from gan_runner.requirements import Requirement
+from gan_runner.tools import per_sample
 from gan_runner.turn import Batch, lazy
 
 
@@ -31,7 +31,7 @@ class InfoGANTurn(GANTurn):
     @lazy
     def noise(self) -> Tensor:
         """Latents and codes (n, latent_dim + codes), on the device of the data."""
-        return share(self.game.rows(whole(len(self.real)), self.real.device))
+        return per_sample.draw(lambda n: self.game.rows(n, self.real.device), len(self.real))
 
     @lazy
     def information(self) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gan_runner.datasets.base import Dataset
 from gan_runner.datasets.captions import CaptionedImageDataset
-from gan_runner.distributed.sharding import gather, share, whole
+from gan_runner.distributed.sharding import all_gather, global_batch, local_shard
 from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn, takes_conditions
 from gan_runner.models.conditions import TextCondition
 from gan_runner.models.heads import AuxiliaryHead
@@ -30,16 +30,16 @@ class TextTurn(ConditionalTurn):
 
     @lazy
     def other_condition(self) -> Tensor:
-        """For each sample the condition of another one of the whole batch, drawn at random: (n, condition_dim).
+        """For each sample the condition of another one of the global batch, drawn at random: (n, condition_dim).
 
         It is of another class, or has other attributes, as long as there is any such in the batch.
         """
-        n = whole(len(self.real))
+        n = global_batch(len(self.real))
         chance = torch.rand(n, n, device=self.real.device)
         if "label" in self.batch:
-            chance = chance - same_class(gather(self.batch["label"])).to(chance.dtype)
+            chance = chance - same_class(all_gather(self.batch["label"])).to(chance.dtype)
         chance = chance - 2 * torch.eye(n, device=chance.device, dtype=chance.dtype)
-        return gather(self.condition)[share(chance.argmax(1))]
+        return all_gather(self.condition)[local_shard(chance.argmax(1))]
 
     @lazy
     def mismatched_scores(self) -> Tensor:

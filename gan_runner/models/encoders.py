@@ -8,11 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import share, whole
 from gan_runner.models.layers.normalization import reparametrize, unbounded
 from gan_runner.models.layers.weight_norm import standardize
 from gan_runner.models.networks import Discriminator, WithReference
 from gan_runner.models.sizes import at_least_one
+from gan_runner.tools import per_sample
 
 
 class Posterior(NamedTuple):
@@ -105,7 +105,7 @@ class GaussianEncoder(Encoder):
     def forward(self, x: Tensor) -> Posterior:
         """Mean, logarithm of the standard deviation, and a draw."""
         mean, log_std = self.read(x).chunk(2, 1)
-        noise = share(torch.randn(whole(len(x)), self.latent_dim, device=x.device)).to(x.dtype)
+        noise = per_sample.randn(len(x), self.latent_dim, device=x.device).to(x.dtype)
         return Posterior(mean + log_std.exp() * noise, mean, log_std)
 
 
@@ -131,6 +131,6 @@ class ImplicitEncoder(Encoder):
 
     def forward(self, x: Tensor) -> Posterior:
         """A draw, which also stands for its mean."""
-        noise = share(torch.randn(whole(len(x)), self.noise_dim, device=x.device)).to(x.dtype)
+        noise = per_sample.randn(len(x), self.noise_dim, device=x.device).to(x.dtype)
         codes = self.code(self.read(x) + self.of_noise(noise)).to(x.dtype)
         return Posterior(codes, codes)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import whole
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss
 from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
@@ -75,11 +74,12 @@ class AugmentationControl(nn.Module):
     @torch.no_grad()
     def forward(self, turn: GANTurn) -> Tensor:
         """r_t of this batch, a scalar without a gradient."""
-        r = self.evidence(turn.scores.real).sign().mean()
+        scores = turn.scores.real
+        r = self.evidence(scores).sign().mean()
         self.moves += 1
         self.total += r
         due = self.moves == self.interval
-        change = self.interval * whole(len(turn.real)) / self.images * (self.total / self.interval - self.target).sign()
+        change = self.interval * len(scores) / self.images * (self.total / self.interval - self.target).sign()
         for layer in self.layers:
             layer.p.copy_(torch.where(due, layer.p + change, layer.p).clamp(0, 1))
         self.moves.mul_(~due)

@@ -12,15 +12,13 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import gather
+from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.autoencoding import AutoencodingTurn, BidirectionalTurn, EncodingTurn
-from gan_runner.games.gan import FromLatents
+from gan_runner.games.gan import FromLatents, LazyScores
 from gan_runner.losses.base import Evaluated, Loss, Scores
 from gan_runner.models.encoders import GaussianEncoder
 from gan_runner.models.latents import Normal, Sphere, demand
 from gan_runner.requirements import judged, requires
-from gan_runner.terms.matching import WithFakes
-from gan_runner.turn import lazy
 
 
 def has_density(networks: Mapping[str, nn.Module]) -> None:
@@ -68,7 +66,7 @@ def kl_of_moments(turn: EncodingTurn, of: Literal["data", "fakes"] = "data") -> 
         turn: of the encoder or of the generator.
         of: whose codes.
     """
-    codes = gather(turn.codes if of == "data" else turn.fake_codes)
+    codes = all_gather(turn.codes if of == "data" else turn.fake_codes)
     variance, mean = torch.var_mean(codes, 0, correction=0)
     variance = variance + 1e-8  # a batch of equal codes is far from the prior, and not infinitely
     return 0.5 * (mean.square() + variance - 1 - variance.log()).mean()
@@ -88,36 +86,19 @@ def code_reconstruction(turn: EncodingTurn, error: Literal["squared", "cosine"] 
     return (1 - cosine).mean() / turn.noise.shape[1]
 
 
-class CodeScores:
-    """The scores of a turn's codes, those of the whole batch: p is the prior, and q what the encoder makes."""
-
-    def __init__(self, turn: AutoencodingTurn):
-        self.turn = turn
-
-    @lazy
-    def real(self) -> Tensor:
-        """Scores (n,) of draws from the prior."""
-        return gather(self.turn.prior_scores)
-
-    @lazy
-    def fake(self) -> Tensor:
-        """Scores (n,) of codes."""
-        return gather(self.turn.code_scores)
+def code_scores(turn: AutoencodingTurn) -> Scores:
+    """The scores of codes, those of the global batch: p is the prior, and q what the encoder makes."""
+    return LazyScores(lambda: all_gather(turn.prior_scores), lambda: all_gather(turn.code_scores))
 
 
 def code_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     """The discriminator's half of a loss, on codes against the prior."""
-    return loss.discriminator(CodeScores(turn))
+    return loss.discriminator(code_scores(turn))
 
 
 def code_encoder_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     """The generator's half of a loss, on codes: what moves the encoder towards the prior."""
-    return loss.generator(CodeScores(turn))
-
-
-def with_reconstructions(turn: AutoencodingTurn) -> Scores:
-    """The scores of a turn, with reconstructions in the place of fakes."""
-    return WithFakes(turn.scores, gather(turn.reconstruction_scores))
+    return loss.generator(code_scores(turn))
 
 
 def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
@@ -125,7 +106,7 @@ def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Ten
 
     Beside the same of samples, what an optimal critic knows is the ratio of p to the mean of both.
     """
-    return loss.discriminator(with_reconstructions(turn))
+    return loss.discriminator(turn.scores_against(turn.reconstruction_scores))
 
 
 reconstruction_discriminator_loss.extra_fakes = "reconstructions"  # type: ignore[attr-defined]
@@ -133,7 +114,7 @@ reconstruction_discriminator_loss.extra_fakes = "reconstructions"  # type: ignor
 
 def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     """The generator's half of a loss, on reconstructions."""
-    return loss.generator(with_reconstructions(turn))
+    return loss.generator(turn.scores_against(turn.reconstruction_scores))
 
 
 @requires(judged)

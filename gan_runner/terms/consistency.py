@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import share, whole
 from gan_runner.games.gan import GANTurn
 from gan_runner.models.layers.diff_augment import translation
 from gan_runner.models.networks import Discriminator
 from gan_runner.models.sizes import images_only
 from gan_runner.requirements import requires
+from gan_runner.tools import per_sample
 
 
 def on_images(networks: Mapping[str, nn.Module]) -> None:
@@ -25,7 +25,7 @@ def on_images(networks: Mapping[str, nn.Module]) -> None:
 
 def mirror(x: Tensor) -> Tensor:
     """Every image (n, c, h, w) mirrored left to right with probability ½."""
-    heads = share(torch.rand(whole(len(x)), 1, 1, 1, device=x.device)) < 0.5
+    heads = per_sample.rand(len(x), 1, 1, 1, device=x.device) < 0.5
     return torch.where(heads, x.flip(3), x)
 
 

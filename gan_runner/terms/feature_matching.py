@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gan_runner.distributed.sharding import gather
+from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.gan import GANTurn
 from gan_runner.requirements import judged, requires
 
@@ -16,4 +16,4 @@ def feature_matching(turn: GANTurn) -> Tensor:
     The paper writes the squared norm, a sum over features; like the authors' code this is the mean over them,
     so that its weight does not depend on the width of the layer.
     """
-    return (gather(turn.real_features).mean(0) - gather(turn.fake_features).mean(0)).square().mean()
+    return (all_gather(turn.real_features).mean(0) - all_gather(turn.fake_features).mean(0)).square().mean()

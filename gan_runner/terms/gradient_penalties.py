@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_runner.distributed.sharding import gather, share, whole
+from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.gan import GANTurn
 from gan_runner.requirements import requires
+from gan_runner.tools import per_sample
 from gan_runner.tools.precision import full_precision
 
 
@@ -48,14 +49,10 @@ def gradient_norms(critic: Callable[..., Tensor], *x: Tensor) -> Tensor:
     return (squared_gradient_norms(critic, *x) + 1e-12).sqrt()
 
 
-def uniform_like(x: Tensor, *shape: int) -> Tensor:
-    """U(0, 1) of the samples x (n, …), to each (*shape): (n, *shape)."""
-    return share(torch.rand(whole(len(x)), *shape, device=x.device, dtype=x.dtype))
-
-
 def between(starts: Sequence[Tensor], ends: Sequence[Tensor]) -> list[Tensor]:
     """A point on the line from each start (n, …) to its end, one share U(0, 1) of the way a sample."""
-    way = uniform_like(starts[0], *[1] * (starts[0].dim() - 1))
+    first = starts[0]
+    way = per_sample.rand(len(first), *[1] * (first.dim() - 1), device=first.device, dtype=first.dtype)
     ways = [way if way.dim() == start.dim() else way.view(-1, *[1] * (start.dim() - 1)) for start in starts]
     return [start + way * (end - start) for start, end, way in zip(starts, ends, ways)]
 
@@ -71,11 +68,12 @@ def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
 def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
     """E[(‖∇D(x + δ)‖₂ − target)²] around the data (Kodali et al. 2017, arXiv:1705.07215, Section 2.3).
 
-    As the authors' code, δ = scale · std(x) · U[0, 1) elementwise with the standard deviation of the whole
+    As the authors' code, δ = scale · std(x) · U[0, 1) elementwise with the standard deviation of the global
     batch, so that it perturbs to one side, and the penalised point lies at a random place on the way there.
     """
     real = turn.judged_real
-    perturbed = [x + scale * gather(x).std(correction=0) * uniform_like(x, *x.shape[1:]) for x in real]
+    shares = [per_sample.rand(*x.shape, device=x.device, dtype=x.dtype) for x in real]
+    perturbed = [x + scale * all_gather(x).std(correction=0) * share for x, share in zip(real, shares)]
     return (gradient_norms(turn.critic, *between(real, perturbed)) - target).square().mean()
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gan_runner.distributed.sharding import gather
+from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.moment_matching import MomentMatchingTurn, ReconstructingTurn
 from gan_runner.losses.moments import MMD
 
 
 def mmd(turn: MomentMatchingTurn, loss: MMD) -> Tensor:
     """MMD² (or what the loss makes of it) between this turn's features of data and of fakes."""
-    return loss.distance(gather(turn.real_features), gather(turn.fake_features))
+    return loss.distance(all_gather(turn.real_features), all_gather(turn.fake_features))
 
 
 def reconstruction(turn: ReconstructingTurn) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from gan_runner.distributed.sharding import gather
+from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.moment_matching import MomentMatchingTurn
 from gan_runner.requirements import judged, requires
 from gan_runner.tools.precision import full_precision
@@ -18,7 +18,7 @@ def pulling_away(turn: MomentMatchingTurn) -> Tensor:
 
     1 / n(n − 1) Σ_{i ≠ j} (SᵢᵀSⱼ / ‖Sᵢ‖‖Sⱼ‖)² over the judge's features S (n, num_features); n ≥ 2.
     """
-    features = normalize(gather(turn.fake_features), dim=1)
+    features = normalize(all_gather(turn.fake_features), dim=1)
     n = len(features)
     with full_precision(features):
         cosines = features @ features.T

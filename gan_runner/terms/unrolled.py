@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gan_runner.distributed.sharding import average
+from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss
 from gan_runner.requirements import judged, requires
@@ -105,7 +105,7 @@ class UnrolledGeneratorLoss(nn.Module):
         for step in range(self.steps):
             seen = self.seen_with(turn, weights, (self.judge,))
             total = torch.stack([self.weights[name] * term(seen) for name, term in self.terms.items()]).sum()
-            gradients = average(torch.autograd.grad(total, list(weights.values()), create_graph=True))
+            gradients = all_reduce_mean(torch.autograd.grad(total, list(weights.values()), create_graph=True))
             changes, state = self.update(gradients, state)
             weights = {name: weight - change for (name, weight), change in zip(weights.items(), changes, strict=True)}
             if step == 0:

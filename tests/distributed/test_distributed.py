@@ -44,49 +44,49 @@ def shared(build, index, *options):
 
     def playing(players, batches):
         with sharding.sharded(PROCESSES, index):
-            return play(players, ({name: sharding.share(x) for name, x in batch.items()} for batch in batches))
+            return play(players, ({name: sharding.local_shard(x) for name, x in batch.items()} for batch in batches))
 
     system.play = playing
     return system
 
 
-def no_gather(patch):
+def no_all_gather(patch):
     """Each process sees its own samples alone."""
     for place in ("games.gan", "terms.moments", "terms.feature_matching", "models.layers.minibatch_discrimination"):
-        patch.setattr(sys.modules[f"gan_runner.{place}"], "gather", lambda x: x)
+        patch.setattr(sys.modules[f"gan_runner.{place}"], "all_gather", lambda x: x)
 
 
-def no_average(patch):
+def no_all_reduce_mean(patch):
     """Each process descends its own gradients."""
-    patch.setattr("gan_runner.players.average", lambda gradients: gradients)
+    patch.setattr("gan_runner.players.all_reduce_mean", lambda gradients: gradients)
 
 
-def no_total(patch):
+def no_all_reduce_sum(patch):
     """Each process normalises by its own statistics."""
-    patch.setattr("gan_runner.models.layers.batch_norm.total", lambda x: PROCESSES * x)
+    patch.setattr("gan_runner.models.layers.batch_norm.all_reduce_sum", lambda x: PROCESSES * x)
 
 
-def no_share(patch):
+def no_local_shard(patch):
     """Every process draws the same noise for its rows."""
-    patch.setattr("gan_runner.games.gan.whole", lambda n: n)
-    patch.setattr("gan_runner.games.gan.share", lambda x: x)
+    patch.setattr("gan_runner.tools.per_sample.global_batch", lambda n: n)
+    patch.setattr("gan_runner.tools.per_sample.local_shard", lambda x, dim=0: x)
 
 
-def one_way_gather(patch):
+def one_way_all_gather(patch):
     """What others make of this process's rows does not come back in its gradients."""
     summed = sharding.summed
     patch.setattr(sharding, "summed", lambda x: summed(x.detach()) + x - x.detach())
 
 
 PLANTED = [
-    (no_gather, ("mlp", "lsgan", "minibatch_discrimination", "points")),
-    (no_gather, ("mlp", "lsgan", "feature_matching", "points")),
-    (no_gather, ("mlp", "relativistic_average", None, "points")),
-    (no_gather, ("mlp", "mmd", None, "points")),
-    (one_way_gather, ("mlp", "lsgan", "minibatch_discrimination", "points")),
-    (no_average, ("mlp", "lsgan", None, "points")),
-    (no_total, ("dcgan", "non_saturating", None, "image")),
-    (no_share, ("mlp", "lsgan", None, "points")),
+    (no_all_gather, ("mlp", "lsgan", "minibatch_discrimination", "points")),
+    (no_all_gather, ("mlp", "lsgan", "feature_matching", "points")),
+    (no_all_gather, ("mlp", "relativistic_average", None, "points")),
+    (no_all_gather, ("mlp", "mmd", None, "points")),
+    (one_way_all_gather, ("mlp", "lsgan", "minibatch_discrimination", "points")),
+    (no_all_reduce_mean, ("mlp", "lsgan", None, "points")),
+    (no_all_reduce_sum, ("dcgan", "non_saturating", None, "image")),
+    (no_local_shard, ("mlp", "lsgan", None, "points")),
 ]
 COMPILED = [
     ("mlp", "non_saturating", None, "points"),

@@ -15,7 +15,7 @@ from gan_runner.losses.f_divergences import ReverseKL
 from gan_runner.losses.wasserstein import Wasserstein
 from gan_runner.models import latents, observation
 from gan_runner.models.encoders import Posterior
-from gan_runner.terms import autoencoding, moments
+from gan_runner.terms import adversarial, autoencoding, moments
 
 pytestmark = pytest.mark.usefixtures("_float64")
 
@@ -141,4 +141,4 @@ def test_pairs_are_data_with_its_code_and_fakes_with_their_noise():
     turn = turn_of(x, ("generator", "encoder"), Bidirectional(latents.Normal(2)), **networks)
     real, fake = (2 * x * codes).sum(1).mean(), (2 * turn.noise.square()).sum(1).mean()
     assert autoencoding.swapped_loss(turn, Wasserstein()).item() == pytest.approx((real - fake).item())
-    assert autoencoding.discriminator_loss(turn, Wasserstein()).item() == pytest.approx((fake - real).item())
+    assert adversarial.discriminator_loss(turn, Wasserstein()).item() == pytest.approx((fake - real).item())

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import share, whole
 from gan_runner.models.sizes import images_only
+from gan_runner.tools import per_sample
 
 Transforms = Literal["blitting", "geometry", "color"]
 
@@ -60,14 +60,14 @@ def hue_rotation(angle: Tensor) -> Tensor:
 
 def sometimes(p: Tensor, value: Tensor, neutral: float) -> Tensor:
     """With probability p the value (n,) or (k, n), decided once for each image, and otherwise the neutral one."""
-    luck = share(torch.rand(whole(value.shape[-1]), device=value.device, dtype=value.dtype))
+    luck = per_sample.rand(value.shape[-1], device=value.device, dtype=value.dtype)
     return torch.where(luck < p, value, neutral)
 
 
 def blitting(x: Tensor, p: Tensor) -> list[Tensor]:
     """Moves of pixels onto pixels, from output to input: mirroring, quarter turns, shifts by up to 1/8 of the side."""
-    n, height, width = whole(len(x)), x.shape[2], x.shape[3]
-    draws = share(torch.rand(4, n, device=x.device, dtype=x.dtype), dim=1)
+    n, _, height, width = x.shape
+    draws = per_sample.rand(4, n, dim=1, device=x.device, dtype=x.dtype)
     mirror = sometimes(p, 1 - 2 * (2 * draws[0]).floor(), 1.0)
     turns = sometimes(p, (4 * draws[1]).floor(), 0.0)
     x_by, y_by = sometimes(p, (2 * draws[2:] - 1) / 8, 0.0)
@@ -85,9 +85,9 @@ def geometry(x: Tensor, p: Tensor) -> list[Tensor]:
     N(0, (side / 8)²). Either turn is by any angle and has probability 1 − √(1 − p), so that p is that of at
     least one.
     """
-    n, height, width = whole(len(x)), x.shape[2], x.shape[3]
-    normal = share(torch.randn(4, n, device=x.device, dtype=x.dtype), dim=1)
-    angles = math.pi * (2 * share(torch.rand(2, n, device=x.device, dtype=x.dtype), dim=1) - 1)
+    n, _, height, width = x.shape
+    normal = per_sample.randn(4, n, dim=1, device=x.device, dtype=x.dtype)
+    angles = math.pi * (2 * per_sample.rand(2, n, dim=1, device=x.device, dtype=x.dtype) - 1)
     either = 1 - (1 - p).sqrt()
     scale = sometimes(p, (0.2 * normal[0]).exp2(), 1.0)
     stretch = sometimes(p, (0.2 * normal[1]).exp2(), 1.0)
@@ -106,8 +106,8 @@ def color(x: Tensor, p: Tensor) -> list[Tensor]:
 
     Brightness N(0, .2²), contrast 2^N(0, .5²), luma flip, hue by any angle, saturation 2^N(0, 1).
     """
-    normal = share(torch.randn(3, whole(len(x)), device=x.device, dtype=x.dtype), dim=1)
-    draws = share(torch.rand(2, whole(len(x)), device=x.device, dtype=x.dtype), dim=1)
+    normal = per_sample.randn(3, len(x), dim=1, device=x.device, dtype=x.dtype)
+    draws = per_sample.rand(2, len(x), dim=1, device=x.device, dtype=x.dtype)
     brighter = sometimes(p, 0.2 * normal[0], 0.0)
     contrast = sometimes(p, (0.5 * normal[1]).exp2(), 1.0)
     flip = sometimes(p, 1 - 2 * (2 * draws[0]).floor(), 1.0)

@@ -1,4 +1,4 @@
-"""Batch normalisation by the statistics of the whole batch, however many processes share it."""
+"""Batch normalisation by the statistics of the global batch, however many processes share it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_runner.distributed.sharding import present, total, whole
+from gan_runner.distributed.sharding import all_reduce_sum, global_batch, shards
 
 
-class _Shared(_BatchNorm):
+class _Sharded(_BatchNorm):
     """torch's batch norm, and the same over processes: (n, channels, …) → the same shape.
 
     Unlike `torch.nn.SyncBatchNorm` it works on CPUs, and can be differentiated twice.
@@ -22,16 +22,16 @@ class _Shared(_BatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise, scale and shift."""
-        if present.count == 1 or not self.training:
+        if shards.count == 1 or not self.training:
             return super().forward(input)
         self._check_input_dim(input)
         x = input.to(torch.promote_types(input.dtype, torch.float32))
         dims = [0, *range(2, x.dim())]
         shape = (1, -1, *[1] * (x.dim() - 2))
-        count = whole(x.numel() // x.shape[1])
-        mean = total(x.sum(dims)) / count
+        count = global_batch(x.numel() // x.shape[1])
+        mean = all_reduce_sum(x.sum(dims)) / count
         centred = x - mean.view(shape)
-        variance = total(centred.square().sum(dims)) / count
+        variance = all_reduce_sum(centred.square().sum(dims)) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)
@@ -40,9 +40,9 @@ class _Shared(_BatchNorm):
         return (centred * scale.view(shape) + self.bias.view(shape)).to(input.dtype)
 
 
-class BatchNorm1d(_Shared, nn.BatchNorm1d):
+class BatchNorm1d(_Sharded, nn.BatchNorm1d):
     """Of activations (n, channels)."""
 
 
-class BatchNorm2d(_Shared, nn.BatchNorm2d):
+class BatchNorm2d(_Sharded, nn.BatchNorm2d):
     """Of activations (n, channels, h, w)."""

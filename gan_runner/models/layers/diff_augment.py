@@ -12,15 +12,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import share, whole
 from gan_runner.models.sizes import images_only
+from gan_runner.tools import per_sample
 
 Policy = Literal["color", "translation", "cutout"]
 
 
 def uniform(x: Tensor, low: float, high: float) -> Tensor:
     """U(low, high), one draw an image: (n, 1, 1, 1)."""
-    return low + (high - low) * share(torch.rand(whole(len(x)), 1, 1, 1, device=x.device, dtype=x.dtype))
+    return low + (high - low) * per_sample.rand(len(x), 1, 1, 1, device=x.device, dtype=x.dtype)
 
 
 def brightness(x: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def translation(x: Tensor, ratio: float = 1 / 8) -> Tensor:
     for dim in (2, 3):
         side = x.shape[dim]
         most = int(side * ratio + 0.5)
-        by = share(torch.randint(-most, most + 1, (whole(len(x)), 1), device=x.device))
+        by = per_sample.randint(-most, most + 1, len(x), 1, device=x.device)
         source = torch.arange(side, device=x.device) - by
         inside = (source >= 0) & (source < side)
         x = x.take_along_dim(along(source.clamp(0, side - 1), dim), dim) * along(inside, dim)
@@ -63,7 +63,7 @@ def cutout(x: Tensor, ratio: float = 1 / 2) -> Tensor:
     for dim in (2, 3):
         side = x.shape[dim]
         size = int(side * ratio + 0.5)
-        first = share(torch.randint(0, side + 1 - size % 2, (whole(len(x)), 1), device=x.device)) - size // 2
+        first = per_sample.randint(0, side + 1 - size % 2, len(x), 1, device=x.device) - size // 2
         position = torch.arange(side, device=x.device)
         hidden = hidden & along((position >= first) & (position < first + size), dim)
     return x * ~hidden

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import share, whole
+from gan_runner.tools import per_sample
 
 
 class GaussianNoise(nn.Module):
@@ -28,7 +27,7 @@ class GaussianNoise(nn.Module):
         """Add the noise."""
         if not self.training or self.std == 0:
             return x
-        return x + self.std * share(torch.randn(whole(len(x)), *x.shape[1:], device=x.device, dtype=x.dtype))
+        return x + self.std * per_sample.randn(*x.shape, device=x.device, dtype=x.dtype)
 
     def extra_repr(self) -> str:
         """As it stands in a printed network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import share, whole
+from gan_runner.tools import per_sample
 
 
 class InstanceNoise(nn.Module):
@@ -31,4 +31,4 @@ class InstanceNoise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
-        return x + self.sigma * share(torch.randn(whole(len(x)), *x.shape[1:], device=x.device, dtype=x.dtype))
+        return x + self.sigma * per_sample.randn(*x.shape, device=x.device, dtype=x.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_runner.distributed.sharding import gather
+from gan_runner.distributed.sharding import all_gather
 from gan_runner.models.sizes import at_least_one
 from gan_runner.tools.precision import full_precision
 
@@ -39,5 +39,5 @@ class MinibatchDiscrimination(nn.Module):
         with full_precision(features):
             flat = features.to(self.projection.dtype) @ self.projection
         projected = flat.unflatten(1, (-1, self.kernel_dim))  # (n, B, C)
-        distances = (gather(projected).unsqueeze(0) - projected.unsqueeze(1)).abs().sum(3)  # (n, whole batch, B)
+        distances = (all_gather(projected).unsqueeze(0) - projected.unsqueeze(1)).abs().sum(3)  # (n, global batch, B)
         return (-distances).exp().sum(1) - 1
