@@ -18,6 +18,7 @@ Batch = Mapping[str, Tensor]
 length), character codes."""
 
 Value = TypeVar("Value")
+Self = TypeVar("Self", bound="Quantities")
 
 AS_IT_IS = nullcontext()
 
@@ -46,7 +47,21 @@ class lazy(Generic[Value]):  # noqa: N801  (it reads as a decorator)
         return value
 
 
-class Turn:
+class Quantities:
+    """What has `lazy` quantities."""
+
+    def given(self: Self, **quantities: Any) -> Self:
+        """The same object, which takes these quantities as they are instead of computing them."""
+        for name, value in quantities.items():
+            setattr(self, name, value)
+        return self
+
+    def computed(self, *names: str) -> dict[str, Any]:
+        """Those of the named quantities that were computed already, or given."""
+        return {name: getattr(self, name) for name in names if name in vars(self)}
+
+
+class Turn(Quantities):
     """What every game's turn has: the networks, the batch, and which of the networks the player may change.
 
     Args:
@@ -82,5 +97,4 @@ class Turn:
 
     def report(self) -> dict[str, Tensor]:
         """What was noted, and the quantities in `shown` that this turn happened to compute: not yet their means."""
-        computed = {name: getattr(self, name).detach() for name in self.shown if name in self.__dict__}
-        return computed | self.notes
+        return {name: value.detach() for name, value in self.computed(*self.shown).items()} | self.notes

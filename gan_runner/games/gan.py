@@ -69,9 +69,7 @@ class GANTurn(GenerativeTurn):
 
     def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
         """The same batch, noise and fakes, as another player or other networks see them."""
-        other = type(self)(self.game, networks, owned, self.batch)
-        other.__dict__.update(noise=self.noise, fake=self.fake)
-        return other
+        return type(self)(self.game, networks, owned, self.batch).given(noise=self.noise, fake=self.fake)
 
     def features(self, x: Tensor) -> Tensor:
         """The discriminator's features of `x`: (n, num_features)."""

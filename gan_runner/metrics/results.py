@@ -14,7 +14,7 @@ from gan_runner.extractors.base import Extractor, Eye, Seen
 from gan_runner.losses.base import Evaluated as Evaluated
 from gan_runner.metrics.frechet import Moments, moments
 from gan_runner.tools.cache import kept, key_of
-from gan_runner.turn import lazy
+from gan_runner.turn import Quantities, lazy
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -23,7 +23,7 @@ CHUNK = 512
 """Images that are generated, or looked at, at a time."""
 
 
-class Reference:
+class Reference(Quantities):
     """What samples are compared with: read when a metric first asks, and kept for the next time.
 
     Args:
@@ -68,14 +68,14 @@ class Reference:
     @property
     def count(self) -> int | None:
         """How many of the data were looked at; None if no metric has asked for any."""
-        known = [len(self.real)] if "real" in self.__dict__ else []
+        known = [len(self.real)] if self.computed("real") else []
         known += [len(seen.features) for seen in self.known_features.values()]
         known += [moments.n for moments in self.known_moments.values()]
         return known[0] if known else None
 
     def pieces(self) -> Iterator[Tensor]:
         """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
-        if "real" in self.__dict__:
+        if self.computed("real"):
             return iter(self.real.split(CHUNK))
         return self.split(self.chosen_split).pieces(self.n)
 
@@ -112,7 +112,7 @@ class Reference:
         return self.known_moments[extractor]
 
 
-class Results:
+class Results(Quantities):
     """A game's results at one moment: each is made only when a metric asks for it, and once.
 
     Args:
@@ -141,7 +141,7 @@ class Results:
 
     def pieces(self) -> Iterator[Tensor]:
         """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
-        if "samples" in self.__dict__:
+        if self.computed("samples"):
             yield from self.samples.split(CHUNK)
         else:
             yield from (self.system.sample(noise) for noise in self.noise.split(CHUNK))

@@ -237,7 +237,7 @@ def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system
             check_requirements(metric, system)
     rows = system.noise(len(x), 0)
     turn = system.game.turn(system.networks, (), {"data": x})
-    turn.__dict__["condition"] = rows[:, 4:]
+    turn.given(condition=rows[:, 4:])
     nn.ModuleDict(system.networks).eval()
     torch.testing.assert_close(system.score(x, rows, chunk=3), turn.real_scores)
 

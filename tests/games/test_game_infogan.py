@@ -35,7 +35,7 @@ def turn_of(fake, rows, owned=("discriminator", "q")):
     """A turn in which these fakes (n, 4) were made from these rows."""
     networks = {"generator": nn.Identity(), "discriminator": Trunk(), "q": Says()}
     turn = InfoGAN(Normal(2), codes=CODES).turn(networks, owned, {"data": torch.zeros_like(fake)})
-    turn.__dict__.update(noise=rows, fake=fake)
+    turn.given(noise=rows, fake=fake)
     return turn
 
 

@@ -112,14 +112,14 @@ def test_optimal_transport_in_one_dimension_sorts():
 
 def test_optimal_transport_of_a_shift_is_the_shift(results):
     shown = results(Wasserstein(), lambda r, x: x[:, 0])
-    shown.__dict__["samples"] = shown.real + torch.tensor([0.3, 0.4])
+    shown.given(samples=shown.real + torch.tensor([0.3, 0.4]))
     assert optimal_transport(shown, n=400)["wasserstein"] == pytest.approx(0.5, rel=1e-4)
 
 
 def test_transport_gap_of_the_potential_of_a_shift_is_zero_whatever_its_slope(results):
     for slope in (0.01, 1.0, 30.0):
         shown = results(Wasserstein(), lambda r, x, s=slope: s * x[:, 0])
-        shown.__dict__["samples"] = shown.real - torch.tensor([0.5, 0.0])
+        shown.given(samples=shown.real - torch.tensor([0.5, 0.0]))
         assert transport(shown, n=300)["transport_gap"] == pytest.approx(0, abs=1e-4)
 
 

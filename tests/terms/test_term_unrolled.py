@@ -32,7 +32,7 @@ def game():
 
     def turn():
         fresh = GAN(Normal(2)).turn(networks, ("generator",), {"data": data})
-        fresh.__dict__["noise"] = noise
+        fresh.given(noise=noise)
         return fresh
 
     return networks, turn

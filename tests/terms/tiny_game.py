@@ -66,8 +66,7 @@ def turn_of_pairs(function, real, fake):
     """The discriminator's turn in a game of pairs with codes of three numbers, judged by a function of both."""
     networks = {"encoder": Codes(normal(len(real), 3)), "generator": Always(fake), "discriminator": OfPairs(function)}
     turn = Bidirectional(Normal(3)).turn(networks, ("discriminator",), {"data": real})
-    turn.__dict__["noise"] = normal(len(real), 3)
-    return turn
+    return turn.given(noise=normal(len(real), 3))
 
 
 def smooth_network(inputs, width=6):
