@@ -1,6 +1,11 @@
 """What all tests share: composed configurations, and parts built from them."""
 
+import copy
+import functools
+import hashlib
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 
@@ -8,18 +13,21 @@ os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
 import gan_runner.train
 from gan_runner.build import build_system
 from gan_runner.cli import run as cli
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register, resolve
+from gan_runner.tools.files import write_atomically
 
 TINY = {
     "mlp": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
@@ -61,11 +69,20 @@ def _same_conditions():
     same_conditions()
 
 
+@pytest.fixture(scope="session")
+def common_folder(tmp_path_factory):
+    """A folder that all processes of these tests have in common, empty when they begin."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "common"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_kept_from_before(tmp_path_factory):
+def _nothing_kept_from_before(common_folder):
     """What is kept from run to run lies in a folder of these tests: a classifier is trained once."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GAN_RUNNER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("GAN_RUNNER_CACHE", str(common_folder / "cache"))
         yield
 
 
@@ -76,17 +93,38 @@ def _float64():
     torch.set_default_dtype(torch.float32)
 
 
-def compose_config(*overrides):
-    """The configuration of `conf/` with overrides."""
+@functools.cache
+def composed(*overrides):
+    """The configuration of `conf/` with overrides, as it was composed the first time."""
     register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", list(overrides))
 
 
+def compose_config(*overrides):
+    """A copy of it."""
+    return copy.deepcopy(composed(*overrides))
+
+
 def system_of(*overrides):
     """What is trained, from overrides."""
     return build_system(resolve(compose_config(*overrides)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files_of_conf_are_parsed_once():
+    """Composing spends a third of its time on YAML that has been read before: `conf/` does not change in a test."""
+    load = OmegaConf.load
+    parsed = functools.cache(load)
+
+    def load_or_copy(file):
+        path = Path(getattr(file, "name", file))
+        return copy.deepcopy(parsed(path)) if path.is_relative_to(CONF) else load(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OmegaConf, "load", staticmethod(load_or_copy))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -96,9 +134,28 @@ def hydra_config():
 
 
 @pytest.fixture(scope="session")
-def make_system():
-    """Build what is trained from overrides."""
-    return system_of
+def resolved_config(common_folder):
+    """Compose, resolve and check: once, by whichever process wants it first."""
+
+    def resolved(*overrides):
+        path = common_folder / f"{digest(overrides)}.pickle"
+        if not path.exists():
+            write_atomically(path, lambda file: pickle.dump(resolve(compose_config(*overrides)), file))
+        return pickle.loads(path.read_bytes())
+
+    return resolved
+
+
+@pytest.fixture(scope="session")
+def make_system(resolved_config):
+    """Build what is trained from overrides; options of the trainer by keyword need no other composition."""
+
+    def make(*overrides, **trainer):
+        config = resolved_config(*overrides)
+        config.trainer.update(trainer)
+        return build_system(config)
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -126,6 +183,30 @@ def gan_run(monkeypatch, tmp_path, capfd):
         return code, out, err
 
     return typed
+
+
+@pytest.fixture
+def finished_run(gan_run, common_folder, tmp_path):
+    """Begin with the directory of a run (of a sweep, by `-m`) that has completed: trained once, then copied."""
+
+    def leave(*options, name="run"):
+        kept = common_folder / digest(options)
+        if not kept.exists():
+            kind = "sweep" if "-m" in options else "run"
+            code, _, err = gan_run(*options, f"hydra.{kind}.dir={name}")
+            assert code == 0, err
+            shutil.copytree(tmp_path / name, partial := kept.with_suffix(f".{os.getpid()}"))
+            with suppress(OSError):  # another process was first
+                partial.rename(kept)
+        if not (tmp_path / name).exists():
+            shutil.copytree(kept, tmp_path / name)
+
+    return leave
+
+
+def digest(words):
+    """A name for a file about some words."""
+    return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
 
 
 def names_in(group):

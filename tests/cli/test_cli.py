@@ -13,7 +13,7 @@ import torch
 import yaml
 from conftest import CONF, TINY, names_in
 from PIL import Image
-from tiny_runs import LAUGHS, TINY_RUN, swelling
+from tiny_runs import LAUGHS, PICTURE, TINY_RUN, swelling
 
 from gan_runner.cli import run as cli
 from gan_runner.cli.sample import main as gan_sample
@@ -237,7 +237,7 @@ def test_local_settings_are_taken_if_there_are_any(gan_run, tmp_path):
 
 
 def test_run_writes_its_directory_by_the_contract(gan_run, tmp_path):
-    code, out, err = gan_run(*TINY_RUN, "seed=3")
+    code, out, err = gan_run(*TINY_RUN, PICTURE, "seed=3")
     assert code == 0, err
     (run,) = tmp_path.glob("outputs/*/*")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}", str(run.relative_to(tmp_path / "outputs")))
@@ -277,7 +277,7 @@ def test_run_writes_its_directory_by_the_contract(gan_run, tmp_path):
 
 def test_failure_is_written_down_with_its_traceback(gan_run, tmp_path, monkeypatch):
     monkeypatch.setattr("gan_runner.observers.samples.draw", lambda *_: 1 / 0)
-    code, _, err = gan_run(*TINY_RUN)
+    code, _, err = gan_run(*TINY_RUN, PICTURE)
     assert code == 1
     assert err.splitlines()[-1] == "gan-run: ZeroDivisionError: division by zero"
     (run,) = tmp_path.glob("outputs/*/*")
@@ -380,8 +380,7 @@ def stand_in_photographs(folder):
 
 def test_samples_come_from_the_checkpoint_alone(gan_run, tmp_path, capfd):
     digits = ["model.generator.width=4", "model.discriminator.width=4", "regularizer=[ema]"]
-    small = [option for option in TINY_RUN[3:] if "sample_every" not in option]
-    code, _, err = gan_run(*digits, *small, "hydra.run.dir=run")
+    code, _, err = gan_run(*digits, *TINY_RUN[3:], "hydra.run.dir=run")
     assert code == 0, err
     gan_sample(["run", "--n", "9", "--seed", "1"])
     grid = tmp_path / "run" / "samples" / "grid_seed1_n9.png"
@@ -398,14 +397,14 @@ def test_samples_come_from_the_checkpoint_alone(gan_run, tmp_path, capfd):
 
 
 @pytest.mark.parametrize("broken", ["missing", "text", "pickle", "cut"])
-def test_sampling_from_what_is_no_checkpoint_says_so(tmp_path, capfd, broken, gan_run):
+def test_sampling_from_what_is_no_checkpoint_says_so(tmp_path, capfd, broken, finished_run):
     path = tmp_path / "last.pt"
     if broken == "text":
         path.write_text("hello")
     elif broken == "pickle":
         path.write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
     elif broken == "cut":
-        gan_run(*TINY_RUN, "hydra.run.dir=run")
+        finished_run(*TINY_RUN)
         whole = (tmp_path / "run" / "checkpoints" / "last.pt").read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SystemExit) as exit_:
@@ -417,10 +416,10 @@ def test_sampling_from_what_is_no_checkpoint_says_so(tmp_path, capfd, broken, ga
     assert not (tmp_path / "pwned").exists()
 
 
-def test_checkpoint_cannot_name_code_to_run(gan_run, tmp_path, capfd):
+def test_checkpoint_cannot_name_code_to_run(gan_run, finished_run, tmp_path, capfd):
     import torch
 
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    finished_run(*TINY_RUN)
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     state = torch.load(path, weights_only=True)
     state["config"] = (

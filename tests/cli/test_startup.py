@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 from PIL import Image
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 HEAVY = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "wandb", "pydantic", "numpy", "rich")
 
@@ -51,7 +51,7 @@ def test_completion_waits_for_nothing_heavy(imported):
 
 def test_the_default_run_imports_neither_a_compiler_nor_what_only_others_need(imported):
     line = [option for option in TINY_RUN if option != "experiment=smoke"]
-    modules = imported(*line, "trainer.steps=2", "model.generator.width=4", "model.discriminator.width=4")
+    modules = imported(*line, PICTURE, "trainer.steps=4", "model.generator.width=4", "model.discriminator.width=4")
     assert "torch" in modules
     unused = {"torch._dynamo", "torch._inductor", "torchvision", "sklearn", "scipy", "matplotlib", "wandb"}
     assert modules.isdisjoint(unused)

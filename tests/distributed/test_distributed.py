@@ -18,7 +18,7 @@ import torch.multiprocessing
 from combinations import moves, overrides
 from methods import METHODS, some_steps
 from PIL import Image
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.build import build_system
 from gan_runner.config.resolve import resolve
@@ -264,7 +264,7 @@ def summary(run):
 
 
 def test_a_run_of_two_processes_is_that_of_one_and_goes_on_as_one(gan_run, tmp_path):
-    line = [*TINY_RUN, "trainer.checkpoint_every=4"]
+    line = [*TINY_RUN, PICTURE, "trainer.checkpoint_every=4"]
     assert gan_run(*line, "trainer.steps=8", "hydra.run.dir=one", "scheduler=constant")[0] == 0
     code, out, _, err = ended(torchrun(*line, "scheduler=constant", cwd=tmp_path))
     assert code == 0, err

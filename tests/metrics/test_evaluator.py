@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from methods import TEXT
-from tiny_runs import TINY_RUN, assert_equal, outcome
+from tiny_runs import PICTURE, TINY_RUN, assert_equal, outcome
 
 from gan_runner.datasets.digits import Digits
 from gan_runner.errors import ConfigError
@@ -172,7 +172,7 @@ DIGITS_RUN = [*TINY_RUN[3:], "model.generator.width=4", "model.discriminator.wid
 
 def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, tmp_path):
     assert gan_run(*DIGITS_RUN, "metric=[]", "objective=null", "hydra.run.dir=plain")[0] == 0
-    code, _, err = gan_run(*DIGITS_RUN, *FEATURES, "observer=neighbours", "hydra.run.dir=measured")
+    code, _, err = gan_run(*DIGITS_RUN, *FEATURES, PICTURE, "observer=neighbours", "hydra.run.dir=measured")
     assert code == 0, err
     plain, measured = (outcome(tmp_path / name)["checkpoints"]["last.pt"] for name in ("plain", "measured"))
     assert_equal(measured["system"], plain["system"])

@@ -38,15 +38,15 @@ def test_each_seed_has_the_figures_of_its_own_run(gan_run, tmp_path):
     assert rows[0]["completed"] == 2
 
 
-def test_a_seed_goes_on_alone(gan_run, tmp_path):
-    assert gan_run(*SMALL, "seeds=[1,7]", "hydra.run.dir=both")[0] == 0
+def test_a_seed_goes_on_alone(gan_run, finished_run, tmp_path):
+    finished_run(*SMALL, "seeds=[1,7]", name="both")
     assert gan_run("resume=both/1", "trainer.steps=8")[0] == 0
     summary = json.loads((tmp_path / "both/1/summary.json").read_text())
     assert (summary["seed"], summary["step"]) == (7, 8)
 
 
-def test_all_seeds_go_on_together(gan_run, tmp_path):
-    assert gan_run(*SMALL, "seeds=2", "scheduler=constant", "hydra.run.dir=both")[0] == 0
+def test_all_seeds_go_on_together(gan_run, finished_run, tmp_path):
+    finished_run(*SMALL, "seeds=2", "scheduler=constant", name="both")
     assert gan_run("resume=both", "trainer.steps=12")[0] == 0
     assert gan_run(*SMALL, "seed=1", "scheduler=constant", "trainer.steps=12", "hydra.run.dir=own")[0] == 0
     for found, expected in zip(lines(tmp_path / "both/1/metrics.jsonl"), lines(tmp_path / "own/metrics.jsonl")):
@@ -56,9 +56,9 @@ def test_all_seeds_go_on_together(gan_run, tmp_path):
 
 
 @pytest.mark.parametrize(("step", "again"), [(3, True), (6, False), pytest.param(3, False, marks=pytest.mark.slow)])
-def test_seeds_killed_when_only_one_was_saved_go_on_together(gan_run, tmp_path, monkeypatch, step, again):
+def test_seeds_killed_when_only_one_was_saved_go_on_together(gan_run, finished_run, tmp_path, monkeypatch, step, again):
     """From the step before, at which all were: as if nothing had been."""
-    assert gan_run(*SMALL, "seeds=2", "hydra.run.dir=whole")[0] == 0
+    finished_run(*SMALL, "seeds=2", name="whole")
     save = Run.save
 
     def killed(run, path):
@@ -83,8 +83,8 @@ def test_seeds_with_parameters_that_are_single_numbers_go_on(gan_run):
     assert gan_run("resume=both", "trainer.steps=6")[0] == 0
 
 
-def test_typed_again_a_complete_one_says_so(gan_run):
-    assert gan_run(*SMALL, "seeds=2", "hydra.run.dir=both")[0] == 0
+def test_typed_again_a_complete_one_says_so(gan_run, finished_run):
+    finished_run(*SMALL, "seeds=2", name="both")
     code, out, _ = gan_run(*SMALL, "seeds=2", "hydra.run.dir=both")
     assert code == 0
     assert out.count("is complete at step 6") == 2

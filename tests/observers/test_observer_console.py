@@ -7,11 +7,11 @@ import select
 import subprocess
 import sys
 
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 
 def test_piped_output_is_plain_lines(gan_run):
-    code, out, _ = gan_run(*TINY_RUN)
+    code, out, _ = gan_run(*TINY_RUN, PICTURE)
     assert code == 0
     assert "\x1b" not in out
     lines = out.splitlines()

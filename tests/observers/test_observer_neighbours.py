@@ -3,7 +3,7 @@
 import pytest
 import torch
 from conftest import TINY
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.datasets import images as images_module
 from gan_runner.datasets.images import ArraySource, ResidentImages, StreamedImages, normalised
@@ -86,7 +86,7 @@ def test_a_row_is_a_sample_and_its_neighbours():
     assert [[int(grid[y, x, 0]) for x in columns] for y in (34, 100)] == [[0, 255, 255, 255], [255, 0, 0, 0]]
 
 
-IMAGE_RUN = [option for option in TINY_RUN if "experiment" not in option and "width" not in option]
+IMAGE_RUN = [option for option in TINY_RUN if "experiment" not in option and "width" not in option] + [PICTURE]
 
 
 def test_a_run_draws_its_neighbours_in_every_space(gan_run, tmp_path):

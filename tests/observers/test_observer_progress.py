@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import TINY
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.observers.base import Moment
 from gan_runner.observers.progress import Progress
@@ -86,7 +86,14 @@ def test_a_run_that_goes_on_keeps_the_pairs_up_to_its_step(tmp_path):
 
 
 def test_a_resumed_run_correlates_as_one_never_stopped_and_is_held_to_it(gan_run, tmp_path):
-    line = [*TINY_RUN, *MEASURED, "loss=wgan_gp", "scheduler=constant", "+expected.progress_correlation={at_least:-2}"]
+    line = [
+        *TINY_RUN,
+        PICTURE,
+        *MEASURED,
+        "loss=wgan_gp",
+        "scheduler=constant",
+        "+expected.progress_correlation={at_least:-2}",
+    ]
     assert gan_run(*line, "trainer.steps=8", "hydra.run.dir=whole")[0] == 0
     assert gan_run(*line, "trainer.steps=4", "hydra.run.dir=parts")[0] == 0
     code, out, err = gan_run("resume=parts", "trainer.steps=8")
@@ -117,7 +124,14 @@ def test_critic_value_is_wgans_estimate_without_the_penalty(make_system):
 
 def test_images_have_progress_and_neighbours_too_whatever_their_order(gan_run, tmp_path):
     line = [option for option in TINY_RUN if "experiment" not in option and "width" not in option]
-    line += ["observer=[neighbours,progress]", *MEASURED[1:], "loss=wgan_gp", *TINY["dcgan"], "trainer.steps=6"]
+    line += [
+        PICTURE,
+        "observer=[neighbours,progress]",
+        *MEASURED[1:],
+        "loss=wgan_gp",
+        *TINY["dcgan"],
+        "trainer.steps=6",
+    ]
     code, _, err = gan_run(*line, "hydra.run.dir=run")
     assert code == 0, err
     last = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1]

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import wandb
 from misbehaving_server import figures_sent, serving
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.observers import weights_and_biases
 from gan_runner.observers.weights_and_biases import WeightsAndBiases
@@ -45,7 +45,7 @@ def read_back(run):
 
 
 def test_offline_without_an_account_says_so_and_keeps_everything(gan_run, tmp_path):
-    code, out, err = gan_run(*RUN, "hydra.run.dir=run", "seed=5")
+    code, out, err = gan_run(*RUN, PICTURE, "hydra.run.dir=run", "seed=5")
     assert code == 0, err
     assert out.count("no account") == 1
     records, summary = read_back(tmp_path / "run")

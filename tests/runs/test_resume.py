@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from tiny_runs import RESUMED, TINY_RUN, assert_equal, outcome
+from tiny_runs import PICTURE, RESUMED, TINY_RUN, assert_equal, outcome
 
 import gan_runner.train
 from gan_runner.runs.checkpoints import load_checkpoint
@@ -54,15 +54,15 @@ def test_requeued_job_goes_on_in_its_own_directory(gan_run, tmp_path, signal_in_
     assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
 
 
-def test_directory_of_another_run_is_refused(gan_run, tmp_path):
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+def test_directory_of_another_run_is_refused(gan_run, finished_run, tmp_path):
+    finished_run(*TINY_RUN)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run", "loss=hinge", "trainer.steps=8")
     assert code == 2
     assert "holds a run with another configuration" in err
 
 
-def test_complete_run_says_so_and_goes_on_when_asked_for_more(gan_run, tmp_path):
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+def test_complete_run_says_so_and_goes_on_when_asked_for_more(gan_run, finished_run, tmp_path):
+    finished_run(*TINY_RUN)
     code, out, _ = gan_run("resume=run")
     assert code == 0
     assert "is complete at step 4" in out
@@ -72,8 +72,8 @@ def test_complete_run_says_so_and_goes_on_when_asked_for_more(gan_run, tmp_path)
     assert outcome(tmp_path / "run")["checkpoints"]["last.pt"]["step"] == 6
 
 
-def test_parts_of_a_resumed_run_cannot_change(gan_run):
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+def test_parts_of_a_resumed_run_cannot_change(gan_run, finished_run):
+    finished_run(*TINY_RUN)
     code, _, err = gan_run("resume=run", "loss=hinge")
     assert code == 2
     assert "loss=hinge would change the parts" in err
@@ -82,8 +82,8 @@ def test_parts_of_a_resumed_run_cannot_change(gan_run):
     assert "the checkpoint does not fit the networks" in err
 
 
-def test_options_of_a_resumed_run_are_those_that_it_has(gan_run, tmp_path):
-    assert gan_run(*TINY_RUN, "loss=wgan_gp", "hydra.run.dir=run")[0] == 0
+def test_options_of_a_resumed_run_are_those_that_it_has(gan_run, finished_run, tmp_path):
+    finished_run(*TINY_RUN, "loss=wgan_gp")
     code, _, err = gan_run(
         "resume=run", "trainer.steps=6", "regularizer.gradient_penalty.weight=5", "optimizer.lr=1e-3"
     )
@@ -133,10 +133,10 @@ def test_optimizer_of_a_resumed_run_takes_other_options(gan_run, tmp_path):
         ("--config-dir own +experiment@_global_=again", "resume=run is for the command line; leave it out of files"),
     ],
 )
-def test_what_cannot_be_resumed_is_refused_in_a_line(gan_run, tmp_path, words, said):
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
-    assert gan_run("-m", *TINY_RUN, "seed=0", "hydra.sweep.dir=sweep")[0] == 0
-    assert gan_run(*TINY_RUN, "hydra.run.dir=part")[0] == 0
+def test_what_cannot_be_resumed_is_refused_in_a_line(gan_run, finished_run, tmp_path, words, said):
+    finished_run(*TINY_RUN)
+    finished_run("-m", *TINY_RUN, "seed=0", name="sweep")
+    finished_run(*TINY_RUN, name="part")
     (tmp_path / "part/summary.json").unlink()
     own = tmp_path / "own/experiment"
     own.mkdir(parents=True)
@@ -149,8 +149,8 @@ def test_what_cannot_be_resumed_is_refused_in_a_line(gan_run, tmp_path, words, s
 
 
 @pytest.mark.parametrize("words", ["++resume=run", "+resume=run", "resume='run'", 'resume="run"'])
-def test_resume_is_known_however_it_is_typed(gan_run, words):
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+def test_resume_is_known_however_it_is_typed(gan_run, finished_run, words):
+    finished_run(*TINY_RUN)
     code, out, _ = gan_run(words)
     assert code == 0
     assert "run is complete at step 4" in out
@@ -170,16 +170,16 @@ def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signa
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "completed"
 
 
-def test_run_killed_in_its_end_is_ended_when_it_is_typed_again(gan_run, tmp_path):
+def test_run_killed_in_its_end_is_ended_when_it_is_typed_again(gan_run, finished_run, tmp_path):
     """All steps are done and saved; what it came to was not written down yet."""
-    assert gan_run(*TINY_RUN, "hydra.run.dir=whole")[0] == 0
+    finished_run(*TINY_RUN, PICTURE, name="whole")
     run = tmp_path / "run"
-    assert gan_run(*TINY_RUN, f"hydra.run.dir={run}")[0] == 0
+    finished_run(*TINY_RUN, PICTURE)
     (run / "summary.json").unlink()
     for name in (".summary.json.1-a.partial", "samples/.training.gif.1-a.partial", "checkpoints/.last.pt.partial"):
         (run / name).write_bytes(b"half")
     (run / "checkpoints" / "step_0000001.pt").write_bytes(b"was to be removed")
-    code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={run}")
+    code, _, err = gan_run(*TINY_RUN, PICTURE, f"hydra.run.dir={run}")
     assert code == 0, err
     assert_equal(outcome(run), outcome(tmp_path / "whole"))
     assert not list(run.rglob("*.partial"))
@@ -203,15 +203,15 @@ def test_no_file_of_a_run_is_written_over_in_its_place(gan_run, tmp_path, monkey
 
     monkeypatch.setattr(io, "open", noting)
     monkeypatch.setattr("builtins.open", noting)
-    assert gan_run(*TINY_RUN, f"hydra.run.dir={tmp_path}/run")[0] == 0
+    assert gan_run(*TINY_RUN, PICTURE, f"hydra.run.dir={tmp_path}/run")[0] == 0
     written = {path for path, mode in opened if "w" in mode and path.startswith(f"{tmp_path}/run/")}
     assert len(written) > 8
     assert {path for path in written if not path.endswith(".partial")} == set()
 
 
-def test_a_run_that_goes_on_is_no_longer_what_it_was(gan_run, tmp_path, monkeypatch):
+def test_a_run_that_goes_on_is_no_longer_what_it_was(gan_run, finished_run, tmp_path, monkeypatch):
     """What killed it has left no word: no other run may be told that this one completed."""
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    finished_run(*TINY_RUN)
     monkeypatch.setattr(gan_runner.train, "write_json", lambda *_: None)
     assert gan_run("resume=run", "trainer.steps=6")[0] == 0
     assert not (tmp_path / "run" / "summary.json").exists()
@@ -234,8 +234,8 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_broken_lines_of_metrics_are_passed_over(gan_run, tmp_path, caplog, content):
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+def test_broken_lines_of_metrics_are_passed_over(gan_run, finished_run, tmp_path, caplog, content):
+    finished_run(*TINY_RUN)
     metrics = tmp_path / "run" / "metrics.jsonl"
     metrics.write_bytes(content)
     code, _, err = gan_run("resume=run", "trainer.steps=6")
@@ -248,8 +248,8 @@ def test_broken_lines_of_metrics_are_passed_over(gan_run, tmp_path, caplog, cont
 
 
 @pytest.mark.parametrize("content", [b"{a: [", b"5", b"{a: 1}", b"- {a: 1}", b"\xff", b"a: &a [*a]"])
-def test_broken_overrides_count_as_none(gan_run, tmp_path, caplog, content):
-    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+def test_broken_overrides_count_as_none(gan_run, finished_run, tmp_path, caplog, content):
+    finished_run(*TINY_RUN)
     overrides = tmp_path / "run" / "overrides.yaml"
     overrides.write_bytes(content)
     code, _, err = gan_run("resume=run", "trainer.steps=6")

@@ -25,7 +25,7 @@ def dtypes_of(system, network, kind):
 @pytest.mark.parametrize(("model", "kind"), [("mlp", nn.Linear), ("dcgan", nn.Conv2d)])
 def test_layers_multiply_in_half_precision_and_all_else_is_whole(make_system, precision, dtype, model, kind):
     method = (model, "non_saturating", None, "image" if model == "dcgan" else "points")
-    system = prepared(make_system(*overrides(*method), f"trainer.precision={precision}"))
+    system = prepared(make_system(*overrides(*method), precision=precision))
     turns = []
     for player in system.players:
         term = player.terms["adversarial"]
@@ -38,7 +38,7 @@ def test_layers_multiply_in_half_precision_and_all_else_is_whole(make_system, pr
 
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
 def test_layers_multiply_in_full_precision_otherwise(make_system, precision):
-    system = prepared(make_system(*overrides("mlp", "lsgan", None, "points"), f"trainer.precision={precision}"))
+    system = prepared(make_system(*overrides("mlp", "lsgan", None, "points"), precision=precision))
     assert dtypes_of(system, "discriminator", nn.Linear) == {torch.float32}
 
 
@@ -46,9 +46,7 @@ def test_layers_multiply_in_full_precision_otherwise(make_system, precision):
 def test_penalties_are_those_of_full_precision_to_the_bit(make_system, penalty):
     values = {}
     for precision in ("fp32", "bf16"):
-        system = prepared(
-            make_system(*overrides("mlp", "non_saturating", penalty, "points"), f"trainer.precision={precision}")
-        )
+        system = prepared(make_system(*overrides("mlp", "non_saturating", penalty, "points"), precision=precision))
         torch.manual_seed(0)
         values[precision] = system.players[0].gradients(next(batches_of(system)))[0]
     assert values["fp32"][penalty] == values["bf16"][penalty]
@@ -63,7 +61,7 @@ def test_penalties_are_those_of_full_precision_to_the_bit(make_system, penalty):
 def test_every_method_steps_in_bf16_near_full_precision(make_system, method):
     reports = {}
     for precision in ("fp32", "bf16"):
-        system = prepared(make_system(*overrides(*method), f"trainer.precision={precision}"))
+        system = prepared(make_system(*overrides(*method), precision=precision))
         torch.manual_seed(0)
         reports[precision] = system.step(batches_of(system))
     for name, value in reports["fp32"].items():

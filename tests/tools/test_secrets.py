@@ -7,7 +7,7 @@ import matplotlib.font_manager  # noqa: F401  (its cache is in HOME)
 import pytest
 import wandb
 from omegaconf import OmegaConf
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner import train
 from gan_runner.cli import run as cli
@@ -59,7 +59,7 @@ def test_a_run_that_is_told_secrets_and_fails_with_them_in_its_error_keeps_them(
 
     monkeypatch.setattr(train.Course, "see", fail_at_the_end)
     line = [option for option in TINY_RUN if not option.startswith("logger")]
-    code, out, err = gan_run(*line, *TYPED, *PLAIN, "hydra.run.dir=run", "logger.mode=offline")
+    code, out, err = gan_run(*line, *TYPED, *PLAIN, PICTURE, "hydra.run.dir=run", "logger.mode=offline")
     assert code == 1
     assert leaks(tmp_path / "run", out, err) == []
     assert "RuntimeError: cannot reach" in err
