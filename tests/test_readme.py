@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import gan_runner.step
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -67,36 +65,3 @@ def test_added_game_works_as_shown(gan_run, tmp_path, monkeypatch):
     code, _, err = gan_run(*line, *small, "trusted=[]", "logger.mode=disabled")
     assert code == 2
     assert "my_games" in err
-
-
-@pytest.mark.parametrize(
-    "group",
-    [
-        "model",
-        "loss",
-        "regularizer",
-        "dataset",
-        "optimizer",
-        "scheduler",
-        "metric",
-        "extractor",
-        "observer",
-        "game",
-        "method",
-        "likelihood",
-        "prior",
-        "encoder",
-        "observation",
-        "play",
-        "dynamics",
-    ],
-)
-def test_table_names_every_option(group):
-    from conftest import names_in
-
-    table = block_of_table()
-    assert {name for name in names_in(group) if f"`{name}`" not in table} == set()
-
-
-def block_of_table():
-    return README[README.index("| group | options |") : README.index("Each option is a small YAML file")]
