@@ -25,12 +25,12 @@ from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.metrics.evaluator import build_metrics, figures_of_metrics
 from gan_runner.metrics.figures import best_of
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.observers.checkpoints import Checkpoints
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.environment import environment
-from gan_runner.runs.log import LogFile, Unwritten
+from gan_runner.runs.log import BufferedWarnings, LogFile
 from gan_runner.runs.run import Run
 from gan_runner.runs.signals import StopSignals
 from gan_runner.runs.sweep import read_summary
@@ -112,8 +112,8 @@ def train(job: Job) -> float | None:
         Stopped: a signal came; everything is saved, if there was a step to be.
     """
     deterministically = deterministic(job.config.trainer.get("deterministic", False))
-    with StopSignals() as signals, ends_sweep(job, signals), Unwritten() as unwritten, deterministically:
-        return attempts(job, signals, unwritten)
+    with StopSignals() as signals, ends_sweep(job, signals), BufferedWarnings() as buffered, deterministically:
+        return attempts(job, signals, buffered)
 
 
 @contextmanager
@@ -133,13 +133,13 @@ def ends_sweep(job: Job, signals: StopSignals) -> Iterator[None]:
         raise Stopped(signals.received)
 
 
-def attempts(job: Job, signals: StopSignals, unwritten: Unwritten) -> float | None:
+def attempts(job: Job, signals: StopSignals, buffered: BufferedWarnings) -> float | None:
     """Train; go back to the last checkpoint where that is wanted, so many times."""
     trainer = job.config.trainer
     rollbacks = 0
     while True:
         try:
-            return attempt(job, rollbacks, signals, unwritten)
+            return attempt(job, rollbacks, signals, buffered)
         except Diverged as error:
             if trainer.on_divergence == "stop":
                 raise
@@ -152,21 +152,21 @@ def attempts(job: Job, signals: StopSignals, unwritten: Unwritten) -> float | No
             log.warning(back, error, rollbacks, trainer.rollbacks)
 
 
-def attempt(job: Job, rollbacks: int, signals: StopSignals, unwritten: Unwritten) -> float | None:
+def attempt(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnings) -> float | None:
     """Train until the end, a signal or a divergence, after having gone back so many times."""
-    signals.stepping, signals.begun = False, job.directory.has_checkpoint
+    signals.stepping, signals.has_checkpoint = False, job.directory.has_checkpoint
     run, observers = ready(job)
     if rollbacks:
         run.change_course(max(rollbacks, run.rollbacks + 1))
     if is_complete(run):
         return objective(run)
-    processes.present.check_alike(run.step, [p for player in run.system.players for p in player.parameters])
+    processes.present.check_same_start(run.step, [p for player in run.system.players for p in player.parameters])
     run.system.play = compiled(run.config.trainer.compile, run.system.play, run.system.players, run.system.device)
-    if not processes.present.leads:
-        return carry_out(Course(run, [observer for observer in observers.values() if observer.everywhere]), signals)
+    if not processes.present.is_main:
+        return carry_out(Course(run, [observer for observer in observers.values() if observer.all_ranks]), signals)
     run.directory.clear(run.step, run.best_step)
     run.describe(list(job.overrides), goes_on=job.resumed or run.step > 0)
-    with LogFile(run.directory, unwritten):
+    with LogFile(run.directory, buffered):
         return carry_out(Course(run, list(observers.values())), signals)
 
 
@@ -188,7 +188,7 @@ def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     metrics = build_metrics(config, system)
     observers = build_observers(config, system)
     check_figures(config, metrics, observers)
-    with processes.present.leader_first():
+    with processes.present.main_first():
         data = system.dataset.load(system.device)
     run = Run(
         config=config,
@@ -229,7 +229,7 @@ def is_complete(run: Run) -> bool:
         raise ConfigError(
             f"{run.directory.path} is at step {run.step}, beyond trainer.steps={run.config.trainer.steps}; choose more"
         )
-    if done and processes.present.leads:
+    if done and processes.present.is_main:
         print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
     return done
 
@@ -263,17 +263,17 @@ class Course:
             Diverged: a figure is not finite.
             Stopped: a signal came.
         """
-        moment = Moment(self.run.step, report, last=last, stopping=stopped_by is not None)
+        event = StepEvent(self.run.step, report, last=last, stopping=stopped_by is not None)
         try:
             for observer in self.observers:
-                observer(moment)
+                observer(event)
         except Exception:
-            self.save_all_the_same(report, moment.diverged)
+            self.save_all_the_same(report, event.diverged)
             raise
-        self.final.update(moment.scalars)
-        if moment.diverged:
+        self.final.update(event.scalars)
+        if event.diverged:
             raise Diverged(
-                f"step {self.run.step}: {', '.join(moment.diverged)} is not finite; the checkpoints hold what was "
+                f"step {self.run.step}: {', '.join(event.diverged)} is not finite; the checkpoints hold what was "
                 "before. Try a smaller optimizer.lr, or a gradient penalty"
             )
         if stopped_by is not None:
@@ -281,11 +281,11 @@ class Course:
 
     def save_all_the_same(self, report: Mapping[str, Tensor], diverged: Sequence[str] = ()) -> None:
         """An observer failed, and not the run: what follows the last checkpoint is kept, if that is possible."""
-        moment = Moment(self.run.step, report, stopping=True, diverged=list(diverged))
+        event = StepEvent(self.run.step, report, stopping=True, diverged=list(diverged))
         for observer in self.observers:
             if isinstance(observer, Checkpoints):
                 with suppress(Exception):
-                    observer(moment)
+                    observer(event)
 
     def end_by(self, error: BaseException) -> None:
         """It ended by an error, beside which it matters less what else fails."""
@@ -303,7 +303,7 @@ class Course:
             log.debug("".join(traceback.format_exception(error)))
         summary = self.run.summarise(status, self.final, self.run.step - self.first, reason)
         with ExitStack() as ending:  # from the last to the first, so that the console says what the others have to say
-            if processes.present.leads:
+            if processes.present.is_main:
                 ending.callback(write_json, self.run.directory.summary, summary)  # the very last: it tells of the rest
             for observer in self.started:
                 ending.callback(observer.finish, summary)
@@ -320,7 +320,7 @@ def carry_out(course: Course, signals: StopSignals) -> float | None:
                 report = run.system.step(run.batches)
             run.step += 1
             last = run.step == run.config.trainer.steps
-            stopped_by = None if last else processes.present.largest(signals.received or 0) or None
+            stopped_by = None if last else processes.present.all_reduce_max(signals.received or 0) or None
             course.see(report, last, stopped_by)
     except BaseException as error:
         course.end_by(error)

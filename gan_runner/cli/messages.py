@@ -23,8 +23,8 @@ def complain(error: Exception | Stopped) -> int:
     """Say an error in one line on standard error, and return the exit code it stands for."""
     line, code = explain(error), exit_code(error)
     if isinstance(error, ProcessLost):
-        line, code = processes.present.cause(line, code)
-    if processes.present.may_say(line, code):
+        line, code = processes.present.first_failure(line, code)
+    if processes.present.claim_message(line, code):
         if code == 1 and not isinstance(error, ProcessLost | DiskFull) and not is_out_of_memory(error):
             print(redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")
         print(f"gan-run: {' '.join(redact(line).split())}", file=sys.stderr, flush=True)

@@ -87,10 +87,10 @@ class Together(Callback):
     """Several processes of one run share its directory; a sweep is many runs, which they refuse."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Write where the leader writes: the clocks of the others may say something else."""
+        """Write where the main process writes: the clocks of the others may say something else."""
         if processes.present.size > 1:
             with read_write(config):
-                config.hydra.run.dir = processes.present.leaders("directory", config.hydra.run.dir)
+                config.hydra.run.dir = processes.present.broadcast("directory", config.hydra.run.dir)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Refuse."""
@@ -124,7 +124,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
 
     sys.argv[1:] = map(redact, sys.argv[1:])  # now that it was read: W&B keeps it
     try:
-        with locked(directory.path) if processes.present.leads else nullcontext():
+        with locked(directory.path) if processes.present.is_main else nullcontext():
             chosen = job()
             if chosen.config.get("seeds") is None:
                 return train(chosen)

@@ -1,8 +1,7 @@
-"""Several processes that train one run: how they find each other, agree, speak with one voice, and end together.
+"""Several processes that train one run together, started by `torchrun`.
 
-`torchrun` starts them, and tells each by its environment who it is. What they compute is in
-`gan_runner.distributed.sharding`. The first process leads: it alone observes the run and writes. CPU tensors go by
-gloo, those on GPUs by NCCL.
+Each process computes the gradients of its rows of every batch (`gan_runner.distributed.sharding`). The process of rank
+0 is the main one: it alone measures, draws and writes. CPU tensors are exchanged by gloo, those on GPUs by NCCL.
 """
 
 from __future__ import annotations
@@ -22,72 +21,72 @@ if TYPE_CHECKING:
 
 
 TIMEOUT = timedelta(minutes=30)
-"""So long a process waits for another that is alive, as for the leader's evaluation, before it gives up."""
+"""How long a process waits for another, as while the main process evaluates, before it gives up."""
 
 
 GRACE = timedelta(seconds=20)
-"""So long a process that has ended waits for the leader to end, within the 30 s after which torchrun kills."""
+"""How long the other processes wait at their end for the main one, less than the 30 s after which torchrun kills."""
 
 
-class Alone:
-    """One process, which agrees with itself."""
+class SingleProcess:
+    """A run of one process, and what several processes may override."""
 
     rank = 0
     size = 1
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes, draws and measures."""
+    def is_main(self) -> bool:
+        """Whether this is the process that measures, draws and writes."""
         return self.rank == 0
 
     def device(self, name: str) -> str:
-        """The device that `auto` or `cuda` means here."""
+        """The device for `trainer.device=NAME` in this process."""
         return name
 
     def rows(self, size: int) -> slice:
-        """Which rows of a batch are this process's."""
+        """The rows of a batch of this size that this process trains on."""
         return slice(None)
 
     def sharded(self) -> AbstractContextManager[None]:
-        """Inside, the rows of a batch are shared out."""
+        """Context in which networks and losses see this process's rows of a batch."""
         return nullcontext()
 
-    def leader_first(self) -> AbstractContextManager[None]:
-        """Inside, the leader is done before the others begin, as with a download that all of them need."""
+    def main_first(self) -> AbstractContextManager[None]:
+        """Context that the main process leaves before the others enter it, for what is downloaded once for all."""
         return nullcontext()
 
-    def leaders(self, key: str, value: str) -> str:
-        """What the leader has under this key, for which this process has `value`."""
+    def broadcast(self, key: str, value: str) -> str:
+        """The main process's value under this key."""
         return value
 
-    def largest(self, number: int) -> int:
-        """Over all processes. Nothing is fetched from a GPU."""
+    def all_reduce_max(self, number: int) -> int:
+        """The largest number of any process; nothing is fetched from a GPU."""
         return number
 
-    def mean(self, values: Tensor) -> Tensor:
-        """Over all processes, elementwise."""
+    def all_reduce_mean(self, values: Tensor) -> Tensor:
+        """The mean over all processes, elementwise; may write to `values`."""
         return values
 
-    def check_alike(self, step: int, weights: list[Tensor]) -> None:
-        """Whether all processes begin at the same step, with the same weights."""
+    def check_same_start(self, step: int, weights: list[Tensor]) -> None:
+        """Check that all processes start at the same step with the same weights."""
 
-    def cause(self, line: str, code: int) -> tuple[str, int]:
-        """What another process said before it was lost, and its exit code; else these."""
+    def first_failure(self, line: str, code: int) -> tuple[str, int]:
+        """The error line and exit code of the process that failed first; those given if none has said one."""
         return line, code
 
-    def may_say(self, line: str, code: int) -> bool:
-        """Whether an error, with its exit code, is still to be said: what one process says, no other repeats."""
+    def claim_message(self, line: str, code: int) -> bool:
+        """Whether this process may print an error line: no other process has printed the same."""
         return True
 
     def leave(self) -> None:
-        """The end."""
+        """Close the connections."""
 
 
-class Group(Alone):
+class Group(SingleProcess):
     """One of several processes.
 
     Args:
-        environment: of torchrun.
+        environment: the variables that torchrun sets.
     """
 
     def __init__(self, environment: dict[str, str]):
@@ -104,10 +103,10 @@ class Group(Alone):
         dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size, timeout=TIMEOUT)
 
     def device(self, name: str) -> str:
-        """A GPU each; `auto` without GPUs is the CPU.
+        """A GPU of its own, or the CPU if `auto` finds no GPU.
 
         Raises:
-            ConfigError: there are too few, or all were given the same one.
+            ConfigError: there are fewer GPUs than processes, or one GPU was chosen for all.
         """
         import torch
 
@@ -126,41 +125,41 @@ class Group(Alone):
         return f"cuda:{self.local_rank}"
 
     def rows(self, size: int) -> slice:
-        """Which rows of a batch are this process's."""
+        """The rows of a batch of this size that this process trains on."""
         from gan_runner.distributed.sharding import rows
 
         return rows(size, self.size, self.rank)
 
     def sharded(self) -> AbstractContextManager[None]:
-        """Inside, the rows of a batch are shared out."""
+        """Context in which networks and losses see this process's rows of a batch."""
         from gan_runner.distributed.sharding import sharded
 
         return sharded(self.size, self.rank)
 
     @contextmanager
-    def leader_first(self) -> Iterator[None]:
-        """Inside, the leader is done before the others begin, as with a download that all of them need.
+    def main_first(self) -> Iterator[None]:
+        """Context that the main process leaves before the others enter it, for what is downloaded once for all.
 
         Raises:
-            ProcessLost: the leader failed.
+            ProcessLost: the main process failed.
         """
-        if not self.leads:
-            self.largest(0)
+        if not self.is_main:
+            self.all_reduce_max(0)
         yield
-        if self.leads:
-            self.largest(0)
+        if self.is_main:
+            self.all_reduce_max(0)
 
-    def leaders(self, key: str, value: str) -> str:
-        """What the leader has under this key, for which this process has `value`."""
-        if self.leads:
+    def broadcast(self, key: str, value: str) -> str:
+        """The main process's value under this key."""
+        if self.is_main:
             self.store.set(key, value)
         return self.store.get(key).decode()
 
-    def largest(self, number: int) -> int:
-        """Over all processes, by way of the CPU.
+    def all_reduce_max(self, number: int) -> int:
+        """The largest number of any process, exchanged between CPUs.
 
         Raises:
-            ProcessLost: one of them does not answer.
+            ProcessLost: another process does not answer.
         """
         import torch
 
@@ -168,13 +167,13 @@ class Group(Alone):
         self.exchange(lambda: self.dist.all_reduce(numbers, self.dist.ReduceOp.MAX))
         return int(numbers[0])
 
-    def mean(self, values: Tensor) -> Tensor:
-        """Over all processes, elementwise."""
+    def all_reduce_mean(self, values: Tensor) -> Tensor:
+        """The mean over all processes, elementwise; may write to `values`."""
         self.exchange(lambda: self.dist.all_reduce(values))
         return values / self.size
 
-    def check_alike(self, step: int, weights: list[Tensor]) -> None:
-        """Whether all processes begin at the same step, with the same weights.
+    def check_same_start(self, step: int, weights: list[Tensor]) -> None:
+        """Check that all processes start at the same step with the same weights.
 
         Raises:
             ConfigError: they do not.
@@ -182,54 +181,55 @@ class Group(Alone):
         digest = hashlib.sha256(str(step).encode())
         for tensor in weights:
             digest.update(tensor.detach().cpu().numpy().tobytes())
-        mine, all_of_them = digest.hexdigest(), [""] * self.size
-        self.exchange(lambda: self.dist.all_gather_object(all_of_them, mine))
-        if set(all_of_them) != {mine}:
+        own, digests = digest.hexdigest(), [""] * self.size
+        self.exchange(lambda: self.dist.all_gather_object(digests, own))
+        if set(digests) != {own}:
             raise ConfigError(
                 "the processes of this run do not begin with the same weights at the same step; "
                 "all of them must see the same run directory, data and versions"
             )
 
     def exchange(self, action: Callable[[], Any]) -> None:
-        """Do something with all other processes.
+        """Run a collective operation.
 
         Raises:
-            ProcessLost: one of them does not answer.
+            ProcessLost: another process does not answer.
         """
         try:
             action()
         except RuntimeError as error:
             raise ProcessLost from error
 
-    def cause(self, line: str, code: int) -> tuple[str, int]:
-        """What another process said before it was lost, and its exit code; else these."""
+    def first_failure(self, line: str, code: int) -> tuple[str, int]:
+        """The error line and exit code of the process that failed first; those given if none has said one."""
         with suppress(RuntimeError):
             if self.store.check(["failure"]):
                 line, code = json.loads(self.store.get("failure"))
         return line, code
 
-    def may_say(self, line: str, code: int) -> bool:
-        """Whether an error, with its exit code, is still to be said: what one process says, no other repeats."""
+    def claim_message(self, line: str, code: int) -> bool:
+        """Whether this process may print an error line: no other process has printed the same."""
         with suppress(RuntimeError):
             self.store.compare_set("failure", "", json.dumps([line, code]))
             return self.store.add(f"said/{line}", 1) == 1
         return True
 
     def leave(self) -> None:
-        """Close the connections, at which the others notice; the leader ends first, for torchrun ends all with one."""
+        """Close the connections. The main process ends first, for torchrun kills all others once one has ended."""
         self.dist.destroy_process_group()
-        with suppress(RuntimeError):  # the store may be gone with the machine that kept it
-            if self.leads:
+        with suppress(RuntimeError):  # the machine that hosts the store may be gone
+            if self.is_main:
                 self.store.set("ended", "")
             else:
                 self.store.wait(["ended"], GRACE)
 
 
-present = Alone()
+present = SingleProcess()
+"""The processes of this run, as this process sees them."""
 
 
 def join() -> None:
-    """Become one of several processes, if torchrun says so."""
+    """Join the other processes, if torchrun started this one."""
     global present
     needed = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
     if all(name in os.environ for name in needed) and int(os.environ["WORLD_SIZE"]) > 1:
@@ -237,7 +237,7 @@ def join() -> None:
 
 
 def leave() -> None:
-    """Be alone again."""
+    """Close the connections; what follows runs in this process alone."""
     global present
     present.leave()
-    present = Alone()
+    present = SingleProcess()

@@ -203,7 +203,7 @@ class JointEmbedding:
                 f"in {100 * state['found']:.1f} % of cases"
             )
 
-        with processes.present.leader_first():  # the others find what it has kept
+        with processes.present.main_first():  # the others find what it has kept
             state = trained_once("text_encoders", key, f"the text encoder on {data.describe()}", train, result)
         return state["text"]
 

@@ -48,7 +48,7 @@ def train_together(job: Job) -> float | None:
     jobs = jobs_of(job)
     deterministically = deterministic(job.config.trainer.get("deterministic", False))
     with StopSignals() as signals, ends_sweep(job, signals), deterministically, ExitStack() as held:
-        signals.begun = any(one.directory.has_checkpoint for one in jobs)
+        signals.has_checkpoint = any(one.directory.has_checkpoint for one in jobs)
         for one in jobs:
             held.callback(one.directory.remove_if_empty)
             held.enter_context(locked(one.directory.path))

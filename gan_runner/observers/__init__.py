@@ -1,5 +1,5 @@
 """Observers: what looks at a running run.
 
-Each is called after every step with the `Moment`, in the order of the configuration: first those that measure and draw,
-which add to the moment; then those that write down what the moment holds, wherever they stand.
+Each is called after every step with its `StepEvent`. Observers that measure and draw come first and add to the event;
+those that write down what the event holds come last, wherever they stand in the configuration.
 """

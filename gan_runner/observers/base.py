@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Moment:
+class StepEvent:
     """One step, as observers see it and what they found.
 
     Attributes:
@@ -46,14 +46,14 @@ class Observer:
     """Looks at a run. All methods may be left out.
 
     Attributes:
-        everywhere: whether it looks in all processes of a run, for it needs them all; otherwise in the leader alone.
+        all_ranks: whether it is called in all processes of a run, and not in the main process alone.
         writes: whether it writes down what others found, so that it looks after all that do not.
         every_step: whether each step matters to it, also where others look now and then.
         figures: those that it measures beside the metrics, and whether less (`min`) or more (`max`) is better.
         reads: figures of metrics that it cannot do without.
     """
 
-    everywhere: ClassVar[bool] = False
+    all_ranks: ClassVar[bool] = False
     writes: ClassVar[bool] = False
     every_step: ClassVar[bool] = False
     figures: ClassVar[Mapping[str, Better]] = {}
@@ -66,7 +66,7 @@ class Observer:
     def start(self, run: Run) -> None:
         """The run is about to take its next step."""
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """A step is done."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:

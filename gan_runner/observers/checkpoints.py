@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -37,13 +37,13 @@ class Checkpoints(Observer):
         self.saved_best = run.best_step
         run.directory.prune(run.step, self.keep)
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Save, if it is time."""
-        best = self.run.objective_step == moment.step
-        last = moment.due(self.every) or moment.last or moment.stopping
+        best = self.run.objective_step == event.step
+        last = event.due(self.every) or event.last or event.stopping
         if best or last:
-            moment.diverged += self.run.diverged_networks()
-        if moment.diverged:
+            event.diverged += self.run.diverged_networks()
+        if event.diverged:
             return
         if best:
             if self.saved_best is not None:
@@ -51,7 +51,7 @@ class Checkpoints(Observer):
                 self.saved_best = None
             self.run.save(self.run.directory.best)
         if last:
-            self.run.save(self.run.directory.numbered(moment.step))
-            self.run.directory.keep(moment.step, self.keep)
+            self.run.save(self.run.directory.numbered(event.step))
+            self.run.directory.keep(event.step, self.keep)
             self.saved_best = self.run.best_step
             self.run.directory.settle_best(self.saved_best)

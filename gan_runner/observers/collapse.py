@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -42,18 +42,18 @@ class Collapse(Observer):
         self.noise = run.system.noise(self.samples, self.seed)
         self.warned = False
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Look, if it is time; warn once for each time that it happens."""
-        if not moment.due(self.every) or self.spread_of_data == 0:
+        if not event.due(self.every) or self.spread_of_data == 0:
             return
         relative = spread(self.run.system.sample(self.noise)) / self.spread_of_data
-        moment.scalars["sample_spread"] = relative
+        event.scalars["sample_spread"] = relative
         if relative < self.bound and not self.warned:
             log.warning(
                 "step %d: samples are almost all alike, with %.2g of the data's standard deviation (sample_spread). "
                 "If it stays so the generator has collapsed; with an adversary try a gradient penalty, minibatch "
                 "discrimination or another loss, without one smaller steps",
-                moment.step, relative,
+                event.step, relative,
             )  # fmt: skip
         self.warned = relative < self.bound
 

@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -55,23 +55,23 @@ class Console(Observer):
         for line in lines_of(run):
             log.log(logging.DEBUG if live else logging.INFO, line)
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Move the bar; speak now and then."""
-        losses = {name: moment.scalars[name] for name in self.shown(moment.scalars)}
+        losses = {name: event.scalars[name] for name in self.shown(event.scalars)}
         if self.bar is not None:
-            self.bar.update(self.task, completed=moment.step)
-            if "steps_per_second" in moment.scalars:
+            self.bar.update(self.task, completed=event.step)
+            if "steps_per_second" in event.scalars:
                 text = "  ".join(f"{name} {value:.4g}" for name, value in losses.items() if "metric/" not in name)
-                self.bar.update(self.task, rate=moment.scalars["steps_per_second"], losses=text)
+                self.bar.update(self.task, rate=event.scalars["steps_per_second"], losses=text)
         if not losses:
             return
         now = time.monotonic()
-        if moment.last or now - self.spoke >= self.seconds:
+        if event.last or now - self.spoke >= self.seconds:
             self.spoke = now
-            said = {name: moment.scalars[name] for name in ("steps_per_second",) if name in moment.scalars} | losses
+            said = {name: event.scalars[name] for name in ("steps_per_second",) if name in event.scalars} | losses
             text = " ".join(f"{name}={value:.4g}" for name, value in said.items())
             level = logging.DEBUG if self.bar is not None else logging.INFO
-            log.log(level, "step=%d/%d %s", moment.step, self.steps, text)
+            log.log(level, "step=%d/%d %s", event.step, self.steps, text)
 
     def shown(self, scalars: Mapping[str, float]) -> list[str]:
         """The terms that players descend, and metrics."""

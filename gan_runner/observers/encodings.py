@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from gan_runner.datasets.base import Split, mix
 from gan_runner.metrics.classification import split_of
 from gan_runner.models.sizes import at_least_one
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.plots.grids import draw_pairs, draw_paths
 from gan_runner.plots.latent_space import draw_latent_space, groups_of
 from gan_runner.requirements import Requirement
@@ -57,12 +57,12 @@ class HeldOut(Observer):
         if self.every > 0:
             self.batch = run.split(split_of(run.system.dataset, self.split)).first(self.shown)
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Draw, if it is time."""
-        if moment.due(self.every):
-            path = self.run.directory.samples / f"{self.name}_step_{moment.step:07d}.png"
-            self.draw(path, moment.step)
-            moment.pictures[self.name] = path
+        if event.due(self.every):
+            path = self.run.directory.samples / f"{self.name}_step_{event.step:07d}.png"
+            self.draw(path, event.step)
+            event.pictures[self.name] = path
 
     @abstractmethod
     def draw(self, path: Path, step: int) -> None:
@@ -165,10 +165,10 @@ class Interpolations(HeldOut):
         """Two a row."""
         return 2 * self.rows
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Draw, if it is time and there is a pair."""
         if self.every > 0 and len(self.batch["data"]) > 1:
-            super().__call__(moment)
+            super().__call__(event)
 
     def draw(self, path: Path, step: int) -> None:
         """A row a pair."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gan_runner.datasets.base import Split
 from gan_runner.metrics.evaluator import Evaluator, check_split
 from gan_runner.metrics.figures import best_of
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ class Evaluation(Observer):
         if self.every > 0:
             self.evaluator.prepare()
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Measure, if it is time; remember the best of each figure."""
-        if not (self.run.metrics and moment.due(self.every)):
+        if not (self.run.metrics and event.due(self.every)):
             return
         figures = self.evaluator.measure()
-        moment.scalars |= {f"metric/{name}": value for name, value in figures.items()}
+        event.scalars |= {f"metric/{name}": value for name, value in figures.items()}
         for metric in self.run.metrics.values():
             for name, better in best_of(metric).items():
-                self.run.keep_best(name, figures[name], better, moment.step)
+                self.run.keep_best(name, figures[name], better, event.step)

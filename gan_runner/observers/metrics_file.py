@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class MetricsFile(Observer):
-    """Appends each moment's figures, under the keys that W&B gets."""
+    """Appends each event's figures, under the keys that W&B gets."""
 
     writes = True
 
@@ -24,11 +24,11 @@ class MetricsFile(Observer):
         """Go on behind what is there."""
         self.file = run.directory.metrics.open("a", encoding="utf-8")
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """A line, if there is something to say. JSON knows no NaN: what is not finite is null."""
-        if moment.scalars:
-            finite = {key: value if math.isfinite(value) else None for key, value in moment.scalars.items()}
-            self.file.write(json.dumps({"step": moment.step, **finite}) + "\n")
+        if event.scalars:
+            finite = {key: value if math.isfinite(value) else None for key, value in event.scalars.items()}
+            self.file.write(json.dumps({"step": event.step, **finite}) + "\n")
             self.file.flush()
 
     def finish(self, summary: Mapping[str, Any]) -> None:

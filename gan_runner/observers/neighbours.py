@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.extractors.base import Extractor
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.plots.grids import nearest_grid, save_image
 from gan_runner.requirements import Requirement
 
@@ -130,14 +130,14 @@ class Neighbours(Observer):
             self.spaces = {**self.spaces, self.extractor.name: lambda images: look(images).features}
         self.noise = run.system.noise(self.samples, self.seed)
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Search and draw, if it is time."""
-        if not moment.due(self.every):
+        if not event.due(self.every):
             return
         samples = self.run.system.sample(self.noise)
         data: Any = self.run.data
         images = (batch["data"] for batch in data.every(self.chunk))
         for name, found in nearest(samples, images, self.spaces, self.k).items():
-            path = self.run.directory.samples / f"neighbours_{name}_{moment.step:07d}.png"
+            path = self.run.directory.samples / f"neighbours_{name}_{event.step:07d}.png"
             save_image(path, nearest_grid(samples, found.images))
-            moment.pictures[f"neighbours/{name}"] = path
+            event.pictures[f"neighbours/{name}"] = path

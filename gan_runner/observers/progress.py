@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from gan_runner.metrics.figures import Better
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.plots.scatter import save_figure
 
 if TYPE_CHECKING:
@@ -58,19 +58,19 @@ class Progress(Observer):
         numbers = [value for value in values if value is not None and math.isfinite(value)]
         return (step, *numbers) if len(numbers) == 2 else None  # type: ignore[return-value]
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Where both were measured: correlate, draw."""
-        pair = self.pair(moment.step, moment.scalars)
+        pair = self.pair(event.step, event.scalars)
         if pair is None:
             return
         self.pairs.append(pair)
         value = correlation(self.pairs)
         if math.isfinite(value):
-            moment.scalars["metric/progress_correlation"] = value
-            self.run.keep_best("progress_correlation", value, max, moment.step)
+            event.scalars["metric/progress_correlation"] = value
+            self.run.keep_best("progress_correlation", value, max, event.step)
         path = self.run.directory.samples / "progress.png"
         draw_progress(path, self.pairs, self.estimate, self.truth, value)
-        moment.pictures["progress"] = path
+        event.pictures["progress"] = path
 
 
 def correlation(pairs: Sequence[Pair]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.plots.animation import animate
 from gan_runner.plots.samples import draw
 from gan_runner.runs.directory import of_steps, step_of
@@ -39,17 +39,17 @@ class Samples(Observer):
         self.density = run.system.dataset if hasattr(run.system.dataset, "log_prob") else None
         self.real = run.data.real(self.points) if run.system.dataset.shape == (2,) else None
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Draw, if it is time."""
-        if not moment.due(self.every):
+        if not event.due(self.every):
             return
-        path = self.run.directory.samples / f"step_{moment.step:07d}.png"
+        path = self.run.directory.samples / f"step_{event.step:07d}.png"
         system = self.run.system
         samples = system.sample(self.shown.noise)
         field = None if self.real is None else system.field(self.real, samples)
         surface = system.surface()
-        draw(path, samples, self.density, surface, field, moment.step, self.shown.columns, self.shown.captions)
-        moment.pictures["samples"] = path
+        draw(path, samples, self.density, surface, field, event.step, self.shown.columns, self.shown.captions)
+        event.pictures["samples"] = path
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Animate what was drawn up to the last step, unless the run failed."""

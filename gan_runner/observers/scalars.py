@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from gan_runner.distributed import processes
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.players import Player
@@ -25,7 +25,7 @@ class Scalars(Observer):
         every: steps between two fetches; what is not finite is noticed then.
     """
 
-    everywhere = True
+    all_ranks = True
 
     every: int
 
@@ -34,33 +34,33 @@ class Scalars(Observer):
         self.run = run
         self.clock, self.step = time.perf_counter(), run.step
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """One fetch for everything."""
-        if not (moment.due(self.every) or moment.last):
+        if not (event.due(self.every) or event.last):
             return
-        values = dict(moment.report)
+        values = dict(event.report)
         for player in self.run.system.players:
             gradients = [p.grad for p in player.parameters if p.grad is not None]
             values[f"{player.name}/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
         means = torch.stack([value.double().mean() for value in values.values()])
-        fetched = processes.present.mean(means).tolist()
-        moment.scalars.update(zip(values, fetched))
-        moment.diverged += [name for name, value in zip(values, fetched) if not math.isfinite(value)]
+        fetched = processes.present.all_reduce_mean(means).tolist()
+        event.scalars.update(zip(values, fetched))
+        event.diverged += [name for name, value in zip(values, fetched) if not math.isfinite(value)]
         for player in self.run.system.players:
             if player.loss_scale is not None:
-                self.forgive(moment, player, float(player.loss_scale))
-            moment.scalars[f"{player.name}/learning_rate"] = float(player.optimizer.param_groups[0]["lr"])
+                self.forgive(event, player, float(player.loss_scale))
+            event.scalars[f"{player.name}/learning_rate"] = float(player.optimizer.param_groups[0]["lr"])
         now = time.perf_counter()
-        moment.scalars["images_seen"] = self.run.images_seen
+        event.scalars["images_seen"] = self.run.images_seen
         began = max(self.clock, self.run.started)  # others may have taken long to get ready
-        moment.scalars["steps_per_second"] = (moment.step - self.step) / (now - began)
-        moment.scalars["elapsed_s"] = self.run.elapsed_s
-        self.clock, self.step = now, moment.step
+        event.scalars["steps_per_second"] = (event.step - self.step) / (now - began)
+        event.scalars["elapsed_s"] = self.run.elapsed_s
+        self.clock, self.step = now, event.step
 
-    def forgive(self, moment: Moment, player: Player, scale: float) -> None:
+    def forgive(self, event: StepEvent, player: Player, scale: float) -> None:
         """In fp16 a gradient may overflow: the step was left out and the scale halved, as long as there is any."""
-        moment.scalars[f"{player.name}/loss_scale"] = scale
+        event.scalars[f"{player.name}/loss_scale"] = scale
         norm = f"{player.name}/gradient_norm"
-        if norm in moment.diverged and scale >= 1:
-            moment.diverged.remove(norm)
-            del moment.scalars[norm]
+        if norm in event.diverged and scale >= 1:
+            event.diverged.remove(norm)
+            del event.scalars[norm]

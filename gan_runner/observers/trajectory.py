@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.plots.trajectories import NAME, draw_trajectories, line, read_trajectory, write_trajectory
 
 if TYPE_CHECKING:
@@ -44,15 +44,15 @@ class Trajectory(Observer):
         """The step, and how far (x, y) is from the equilibrium, by coordinate."""
         return [step, *(self.run.system.sample(self.noise)[0].double() - self.equilibrium).tolist()]
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Keep the point; draw, if it is time."""
-        self.rows.append(self.row(moment.step))
+        self.rows.append(self.row(event.step))
         self.file.write(line(self.rows[-1]))
         self.file.flush()
-        if moment.due(self.every):
-            path = self.run.directory.samples / f"step_{moment.step:07d}.png"
+        if event.due(self.every):
+            path = self.run.directory.samples / f"step_{event.step:07d}.png"
             draw_trajectories(path, {"trajectory": self.rows})
-            moment.pictures["samples"] = path
+            event.pictures["samples"] = path
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Close the file."""

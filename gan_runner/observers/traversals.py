@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from gan_runner.metrics.codes import codes_read
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.plots.grids import draw_traversal
 from gan_runner.sampling.traversals import traverse
 
@@ -41,11 +41,11 @@ class Traversals(Observer):
         """Remember the run."""
         self.run = run
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """Draw, if it is time."""
-        if not moment.due(self.every):
+        if not event.due(self.every):
             return
         for name, samples, values in traverse(self.run.system, None, self.rows, self.columns, self.seed):
-            path = self.run.directory.samples / f"traversal_{name}_step_{moment.step:07d}.png"
+            path = self.run.directory.samples / f"traversal_{name}_step_{event.step:07d}.png"
             draw_traversal(path, samples, values)
-            moment.pictures[f"traversal/{name}"] = path
+            event.pictures[f"traversal/{name}"] = path

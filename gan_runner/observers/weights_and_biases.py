@@ -14,7 +14,7 @@ import psutil
 from omegaconf import OmegaConf
 
 from gan_runner.metrics.figures import best_of
-from gan_runner.observers.base import Moment, Observer
+from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.runs.environment import new_wandb_id
 from gan_runner.tools.secrets import redact
 
@@ -29,11 +29,11 @@ SECONDS_TO_UPLOAD = 600
 SECONDS_TO_SPARE = 2
 """W&B keeps to its own limits about so well."""
 
-MOMENTS_TO_WAIT = 10_000
+EVENTS_TO_WAIT = 10_000
 """So many may wait for W&B to take them before it is given up: some ten megabytes."""
 
 
-class Aside:
+class BackgroundWorker:
     """A thread that does one thing after another, beside a run that waits for none of them.
 
     W&B's client waits for its service process without a limit (as `finish` does, and `log` when the pipe is full), so
@@ -41,7 +41,7 @@ class Aside:
     """
 
     def __init__(self) -> None:
-        self.waiting: queue.Queue[tuple[Callable[[], None], threading.Event, bool]] = queue.Queue(MOMENTS_TO_WAIT)
+        self.waiting: queue.Queue[tuple[Callable[[], None], threading.Event, bool]] = queue.Queue(EVENTS_TO_WAIT)
         threading.Thread(target=self.work, name="W&B", daemon=True).start()
 
     def work(self) -> None:
@@ -88,12 +88,12 @@ class WeightsAndBiases(Observer):
         self.run = run
         self.wandb: Any = None
         self.lost = False
-        self.aside: Aside | None = None
+        self.worker: BackgroundWorker | None = None
         if self.mode == "disabled" or (self.mode is None and os.environ.get("WANDB_MODE") == "disabled"):
             return
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its telemetry speaks to W&B even without an account
-        self.aside = Aside()
-        if not self.aside.add(lambda: self.attempt(self.begin)).wait(SECONDS_TO_START):
+        self.worker = BackgroundWorker()
+        if not self.worker.add(lambda: self.attempt(self.begin)).wait(SECONDS_TO_START):
             log.warning("W&B has not answered for %d s; the run goes on, and what it logs waits", SECONDS_TO_START)
 
     def begin(self) -> None:
@@ -167,30 +167,30 @@ class WeightsAndBiases(Observer):
             for name, better in best_of(metric).items():
                 run.define_metric(f"metric/{name}", step_metric="step", summary=better.__name__)
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, event: StepEvent) -> None:
         """One call a step with everything."""
-        if self.aside is None or not (moment.scalars or moment.pictures):
+        if self.worker is None or not (event.scalars or event.pictures):
             return
         try:
-            self.aside.add(lambda: self.attempt(self.log, moment))
+            self.worker.add(lambda: self.attempt(self.log, event))
         except queue.Full:
-            self.give_up(f"it has taken nothing for {MOMENTS_TO_WAIT:,} figures")
+            self.give_up(f"it has taken nothing for {EVENTS_TO_WAIT:,} figures")
 
-    def log(self, moment: Moment) -> None:
-        """Send a moment's figures and pictures."""
+    def log(self, event: StepEvent) -> None:
+        """Send a event's figures and pictures."""
         import wandb
 
         if self.wandb is not None and not self.lost:
-            images = {key: wandb.Image(str(path)) for key, path in moment.pictures.items()}
-            self.wandb.log({"step": moment.step, **moment.scalars, **images})
+            images = {key: wandb.Image(str(path)) for key, path in event.pictures.items()}
+            self.wandb.log({"step": event.step, **event.scalars, **images})
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Close the run as what it was; upload a checkpoint if asked."""
-        if self.aside is None:
+        if self.worker is None:
             return
         seconds = self.seconds_to_finish + SECONDS_TO_SPARE
         try:
-            finished = self.aside.add(lambda: self.attempt(self.close, summary), last=True).wait(seconds)
+            finished = self.worker.add(lambda: self.attempt(self.close, summary), last=True).wait(seconds)
         except queue.Full:
             finished = False
         if not finished:
@@ -223,11 +223,11 @@ class WeightsAndBiases(Observer):
 
         if not self.lost:
             log.warning("W&B is given up, for %s; %s", reason, self.consolation)
-        self.aside, self.wandb, self.lost = None, None, True
+        self.worker, self.wandb, self.lost = None, None, True
         for process in psutil.Process().children():
             if process.name() == "wandb-core":
                 process.kill()
-        Aside().add(lambda: self.attempt(wandb.teardown), last=True).wait(SECONDS_TO_SPARE)
+        BackgroundWorker().add(lambda: self.attempt(wandb.teardown), last=True).wait(SECONDS_TO_SPARE)
 
     @property
     def consolation(self) -> str:

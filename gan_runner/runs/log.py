@@ -11,14 +11,14 @@ from gan_runner.tools.secrets import redact_record
 log = logging.getLogger("gan_runner")
 
 
-class Unwritten(logging.Handler):
+class BufferedWarnings(logging.Handler):
     """Warnings before there is a run to write them down: said on standard error, and kept for its `run.log`."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.records: list[logging.LogRecord] = []
 
-    def __enter__(self) -> Unwritten:
+    def __enter__(self) -> BufferedWarnings:
         log.addFilter(redact_record)
         log.addHandler(self)
         return self
@@ -37,27 +37,27 @@ class LogFile:
 
     Args:
         directory: of the run.
-        unwritten: what was said before, and does not listen meanwhile.
+        buffered: what was said before, and does not listen meanwhile.
     """
 
-    def __init__(self, directory: RunDirectory, unwritten: Unwritten | None = None):
+    def __init__(self, directory: RunDirectory, buffered: BufferedWarnings | None = None):
         self.handler = logging.FileHandler(directory.log, encoding="utf-8")
         self.handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        self.unwritten = unwritten
+        self.buffered = buffered
 
     def __enter__(self) -> None:
         log.setLevel(logging.DEBUG)
         log.propagate = False
         log.addFilter(redact_record)
         log.addHandler(self.handler)
-        if self.unwritten is not None:
-            log.removeHandler(self.unwritten)
-            for record in self.unwritten.records:
+        if self.buffered is not None:
+            log.removeHandler(self.buffered)
+            for record in self.buffered.records:
                 self.handler.handle(record)
-            self.unwritten.records.clear()
+            self.buffered.records.clear()
 
     def __exit__(self, *exception: object) -> None:
         log.removeHandler(self.handler)
         self.handler.close()
-        if self.unwritten is not None:
-            log.addHandler(self.unwritten)
+        if self.buffered is not None:
+            log.addHandler(self.buffered)

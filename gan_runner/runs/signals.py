@@ -22,13 +22,13 @@ class StopSignals:
     Attributes:
         received: which.
         stepping: whether there is something to be saved first; before that it stops what is being done.
-        begun: whether there was a checkpoint before that.
+        has_checkpoint: whether there was a checkpoint before that.
         process: whose they are; those that it forks, to read data, leave them to it.
     """
 
     received: int | None = None
     stepping: bool = False
-    begun: bool = False
+    has_checkpoint: bool = False
     process: int = field(default_factory=os.getpid)
     previous: dict[int, Any] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class StopSignals:
         for number in self.previous:
             signal.signal(number, signal.SIG_DFL)
         if not self.stepping and os.getpid() == self.process:
-            raise Stopped(signum, saved=self.begun)
+            raise Stopped(signum, saved=self.has_checkpoint)
 
     def __exit__(self, *exception: object) -> None:
         for signum, handler in self.previous.items():

@@ -134,10 +134,10 @@ def test_what_looks_at_every_step_does_so_of_several_seeds_too(gan_run, tmp_path
 def test_where_a_seed_fails_all_are_saved_and_go_on(gan_run, tmp_path, monkeypatch):
     look = Collapse.__call__
 
-    def fail(observer, moment):
-        if moment.step == 4 and observer.run.config.seed == 1:
+    def fail(observer, event):
+        if event.step == 4 and observer.run.config.seed == 1:
             raise ZeroDivisionError("no figure")
-        look(observer, moment)
+        look(observer, event)
 
     monkeypatch.setattr(Collapse, "__call__", fail)
     code, _, err = gan_run(*SMALL, "seeds=2", "hydra.run.dir=both")

@@ -9,7 +9,7 @@ import torch
 from conftest import TINY
 from tiny_runs import PICTURE, TINY_RUN
 
-from gan_runner.observers.base import Moment
+from gan_runner.observers.base import StepEvent
 from gan_runner.observers.progress import Progress
 from gan_runner.runs.directory import RunDirectory
 
@@ -29,12 +29,12 @@ def run_in(folder, step=0):
 
 
 def seen(observer, pairs):
-    """What the observer adds to moments that hold these figures, step by step."""
+    """What the observer adds to events that hold these figures, step by step."""
     added = []
     for step, (estimate, truth) in enumerate(pairs, observer.run.step + 1):
-        moment = Moment(step, {}, scalars={"metric/critic_value": estimate, "metric/wasserstein": truth})
-        observer(moment)
-        added.append(moment.scalars.get("metric/progress_correlation"))
+        event = StepEvent(step, {}, scalars={"metric/critic_value": estimate, "metric/wasserstein": truth})
+        observer(event)
+        added.append(event.scalars.get("metric/progress_correlation"))
     return added
 
 
@@ -67,9 +67,9 @@ def test_what_is_not_finite_or_never_changes_says_nothing(tmp_path):
 def test_a_moment_without_both_figures_is_passed_over(tmp_path):
     observer = Progress()
     observer.start(run_in(tmp_path))
-    moment = Moment(1, {}, scalars={"metric/wasserstein": 1.0})
-    observer(moment)
-    assert moment.pictures == {}
+    event = StepEvent(1, {}, scalars={"metric/wasserstein": 1.0})
+    observer(event)
+    assert event.pictures == {}
     assert not (tmp_path / "samples").exists()
 
 

@@ -228,7 +228,7 @@ def test_after_a_service_that_was_killed_the_next_run_of_a_sweep_has_another(onl
 def test_more_than_may_wait_is_not_waited_for(online, waited, monkeypatch):
     hanging = threading.Event()
     monkeypatch.setattr(WeightsAndBiases, "log", lambda *_: hanging.wait())
-    monkeypatch.setattr(weights_and_biases, "MOMENTS_TO_WAIT", 2)
+    monkeypatch.setattr(weights_and_biases, "EVENTS_TO_WAIT", 2)
     with serving() as server:
         code, said, run = online(server, "trainer.steps=6")
         hanging.set()
