@@ -27,13 +27,12 @@ from gan_runner.metrics.evaluator import build_metrics, figures_of_metrics
 from gan_runner.metrics.figures import best_of
 from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.observers.checkpoints import Checkpoints
-from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.environment import environment
 from gan_runner.runs.log import BufferedWarnings, LogFile
 from gan_runner.runs.run import Run
+from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.signals import StopSignals
-from gan_runner.runs.sweep import read_summary
 from gan_runner.system import System
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import write_json
@@ -223,8 +222,7 @@ def is_complete(run: Run) -> bool:
     Raises:
         ConfigError: it went farther than it is to go.
     """
-    summary = read_summary(run.directory.summary) if run.directory.summary.exists() else {}
-    done = run.step >= run.config.trainer.steps and summary.get("status") == "completed"
+    done = run.step >= run.config.trainer.steps and SavedRun(run.directory.path).outcome["status"] == "completed"
     if run.step > run.config.trainer.steps and not done:
         raise ConfigError(
             f"{run.directory.path} is at step {run.step}, beyond trainer.steps={run.config.trainer.steps}; choose more"
@@ -247,7 +245,7 @@ class Course:
         self.observers = observers
         self.started: list[Observer] = []
         self.first = run.step
-        self.final = run.directory.figures()
+        self.final = run.directory.last_metrics()
 
     def start(self) -> None:
         """Before the first step; first those that write, so that they tell what the others do to get ready."""
@@ -343,13 +341,3 @@ def objective(run: Run) -> float | None:
     """The best value of the objective so far."""
     best: Mapping[str, Any] = run.best.get(run.config.objective or "", {})
     return best.get("value")
-
-
-def saved_config(directory: RunDirectory) -> tuple[DictConfig, str]:
-    """The configuration of a run that is to go on, and its label.
-
-    Raises:
-        CheckpointError: if there is no checkpoint, or it cannot be read.
-    """
-    state = load_checkpoint(directory.last)
-    return OmegaConf.create(state["config"]), state["label"]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-import json
 import math
 import os
 import subprocess
@@ -33,6 +32,7 @@ from rich.table import Column, Table
 
 from gan_runner.config.expectations import Expectation, all_accepted, figure_in, was_measured
 from gan_runner.config.paths import CONF
+from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.sweep import cell, mean_and_sd
 from gan_runner.tools.files import write_text
 
@@ -94,8 +94,9 @@ def content_in(path: Path) -> dict:
 def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
     """Run an experiment with a seed on one core, unless it is complete; its output goes to log_SEED.txt."""
     directory = out / name / str(seed)
-    if summary_of(directory).get("status") == "completed":
-        print(f"{name}, seed {seed}: complete at step {summary_of(directory)['step']}, taken as it is", flush=True)
+    before = SavedRun(directory).outcome
+    if before["status"] == "completed":
+        print(f"{name}, seed {seed}: complete at step {before['step']}, taken as it is", flush=True)
         return
     command = [sys.executable, "-m", "gan_runner", f"experiment={name}", f"seed={seed}", f"hydra.run.dir={directory}"]
     print(f"{name}, seed {seed}: running", flush=True)
@@ -103,13 +104,9 @@ def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
     with (directory.parent / f"log_{seed}.txt").open("a") as log:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([*command, *overrides], stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
-    print(f"{name}, seed {seed}: {summary_of(directory).get('status', 'it did not start, see log_*.txt')}", flush=True)
-
-
-def summary_of(directory: Path) -> dict:
-    """What a run came to; empty if there is none."""
-    path = directory / "summary.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    print(
+        f"{name}, seed {seed}: {SavedRun(directory).outcome['status']}; what it said is in log_{seed}.txt", flush=True
+    )
 
 
 def rows_of(name: str, out: Path) -> Iterator[Row]:
@@ -117,8 +114,8 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
 
     What is accepted is what the experiment's file, and those of its settings, say now.
     """
-    summaries = [summary_of(path) for path in sorted((out / name).glob("*/")) if path.is_dir()]
-    done = [summary for summary in summaries if summary.get("status") == "completed"]
+    summaries = [SavedRun(path).outcome for path in sorted((out / name).glob("*/")) if path.is_dir()]
+    done = [summary for summary in summaries if summary["status"] == "completed"]
     minutes = mean_and_sd([summary["elapsed_s"] / 60 for summary in done])
     for figure, expectation in expectations(name).items():
         values = [figure_in(summary["final"], figure) for summary in done]

@@ -12,7 +12,6 @@ a figure was not accepted.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
@@ -26,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gan_runner.config.paths import CONF
+from gan_runner.runs.saved import runs_in
 
 MEANS = {
     "ratio": "log p/q",
@@ -77,10 +77,9 @@ def sweep(names: list[str], directory: Path, seed: int) -> None:
 def rows_of(directory: Path) -> list[dict]:
     """A row for each figure that was expected, from the summaries of a sweep."""
     rows = []
-    for path in directory.glob("*/summary.json"):
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        overrides = (path.parent / "overrides.yaml").read_text(encoding="utf-8")
-        name = re.search(r"experiment=truth/(\w+)", overrides)[1]
+    for run in runs_in(directory):
+        summary = run.outcome
+        name = next(word for word in run.overrides if word.startswith("experiment=")).partition("/")[2]
         for figure, accepted in summary.get("accepted", {"nothing": "it failed"}).items():
             rows.append(row_of(name, figure, summary.get("measured", {}).get(figure), accepted, summary))
     return rows

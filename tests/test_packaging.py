@@ -32,7 +32,7 @@ def test_wheel_finds_its_configuration(tmp_path):
         names = archive.namelist()
     committed = [path for path in (ROOT / "conf").rglob("*.yaml") if path.parent.name != "local"]
     assert {f"gan_runner/{path.relative_to(ROOT)}" for path in committed} <= set(names)
-    assert any(name.endswith("/comparison.html") for name in names)
+    assert "gan_runner/cli/comparison.html.jinja" in names
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     line = [sys.executable, "-m", "gan_runner", "--cfg", "job", "loss=wgan_gp"]
     answer = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=environment)

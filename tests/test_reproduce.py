@@ -41,7 +41,7 @@ def plant(out, name, seed, final, status="completed"):
     """What a run leaves behind."""
     folder = out / name / str(seed)
     folder.mkdir(parents=True)
-    summary = {"status": status, "step": 5000, "elapsed_s": 120.0 * (seed + 1), "final": final}
+    summary = {"status": status, "step": 5000, "elapsed_s": 120.0 * (seed + 1), "best": {}, "final": final}
     (folder / "summary.json").write_text(json.dumps(summary))
 
 

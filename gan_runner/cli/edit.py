@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan_runner.cli.arguments import refuse
 from gan_runner.datasets.images import fit, normalised
 from gan_runner.errors import ConfigError, DataError
 from gan_runner.plots.grids import flanked, headed, image_grid, pairs_grid
-from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.runs.saved import Checkpoint
 from gan_runner.sampling.attributes import attribute_vector
 from gan_runner.system import System
 
@@ -33,34 +34,33 @@ STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 WAYS = ("reconstruct", "between", "attribute")
 
 
-def asks_for_codes(options: argparse.Namespace) -> bool:
-    """Whether the command line asks for anything that is done here.
+def way_of(options: argparse.Namespace) -> str | None:
+    """Which of these is asked for, if any.
 
     Raises:
-        ConfigError: it says how, and not what.
+        ConfigError: the command line says how, and not what.
     """
-    if options.strength is not None and options.attribute is None:
-        raise ConfigError("--strength says how much of an attribute; add --attribute NAME")
-    return any(getattr(options, way) is not None for way in WAYS)
+    refuse(
+        (
+            options.strength is not None and options.attribute is None,
+            "--strength says how much of an attribute; add --attribute NAME",
+        )
+    )
+    return next((way for way in WAYS if getattr(options, way) is not None), None)
 
 
-def edited(system: System, options: argparse.Namespace, checkpoint: Path) -> tuple[list[str], np.ndarray]:
+def edited(system: System, options: argparse.Namespace, checkpoint: Checkpoint) -> tuple[list[str], np.ndarray]:
     """The picture that is asked for (height, width, 3), and words of which its file's name is made.
 
     Raises:
         ConfigError: the run cannot do it, or options do not go together.
         DataError: a file is no image.
     """
-    way = next(way for way in WAYS if getattr(options, way) is not None)
+    way = way_of(options)
+    assert way is not None
     check(system, options, way)
     if way == "attribute":
-        name, *files = options.attribute
-        files = list(map(Path, files))
-        vector = vector_of(system, checkpoint, name)
-        images = read_images(files, system.dataset.shape)
-        words = ["attribute", name, *(f"{strength:g}".replace("-", "minus") for strength in options.strength or ())]
-        words += [path.stem for path in files]
-        return words if files else [*words, f"seed{options.seed}"], attribute_grid(system, options, vector, images)
+        return with_attribute(system, options, checkpoint)
     files = getattr(options, way)
     images = read_images(files, system.dataset.shape)
     words = [path.stem for path in files]
@@ -70,18 +70,36 @@ def edited(system: System, options: argparse.Namespace, checkpoint: Path) -> tup
     return ["reconstruction", *words], pairs_grid(images, system.reconstruct(images).cpu(), COLUMNS)
 
 
+def with_attribute(system: System, options: argparse.Namespace, checkpoint: Checkpoint) -> tuple[list[str], np.ndarray]:
+    """Images, or samples where none are named, with more and less of an attribute; and words for the file's name."""
+    name, *files = options.attribute
+    paths = list(map(Path, files))
+    vector = vector_of(system, checkpoint, name)
+    images = read_images(paths, system.dataset.shape)
+    strengths = [f"{strength:g}".replace("-", "minus") for strength in options.strength or ()]
+    source = [path.stem for path in paths] or [f"seed{options.seed}"]
+    return ["attribute", name, *strengths, *source], attribute_grid(system, options, vector, images)
+
+
 def check(system: System, options: argparse.Namespace, way: str) -> None:
-    """Raise ConfigError for a run without an encoder, for points, or options that choose something else."""
-    if system.encoder is None:
-        raise ConfigError(f"--{way} needs a run with an encoder, and this one has none; train one such as game=vae")
-    if len(system.dataset.shape) != 3:
-        raise ConfigError(f"--{way} shows images, and this run generates points; leave it out")
-    if any(getattr(options, other, None) for other in ("reject", "weigh", "label", "text", "style")):
-        raise ConfigError(f"--{way} chooses codes; leave out --reject, --weigh, --label, --text and --style")
-    if options.gamma is not None:
-        raise ConfigError("--gamma is how strict --reject is; leave it out")
-    if (options.n is not None or options.seed) and not (way == "attribute" and len(options.attribute) == 1):
-        raise ConfigError(f"--{way} starts from the images that are named, and draws nothing; leave out --n and --seed")
+    """Raise ConfigError for a run without an encoder, for points, or for options that choose something else."""
+    starts_from_noise = way == "attribute" and len(options.attribute) == 1
+    refuse(
+        (
+            system.encoder is None,
+            f"--{way} needs a run with an encoder, and this one has none; train one such as game=vae",
+        ),
+        (len(system.dataset.shape) != 3, f"--{way} shows images, and this run generates points; leave it out"),
+        (
+            any(getattr(options, other) for other in ("reject", "weigh", "label", "text", "style")),
+            f"--{way} chooses codes; leave out --reject, --weigh, --label, --text and --style",
+        ),
+        (options.gamma is not None, "--gamma is how strict --reject is; leave it out"),
+        (
+            (options.n is not None or options.seed) and not starts_from_noise,
+            f"--{way} starts from the images that are named, and draws nothing; leave out --n and --seed",
+        ),
+    )
 
 
 def read_images(files: Sequence[Path], shape: Sequence[int]) -> Tensor:
@@ -104,13 +122,13 @@ def read_images(files: Sequence[Path], shape: Sequence[int]) -> Tensor:
     return normalised(torch.stack(pixels)) if pixels else torch.empty(0, *shape)
 
 
-def vector_of(system: System, checkpoint: Path, name: str) -> Tensor:
+def vector_of(system: System, checkpoint: Checkpoint, name: str) -> Tensor:
     """The vector (latent_dim,) of an attribute, from what the run kept of its data.
 
     Raises:
         ConfigError: it kept nothing, or there is no such attribute.
     """
-    means, labels = load_checkpoint(checkpoint).get("attributes"), system.dataset.labels
+    means, labels = checkpoint.state.get("attributes"), system.dataset.labels
     if means is None or labels is None:
         raise ConfigError(
             "--attribute needs mean codes of labelled data, and this run kept none; train on data with labels and with "

@@ -10,14 +10,12 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from gan_runner.build import build_system
-from gan_runner.cli.evaluate import GROUPS, chosen
+from gan_runner.cli.choices import GROUPS, chosen
 from gan_runner.config.resolve import resolve, without_runtime_keys
 from gan_runner.errors import ConfigError
 from gan_runner.metrics.classification import all_of, mistaken, split_of
-from gan_runner.runs.checkpoints import load_checkpoint
-from gan_runner.runs.directory import RunDirectory
-from gan_runner.runs.sweep import mean_and_sd, read_runs
+from gan_runner.runs.saved import Checkpoint, runs_in
+from gan_runner.runs.sweep import mean_and_sd
 from gan_runner.system import System
 from gan_runner.tools.files import write_json
 
@@ -36,21 +34,17 @@ def run(options: argparse.Namespace) -> None:
     check_options(options)
     if not options.run.is_dir():
         raise ConfigError(f"there is no directory {options.run}; name that of a sweep")
-    runs = read_runs(options.run)
-    states = {
-        run["run"]: load_checkpoint(getattr(RunDirectory(options.run / run["run"]), options.checkpoint))
-        for run in runs
-        if run["summary"]["status"] == "completed"
-    }
-    left_out = {run["run"]: why(run["summary"]) for run in runs if run["run"] not in states}
-    if len(states) < 2:
+    runs = {str(run.path.relative_to(options.run)): run for run in runs_in(options.run)}
+    left_out = {name: why(run.outcome) for name, run in runs.items() if run.outcome["status"] != "completed"}
+    saved = {name: run.checkpoint(options.checkpoint) for name, run in runs.items() if name not in left_out}
+    if len(saved) < 2:
         raise ConfigError(
-            f"{options.run} holds {len(states)} completed runs of {len(runs)}, and an ensemble has two or more; "
+            f"{options.run} holds {len(saved)} completed runs of {len(runs)}, and an ensemble has two or more; "
             "name the directory of a sweep"
         )
-    configs = {name: resolve(chosen(state["config"], options)) for name, state in states.items()}
+    configs = {name: resolve(chosen(checkpoint, options)) for name, checkpoint in saved.items()}
     check_alike(configs)
-    members = {name: loaded(name, configs[name], state) for name, state in states.items()}
+    members = {name: member(name, checkpoint, configs[name]) for name, checkpoint in saved.items()}
     beliefs, label, split = believed(members, options.split)
     errors = {name: int(mistaken(belief, label).sum()) for name, belief in beliefs.items()}
     together = int(mistaken(torch.stack([*beliefs.values()]).mean(0), label).sum())
@@ -81,16 +75,15 @@ def check_options(options: argparse.Namespace) -> None:
         )
 
 
-def loaded(name: str, config: DictConfig, state: Mapping[str, Any]) -> System:
-    """A member, as it was trained.
+def member(name: str, checkpoint: Checkpoint, config: DictConfig) -> System:
+    """A classifier, as it was trained.
 
     Raises:
         ConfigError: it does not classify.
     """
-    system = build_system(config)
+    system = checkpoint.build(config)
     if not hasattr(system.game, "classify"):
         raise ConfigError(f"run {name} does not classify ({type(system.game).__name__}); game=semi_supervised does")
-    system.load_state_dict(state["system"])
     return system
 
 

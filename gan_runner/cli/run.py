@@ -27,13 +27,14 @@ from yaml import YAMLError
 
 from gan_runner.cli.messages import complain, explain
 from gan_runner.config.composition import look_at_files
-from gan_runner.config.documents import read_yaml, yaml_of
+from gan_runner.config.documents import yaml_of
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, Occupied, Stopped
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.lock import locked
+from gan_runner.runs.saved import SavedRun, open_checkpoint
 from gan_runner.runs.sweep import SweepTable
 from gan_runner.tools.files import redact_file, write_json, write_text
 from gan_runner.tools.outlets import outlets
@@ -180,13 +181,13 @@ RESUME = re.compile(r"\+{0,2}resume=")
 
 def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
     """The configuration that the run was saved with, with the options of this command line."""
-    from gan_runner.train import Job, saved_config
+    from gan_runner.train import Job
 
     seeds = seeds_in(directory)
-    saved, label = saved_config(seeds[0] if seeds else directory)
+    checkpoint = open_checkpoint((seeds[0] if seeds else directory).path)
+    saved, label = checkpoint.config(), checkpoint.state["label"]
     if seeds:
-        saved.seeds = [read_yaml(seed.config).seed for seed in seeds]
-    saved.trusted = []  # never what a checkpoint says
+        saved.seeds = [SavedRun(seed.path).config.seed for seed in seeds]
     OmegaConf.set_struct(saved, True)
     others = [argument for argument in arguments if not RESUME.match(argument)]
     overrides = OverridesParser.create().parse_overrides(others)

@@ -11,37 +11,42 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 from torch import Tensor
 
-from gan_runner.build import build_system
-from gan_runner.cli.arguments import Parser
-from gan_runner.cli.edit import asks_for_codes, edited
-from gan_runner.config.resolve import register, resolve
+from gan_runner.cli.arguments import Parser, add_run, at_least_one, command, factor, png, refuse
+from gan_runner.cli.edit import edited, way_of
+from gan_runner.config.resolve import resolve
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.images import fit, normalised
-from gan_runner.errors import BadInput, ConfigError
+from gan_runner.errors import ConfigError
 from gan_runner.models.latents import interpolation
 from gan_runner.plots.grids import draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.plots.samples import draw
-from gan_runner.runs.checkpoints import load_checkpoint
-from gan_runner.runs.directory import RunDirectory
+from gan_runner.runs.saved import open_checkpoint
 from gan_runner.sampling.rejection import effective_sample_size, importance_weights, rejection_samples
 from gan_runner.sampling.traversals import traverse
 from gan_runner.system import System
 from gan_runner.tools.files import write_atomically
-from gan_runner.tools.outlets import outlets
+
+SAMPLES = 64
+"""So many are drawn if nothing is said."""
 
 
-def parser() -> argparse.ArgumentParser:
+ALL_CODES = ""
+"""What `--traverse` without a name means."""
+
+
+STEPS = 8
+"""From one latent to another."""
+
+
+def parser() -> Parser:
     """The command line."""
     arguments = Parser(prog="gan-sample", description="Draw samples from a trained run.")
-    arguments.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")
-    arguments.add_argument("--n", type=positive, help=f"how many samples (default {SAMPLES})")
+    add_run(arguments)
+    arguments.add_argument("--n", type=at_least_one, help=f"how many samples (default {SAMPLES})")
     arguments.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
-    arguments.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
     arguments.add_argument("--picture", type=png, metavar="PNG", help="where the picture goes (the run's samples/)")
     arguments.add_argument("--reject", action="store_true", help="keep samples by the density ratio of the critic")
     arguments.add_argument("--gamma", type=float, help="with --reject: more accepts fewer (default 0)")
@@ -86,104 +91,57 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--strength",
         nargs="+",
-        type=finite,
+        type=factor,
         metavar="S",
         help="with --attribute: how many times its vector is added (default -2 -1 0 1 2)",
     )
     form.add_argument(
-        "--traverse", nargs="?", const=ALL, metavar="CODE", help="all values of a code, or of each, a latent a row"
+        "--traverse",
+        nargs="?",
+        const=ALL_CODES,
+        metavar="CODE",
+        help="all values of a code, or of each, a latent a row",
     )
     return arguments
 
 
-SAMPLES = 64
-"""So many are drawn if nothing is said."""
-
-
-ALL = ""
-"""What `--traverse` without a name means: all codes."""
-
-
-def finite(text: str) -> float:
-    """A number by which a vector can be multiplied."""
-    number = float(text)
-    if not abs(number) <= MOST:
-        raise argparse.ArgumentTypeError(f"must lie between -{MOST:g} and {MOST:g}")
-    return number
-
-
-MOST = 1e6
-"""Larger strengths are mistaken ones."""
-
-
-def png(text: str) -> Path:
-    """A file of the kind that is written."""
-    path = Path(text)
-    if path.suffix.lower() != ".png":
-        raise argparse.ArgumentTypeError(f"{path} must end in .png, as what is written is one")
-    return path
-
-
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-@outlets()
-def main(arguments: Sequence[str] | None = None) -> None:
+@command(parser, elsewhere="choose where by --picture or --out")
+def main(options: argparse.Namespace) -> None:
     """The command `gan-sample`."""
-    register()
-    options = parser().parse_args(arguments)
-    try:
-        print(*run(options), sep="\n")
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"gan-sample: {where}{error.strerror or error}; choose where by --picture or --out", file=sys.stderr)
-        sys.exit(2)
-    except BadInput as error:
-        print(f"gan-sample: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+    print(*run(options), sep="\n")
 
 
 def run(options: argparse.Namespace) -> list[Path]:
     """Load, draw, write; returns where to."""
-    checkpoint = checkpoint_of(options.run)
-    system = load_system(checkpoint, options.device, options.trust)
-    folder = checkpoint.parent.parent / "samples" if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-    if asks_for_codes(options):
+    checkpoint = open_checkpoint(options.run)
+    system = checkpoint.build(resolve(checkpoint.config(options.device, options.trust)))
+    folder = checkpoint.folder / "samples" if checkpoint.is_in_run else checkpoint.folder
+    if way_of(options) is not None:
         words, pixels = edited(system, options, checkpoint)
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
         save_image(path, pixels)
         return [path]
     told = [*options.label, *options.text]
     check_told(system, options)
-    if options.out is not None and options.out.suffix.lower() in (".png", ".jpg", ".jpeg"):
-        raise ConfigError("--out is a folder for a file a sample; --picture FILE is where one picture of all goes")
-    if options.gamma is not None and not options.reject:
-        raise ConfigError("--gamma is how strict --reject is; add --reject")
-    weighed = options.reject or options.weigh
-    if options.style is not None and (options.interpolate or options.traverse is not None or weighed):
-        raise ConfigError("--style chooses the latents; leave out --interpolate, --traverse, --reject and --weigh")
+    check_together(system, options)
     if options.interpolate:
         path = options.picture or folder / f"interpolation{file_name(told)}_seed{options.seed}.png"
-        draw_interpolation(system, options, told, path)
+        save_image(path, interpolated(system, options, told))
         return [path]
     if options.traverse is not None:
         return draw_traversals(system, options, folder)
-    n = options.n or SAMPLES
-    samples, rows = draw_samples(system, options, told, n)
+    if options.reject:
+        samples, rows = accepted(system, options), None
+    else:
+        rows = told_rows(system, options, told)
+        samples = system.sample(rows)
     if options.out is not None:
         write_separately(options.out, samples)
         if options.weigh:
             assert rows is not None  # nothing was rejected
             write_weights(options.out, importance_weights(system, samples, rows))
         return [options.out]
-    style = "" if options.style is None else f"_style-{options.style.stem}"
-    name = f"grid{'_rejection' * options.reject}{style}{file_name(told)}_seed{options.seed}_n{len(samples)}.png"
-    path = options.picture or folder / name
+    path = options.picture or folder / grid_name(options, told, len(samples))
     captions = told or (said_of(system, rows) if samples.dim() == 2 else [])
     draw(path, samples, system.dataset if hasattr(system.dataset, "log_prob") else None, captions=captions)
     return [path]
@@ -206,24 +164,62 @@ def check_told(system: System, options: argparse.Namespace) -> None:
             raise ConfigError(f"this run's samples are told what to show by --{condition.told_by}, not by --{option}")
 
 
+def check_together(system: System, options: argparse.Namespace) -> None:
+    """Raise ConfigError for options that do not go together, or not with the run's data."""
+    chosen = options.reject or options.weigh
+    told = options.label or options.text
+    traversed = options.traverse is not None
+    shape = system.dataset.shape
+    refuse(
+        (
+            options.out is not None and options.out.suffix.lower() in (".png", ".jpg", ".jpeg"),
+            "--out is a folder for a file a sample; --picture FILE is where one picture of all goes",
+        ),
+        (options.gamma is not None and not options.reject, "--gamma is how strict --reject is; add --reject"),
+        (
+            options.style is not None and (options.interpolate or traversed or chosen),
+            "--style chooses the latents; leave out --interpolate, --traverse, --reject and --weigh",
+        ),
+        (options.interpolate and chosen, "--interpolate shows chosen latents; leave out --reject and --weigh"),
+        (
+            options.interpolate and len(shape) != 3,
+            "--interpolate shows images, and this run generates points; leave it out",
+        ),
+        (
+            traversed and (chosen or told),
+            "--traverse shows chosen codes; leave out --reject, --weigh, --label and --text",
+        ),
+        (
+            traversed and options.n is not None,
+            "--traverse shows ten latents under all values of a code; leave out --n",
+        ),
+        (
+            options.weigh and (options.out is None or options.reject),
+            "--weigh writes weights beside plain samples: give --out DIR, and leave out --reject",
+        ),
+        (chosen and told, "--reject and --weigh are for samples as they come; leave out --label and --text"),
+    )
+
+
 def draw_traversals(system: System, options: argparse.Namespace, folder: Path) -> list[Path]:
     """A picture of every code, or of one: ten latents, of a continuous code ten values. Returns where they are.
 
     Raises:
-        ConfigError: there is no such code, or options do not go together.
+        ConfigError: there is no such code, or there are several for one picture.
     """
     code = options.traverse or None
     names = list(getattr(system.game, "codes", ()))
-    if not names:
-        raise ConfigError("--traverse shows codes, and this run's game has none; leave it out")
-    if code is not None and code not in names:
-        raise ConfigError(f"--traverse {code}: there is no such code{did_you_mean(code, names)}")
-    if options.reject or options.weigh or options.label or options.text:
-        raise ConfigError("--traverse shows chosen codes; leave out --reject, --weigh, --label and --text")
-    if options.n is not None:
-        raise ConfigError("--traverse shows ten latents under all values of a code; leave out --n")
-    if options.picture is not None and code is None and len(names) > 1:
-        raise ConfigError(f"--picture is one file, and there are {len(names)} codes; name one: --traverse {names[0]}")
+    refuse(
+        (not names, "--traverse shows codes, and this run's game has none; leave it out"),
+        (
+            code is not None and code not in names,
+            f"--traverse {code}: there is no such code{did_you_mean(str(code), names)}",
+        ),
+        (
+            options.picture is not None and code is None and len(names) > 1,
+            f"--picture is one file, and there are {len(names)} codes; name one: --traverse {''.join(names[:1])}",
+        ),
+    )
     paths = []
     for name, samples, values in traverse(system, code, rows=10, columns=10, seed=options.seed):
         paths.append(options.picture or folder / f"traversal_{name}_seed{options.seed}.png")
@@ -236,27 +232,23 @@ def file_name(told: Sequence[str]) -> str:
     return "".join("_" + re.sub(r"\W+", "-", text).strip("-")[:60] for text in told)
 
 
-def draw_interpolation(system: System, options: argparse.Namespace, told: Sequence[str], path: Path) -> None:
-    """Rows that lead from one latent to another; where two things are told, from one of these to the other.
+def grid_name(options: argparse.Namespace, told: Sequence[str], n: int) -> str:
+    """The file name of one picture of all samples."""
+    style = "" if options.style is None else f"_style-{options.style.stem}"
+    return f"grid{'_rejection' * options.reject}{style}{file_name(told)}_seed{options.seed}_n{n}.png"
 
-    Raises:
-        ConfigError: options that do not go together.
-    """
-    if options.reject or options.weigh:
-        raise ConfigError("--interpolate shows chosen latents; leave out --reject and --weigh")
-    if len(system.dataset.shape) != 3:
-        raise ConfigError("--interpolate shows images, and this run generates points; leave it out")
-    steps = 8
-    rows = -(-(options.n or SAMPLES) // steps)
+
+def interpolated(system: System, options: argparse.Namespace, told: Sequence[str]) -> np.ndarray:
+    """Rows that lead from one latent to another; where two things are told, from one of these to the other."""
+    rows = -(-(options.n or SAMPLES) // STEPS)
     dim = system.game.latent.dim
     first, second = system.noise(2 * rows, options.seed).chunk(2)
     first = tell(system, first, told[:1])
     second = torch.cat([second[:, :dim], first[:, dim:]], 1) if len(told) < 2 else tell(system, first, told[1:])
-    conditions = torch.linspace(0, 1, steps, device=first.device).view(1, -1, 1)
+    conditions = torch.linspace(0, 1, STEPS, device=first.device).view(1, -1, 1)
     between = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), conditions).flatten(0, 1)
-    latents = interpolation(torch.cat([first[:, :dim], second[:, :dim]]), steps)
-    images = system.sample(torch.cat([latents, between], 1))
-    save_image(path, image_grid(images, steps))
+    latents = interpolation(torch.cat([first[:, :dim], second[:, :dim]]), STEPS)
+    return image_grid(system.sample(torch.cat([latents, between], 1)), STEPS)
 
 
 def tell(system: System, noise: Tensor, told: Sequence[str]) -> Tensor:
@@ -307,56 +299,31 @@ def styled(system: System, noise: Tensor, image: Path | None) -> Tensor:
     return torch.cat([latent.expand(len(noise), -1), noise[:, latent.shape[1] :]], 1)
 
 
-def draw_samples(
-    system: System, options: argparse.Namespace, told: Sequence[str], n: int
-) -> tuple[Tensor, Tensor | None]:
-    """Samples (n, *shape), and rows (n, …) that they were made from; by rejection if that is asked for, without rows.
+def told_rows(system: System, options: argparse.Namespace, told: Sequence[str]) -> Tensor:
+    """The rows of noise (n, …) that samples are made from, of the label, sentence and style that were given.
 
-    Where a style leaves nothing to chance, all would be the same, and one is made.
+    Where a style leaves nothing to chance, all would be the same, and there is one.
+    """
+    noise = system.noise(options.n or SAMPLES, options.seed)
+    rows = styled(system, tell(system, noise, told), options.style)
+    return rows[:1] if options.style is not None and (rows == rows[0]).all() else rows
+
+
+def accepted(system: System, options: argparse.Namespace) -> Tensor:
+    """Samples (n, *shape) that rejection by the critic's density ratio has left; says how many it accepted.
 
     Raises:
-        ConfigError: options that do not go together, or a loss whose critic knows no ratio.
+        ConfigError: the loss is one whose critic knows no ratio.
     """
-    if options.weigh and (options.out is None or options.reject):
-        raise ConfigError("--weigh writes weights beside plain samples: give --out DIR, and leave out --reject")
-    if told and (options.reject or options.weigh):
-        raise ConfigError("--reject and --weigh are for samples as they come; leave out --label and --text")
-    if not options.reject:
-        rows = styled(system, tell(system, system.noise(n, options.seed), told), options.style)
-        if options.style is not None and (rows == rows[0]).all():
-            rows = rows[:1]
-        return system.sample(rows), rows
-    samples, share = rejection_samples(system, n, options.seed, options.gamma or 0.0)
+    samples, share = rejection_samples(system, options.n or SAMPLES, options.seed, options.gamma or 0.0)
     print(f"accepted {share:.1%} of the samples")
-    return samples, None
+    return samples
 
 
 def write_weights(folder: Path, weights: Tensor) -> None:
     """The weights (n,), a line each, in the order of the samples."""
     write_atomically(folder / "weights.csv", lambda file: np.savetxt(file, weights.cpu().numpy()))
     print(f"effective sample size {effective_sample_size(weights):.0f} of {len(weights)}")
-
-
-def checkpoint_of(path: Path) -> Path:
-    """A checkpoint as it is; of a run's directory the last one."""
-    return RunDirectory(path).last if path.is_dir() else path
-
-
-def load_system(checkpoint: Path, device: str, trusted: Sequence[str]) -> System:
-    """What plays, as a checkpoint left it. Its configuration builds only what is on the allow-list.
-
-    Raises:
-        CheckpointError: it cannot be read, or does not fit the networks.
-        ConfigError: it names code outside the allow-list.
-    """
-    state = load_checkpoint(checkpoint)
-    config = OmegaConf.create(state["config"])
-    assert isinstance(config, DictConfig)
-    config.trusted = list(trusted)
-    config.trainer.device = device
-    system = build_system(resolve(config))
-    system.load_state_dict(state["system"])
-    return system
 
 
 def write_separately(folder: Path, samples: Tensor) -> None:

@@ -25,8 +25,9 @@ from gan_runner.runs.directory import RunDirectory, step_of
 from gan_runner.runs.lock import locked
 from gan_runner.runs.log import LogFile
 from gan_runner.runs.run import Run
+from gan_runner.runs.saved import runs_in
 from gan_runner.runs.signals import StopSignals
-from gan_runner.runs.sweep import read_runs, report
+from gan_runner.runs.sweep import report
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import remove_partial
 from gan_runner.train import Course, Job, ends_sweep, is_complete, objective, ready
@@ -72,7 +73,7 @@ def trained(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None
         others.pop("console", None)
     courses = [Course(run, list(looking.values())) for run, looking in zip(runs, observers)]
     failure = carry_out_together(stack, courses, signals)
-    report(job.directory.path, read_runs(job.directory.path))
+    report(job.directory.path, runs_in(job.directory.path))
     if failure is not None:
         raise failure
     return mean_objective(runs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,8 +47,8 @@ class Progress(Observer):
     def start(self, run: Run) -> None:
         """Begin, or go on behind what was logged up to this step."""
         self.run = run
-        logged = map(json.loads, run.directory.lines()) if run.directory.metrics.exists() else ()
-        pairs = (self.pair(line["step"], line) for line in logged if line["step"] <= run.step)
+        lines = run.directory.read_metrics()
+        pairs = (self.pair(line["step"], line) for line in lines if line["step"] <= run.step)
         self.pairs = [pair for pair in pairs if pair is not None]
 
     def pair(self, step: int, figures: Mapping[str, float | None]) -> Pair | None:

@@ -10,7 +10,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from gan_runner.runs.sweep import SweepTable, read_runs, told_apart
+from gan_runner.runs.saved import runs_in
+from gan_runner.runs.sweep import SweepTable, told_apart
 
 MOST = 24
 """Pictures on one sheet."""
@@ -26,12 +27,12 @@ class SweepSamples(Callback):
         """Look for the pictures; draw."""
         directory = SweepTable.directory
         assert directory is not None
-        runs = read_runs(directory)
+        runs = runs_in(directory)
         found = {}
-        for name, run in zip(told_apart([run["overrides"] for run in runs]), runs):
-            pictures = sorted((directory / run["run"] / "samples").glob("step_*.png"))
+        for name, run in zip(told_apart([run.overrides for run in runs]), runs):
+            pictures = sorted(run.directory.samples.glob("step_*.png"))
             if pictures:
-                found[name or run["run"]] = pictures[-1]
+                found[name or str(run.path.relative_to(directory))] = pictures[-1]
         if len(found) > MOST:
             found = one_seed_each(found)
         if len(found) > 1:

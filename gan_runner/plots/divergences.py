@@ -16,7 +16,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from gan_runner.plots.scatter import save_figure
-from gan_runner.runs.sweep import SweepTable, read_runs
+from gan_runner.runs.saved import SavedRun, runs_in
+from gan_runner.runs.sweep import SweepTable
 
 ANALYTIC: Mapping[str, Callable[[float], float]] = {
     "KL(p‖q)": lambda theta: 0.0 if theta == 0 else math.inf,
@@ -40,12 +41,12 @@ Curve = Sequence[tuple[float, float]]
 """(θ, value), by θ."""
 
 
-def curves(runs: Sequence[Mapping[str, Any]], figure: str) -> dict[str, Curve]:
+def curves(runs: Sequence[SavedRun], figure: str) -> dict[str, Curve]:
     """A figure of a sweep's completed runs against θ, by loss."""
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for run in runs:
-        typed = dict(override.split("=", 1) for override in run["overrides"])
-        value = run["summary"].get("final", {}).get(f"metric/{figure}")
+        typed = dict(override.split("=", 1) for override in run.overrides)
+        value = run.outcome.get("final", {}).get(f"metric/{figure}")
         if value is not None and "loss" in typed and "model.generator.theta" in typed:
             found[typed["loss"]].append((float(typed["model.generator.theta"]), value))
     return {loss: sorted(points) for loss, points in found.items()}
@@ -110,7 +111,7 @@ class SweepDivergences(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Read the runs back; draw."""
         assert SweepTable.directory is not None
-        runs = read_runs(SweepTable.directory)
+        runs = runs_in(SweepTable.directory)
         values, pushes = curves(runs, "critic_value"), curves(runs, "push")
         if values:
             path = SweepTable.directory / "divergences.png"

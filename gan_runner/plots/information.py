@@ -6,7 +6,6 @@ arXiv:1606.03657, Fig. 1).
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,11 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from gan_runner.config.documents import read_yaml
 from gan_runner.config.instantiate import build, locate
 from gan_runner.models.codes import Code
 from gan_runner.plots.scatter import save_figure
-from gan_runner.runs.sweep import SweepTable, read_runs, told_apart
+from gan_runner.runs.saved import SavedRun, runs_in
+from gan_runner.runs.sweep import SweepTable, told_apart
 
 KEY = "metric/mutual_information_"
 """What a run logs of each code, in nats."""
@@ -30,23 +29,22 @@ Curve = Sequence[tuple[int, float]]
 """(step, L_I), by step."""
 
 
-def curves(metrics: Path) -> dict[str, Curve]:
-    """L_I over training by code, from a run's `metrics.jsonl`."""
+def curves(run: SavedRun) -> dict[str, Curve]:
+    """L_I over training by code, as a run has logged it."""
     found: dict[str, dict[int, float]] = defaultdict(dict)
-    for text in metrics.read_text(encoding="utf-8").splitlines():
-        row = json.loads(text)
-        for key, value in row.items():
+    for line in run.lines:
+        for key, value in line.items():
             if key.startswith(KEY) and value is not None:
-                found[key.removeprefix(KEY)][row["step"]] = value
+                found[key.removeprefix(KEY)][line["step"]] = value
     return {code: sorted(points.items()) for code, points in found.items()}
 
 
-def codes_of(config: Path) -> dict[str, Code]:
-    """The codes of a run by name, from its `config.yaml`."""
-    saved = read_yaml(config)
-    for name, node in saved.game.codes.items():
-        locate(node._target_, saved.trusted, f"game.codes.{name!s}")
-    return {str(name): build(f"game.codes.{name!s}", node) for name, node in saved.game.codes.items()}
+def codes_of(run: SavedRun) -> dict[str, Code]:
+    """The codes of a run by name."""
+    nodes = run.config.game.codes.items()
+    for name, node in nodes:
+        locate(node._target_, run.config.trusted, f"game.codes.{name!s}")
+    return {str(name): build(f"game.codes.{name!s}", node) for name, node in nodes}
 
 
 def draw_information(path: Path, runs: Mapping[str, Mapping[str, Curve]], codes: Mapping[str, Code]) -> None:
@@ -79,15 +77,13 @@ class SweepInformation(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Read the runs back; draw."""
         assert SweepTable.directory is not None
-        runs = read_runs(SweepTable.directory)
+        runs = runs_in(SweepTable.directory)
         found: dict[str, dict[str, Curve]] = {}
         codes: dict[str, Code] = {}
-        for said, run in zip(told_apart([run["overrides"] for run in runs]), runs):
-            folder = SweepTable.directory / run["run"]
-            metrics = folder / "metrics.jsonl"
-            if metrics.exists() and (measured := curves(metrics)):
-                found[said.replace("game=", "").replace("_", " ") or run["run"]] = measured
-                codes = codes_of(folder / "config.yaml") | codes
+        for said, run in zip(told_apart([run.overrides for run in runs]), runs):
+            if measured := curves(run):
+                found[said.replace("game=", "").replace("_", " ") or run.path.name] = measured
+                codes = codes_of(run) | codes
         if found:
             path = SweepTable.directory / "mutual_information.png"
             draw_information(path, found, codes)

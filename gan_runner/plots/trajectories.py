@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from gan_runner.plots.scatter import save_figure
+from gan_runner.runs.saved import runs_in
 from gan_runner.runs.sweep import SweepTable, told_apart
 from gan_runner.tools.files import write_text
 
@@ -97,7 +97,6 @@ class SweepTrajectories(Callback):
 
 def read_sweep(directory: Path) -> dict[str, list[list[float]]]:
     """The trajectories of the runs of a sweep, in order, by what tells them apart."""
-    folders = sorted((path.parent for path in directory.glob(f"*/{NAME}")), key=lambda p: (len(p.name), p.name))
-    typed = [yaml.safe_load((folder / "overrides.yaml").read_text(encoding="utf-8")) for folder in folders]
-    names = [name.replace("dynamics=", "").replace("_", " ") for name in told_apart(typed)]
-    return {name or folder.name: read_trajectory(folder / NAME) for name, folder in zip(names, folders)}
+    runs = [run for run in runs_in(directory) if (run.path / NAME).exists()]
+    names = [name.replace("dynamics=", "").replace("_", " ") for name in told_apart([run.overrides for run in runs])]
+    return {name or run.path.name: read_trajectory(run.path / NAME) for name, run in zip(names, runs)}

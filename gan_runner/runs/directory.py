@@ -8,9 +8,9 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -109,34 +109,31 @@ class RunDirectory:
             remove_partial(folder)
         self.summary.unlink(missing_ok=True)
         if self.metrics.exists():
-            kept = [line for line in self.sound_lines() if json.loads(line)["step"] <= step]
-            write_text(self.metrics, "".join(kept))
+            kept = [line for line in self.read_metrics() if line["step"] <= step]
+            write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
-    def figures(self) -> dict[str, float]:
-        """Each figure of `metrics.jsonl` as it was last logged; what was not finite is NaN."""
-        last: dict[str, float | None] = {}
-        for line in self.sound_lines() if self.metrics.exists() else ():
-            last |= json.loads(line)
-        last.pop("step", None)
-        return {name: math.nan if value is None else value for name, value in last.items()}
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """What `metrics.jsonl` holds: a dictionary a line, of the step, and numbers or None by name.
 
-    def lines(self) -> Iterator[str]:
-        """The whole lines of `metrics.jsonl`; a torn last one is passed over."""
-        with self.metrics.open(encoding="utf-8") as file:
-            for line in file:
-                if line.endswith("\n"):
-                    yield line
-
-    def sound_lines(self) -> list[str]:
-        """Those of the whole lines that a run has written; others are passed over with a warning."""
-        written = self.metrics.read_bytes().split(b"\n")[:-1]
-        sound = [line.decode() + "\n" for line in written if is_logged(line)]
+        A last line without an end is being written, or its writer was killed: it is left out. So is, with a warning,
+        whatever else is no line that a run writes.
+        """
+        written = self.metrics.read_bytes().split(b"\n")[:-1] if self.metrics.exists() else []
+        sound = [line for line in map(metrics_of, written) if line is not None]
         if broken := len(written) - len(sound):
             log.warning("%s: %d of %d lines are broken and passed over", self.metrics, broken, len(written))
         return sound
 
-    def typed(self) -> list[str]:
-        """What `overrides.yaml` says; nothing where it cannot be read, with a warning."""
+    def last_metrics(self) -> dict[str, float]:
+        """The value that was logged last under each name; NaN where it was not finite."""
+        last: dict[str, float | None] = {}
+        for line in self.read_metrics():
+            last |= line
+        last.pop("step", None)
+        return {name: math.nan if value is None else value for name, value in last.items()}
+
+    def read_overrides(self) -> list[str]:
+        """What `overrides.yaml` holds: the words that were typed; none where it cannot be read, with a warning."""
         try:
             content = OmegaConf.to_container(read_yaml(self.overrides)) if self.overrides.exists() else []
             if not isinstance(content, list) or not all(isinstance(line, str) for line in content):
@@ -147,15 +144,15 @@ class RunDirectory:
         return content
 
 
-def is_logged(line: bytes) -> bool:
-    """Whether a line of `metrics.jsonl` is one that a run writes: numbers and nulls by name, and a step."""
+def metrics_of(line: bytes) -> dict[str, Any] | None:
+    """A line of `metrics.jsonl`; None if no run has written it."""
     try:
         content = json.loads(line.decode())
     except (ValueError, RecursionError):
-        return False
+        return None
     if not isinstance(content, dict) or not isinstance(content.get("step"), int):
-        return False
-    return all(isinstance(value, int | float | None) for value in content.values())
+        return None
+    return content if all(isinstance(value, int | float | None) for value in content.values()) else None
 
 
 def of_steps(folder: Path, suffix: str) -> list[Path]:

@@ -240,7 +240,7 @@ class Run:
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_text(self.directory.config, yaml_of(self.config))
         if goes_on:  # what was typed first, then what was added
-            overrides = [*self.directory.typed(), *overrides]
+            overrides = [*self.directory.read_overrides(), *overrides]
         write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))
         write_json(self.directory.environment, {"group": self.group, **self.environment})
 

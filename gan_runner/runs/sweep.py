@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import yaml
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from gan_runner.runs.saved import SavedRun, runs_in
 from gan_runner.tools.files import remove_partial, write_json, write_text
 
 if TYPE_CHECKING:
@@ -34,9 +33,9 @@ class SweepTable(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Read the runs back; tell."""
         assert SweepTable.directory is not None
-        runs = read_runs(SweepTable.directory)
-        failed = [run for run in runs if run["summary"]["status"] != "completed"]
-        if runs and all(run["summary"].get("exit_code") == 2 for run in runs):
+        runs = runs_in(SweepTable.directory)
+        failed = [run for run in runs if run.outcome["status"] != "completed"]
+        if runs and all(run.outcome.get("exit_code") == 2 for run in runs):
             if holds_only(SweepTable.directory, NOTES):
                 shutil.rmtree(SweepTable.directory)
             sys.exit(2)
@@ -63,48 +62,20 @@ def holds_only(directory: Path, names: set[str]) -> bool:
     return {path.name for path in directory.rglob("*") if path.is_symlink() or not path.is_dir()} <= names
 
 
-def read_runs(directory: Path) -> list[dict[str, Any]]:
-    """Overrides and summary of every run of a sweep, in order."""
-    runs = []
-    for path in sorted(directory.glob("**/overrides.yaml"), key=in_order):
-        summary = {"status": "failed", "error": "it left no summary, as if it had been killed"}
-        if (path.parent / "summary.json").exists():
-            summary = read_summary(path.parent / "summary.json")
-        overrides = yaml.safe_load(path.read_text(encoding="utf-8"))
-        runs.append({"run": str(path.parent.relative_to(directory)), "overrides": overrides, "summary": summary})
-    return runs
-
-
-def read_summary(path: Path) -> dict[str, Any]:
-    """What a run left; where that is broken, it counts as failed."""
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(summary, dict) or "status" not in summary:
-            raise ValueError("it says no status")
-    except ValueError as error:  # also of JSON, or of Unicode
-        return {"status": "failed", "error": f"its {path.name} is broken ({error})"}
-    return summary
-
-
-def in_order(path: Path) -> list[tuple[int, str]]:
-    """Sorts 2 before 10, and 2/1 between them."""
-    return [(len(part), part) for part in path.parts]
-
-
 def told_apart(typed: Sequence[Sequence[str]]) -> list[str]:
     """For each of several command lines the words that not all of them have; nothing for one that has no other."""
     common = set.intersection(*map(set, typed)) if len(typed) > 1 else set()
     return [" ".join(word for word in words if word not in common) for words in typed]
 
 
-def over_seeds(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def over_seeds(runs: Iterable[SavedRun]) -> list[dict[str, Any]]:
     """Runs that differ in the seed alone, taken together: count, completed, mean and sd of each figure.
 
     Figures are those of `figures_of`.
     """
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for run in runs:
-        groups[" ".join(o for o in run["overrides"] if not o.startswith("seed="))].append(run["summary"])
+        groups[" ".join(o for o in run.overrides if not o.startswith("seed="))].append(run.outcome)
     return [{"overrides": name, **together(summaries)} for name, summaries in groups.items()]
 
 
@@ -142,7 +113,7 @@ def mean_and_sd(values: Iterable[float | None]) -> dict[str, Any] | None:
     return {"mean": statistics.fmean(finite), "sd": sd, "n": len(finite)}
 
 
-def report(directory: Path, runs: list[dict[str, Any]]) -> None:
+def report(directory: Path, runs: Sequence[SavedRun]) -> None:
     """Save `sweep.json` and `sweep.md`; print the table, and what became of the runs that did not complete."""
     from rich.console import Console  # here, and below, so that --help need not wait for it
 
@@ -154,8 +125,9 @@ def report(directory: Path, runs: list[dict[str, Any]]) -> None:
         console.width = 500
     console.print(table(rows, title=f"mean ± sd over seeds ({directory})"))
     for run in runs:
-        if run["summary"]["status"] != "completed":
-            reason = f"run {run['run']} {run['summary']['status']}: {run['summary'].get('error', '')}"
+        if run.outcome["status"] != "completed":
+            name, outcome = run.path.relative_to(directory), run.outcome
+            reason = f"run {name} {outcome['status']}: {outcome.get('error', '')}"
             console.print(reason, highlight=False, markup=False)
 
 
@@ -193,7 +165,7 @@ def table(rows: list[dict[str, Any]], title: str) -> Table:
     return shown
 
 
-def cell(figure: dict[str, Any] | None) -> str:
+def cell(figure: Mapping[str, Any] | None) -> str:
     """Mean ± sd with four digits."""
     if figure is None:
         return "–"

@@ -13,17 +13,17 @@ from omegaconf import OmegaConf
 from plotly.offline import get_plotlyjs
 from tiny_runs import TINY_RUN
 
-from gan_runner.cli.compare import (
+from gan_runner.cli.compare import main
+from gan_runner.cli.page import (
     MOST_POINTS,
     best_mean,
     charts_of,
     configurations_of,
     differences,
     directions,
-    main,
     page_of,
 )
-from gan_runner.runs.saved import find_runs, read_run
+from gan_runner.runs.saved import find_runs
 
 PIXEL = b"\x89PNG\r\n\x1a\n not much of a picture"
 
@@ -70,7 +70,7 @@ def save_run(path, seed=0, best=1.0, summary=True, lines=None, typed=(), **optio
 
 
 def configurations_in(*paths):
-    return configurations_of(map(read_run, find_runs(paths)))
+    return configurations_of(find_runs(paths))
 
 
 class Tables(HTMLParser):
@@ -259,6 +259,17 @@ def test_a_run_that_goes_on_is_shown_without_its_torn_line(tmp_path):
     assert ["mlp hinge", "mlp hinge", "0", "running", "4 of 4", str(run)] in Tables(page_in(tmp_path)).rows
 
 
+def test_lines_that_no_run_writes_are_left_out_with_a_warning(tmp_path, caplog):
+    for broken in ([1, 2], {"fd": 1.0}, {"step": 3, "fd": "good"}, {"step": "3", "fd": 1.0}):
+        caplog.clear()
+        run = save_run(tmp_path / str(len(list(tmp_path.iterdir()))), lines=[{"step": 1, "fd": 2.0}, broken])
+        ((one, *_),) = [each.runs for each in configurations_in(run)]
+        assert one.curve("fd") == {1: 2.0}
+        assert [record.getMessage() for record in caplog.records] == [
+            f"{run / 'metrics.jsonl'}: 1 of 2 lines are broken and passed over"
+        ]
+
+
 def test_a_run_that_failed_before_it_began_is_told(tmp_path):
     save_run(tmp_path / "0", typed=["loss=hinge"])
     (tmp_path / "1").mkdir()
@@ -332,14 +343,13 @@ def test_page_lies_in_the_directory_that_was_given(tmp_path, capsys, monkeypatch
     [
         ("nowhere", "nowhere does not exist; give the directory of a run"),
         ("run/summary.json", "run/summary.json is a file; give the directory"),
-        ("empty", "empty holds no run: there is no summary.json or metrics.jsonl"),
+        ("empty", "empty holds no run: there is no overrides.yaml, summary.json or metrics.jsonl"),
         ("run empty", "empty holds no run"),
-        ("torn", "torn holds no run that can be read (summary.json: Expecting"),
-        ("list", "list holds no run that can be read (a line of metrics.jsonl is no JSON object); leave it out"),
-        ("yaml", "yaml holds no run that can be read"),
-        ("foreign", "foreign holds no run that can be read (summary.json has no status)"),
-        ("words", "fd in metrics.jsonl is no number"),
-        ("stepless", "a line of metrics.jsonl has no step"),
+        ("torn", "torn/summary.json is broken (Expecting value"),
+        ("yaml", "yaml/config.yaml is broken (yaml/config.yaml holds no configuration"),
+        ("foreign", "foreign/summary.json is broken (it has no status); leave this run out, or mend the file"),
+        ("list", "list/summary.json is broken (it is no JSON object)"),
+        ("endless", "endless/summary.json is broken (it has no best)"),
         ("run --out empty", "--out empty is a directory; name a file in it"),
     ],
 )
@@ -349,10 +359,9 @@ def test_what_is_no_run_gets_one_line(tmp_path, capsys, monkeypatch, line, reaso
     save_run(tmp_path / "run")
     (save_run(tmp_path / "torn") / "summary.json").write_text('{"status": ')
     (save_run(tmp_path / "foreign") / "summary.json").write_text('{"accuracy": 1.0}')
-    save_run(tmp_path / "list", lines=[[1, 2]])
+    (save_run(tmp_path / "list") / "summary.json").write_text("[1, 2]")
+    (save_run(tmp_path / "endless") / "summary.json").write_text('{"status": "completed"}')
     (save_run(tmp_path / "yaml") / "config.yaml").write_text("a: [")
-    save_run(tmp_path / "words", lines=[{"step": 1, "fd": "good"}])
-    save_run(tmp_path / "stepless", lines=[{"fd": 1.0}])
     with pytest.raises(SystemExit) as exit_:
         main(line.split())
     assert exit_.value.code == 2

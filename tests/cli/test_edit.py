@@ -11,8 +11,9 @@ from tiny_runs import TINY_RUN
 
 from gan_runner.cli import sample
 from gan_runner.cli.edit import read_images
-from gan_runner.cli.sample import load_system
+from gan_runner.config.resolve import resolve
 from gan_runner.plots.grids import image_grid, save_image, to_uint8
+from gan_runner.runs.saved import open_checkpoint
 from gan_runner.sampling.attributes import some_of
 
 RUN = ["game=vae", "model=mlp", *TINY["mlp"], "trainer.steps=1", "trainer.batch_size=8", "trainer.sample_every=0"]
@@ -26,7 +27,8 @@ def run(gan_run, tmp_path, capfd):
     """A directory of a run and of three images; type a line for it, get the picture."""
     code, _, err = gan_run(*RUN, "observer.attributes.samples=400")
     assert code == 0, err
-    system = load_system(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
+    checkpoint = open_checkpoint(tmp_path / "run")
+    system = checkpoint.build(resolve(checkpoint.config("cpu")))
     for name, image in zip("abc", system.dataset.load(system.device).real(3)):
         save_image(tmp_path / f"{name}.png", to_uint8(image[0]).numpy())
 

@@ -89,7 +89,7 @@ def test_a_broken_summary_leaves_out_its_run_with_a_line(trained, gan_ensemble):
     shutil.copy(trained / "0" / "summary.json", trained / "2")
     code, out, err = gan_ensemble()
     assert code == 0, err
-    assert out.startswith("run 1 is left out: failed: its summary.json is broken (Unterminated string")
+    assert out.startswith("run 1 is left out: failed: many/1/summary.json is broken (Unterminated string")
 
 
 @pytest.mark.parametrize("option", ["metric=[sliced_wasserstein]", "extractor=inception", "--samples 9", "--seed 3"])

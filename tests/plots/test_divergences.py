@@ -1,6 +1,7 @@
 """Parallel lines: the closed forms by counting, the generator's push by hand, and the picture of a sweep."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -73,12 +74,13 @@ def test_push_of_the_saturating_game_dies_where_that_of_wgan_does_not(make_syste
 
 def run(loss, theta, value):
     overrides = [f"loss={loss}", f"model.generator.theta={theta}", "experiment=toy/divergences"]
-    return {"overrides": overrides, "summary": {"final": {"metric/critic_value": value, "metric/push": -theta}}}
+    outcome = {"final": {"metric/critic_value": value, "metric/push": -theta}}
+    return SimpleNamespace(overrides=overrides, outcome=outcome)
 
 
 def test_a_sweep_becomes_curves_and_a_picture(tmp_path):
     runs = [run("wgan_gp", theta, abs(theta)) for theta in (0.5, -1.0, 0.0)]
-    failed = {"overrides": ["loss=wgan_gp", "model.generator.theta=1.0"], "summary": {"status": "failed"}}
+    failed = SimpleNamespace(overrides=["loss=wgan_gp", "model.generator.theta=1.0"], outcome={"status": "failed"})
     assert curves([*runs, failed], "critic_value") == {"wgan_gp": [(-1.0, 1.0), (0.0, 0.0), (0.5, 0.5)]}
     draw_divergences(tmp_path / "a.png", curves(runs, "critic_value"), curves(runs, "push"))
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

@@ -11,6 +11,7 @@ from PIL import Image
 import gan_runner.plots.information
 from gan_runner.models.codes import Categorical, Gaussian, Uniform
 from gan_runner.plots.information import SweepInformation, codes_of, curves, draw_information
+from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.sweep import SweepTable
 
 
@@ -22,7 +23,7 @@ def test_curves_are_read_back_by_code(tmp_path):
         {"step": 10, "metric/mutual_information_a": 2.0, "metric/mutual_information_b": None},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert curves(tmp_path / "metrics.jsonl") == {"a": [(5, 1.0), (10, 2.0)], "b": [(5, 0.5)]}
+    assert curves(SavedRun(tmp_path)) == {"a": [(5, 1.0), (10, 2.0)], "b": [(5, 0.5)]}
 
 
 @pytest.mark.parametrize(
@@ -48,9 +49,9 @@ def test_a_sweep_over_games_ends_with_the_picture(gan_run, tmp_path):
     assert "what samples tell of their codes: sweep/mutual_information.png" in out
     with Image.open(tmp_path / "sweep" / "mutual_information.png") as picture:
         assert picture.size == (3 * 480, 360)
-    codes = codes_of(tmp_path / "sweep" / "0" / "config.yaml")
+    codes = codes_of(SavedRun(tmp_path / "sweep" / "0"))
     assert codes == {"c1": Categorical(10), "c2": Uniform(1), "c3": Uniform(1)}
-    found = curves(tmp_path / "sweep" / "1" / "metrics.jsonl")
+    found = curves(SavedRun(tmp_path / "sweep" / "1"))
     assert [step for step, _ in found["c1"]] == [2, 4]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from types import SimpleNamespace
 
 import pytest
 from tiny_runs import TINY_RUN
@@ -11,7 +12,7 @@ from gan_runner.runs.sweep import over_seeds
 
 def run(overrides, status="completed", best=1.0):
     summary = {"status": status, "best": {"fd": {"value": best, "step": 3}}, "final": {"loss": 2 * best}}
-    return {"run": "0", "overrides": overrides, "summary": summary}
+    return SimpleNamespace(overrides=overrides, outcome=summary)
 
 
 def test_groups_by_everything_but_the_seed():

@@ -1,0 +1,61 @@
+"""A trained run's configuration with other metrics, as the command line of `gan-eval` chooses them."""
+
+from __future__ import annotations
+
+import argparse
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from gan_runner.config.paths import CONF
+from gan_runner.config.resolve import RUNTIME_KEYS
+from gan_runner.errors import ConfigError
+from gan_runner.runs.saved import Checkpoint
+
+GROUPS = ("metric", "extractor")
+"""What is chosen anew; everything else stays as the run had it."""
+
+
+OF_SPLITS = ("split", "measured_on")
+"""Options by which a metric that has a split of its own is told which."""
+
+
+def chosen(checkpoint: Checkpoint, options: argparse.Namespace) -> DictConfig:
+    """The run's configuration with the metrics and the extractor of the command line, and its other options.
+
+    Raises:
+        ConfigError: an option would change what was trained.
+    """
+    config = checkpoint.config(options.device, options.trust)
+    parsed = OverridesParser.create().parse_overrides(options.overrides)
+    groups = [override for override in parsed if override.key_or_group in GROUPS]
+    composed = composition([str(override.input_line) for override in groups])
+    for override in groups:
+        config[override.key_or_group] = composed[override.key_or_group]
+    OmegaConf.set_struct(config, True)
+    for override in parsed:
+        if override in groups:
+            continue
+        family, _, name = override.key_or_group.partition(".")
+        mine = family in GROUPS or (family == "dataset" and name in RUNTIME_KEYS)
+        if not mine or override.is_add() or override.is_delete():
+            raise ConfigError(
+                f"{override.input_line} would change the run that is measured; give metric=[…], extractor=…, their "
+                "options, or where the data is (dataset.root=…)"
+            )
+        OmegaConf.update(config, override.key_or_group, override.value())
+    for metric in config.metric.values():
+        for option in OF_SPLITS:
+            if options.split is not None and option in metric:
+                metric[option] = options.split
+    config.objective, config.expected = None, {}
+    return config
+
+
+def composition(overrides: list[str]) -> DictConfig:
+    """The configuration that these choices make, of which metrics and extractor are taken."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides)

@@ -1,0 +1,412 @@
+"""The page of `gan-compare`: what its tables, charts and pictures show; `comparison.html.jinja` lays it out."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from html import escape
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from gan_runner.config.instantiate import DIRECTIVES
+from gan_runner.config.resolve import NON_TRAINING_KEYS, training_options
+from gan_runner.runs.saved import SavedRun
+from gan_runner.runs.sweep import cell, mean_and_sd, together, told_apart
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+TEMPLATE = "comparison.html.jinja"
+
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
+"""Told apart by the colour-blind too (Okabe & Ito 2008); where they do not suffice, the next seven are dashed."""
+
+
+DASHES = (("solid", "solid"), ("dash", "dashed"), ("dot", "dotted"), ("dashdot", "double"))
+"""Of a line in a chart, and of its swatch in the legend."""
+
+
+AXES = ("step", "images_seen", "elapsed_s")
+
+
+KINDS = ("best", "metric")
+"""Of a metric's figures: the best during a run, and the last."""
+
+
+MOST_OPTIONS = 20
+"""That differ in a table that is not folded away."""
+
+
+MOST_POINTS = 2000
+"""Of a curve; of a longer one every second, third, … point is drawn."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Runs that differ in the seed alone, the smallest first.
+
+    Attributes:
+        name: what tells it from the others.
+        runs: at least one.
+        number: its place among the configurations, which gives it colour and dash.
+    """
+
+    name: str
+    runs: Sequence[SavedRun]
+    number: int = 0
+
+    @property
+    def seeds(self) -> str:
+        """The seeds, listed."""
+        return ", ".join("–" if run.seed is None else str(run.seed) for run in self.runs)
+
+    @property
+    def colour(self) -> str:
+        """Of its lines."""
+        return COLOURS[self.number % len(COLOURS)]
+
+    @property
+    def dashes(self) -> tuple[str, str]:
+        """How its lines are broken in charts, and in the legend."""
+        return DASHES[self.number // len(COLOURS) % len(DASHES)]
+
+
+def configurations_of(runs: Iterable[SavedRun]) -> list[Configuration]:
+    """Runs that differ in the seed alone taken together, and named by what was typed for them and not for all."""
+    kinds: dict[str, list[SavedRun]] = defaultdict(list)
+    for run in runs:
+        kinds[run.kind].append(run)
+    typed = [[o for o in alike[0].chosen if all(o in run.chosen for run in alike)] for alike in kinds.values()]
+    names: list[str] = []
+    for words, alike in zip(told_apart(typed), kinds.values()):
+        name = words or alike[0].label or "(defaults)"
+        names.append(name if name not in names else f"{name} ({alike[0].path})")
+    return [
+        Configuration(name, sorted(alike, key=lambda run: (run.seed is None, run.seed)), number)
+        for number, (name, alike) in enumerate(zip(names, kinds.values()))
+    ]
+
+
+def flattened(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted keys and their values as text; a list is a value. How Hydra calls a part is no option of it."""
+    for key, value in config.items():
+        if key in DIRECTIVES - {"_target_"}:
+            continue
+        if isinstance(value, dict):
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def options_of(run: SavedRun) -> dict[str, str]:
+    """What was chosen for a run, by dotted key, without seeds, logging and paths."""
+    options: Any = OmegaConf.to_container(run.config)
+    chosen = {key: value for key, value in options.items() if key not in (*NON_TRAINING_KEYS, "hydra")}
+    return {key: value for key, value in flattened(chosen) if key.rpartition(".")[2] != "root"}
+
+
+def differences(configurations: Sequence[Configuration]) -> dict[str, list[str]]:
+    """Of the options that are not the same in all runs, the value in each configuration, or several; `–` for none."""
+    options = [[options_of(run) for run in one.runs if run.config] for one in configurations]
+    runs = list(chain.from_iterable(options))
+    keys = dict.fromkeys(chain.from_iterable(runs))
+    return {
+        key: [", ".join(dict.fromkeys(run.get(key, "–") for run in alike)) or "–" for alike in options]
+        for key in keys
+        if len({run.get(key) for run in runs}) > 1
+    }
+
+
+def directions(configurations: Sequence[Configuration]) -> dict[str, str]:
+    """`min` or `max` for each figure of which the summaries say, with one voice, what is better."""
+    said: dict[str, set[str]] = defaultdict(set)
+    for run in chain.from_iterable(one.runs for one in configurations):
+        for name, best in run.summary.get("best", {}).items():
+            if "better" in best:
+                said[name].add(best["better"])
+    known = {name: better.pop() for name, better in said.items() if len(better) == 1}
+    return {f"{prefix}/{name}": better for prefix in KINDS for name, better in known.items()}
+
+
+def page_of(configurations: Sequence[Configuration], sources: str) -> str:
+    """The page: text, tables, pictures, curves and the code that draws them, all in one.
+
+    Args:
+        configurations: whose runs are compared.
+        sources: where they were read from.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # these here, so that --help need not wait
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["breakable"] = breakable
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    charts, axes = charts_of(configurations)
+    runs = sum(len(one.runs) for one in configurations)
+    statuses = Counter(run.summary["status"] for one in configurations for run in one.runs)
+    lines = [{"name": escape(one.name), "colour": one.colour, "dash": one.dashes[0]} for one in configurations]
+    return environment.get_template(TEMPLATE).render(
+        title=f"{count(runs, 'run')} of {count(len(configurations), 'configuration')}",
+        sources=sources,
+        read_at=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        statuses=", ".join(f"{number} {status}" for status, number in statuses.items()),
+        configurations=configurations,
+        **figures_of(configurations),
+        verdicts=verdicts_of(configurations),
+        options=options_that_differ(configurations),
+        most_options=MOST_OPTIONS,
+        charts=charts,
+        axes=AXES,
+        samples=samples_of(configurations),
+        runs=[row_of(one, run) for one in configurations for run in one.runs],
+        count=count,
+        data={"configurations": lines, "axes": axes, "charts": charts},
+        plotly=Markup(get_plotlyjs()),
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def breakable(text: str) -> Markup:
+    """Text that may be wrapped before a word, behind a slash, a dot or an underscore."""
+    from markupsafe import Markup
+
+    return Markup(re.sub(r"([/._])(?=[^\W\d]\w\w)", r"\1<wbr>", escape(text)))
+
+
+def figures_of(configurations: Sequence[Configuration]) -> dict[str, Any]:
+    """Mean ± sd over the seeds of each configuration, the best of a column marked.
+
+    Returns:
+        `columns`, a key and whether less or more of it is better; `figures`, a row a configuration; `marked`, whether
+        the best are.
+    """
+    rows = [together([run.summary for run in one.runs]) for one in configurations]
+    objectives = {run.summary.get("objective") for one in configurations for run in one.runs}
+    keys = shown_figures([key for row in rows for key in row["figures"]], objectives)
+    shown = [key for key in keys if not repeats(key, rows)]
+    better = directions(configurations)
+    marked = have_the_same_data(configurations)
+    columns = {key: [row["figures"].get(key) for row in rows] for key in shown}
+    best = {key: best_mean(column, better.get(key)) if marked else None for key, column in columns.items()}
+    figures = [
+        {
+            "configuration": one,
+            "completed": f"{row['completed']} of {row['runs']}",
+            "cells": [cell_of(row["figures"].get(key), best[key]) for key in shown],
+        }
+        for one, row in zip(configurations, rows)
+    ]
+    return {"columns": [(key, better.get(key)) for key in shown], "figures": figures, "marked": marked}
+
+
+def cell_of(figure: Mapping[str, Any] | None, best: str | None) -> tuple[str, bool]:
+    """A figure as text, and whether it is the best of its column."""
+    return cell(figure), figure is not None and shown_mean(figure["mean"]) == best
+
+
+def shown_figures(keys: Sequence[str], objectives: set[str | None]) -> list[str]:
+    """Of all figures the metrics, best and last, those first that decide which checkpoint is best; rate and time."""
+    names = dict.fromkeys(key.partition("/")[2] for key in keys if key.startswith(("best/", "metric/")))
+    metrics = [f"{kind}/{name}" for name in sorted(names, key=lambda name: name not in objectives) for kind in KINDS]
+    return [key for key in (*metrics, "steps_per_second", "elapsed_s") if key in keys]
+
+
+def repeats(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a best figure is the last one everywhere, as where runs measured once."""
+    last = key.replace("best/", "metric/")
+    return key != last and all(row["figures"].get(key) == row["figures"].get(last) for row in rows)
+
+
+def have_the_same_data(configurations: Sequence[Configuration]) -> bool:
+    """Whether all configurations have one dataset; only then does a figure say which is better."""
+    known = [one.runs[0].config for one in configurations if one.runs[0].config]
+    return all(training_options(config).get("dataset") == training_options(known[0]).get("dataset") for config in known)
+
+
+def best_mean(column: Sequence[Mapping[str, Any] | None], better: str | None) -> str | None:
+    """The best mean of a column, as shown; None if all look the same, or there is no telling what is better."""
+    means = [figure["mean"] for figure in column if figure is not None]
+    if better is None or len({shown_mean(mean) for mean in means}) < 2:
+        return None
+    return shown_mean(min(means) if better == "min" else max(means))
+
+
+def shown_mean(mean: float) -> str:
+    """Four digits, as in `cell`."""
+    return f"{mean:.4g}"
+
+
+def verdicts_of(configurations: Sequence[Configuration]) -> list[tuple[Configuration, list[str]]]:
+    """What was published, accepted and measured, where runs have a verdict: figure by figure, cells of text."""
+    rows: dict[tuple[int, str, str, str], list[tuple[float | None, bool]]] = defaultdict(list)
+    for one in configurations:
+        for summary in (run.summary for run in one.runs if run.summary.get("passed") is not None):
+            for figure, value in summary["measured"].items():
+                published, accepted = summary["published"][figure], summary["accepted"][figure]
+                spread = summary.get("spread", {}).get(figure)
+                said = "–" if published is None else f"{published:g}" + (f" ± {spread:g}" if spread else "")
+                rows[one.number, figure, said, accepted].append((value, summary["passed"]))
+    verdicts = []
+    for (number, figure, published, accepted), measured in rows.items():
+        passed = f"{sum(passed for _, passed in measured)} of {len(measured)}"
+        spread = cell(mean_and_sd(value for value, _ in measured))
+        verdicts.append((configurations[number], [figure, published, accepted, spread, passed]))
+    return verdicts
+
+
+def options_that_differ(configurations: Sequence[Configuration]) -> list[tuple[list[str], list[str]]]:
+    """Which options differ, those with the same values together, and their values in each configuration; seeds first.
+
+    Empty if there is nothing to compare.
+    """
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for key, values in differences(configurations).items():
+        alike[tuple(values)].append(key)
+    if len(configurations) == 1 and not alike:
+        return []
+    seeds = [one.seeds for one in configurations]
+    return [(["seed"], seeds), *((keys, list(values)) for values, keys in alike.items())]
+
+
+@dataclass
+class Axes:
+    """Where curves have their points: by step, images seen and seconds, kept once however many curves are there."""
+
+    rows: list[dict[str, list[Any]]] = field(default_factory=list)
+    numbers: dict[Any, int] = field(default_factory=dict)
+
+    def of(self, runs: Sequence[SavedRun], steps: Sequence[int]) -> int:
+        """The number of the axes of a run at some steps, or of the mean of several."""
+        key = (tuple(run.path for run in runs), tuple(steps))
+        if key not in self.numbers:
+            self.numbers[key] = len(self.rows)
+            means = {name: sum(positions(run, name, steps) for run in runs) / len(runs) for name in AXES[1:]}
+            self.rows.append({"step": list(steps), **{name: rounded(at) for name, at in means.items()}})
+        return self.numbers[key]
+
+
+def positions(run: SavedRun, name: str, steps: Sequence[int]) -> Any:
+    """Images seen or seconds at some steps (n,), on lines between those that were logged; NaN behind the last."""
+    import numpy as np  # here, and below, so that --help need not wait for it
+
+    known = {0: 0.0, **{step: value for step, value in run.curve(name).items() if value is not None}}
+    return np.interp(steps, list(known), list(known.values()), right=np.nan)
+
+
+def rounded(values: Iterable[float | None]) -> list[float | None]:
+    """To six digits, which no eye can tell from more; None for what is not finite."""
+    return [None if value is None or not math.isfinite(value) else float(f"{value:.6g}") for value in values]
+
+
+def charts_of(configurations: Sequence[Configuration]) -> tuple[list[dict[str, Any]], list[dict[str, list[Any]]]]:
+    """A chart a logged key, and the axes that their curves share.
+
+    Metrics come first, then the terms that players descend, then the rest, which is `folded`.
+    """
+    runs = [run for one in configurations for run in one.runs]
+    keys = dict.fromkeys(key for run in runs for line in run.lines for key in line if key not in AXES)
+    terms = dict.fromkeys(chain.from_iterable(run.terms for run in runs))
+    first = [key for key in keys if key.startswith("metric/")] + [key for key in terms if key in keys]
+    axes = Axes()
+    charts = []
+    for key in dict.fromkeys([*first, *keys]):
+        curves = [curve for one in configurations for curve in curves_of(one, key, axes)]
+        every = max(curve.pop("every") for curve in curves)
+        charts.append({"key": key, "folded": key not in first, "every": every, "curves": curves})
+    return charts, axes.rows
+
+
+def curves_of(configuration: Configuration, key: str, axes: Axes) -> Iterator[dict[str, Any]]:
+    """A thin curve a seed, and their mean in bold, with its sd, where all of them were logged."""
+    import numpy as np
+
+    logged = {run.path: run.curve(key) for run in configuration.runs}
+    runs = [run for run in configuration.runs if logged[run.path]]
+    for run in runs:
+        steps = thinned(list(logged[run.path]))
+        yield {
+            "configuration": configuration.number,
+            "label": f"seed {run.seed}",
+            "bold": len(runs) == 1,
+            "axis": axes.of([run], steps),
+            "y": rounded(logged[run.path][step] for step in steps),
+            "every": stride(len(logged[run.path])),
+        }
+    shared = set.intersection(*(set(logged[run.path]) for run in runs)) if len(runs) > 1 else set()
+    if shared:
+        steps = thinned(sorted(shared))
+        values = np.array([[logged[run.path][step] for step in steps] for run in runs], dtype=float)  # None is NaN
+        yield {
+            "configuration": configuration.number,
+            "label": f"mean of {len(runs)} seeds",
+            "bold": True,
+            "axis": axes.of(runs, steps),
+            "y": rounded(values.mean(0)),
+            "sd": rounded(values.std(0, ddof=1)),
+            "every": stride(len(shared)),
+        }
+
+
+def stride(points: int) -> int:
+    """How many points there are to one that is drawn."""
+    return -(-points // MOST_POINTS)
+
+
+def thinned(steps: Sequence[int]) -> list[int]:
+    """So few steps that a chart can show them all, the last among them."""
+    every = stride(len(steps))
+    return list(dict.fromkeys([*steps[::every], *steps[-1:]]))
+
+
+def samples_of(configurations: Sequence[Configuration]) -> list[tuple[Configuration, list[dict[str, Any]]]]:
+    """The pictures of the runs of each configuration that has any."""
+    found = [(one, list(filter(None, map(pictures_of, one.runs)))) for one in configurations]
+    return [(one, pictures) for one, pictures in found if pictures]
+
+
+def pictures_of(run: SavedRun) -> dict[str, Any]:
+    """The `last` picture of a run, and its `animation`, if there are any."""
+    samples = run.directory.samples
+    pictures = {}
+    for last in sorted(samples.glob("step_*.png"))[-1:]:
+        step = last.stem.removeprefix("step_").lstrip("0") or "0"
+        pictures["last"] = picture_of(last, "image/png", f"seed {run.seed}, step {step}")
+    animation = samples / "training.gif"
+    if animation.exists():
+        pictures["animation"] = picture_of(animation, "image/gif", animation.name)
+    return pictures
+
+
+def picture_of(path: Path, kind: str, caption: str) -> dict[str, str]:
+    """A picture as part of the page: its `source`, and a `caption`."""
+    content = base64.b64encode(path.read_bytes()).decode()
+    return {"source": f"data:{kind};base64,{content}", "caption": caption}
+
+
+def row_of(configuration: Configuration, run: SavedRun) -> dict[str, Any]:
+    """Where a run is, how far it came, what ended it."""
+    step = run.summary.get("step", run.lines[-1]["step"] if run.lines else "–")
+    steps = run.config.trainer.steps if "trainer" in run.config else "–"
+    return {
+        "configuration": configuration,
+        "cells": [run.label or "–", run.seed, run.summary["status"], f"{step} of {steps}"],
+        "path": str(run.path),
+        "error": run.summary.get("error"),
+    }
