@@ -16,7 +16,6 @@ from torch import Tensor
 
 from gan_runner.cli.arguments import Parser, add_run, at_least_one, command, factor, png, refuse
 from gan_runner.cli.edit import edited, way_of
-from gan_runner.config.resolve import resolve
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.images import fit, normalised
 from gan_runner.errors import ConfigError
@@ -114,7 +113,7 @@ def main(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> list[Path]:
     """Load, draw, write; returns where to."""
     checkpoint = open_checkpoint(options.run)
-    system = checkpoint.build(resolve(checkpoint.config(options.device, options.trust)))
+    system = checkpoint.system(options.device, options.trust)
     folder = checkpoint.folder / "samples" if checkpoint.is_in_run else checkpoint.folder
     if way_of(options) is not None:
         words, pixels = edited(system, options, checkpoint)

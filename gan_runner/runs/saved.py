@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.documents import read_yaml
-from gan_runner.config.resolve import NON_TRAINING_KEYS, RUNTIME_KEYS, training_options
+from gan_runner.config.resolve import NON_TRAINING_KEYS, RUNTIME_KEYS, resolve, training_options
 from gan_runner.errors import ConfigError, DataError
 from gan_runner.runs.directory import RunDirectory
 
@@ -164,11 +164,20 @@ class Checkpoint:
             config.trainer.device = device
         return config
 
+    def system(self, device: str | None = None, trusted: Iterable[str] = ()) -> System:
+        """The system, as it was trained; arguments are those of `config`.
+
+        Raises:
+            CheckpointError: what was saved does not fit.
+            ConfigError: the configuration cannot work, or names code outside the allow-list.
+        """
+        return self.build(resolve(self.config(device, trusted)))
+
     def build(self, config: DictConfig) -> System:
-        """The system that a configuration describes, as it was trained.
+        """The system of a configuration, with what was trained.
 
         Args:
-            config: this checkpoint's, perhaps with other options, resolved.
+            config: this checkpoint's, resolved, perhaps with other options than the run had.
 
         Raises:
             CheckpointError: what was saved does not fit.

@@ -11,7 +11,6 @@ from tiny_runs import TINY_RUN
 
 from gan_runner.cli import sample
 from gan_runner.cli.edit import read_images
-from gan_runner.config.resolve import resolve
 from gan_runner.plots.grids import image_grid, save_image, to_uint8
 from gan_runner.runs.saved import open_checkpoint
 from gan_runner.sampling.attributes import some_of
@@ -27,8 +26,7 @@ def run(gan_run, tmp_path, capfd):
     """A directory of a run and of three images; type a line for it, get the picture."""
     code, _, err = gan_run(*RUN, "observer.attributes.samples=400")
     assert code == 0, err
-    checkpoint = open_checkpoint(tmp_path / "run")
-    system = checkpoint.build(resolve(checkpoint.config("cpu")))
+    system = open_checkpoint(tmp_path / "run").system("cpu")
     for name, image in zip("abc", system.dataset.load(system.device).real(3)):
         save_image(tmp_path / f"{name}.png", to_uint8(image[0]).numpy())
 

@@ -10,7 +10,6 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch.nn.functional import one_hot
 
-from gan_runner.cli.sample import load_system
 from gan_runner.config.instantiate import build
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import resolve
@@ -22,6 +21,7 @@ from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.datasets.torchvision import TorchvisionImages
 from gan_runner.datasets.toy import GaussianMixture, ParallelLines, Ring, SwissRoll
 from gan_runner.errors import DataError
+from gan_runner.runs.saved import open_checkpoint
 
 CPU = torch.device("cpu")
 ANIMALS = Classes(("cat", "dog", "Ankle_boot"))
@@ -232,7 +232,7 @@ def test_a_checkpoint_knows_the_classes_of_a_folder_that_is_gone(gan_run, tmp_pa
     code, _, err = gan_run(*options, "dataset.root=images", "hydra.run.dir=run", "trainer.steps=2", "model=mlp")
     assert code == 0, err
     (tmp_path / "images").rename(tmp_path / "gone")
-    system = load_system(Path("run/checkpoints/last.pt"), "cpu", [])
+    system = open_checkpoint(Path("run/checkpoints/last.pt")).system("cpu")
     assert system.dataset.labels == Classes(("7", "cat"))
     assert list(OmegaConf.load("run/config.yaml").dataset.classes) == ["7", "cat"]
 

@@ -9,10 +9,10 @@ from methods import Drawn, batches_of
 from PIL import Image
 from torch import nn
 
-from gan_runner.cli.sample import load_system
 from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import ConfigError
 from gan_runner.models.style import StyleEncoder
+from gan_runner.runs.saved import open_checkpoint
 from gan_runner.system import evaluating
 from gan_runner.terms.style import style
 
@@ -80,7 +80,7 @@ def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
     )
     assert code == 0, err
     gan_sample(["run", "--n", "1", "--out", "made"])
-    system = load_system(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
+    system = open_checkpoint(tmp_path / "run" / "checkpoints" / "last.pt").system("cpu")
     gan_sample(["run", "--n", "3", "--style", "made/00000.png", "--out", "alike"])
     capfd.readouterr()
     made, *alike = (

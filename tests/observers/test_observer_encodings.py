@@ -9,12 +9,12 @@ from conftest import TINY
 from PIL import Image
 from tiny_runs import TINY_RUN
 
-from gan_runner.cli.sample import load_system
 from gan_runner.models.encoders import Posterior
 from gan_runner.observers import encodings
 from gan_runner.observers.encodings import Interpolations, LatentSpace, Reconstructions
 from gan_runner.plots.grids import image_grid
 from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.runs.saved import open_checkpoint
 from gan_runner.sampling.attributes import code_means
 
 OPTIONS = ["game=vae", "model=mlp", *TINY["mlp"], "trainer.steps=2", "trainer.sample_every=1", "trainer.batch_size=8"]
@@ -35,7 +35,7 @@ def run(gan_run, tmp_path):
     """The directory of a run of two steps on images, and what plays in it."""
     code, _, err = gan_run(*OPTIONS, *SMALL)
     assert code == 0, err
-    return tmp_path / "run", load_system(tmp_path / "run" / "checkpoints" / "last.pt", "cpu", [])
+    return tmp_path / "run", open_checkpoint(tmp_path / "run" / "checkpoints" / "last.pt").system("cpu")
 
 
 def test_a_run_shows_what_its_encoder_does_to_held_out_images(run):
