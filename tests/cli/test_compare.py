@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 from omegaconf import OmegaConf
 from plotly.offline import get_plotlyjs
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.cli.compare import main
 from gan_runner.cli.page import (
@@ -373,7 +373,7 @@ def test_what_is_no_run_gets_one_line(tmp_path, capsys, monkeypatch, line, reaso
 
 
 def test_a_trained_run_says_what_is_better_and_has_its_page(gan_run, tmp_path):
-    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    code, _, err = gan_run(*TINY_RUN, PICTURE, "hydra.run.dir=run")
     assert code == 0, err
     best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
     assert {name: entry["better"] for name, entry in best.items()} == {
