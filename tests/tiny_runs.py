@@ -1,4 +1,4 @@
-"""Runs small enough for tests, what they came to, and files that no run may read."""
+"""Runs small enough for tests, and what they came to."""
 
 import json
 
@@ -81,12 +81,3 @@ def outcome(run):
         "files": sorted(path.name for path in run.iterdir()),
         "points": (run / NAME).read_text() if (run / NAME).exists() else None,
     }
-
-
-LAUGHS = "a0: &a0 [ha, ha]\n" + "".join(f"a{n}: &a{n} [{', '.join(9 * [f'*a{n - 1}'])}]\n" for n in range(1, 10))
-
-
-def swelling(entry):
-    """Ten entries that read ten others, nine times over."""
-    entries = ["a: xxxxxxxxxx", "b0: " + entry.replace("READ", "loss.a")]
-    return "\n".join([*entries, *(f"b{n}: " + entry.replace("READ", f"loss.b{n - 1}") for n in range(1, 10))])

@@ -102,3 +102,25 @@ def png(text: str) -> Path:
     if path.suffix.lower() != ".png":
         raise argparse.ArgumentTypeError(f"{path} must end in .png, as what is written is one")
     return path
+
+
+SWITCHES = (
+    *(("--multirun", "-m"), ("--run", "-r"), ("--resolve",), ("--help", "-h"), ("--hydra-help",), ("--version",)),
+    ("--shell-completion", "-sc"),
+)
+VALUES = (
+    *(("--config-dir", "-cd"), ("--config-name", "-cn"), ("--config-path", "-cp")),
+    *(("--cfg", "-c"), ("--package", "-p"), ("--info", "-i"), ("--experimental-rerun",)),
+)
+"""Hydra's flags, without and with a value."""
+
+
+def hydra_flags(words: Sequence[str]) -> argparse.Namespace:
+    """Hydra's flags in a line of `gan-run`, and beside them `overrides`: its options KEY=VALUE."""
+    parser = Parser(prog="gan-run", add_help=False)
+    parser.add_argument("overrides", nargs="*", default=[])
+    for names in SWITCHES:
+        parser.add_argument(*names, action="store_true")
+    for names in VALUES:
+        parser.add_argument(*names, nargs="?")
+    return parser.parse_known_intermixed_args(words)[0]  # Hydra says what it does not know

@@ -25,11 +25,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 from yaml import YAMLError
 
+from gan_runner.cli.arguments import hydra_flags
 from gan_runner.cli.messages import complain, explain
-from gan_runner.config.composition import look_at_files
+from gan_runner.config.compose import VERSION_BASE
 from gan_runner.config.documents import yaml_of
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register
+from gan_runner.config.sweeps import leave_to_jobs
+from gan_runner.config.trust import check_files, execution_whitelist
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, Occupied, Stopped
 from gan_runner.runs.directory import RunDirectory
@@ -52,11 +55,10 @@ def main() -> None:
     register()
     try:
         processes.join()
-        look_at_files()
         if resumed := resumed_directory(sys.argv[1:]):
             run_job(lambda: resumed_job(resumed, sys.argv[1:]), resumed, multirun=False)
         else:
-            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(run_composed)()
+            run_hydra()
     except Exception as error:
         sys.exit(complain(uncomposed(error)))
     except KeyboardInterrupt:
@@ -64,6 +66,18 @@ def main() -> None:
     finally:
         SweepTable.remove_if_nothing_ran()
         processes.leave()
+
+
+def run_hydra() -> None:
+    """Have Hydra do what the command line says, with `run_composed` as the job."""
+    line = hydra_flags(sys.argv[1:])
+    overrides = leave_to_jobs(line.overrides) if line.multirun else line.overrides
+    if not (line.shell_completion or line.version):
+        check_files(line, overrides)
+    rewritten = dict(zip(line.overrides, overrides))
+    sys.argv[1:] = [rewritten.get(word, word) for word in sys.argv[1:]]
+    options = {**VERSION_BASE, **execution_whitelist(overrides)}
+    hydra.main(config_path=str(CONF), config_name="config", **options)(run_composed)()
 
 
 def uncomposed(error: Exception) -> Exception:

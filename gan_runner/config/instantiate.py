@@ -47,28 +47,34 @@ KINDS = {
 DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
 
 
+PLAIN = re.compile(r"\$\{([\w.\[\]]+)\}")
+SELECT = re.compile(r"\$\{oc\.select:([\w.]+)\}")
+"""An interpolation that stands for another key, or for another part if there is one."""
+
+
 def source_of(config: DictConfig, key: str) -> str:
     """The key that a value comes from: the end of a chain of plain interpolations that starts at `key`."""
-    seen = {key}
-    while True:
-        node: Any = config
-        names = key.replace("[", ".").replace("]", "").split(".")
-        for place, name in enumerate(names):
-            if not isinstance(node, DictConfig | ListConfig):
-                other = re.fullmatch(r"\$\{oc\.select:([\w.]+)\}", str(node._value()))  # the same part of another
-                return source_of(config, ".".join([other[1], *names[place:]])) if other else key
-            index: Any = int(name) if isinstance(node, ListConfig) and name.isdigit() else name
-            child = node._get_node(index) if name else None
-            if child is None:
-                return key
-            node = child
-        raw = node._value() if hasattr(node, "_value") else None
-        if not (isinstance(raw, str) and raw.startswith("${") and raw.count("${") == 1 and ":" not in raw):
-            return key
-        key = raw[2:-1]
-        if key in seen:
-            return key
+    plain = OmegaConf.to_container(config, resolve=False)
+    seen: set[str] = set()
+    while key not in seen:
         seen.add(key)
+        key = next_source(plain, key)
+    return key
+
+
+def next_source(node: Any, key: str) -> str:
+    """The key that the value at `key` of plain content reads, or of which its part is a copy; else the same key."""
+    names = key.replace("[", ".").replace("]", "").split(".")
+    for place, name in enumerate(names):
+        if isinstance(node, dict) and name in node:
+            node = node[name]
+        elif isinstance(node, list) and name.isdigit() and int(name) < len(node):
+            node = node[int(name)]
+        else:
+            other = SELECT.fullmatch(str(node))
+            return ".".join([other[1], *names[place:]]) if other else key
+    other = PLAIN.fullmatch(str(node))
+    return other[1] if other else key
 
 
 def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
@@ -130,13 +136,13 @@ def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
     hints = type_hints(target)
     for name in [str(name) for name in node if name not in DIRECTIVES]:
         option = f"{key}.{name}"
-        source = source_of(config, option)
         if name not in parameters:
+            source = source_of(config, option)
             origin = f"{source} sets {option}, but" if source != option else f"{option}:"
             raise ConfigError(f"{origin} {target.__name__} takes no such option{advice(key, name, source, parameters)}")
         value = node[name]
         if name in hints and not any(True for _ in constructor_calls(value)):
-            node[name] = conform(source, value, hints[name])
+            node[name] = conform(option, value, hints[name], config)
 
 
 def type_hints(target: Any) -> dict[str, Any]:
@@ -167,8 +173,8 @@ def advice(key: str, name: str, source: str, parameters: Mapping[str, Any]) -> s
     return f"; leave out regularizer={regularizer}" + (f" or choose {key}={' | '.join(able)}" if able else "")
 
 
-def conform(key: str, value: Any, hint: Any) -> Any:
-    """A plain value as the annotated type wants it (`[0, 0.9]` as floats).
+def conform(key: str, value: Any, hint: Any, config: DictConfig) -> Any:
+    """A plain value of a configuration as the annotated type wants it (`[0, 0.9]` as floats).
 
     Raises:
         ConfigError: if it cannot be one.
@@ -180,13 +186,13 @@ def conform(key: str, value: Any, hint: Any) -> Any:
     try:
         fitting = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(plain)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
+        first, key = error.errors()[0], source_of(config, key)
         if first["type"] == "is_instance_of":  # a type that only an object can have
             raise ConfigError(f"{key}={plain} must be a part, that is, have a _target_") from None
         where = ".".join([key, *(str(part) for part in first["loc"] if isinstance(part, int))])
         raise ConfigError(f"{where}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
     except (pydantic.PydanticSchemaGenerationError, SchemaError):  # likewise
-        raise ConfigError(f"{key}={plain} must be a part, that is, have a _target_") from None
+        raise ConfigError(f"{source_of(config, key)}={plain} must be a part, that is, have a _target_") from None
     return list(fitting) if isinstance(fitting, tuple) else fitting
 
 

@@ -14,6 +14,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationKeyError, OmegaConfBaseException
 
+from gan_runner.config.compose import register_resolver
 from gan_runner.config.documents import parsed_yaml
 from gan_runner.config.expectations import Expectation
 from gan_runner.config.instantiate import (
@@ -25,7 +26,6 @@ from gan_runner.config.instantiate import (
     source_of,
     type_hints,
 )
-from gan_runner.config.interpolations import check_interpolations
 from gan_runner.config.schema import Config, Logger, Trainer
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
@@ -49,7 +49,7 @@ RUNTIME_KEYS = (
 def register() -> None:
     """Tell Hydra the schema of `conf/`, and what an interpolation can compute."""
     ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("elements", elements_of, replace=True)
+    register_resolver("elements", elements_of)
 
 
 def elements_of(dataset: DictConfig, *, _root_: DictConfig) -> int:
@@ -72,7 +72,6 @@ def resolve(config: DictConfig) -> DictConfig:
     """
     try:
         resolved = typed(config)
-        check_interpolations(resolved, "the configuration")
         OmegaConf.resolve(resolved)
     except RecursionError:
         raise ConfigError("the configuration is nested too deeply; give some of its interpolations values") from None
@@ -108,7 +107,7 @@ def check_saved(text: str, name: str) -> None:
         name: of it, for people.
 
     Raises:
-        ConfigError: it cannot be read, stands for too much, or has other keys than a run's.
+        ConfigError: it cannot be read, or has other keys than a run's.
     """
     config = parsed_yaml(text, name)
     try:
@@ -140,7 +139,7 @@ def check_expectation(key: str, options: Any) -> None:
     for name, value in options.items():
         if name not in known:
             raise ConfigError(f"there is no option {key}.{name!s}{did_you_mean(str(name), known, f'{key}.')}")
-        conform(f"{key}.{name!s}", value, known[str(name)])
+        conform(f"{key}.{name!s}", value, known[str(name)], OmegaConf.create())
     if options and options.get("at_least") is None and options.get("at_most") is None:
         raise ConfigError(f"{key} accepts anything; set {key}.at_least or {key}.at_most")
 

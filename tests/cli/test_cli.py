@@ -13,11 +13,11 @@ import torch
 import yaml
 from conftest import CONF, TINY, names_in
 from PIL import Image
-from tiny_runs import LAUGHS, PICTURE, TINY_RUN, swelling
+from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.cli import run as cli
 from gan_runner.cli.sample import main as gan_sample
-from gan_runner.config import composition
+from gan_runner.config import trust
 from gan_runner.runs.checkpoints import save_checkpoint
 
 BAD_LINES = {
@@ -458,28 +458,24 @@ BAD_FILES = {
     "- a": "a file of a group holds a list, where there must be keys",
     "a: \udcff": "a file of --config-dir is not UTF-8",
     "": "loss={} must be a part",
-    LAUGHS: "bad.yaml stands for more than 100,000 values, by aliases of aliases",
-    "a: &a [*a]": "bad.yaml stands for more than 100,000 values",
+    "a: &a [*a]": "nested too deeply",
 }
 
-
-BAD_FILES |= {
-    swelling(10 * "${READ}"): "the configuration stands for more than 5,000,000 characters, by interpolations",
-    swelling(f"""[{",".join(10 * ["'${READ}'"])}]"""): "the configuration stands for more than 5,000,000 characters",
-    swelling("'" + 10 * "${oc.select:READ}" + "'"): "the configuration stands for more than 5,000,000 characters",
-}
 
 TOUCH = "{_target_: subprocess.getoutput, cmd: touch owned}"
 LOAD = "{_target_: joblib.load, filename: p.pkl}"
 BAD_EXPERIMENTS = {
-    "trusted: [subprocess]\nobserver: {x: " + TOUCH + "}": "bad.yaml sets trusted.0, which could run code; if that is",
-    "hydra: {callbacks: {x: " + LOAD + "}}": "bad.yaml sets hydra.callbacks.x._target_, which could run code",
+    "trusted: [subprocess]\nobserver: {x: " + TOUCH + "}": "sets trusted, which could run code; if that is",
+    "hydra: {callbacks: {x: " + LOAD + "}}": "sets hydra.callbacks.x._target_, which could run code",
     "hydra: {callbacks: '${observer}'}\nobserver: {x: " + LOAD + "}": "sets hydra.callbacks",
-    "hydra: {sweeper: {x: " + LOAD + "}}": "sets hydra.sweeper.x._target_",
+    "hydra: {sweeper: {x: " + LOAD + "}}": "there is no option hydra.sweeper.x",
+    "hydra: {sweeper: {_target_: joblib.load}}": "sets hydra.sweeper._target_",
     "hydra: {sweeper: {params: {x: " + LOAD + "}}}": "sets hydra.sweeper.params.x._target_",
     "hydra: {mode: MULTIRUN, sweeper: {params: {+trusted: '[subprocess]'}}}": "sets hydra.sweeper.params.+trusted",
     "hydra: {mode: MULTIRUN, sweeper: {params: {hydra.job.chdir: true}}}": "sets hydra.sweeper.params.hydra.job.chdir",
-    "hydra: {launcher: {_target_: os.system, command: touch owned}}": "sets hydra.launcher._target_",
+    "hydra: {launcher: {_target_: os.system, command: touch owned}}": "there is no option hydra.launcher.command",
+    "hydra: {launcher: {_target_: os.system}}": "sets hydra.launcher._target_",
+    "hydra: {overrides: {task: ['trusted=[subprocess]']}}": "sets hydra.overrides",
     "hydra: {job_logging: {version: 1, root: {handlers: [x]}, handlers: {x: {'()': os.mkdir, path: owned}}}}": (
         "sets hydra.job_logging.root.handlers.0"
     ),
@@ -487,14 +483,10 @@ BAD_EXPERIMENTS = {
         "sets hydra.hydra_logging.handlers.x.class"
     ),
     "hydra: {job: {env_set: {LD_PRELOAD: evil.so}}}": "sets hydra.job.env_set.LD_PRELOAD",
-    "hydra: {searchpath: ['pkg://antigravity']}": "sets hydra.searchpath.0",
-    "defaults: [/loss@hydra.callbacks.x: evil]": "evil.yaml sets hydra.callbacks.x._target_",
-    "defaults: [/loss@_global_: trusting]": "trusting.yaml sets trusted.0",
-    "defaults: [override /hydra/launcher: evil]": "hydra/launcher/evil.yaml sets hydra.launcher._target_",
-    "hydra: {run: {dir: '${loss.b9}'}}\nloss:\n  " + swelling(10 * "${READ}").replace("\n", "\n  "): (
-        "the configuration stands for more than 5,000,000 characters"
-    ),
-    LAUGHS: "bad.yaml stands for more than 100,000 values, by aliases of aliases",
+    "hydra: {searchpath: ['pkg://antigravity']}": "Overriding hydra.searchpath is only supported from",
+    "defaults: [/loss@hydra.callbacks.x: evil]": "sets hydra.callbacks.x._target_",
+    "defaults: [/loss@_global_: trusting]": "sets trusted",
+    "defaults: [override /hydra/launcher: evil]": "sets hydra.launcher._target_",
 }
 WAYS = {"--config-dir": "{0}", "--config-di": "{0}", "hydra.searchpath": "[file://{0}]"}
 """How a folder of one's own is named."""
@@ -542,6 +534,36 @@ def test_experiment_of_someone_else_runs_no_code(gan_run, tmp_path, content, way
     assert not list(tmp_path.rglob("owned"))
 
 
+LOGGING = "hydra: {job_logging: {version: 1, root: {handlers: [x]}, handlers: {x: {class: logging.NullHandler}}}}"
+PRIMARY = "defaults: [config, _self_]\nhydra: {searchpath: ['pkg://antigravity']}"
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("-m experiment=smoke,logging", "sets hydra.job_logging.root"),
+        ("-m seed=1,2 experiment=logging,smoke", "sets hydra.job_logging.root"),
+        ("-m model=mlp,dcgan loss=trusting", "sets trusted"),
+        ("experiment=sweep", "sets trusted"),
+        ("--config-name primary", "sets hydra.searchpath"),
+    ],
+)
+def test_what_is_in_no_file_but_one_of_a_sweep_or_the_first_runs_no_code(gan_run, tmp_path, line, refused):
+    files = {"experiment/logging": f"# @package _global_\n{LOGGING}", "primary": PRIMARY}
+    sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {loss: 'hinge,trusting'}}}"
+    files["experiment/sweep"] = f"# @package _global_\n{sweep}"
+    files["loss/trusting"] = "# @package _global_\ntrusted: [subprocess]"
+    for name, text in files.items():
+        path = tmp_path / "mine" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    code, _, err = gan_run("--config-dir", "mine", *line.split())
+    assert code == 2
+    assert err.startswith("gan-run: ")
+    assert err.count("\n") == 1, err
+    assert refused in err
+
+
 class Touching:
     """What makes a file when it is unpickled."""
 
@@ -580,10 +602,12 @@ def test_what_is_data_may_stand_in_a_file(gan_run, tmp_path):
         ("sweeper.sampler._target_", "joblib.load", False),
         ("job_logging.handlers.file.class", "os.system", False),
         ("callbacks.mine._target_", "joblib.load", False),
+        ("callbacks.mine._target_", "gan_runner.plots.divergences.SweepDivergences", True),
+        ("callbacks.mine._target_", "gan_runner.tools.files.write_text", False),
     ],
 )
 def test_of_hydra_only_data_may_stand_in_a_file(place, value, is_data):
-    assert composition.is_data(place.split("."), value) == is_data
+    assert trust.is_data(place, value) == is_data
 
 
 @pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])

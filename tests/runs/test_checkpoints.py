@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny_runs import LAUGHS, TINY_RUN, assert_equal, swelling
+from tiny_runs import TINY_RUN, assert_equal
 
 from gan_runner.cli.evaluate import main as gan_eval
 from gan_runner.cli.sample import main as gan_sample
@@ -106,12 +106,6 @@ def test_a_file_without_a_checksum_is_refused(path):
         read_checkpoint(path)
 
 
-def test_configuration_that_would_never_end_to_be_read_is_refused(path):
-    save_checkpoint(path, {**STATE, "config": LAUGHS})
-    with pytest.raises(CheckpointError, match=r"configuration in .*one.pt stands for more than 100,000 values"):
-        read_checkpoint(path)
-
-
 @pytest.mark.parametrize("length", range(0, 200, 5))
 def test_whatever_the_unpickler_is_led_to_is_one_line(path, length):
     """Of what is signed as it is, so that nothing is known to be wrong before it is unpickled."""
@@ -125,16 +119,14 @@ def test_whatever_the_unpickler_is_led_to_is_one_line(path, length):
         read_checkpoint(path)
 
 
-SWELLING = swelling(10 * "${READ}").replace("\n", "\n  ")
 BAD_CONTENT = {
-    "deep": ("config", f"trainer: {600 * '['}{600 * ']'}", "is nested too deeply, more than 50 times"),
+    "deep": ("config", f"trainer: {600 * '['}{600 * ']'}", "is nested too deeply"),
     "broken": ("config", "{a: [", "holds no configuration (while parsing a flow node"),
     "list": ("config", "- 1", "is none of a run"),
     "number": ("config", "5", "holds no configuration"),
     "empty": ("config", "", "is none of a run"),
     "no trainer": ("config", "trainer: 5", "is none of a run"),
     "mistyped": ("config", "trainer: {}\nmetric: [1]", "is none of a run: "),
-    "swelling": ("config", f"trainer: {{}}\nloss:\n  {SWELLING}", "stands for more than 5,000,000 characters"),
     "text as best": ("best", {"fid": {"value": "abc", "step": 1, "better": "min"}}, "it lacks best, or has something"),
     "no best": ("best", {"fid": {"value": 1.0, "step": 1, "better": "most"}}, "it lacks best, or has something else"),
     "no rollbacks": ("rollbacks", "abc", "it lacks rollbacks, or has something else in their place"),

@@ -1,0 +1,54 @@
+"""What is typed beside a sweep over parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+PLAIN_KEYS = ("seed", "seeds", "resume", "objective", "full_scale")
+"""Top-level options that are values, and not groups of parts."""
+
+
+def parse_overrides(lines: Sequence[str]) -> list[Override]:
+    """Options KEY=VALUE as Hydra reads them.
+
+    Raises:
+        OverrideParseException: one of them cannot be read.
+    """
+    return OverridesParser.create().parse_overrides(list(lines))
+
+
+def is_part(override: Override) -> bool:
+    """Whether an option may choose a part, `GROUP=NAME` or `GROUP@PLACE=NAME`, and does not only set a value."""
+    return "." not in override.key_or_group and override.key_or_group not in PLAIN_KEYS
+
+
+def leave_to_jobs(lines: Sequence[str]) -> list[str]:
+    """The same sweep, with every single value typed as a choice of one.
+
+    Hydra first composes what all jobs of a sweep share, without the parts that are swept. It would refuse
+    `dataset.root=x` of a sweep over datasets or experiments, as nothing has that option yet. Choices are left to the
+    jobs, each of which is told `dataset.root=x` as it was typed.
+    """
+    overrides = parse_overrides(lines)
+    if not any(override.is_sweep_override() and is_part(override) for override in overrides):
+        return list(lines)
+    return [as_choice(override) for override in overrides]
+
+
+def as_choice(override: Override) -> str:
+    """A single value as a choice of one. What deletes a key, and what is for Hydra itself, stays as it is."""
+    if override.is_sweep_override() or override.is_delete() or override.is_hydra_override():
+        return str(override.input_line)
+    return f"{override.get_key_element()}=choice({override.get_value_element_as_str() or repr('')})"
+
+
+def choices_of_parts(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Every combination of the parts that a sweep goes over, each as options without sweeps; values are left out."""
+    swept = [o for o in parse_overrides(lines) if o.is_sweep_override() and is_part(o)]
+    alternatives = ([f"{o.get_key_element()}={name}" for name in o.sweep_string_iterator()] for o in swept)
+    for combination in product(*alternatives):
+        yield list(combination)
