@@ -24,6 +24,12 @@ class Expectation:
     source: str | None = None
     at_least: float | None = None
     at_most: float | None = None
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a figure without saying what is accepted."""
+        if not self.bounded and (self.published, self.spread, self.source) != (None, None, None):
+            raise ValueError("it accepts anything; set at_least or at_most")
 
     @property
     def bounded(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
@@ -16,6 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gan_runner.config.paths import CONF
 from gan_runner.config.suggestions import did_you_mean
+from gan_runner.config.validation import conform, source_of
 from gan_runner.errors import ConfigError
 
 PACKAGES = (
@@ -45,36 +45,6 @@ KINDS = {
 
 
 DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
-
-
-PLAIN = re.compile(r"\$\{([\w.\[\]]+)\}")
-SELECT = re.compile(r"\$\{oc\.select:([\w.]+)\}")
-"""An interpolation that stands for another key, or for another part if there is one."""
-
-
-def source_of(config: DictConfig, key: str) -> str:
-    """The key that a value comes from: the end of a chain of plain interpolations that starts at `key`."""
-    plain = OmegaConf.to_container(config, resolve=False)
-    seen: set[str] = set()
-    while key not in seen:
-        seen.add(key)
-        key = next_source(plain, key)
-    return key
-
-
-def next_source(node: Any, key: str) -> str:
-    """The key that the value at `key` of plain content reads, or of which its part is a copy; else the same key."""
-    names = key.replace("[", ".").replace("]", "").split(".")
-    for place, name in enumerate(names):
-        if isinstance(node, dict) and name in node:
-            node = node[name]
-        elif isinstance(node, list) and name.isdigit() and int(name) < len(node):
-            node = node[int(name)]
-        else:
-            other = SELECT.fullmatch(str(node))
-            return ".".join([other[1], *names[place:]]) if other else key
-    other = PLAIN.fullmatch(str(node))
-    return other[1] if other else key
 
 
 def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
@@ -171,29 +141,6 @@ def advice(key: str, name: str, source: str, parameters: Mapping[str, Any]) -> s
         if part and name in inspect.signature(locate(part, [])).parameters:
             able.append(path.stem)
     return f"; leave out regularizer={regularizer}" + (f" or choose {key}={' | '.join(able)}" if able else "")
-
-
-def conform(key: str, value: Any, hint: Any, config: DictConfig) -> Any:
-    """A plain value of a configuration as the annotated type wants it (`[0, 0.9]` as floats).
-
-    Raises:
-        ConfigError: if it cannot be one.
-    """
-    import pydantic  # here, so that --help and typos in groups need not wait for it
-    from pydantic_core import SchemaError
-
-    plain = OmegaConf.to_container(value) if isinstance(value, DictConfig | ListConfig) else value
-    try:
-        fitting = pydantic.TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python(plain)
-    except pydantic.ValidationError as error:
-        first, key = error.errors()[0], source_of(config, key)
-        if first["type"] == "is_instance_of":  # a type that only an object can have
-            raise ConfigError(f"{key}={plain} must be a part, that is, have a _target_") from None
-        where = ".".join([key, *(str(part) for part in first["loc"] if isinstance(part, int))])
-        raise ConfigError(f"{where}={first['input']}: {first['msg'][0].lower()}{first['msg'][1:]}") from error
-    except (pydantic.PydanticSchemaGenerationError, SchemaError):  # likewise
-        raise ConfigError(f"{source_of(config, key)}={plain} must be a part, that is, have a _target_") from None
-    return list(fitting) if isinstance(fitting, tuple) else fitting
 
 
 def is_call(node: Any) -> bool:

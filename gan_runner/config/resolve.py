@@ -21,13 +21,11 @@ from gan_runner.config.instantiate import (
     DIRECTIVES,
     build,
     check_call,
-    conform,
     constructor_calls,
-    source_of,
-    type_hints,
 )
-from gan_runner.config.schema import Config, Logger, Trainer
+from gan_runner.config.schema import Config, Logger, PlayerConfig, Trainer
 from gan_runner.config.suggestions import did_you_mean
+from gan_runner.config.validation import conform, source_of
 from gan_runner.errors import ConfigError
 from gan_runner.tools.secrets import redact
 
@@ -79,10 +77,13 @@ def resolve(config: DictConfig) -> DictConfig:
         if isinstance(error.__cause__, ConfigError):  # of a resolver
             raise error.__cause__ from None
         raise ConfigError(explain_value(error, config)) from error
-    for part, schema in (("trainer", Trainer), ("logger", Logger)):
-        typing.cast(Any, schema)(**resolved[part]).check()
+    conform("trainer", resolved.trainer, Trainer, config)
+    conform("logger", resolved.logger, Logger, config)
     for figure, options in resolved.expected.items():
-        check_expectation(f"expected.{figure}", options)
+        conform(f"expected.{figure}", options, Expectation, config)
+    for name, player in resolved.players.items():
+        fitting = conform(f"players.{name}", player, PlayerConfig, config)
+        player.updates, player.weights = fitting.updates, fitting.weights
     check_places(resolved)
     for key, node in constructor_calls(resolved):
         check_call(key, node, config)
@@ -129,19 +130,6 @@ def check_places(node: DictConfig, key: str = "") -> None:
                     f"another for {place}"
                 )
             check_places(child, place)
-
-
-def check_expectation(key: str, options: Any) -> None:
-    """Raise ConfigError for an expectation that is none, or gives a figure without saying what is accepted."""
-    known = type_hints(Expectation)
-    if not isinstance(options, DictConfig):
-        raise ConfigError(f"{key}={options} is no expectation; set {key}.at_least or {key}.at_most")
-    for name, value in options.items():
-        if name not in known:
-            raise ConfigError(f"there is no option {key}.{name!s}{did_you_mean(str(name), known, f'{key}.')}")
-        conform(f"{key}.{name!s}", value, known[str(name)], OmegaConf.create())
-    if options and options.get("at_least") is None and options.get("at_most") is None:
-        raise ConfigError(f"{key} accepts anything; set {key}.at_least or {key}.at_most")
 
 
 def training_options(config: DictConfig) -> dict[str, Any]:

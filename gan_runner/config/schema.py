@@ -1,48 +1,40 @@
-"""The schema of a configuration: its options, their types and their ranges."""
+"""The schema of a configuration. Hydra checks names and types by it; pydantic checks what stands in `Annotated`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from gan_runner.config.suggestions import choose
+from annotated_types import Ge
+
+from gan_runner.config.validation import Check
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
+
+Positive = Ge(1)
+NotNegative = Ge(0)
 
 
 @dataclass
 class Trainer:
-    """How long, how much at a time, on what, and how often something is looked at."""
+    """How long, how much at a time, on what, and how often something is looked at (steps; 0 is never)."""
 
-    steps: int = 2500
-    batch_size: int = 64
+    steps: Annotated[int, Positive] = 2500
+    batch_size: Annotated[int, Positive] = 64
     device: str = "auto"
-    compile: Any = "auto"
-    precision: str = "fp32"
+    compile: Annotated[Any, Check(Literal["auto", False, True, "iteration"])] = "auto"
+    precision: Annotated[str, Check(Literal["fp32", "tf32", "bf16", "fp16"])] = "fp32"
     deterministic: bool = False
     channels_last: bool = True
-    log_every: int = 50
-    sample_every: int = 500
-    evaluate_every: int = 500
-    checkpoint_every: int = 500
-    on_divergence: str = "stop"
-    rollbacks: int = 3
+    log_every: Annotated[int, NotNegative] = 50
+    sample_every: Annotated[int, NotNegative] = 500
+    evaluate_every: Annotated[int, NotNegative] = 500
+    checkpoint_every: Annotated[int, NotNegative] = 500
+    on_divergence: Annotated[str, Check(Literal["stop", "rollback"])] = "stop"
+    rollbacks: Annotated[int, Positive] = 3
 
-    def check(self) -> None:
-        """Raise ConfigError for numbers out of range."""
-        for name in ("steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"trainer.{name}={getattr(self, name)} must be at least 1")
-        for name in ("log_every", "sample_every", "evaluate_every", "checkpoint_every"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"trainer.{name}={getattr(self, name)} is negative; choose 0 for never")
-        if self.rollbacks < 1:
-            raise ConfigError(
-                f"trainer.rollbacks={self.rollbacks} must be at least 1; trainer.on_divergence=stop has none"
-            )
-        choose("trainer.on_divergence", self.on_divergence, ("stop", "rollback"))
-        choose("trainer.compile", self.compile, ("auto", False, True, "iteration"))
-        choose("trainer.precision", self.precision, ("fp32", "tf32", "bf16", "fp16"))
+    def __post_init__(self) -> None:
+        """Raise ConfigError for options that do not go together."""
         if self.precision == "fp16" and self.compile == "iteration":
             raise ConfigError(
                 "trainer.precision=fp16 may leave out a step, which trainer.compile=iteration cannot; "
@@ -61,18 +53,13 @@ class Trainer:
 class Logger:
     """Weights & Biases."""
 
-    mode: str | None = None
+    mode: Annotated[str | None, Check(Literal["online", "offline", "disabled"] | None)] = None
     project: str = "gan-runner"
     entity: str | None = None
     group: str | None = None
     name: str | None = None
     tags: list[str] = field(default_factory=list)
-    artifacts: str = "none"
-
-    def check(self) -> None:
-        """Raise ConfigError for choices that do not exist."""
-        choose("logger.mode", self.mode, (None, "online", "offline", "disabled"))
-        choose("logger.artifacts", self.artifacts, ("none", "last", "best"))
+    artifacts: Annotated[str, Check(Literal["none", "last", "best"])] = "none"
 
 
 @dataclass
@@ -80,12 +67,12 @@ class PlayerConfig:
     """A player: see `gan_runner.players.Player`. Its optimizer and scheduler are diffs over the shared ones."""
 
     networks: list[str] = field(default_factory=list)
-    updates: int = 1
+    updates: Annotated[Any, Check(int | dict[int, int])] = 1
     fresh_batches: bool | None = None
     optimizer: dict[str, Any] = field(default_factory=dict)
     scheduler: dict[str, Any] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, Annotated[Any, Check(float | dict[str, Any])]] = field(default_factory=dict)
     constraints: dict[str, Any] = field(default_factory=dict)
 
 
