@@ -13,7 +13,7 @@ HEAVY = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "wandb", "pyd
 
 SCRIPT = """
 import os, sys
-from gan_runner.cli import main
+from gan_runner.cli.run import main
 try:
     main()
 finally:
