@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 from torch import Tensor, nn
@@ -23,7 +21,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from gan_runner import compile as compilation
 from gan_runner.build import build_system
-from gan_runner.config.paths import CONF
+from gan_runner.config.compose import compose_config
 from gan_runner.config.resolve import register, resolve
 from gan_runner.tools.determinism import deterministic
 
@@ -75,10 +73,8 @@ class Setting:
 
     def __init__(self, chosen: Game, device: str, *more: str):
         register()
-        GlobalHydra.instance().clear()
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            overrides = [*chosen.overrides, f"trainer.device={device}", *more]
-            config = self.config = resolve(compose("config", overrides))
+        overrides = [*chosen.overrides, f"trainer.device={device}", *more]
+        config = self.config = resolve(compose_config(overrides))
         self.system = build_system(config)
         self.device = self.system.device
         self.generator, self.discriminator = (self.system.networks[name] for name in ("generator", "discriminator"))

@@ -18,11 +18,10 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from hydra import compose, initialize_config_dir
 
 from gan_runner.build import build_system
 from gan_runner.compile import compile_moves, whole_graph
-from gan_runner.config.paths import CONF
+from gan_runner.config.compose import compose_config
 from gan_runner.config.resolve import register, resolve
 from gan_runner.datasets.base import Batches
 from gan_runner.multiseed.stack import Stack
@@ -73,8 +72,7 @@ def main() -> None:
 
 def system_of(typed: list[str], seed: int) -> tuple[System, Batches]:
     """What plays, ready, and its batches."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = resolve(compose("config", [*typed, "trainer.channels_last=false", f"seed={seed}"]))
+    config = resolve(compose_config([*typed, "trainer.channels_last=false", f"seed={seed}"]))
     system = build_system(config)
     data = system.dataset.load(system.device)
     system.game.prepare(system.networks, data.real(config.trainer.batch_size))

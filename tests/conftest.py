@@ -18,13 +18,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 import gan_runner.train
 from gan_runner.build import build_system
 from gan_runner.cli import run as cli
+from gan_runner.config import compose
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register, resolve
 from gan_runner.tools.files import write_atomically
@@ -97,9 +96,7 @@ def _float64():
 def composed(*overrides):
     """The configuration of `conf/` with overrides, as it was composed the first time."""
     register()
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", list(overrides))
+    return compose.compose_config(overrides)
 
 
 def compose_config(*overrides):
