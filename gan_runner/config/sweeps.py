@@ -7,6 +7,7 @@ from itertools import product
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import OverrideParseException
 
 PLAIN_KEYS = ("seed", "seeds", "resume", "objective", "full_scale")
 """Top-level options that are values, and not groups of parts."""
@@ -40,10 +41,22 @@ def leave_to_jobs(lines: Sequence[str]) -> list[str]:
 
 
 def as_choice(override: Override) -> str:
-    """A single value as a choice of one. What deletes a key, and what is for Hydra itself, stays as it is."""
+    """A single value as a choice of one.
+
+    What deletes a key, and what is for Hydra itself, stays as it is; so does a value that Hydra would not tell a job as
+    it was typed, such as one with an apostrophe.
+    """
     if override.is_sweep_override() or override.is_delete() or override.is_hydra_override():
         return str(override.input_line)
-    return f"{override.get_key_element()}=choice({override.get_value_element_as_str() or repr('')})"
+    key, text = override.get_key_element(), override.get_value_element_as_str()
+    choice = f"{key}=choice({repr(text) if text in ('', 'null') else text})"
+    try:
+        (told,) = next(iter(parse_overrides([choice]))).sweep_string_iterator()
+        if parse_overrides([f"{key}={told}"])[0].value() == override.value():
+            return choice
+    except OverrideParseException:
+        pass
+    return str(override.input_line)
 
 
 def choices_of_parts(lines: Sequence[str]) -> Iterator[list[str]]:

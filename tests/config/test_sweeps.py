@@ -1,0 +1,37 @@
+"""What is typed beside a sweep over parts."""
+
+import pytest
+
+from gan_runner.config.sweeps import choices_of_parts, leave_to_jobs, parse_overrides
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["dataset.root=/a b", "loss.scale=1e-3", "objective=null", "logger.name=", "metric=[a,b]", "model.latent={dim: 2}",
+     "logger.group=${oc.env:HOME}", "dataset.root='a,b'", "+model.x=1", "players.generator.updates=1"],
+)  # fmt: skip
+def test_a_value_beside_a_sweep_over_parts_is_told_to_each_job_as_it_was_typed(typed):
+    swept, choice = leave_to_jobs(["experiment=a,b", typed])
+    (override,) = parse_overrides([choice])
+    (told,) = override.sweep_string_iterator()
+    (again,), (expected,) = parse_overrides([f"{override.get_key_element()}={told}"]), parse_overrides([typed])
+    assert swept == "experiment=a,b"
+    assert (again.get_key_element(), again.value()) == (expected.get_key_element(), expected.value())
+
+
+@pytest.mark.parametrize(
+    "typed", ["hydra.sweep.dir=x", "hydra/launcher=joblib", "~expected", "seed=1,2", 'a.b="it\'s"']
+)
+def test_what_is_for_hydra_or_cannot_be_told_stays_as_it_is(typed):
+    assert leave_to_jobs(["loss=hinge,wgan", typed])[1] == typed
+
+
+def test_a_sweep_over_values_stays_as_it_is():
+    line = ["seed=0,1", "optimizer.lr=1e-3,1e-4", "dataset=ring8"]
+    assert leave_to_jobs(line) == line
+
+
+def test_every_combination_of_parts_is_named():
+    line = ["loss=hinge,wgan", "setting/rosca@_global_=choice(folder)", "seed=0,1", "loss.scale=1,2", "model=mlp"]
+    place = "setting/rosca@_global_=folder"
+    assert list(choices_of_parts(line)) == [["loss=hinge", place], ["loss=wgan", place]]
