@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from gan_runner.config.paths import CONF
+from gan_runner.config.compose import compose_config
 from gan_runner.config.resolve import RUNTIME_KEYS
 from gan_runner.errors import ConfigError
 from gan_runner.runs.saved import Checkpoint
@@ -31,7 +29,7 @@ def chosen(checkpoint: Checkpoint, options: argparse.Namespace) -> DictConfig:
     config = checkpoint.config(options.device, options.trust)
     parsed = OverridesParser.create().parse_overrides(options.overrides)
     groups = [override for override in parsed if override.key_or_group in GROUPS]
-    composed = composition([str(override.input_line) for override in groups])
+    composed = compose_config(str(override.input_line) for override in groups)
     for override in groups:
         config[override.key_or_group] = composed[override.key_or_group]
     OmegaConf.set_struct(config, True)
@@ -52,10 +50,3 @@ def chosen(checkpoint: Checkpoint, options: argparse.Namespace) -> DictConfig:
                 metric[option] = options.split
     config.objective, config.expected = None, {}
     return config
-
-
-def composition(overrides: list[str]) -> DictConfig:
-    """The configuration that these choices make, of which metrics and extractor are taken."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", overrides)
