@@ -40,9 +40,10 @@ from unittest import mock
 os.environ["OMP_NUM_THREADS"] = "1"  # a process that has threads must not be forked
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+from combinations import UNJUDGED_GAMES
 from conftest import TINY, names_in
-from methods import INFOGAN, TEXT, UNJUDGED_GAMES
-from test_resume import METHODS, assert_equal, outcome, without_clock
+from methods import INFOGAN, TEXT
+from tiny_runs import RESUMED, assert_equal, outcome, without_clock
 
 from gan_runner.cli import run as cli
 from gan_runner.distributed import processes
@@ -82,15 +83,15 @@ class Line:
 
     words: Sequence[str]
     processes: int = 1
-    system: Sequence[str] = (".",)
+    parts: Sequence[str] = (".",)
 
 
 LINES = {
     **{game: Line((f"game={game}", *words)) for game, words in GAMES.items()},
-    **{name: Line((*MLP, *METHODS[name])) for name in ("remembering", "augmented", "measured", "streamed")},
+    **{name: Line((*MLP, *RESUMED[name])) for name in ("remembering", "augmented", "measured", "streamed")},
     "points": Line(("experiment=smoke", *LENGTH)),
-    "multirun": Line(("-m", *MLP, "seed=0,1"), system=("0", "1")),
-    "seeds": Line((*MLP, "seeds=2"), system=("0", "1")),
+    "multirun": Line(("-m", *MLP, "seed=0,1"), parts=("0", "1")),
+    "seeds": Line((*MLP, "seeds=2"), parts=("0", "1")),
     "two processes": Line(MLP, processes=2),
 }
 
@@ -183,7 +184,7 @@ class Trials:
         rows = json.loads(table.read_text()) if table.exists() else []
         figures = [{**row, "figures": without_clock(row["figures"])} for row in rows]
         names = sorted(str(path.relative_to(self.run)) for path in self.run.rglob("*"))
-        return [[outcome(self.run / part) for part in self.line.system], figures, names]
+        return [[outcome(self.run / part) for part in self.line.parts], figures, names]
 
     def kill(self, chance: random.Random) -> tuple[int, str]:
         """Kill and type again until it completes: how often it was killed, and what differs, if anything does."""

@@ -145,11 +145,12 @@ def resolved_config(common_folder):
 
 @pytest.fixture(scope="session")
 def make_system(resolved_config):
-    """Build what is trained from overrides; options of the trainer by keyword need no other composition."""
+    """Build what is trained from overrides; `seed`, and options of the trainer, need no other composition."""
 
-    def make(*overrides, **trainer):
+    def make(*overrides, **changed):
         config = resolved_config(*overrides)
-        config.trainer.update(trainer)
+        for key, value in changed.items():
+            (config if key in config else config.trainer)[key] = value
         return build_system(config)
 
     return make

@@ -189,11 +189,15 @@ METHODS += [
 SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow
 
 
+def options_of(method, optimizer=SGD):
+    """What is typed for a method, its discriminator moving twice: the same wherever all methods are gone through."""
+    return [*overrides(*method), *moves(method[1], 2, *method[4:]), *optimizer]
+
+
 def some_steps(make_system, method, compiled=None, backend="aot_eager", optimizer=SGD, steps=12, dtype=torch.float64):
     """Parameters and buffers after some steps: eager, each move compiled, or the whole iteration."""
     torch.compiler.reset()
-    options = [*overrides(*method), *moves(method[1], 2, *method[4:]), *optimizer]
-    system = make_system(*options)
+    system = make_system(*options_of(method, optimizer))
     nn.ModuleDict(system.networks).to(dtype)
     for player in system.players:
         player.memory().to(dtype)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from combinations import LOSSES, MODELS, REGULARIZERS, SHAPES, moves, overrides
 from conftest import TINY, names_in
-from methods import METHODS, REFUSALS, SGD, batches_of, name_of, prepared, some_steps
+from methods import METHODS, REFUSALS, SGD, batches_of, name_of, options_of, prepared, some_steps
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import softplus
@@ -169,14 +169,12 @@ def step_on_meta(system):
 
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
 def test_step_needs_no_number_from_the_device(make_system, method):
-    step_on_meta(make_system(*overrides(*method), "trainer.device=meta"))
+    step_on_meta(make_system(*options_of(method), device="meta"))
 
 
 @pytest.mark.parametrize("optimizer", names_in("optimizer"))
 def test_optimizer_needs_no_number_from_the_device(make_system, optimizer):
-    step_on_meta(
-        make_system(*overrides("mlp", "lsgan", None, "points", f"optimizer={optimizer}", "trainer.device=meta"))
-    )
+    step_on_meta(make_system(*overrides("mlp", "lsgan", None, "points", f"optimizer={optimizer}"), device="meta"))
 
 
 def planted_item(turn):
@@ -193,7 +191,7 @@ def planted_cpu_noise(turn):
 
 @pytest.mark.parametrize("fault", [planted_item, planted_branch, planted_cpu_noise])
 def test_meta_device_catches_planted_faults(make_system, fault):
-    system = make_system(*overrides("mlp", "lsgan", None, "points"), "trainer.device=meta")
+    system = make_system(*overrides("mlp", "lsgan", None, "points"), device="meta")
     generator = system.players[1]
     generator.terms, generator.weights = {**generator.terms, "fault": fault}, {**generator.weights, "fault": 1.0}
     with pytest.raises(Exception, match=r"_local_scalar_dense|item|is_nonzero|data-dependent|device|meta"):

@@ -24,11 +24,16 @@ PICTURE = "trainer.sample_every=4"
 
 
 RESUMED = {
-    "plain": [],
+    "plain": ["trainer.sample_every=3"],
     "remembering": ["regularizer=[historical_averaging,ema,spectral_norm]", "scheduler=linear"],
     "penalised": ["loss=wgan_gp", "regularizer=[virtual_batch_norm]"],
     "played": ["play=extragradient", "optimizer=optimistic_adam"],
-    "augmented": ["dataset=digits", "regularizer=[ada,instance_noise,lecam]", "regularizer.ada.images=64"],
+    "augmented": [
+        "dataset=digits",
+        "trainer.sample_every=3",
+        "regularizer=[ada,instance_noise,lecam]",
+        "regularizer.ada.images=64",
+    ],
     "measured": [
         "dataset=digits",
         "metric=[sliced_wasserstein,frechet_distance,precision_recall]",

@@ -15,13 +15,11 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing
-from combinations import moves, overrides
-from methods import METHODS, some_steps
+from methods import METHODS, options_of, some_steps
 from PIL import Image
 from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.build import build_system
-from gan_runner.config.resolve import resolve
 from gan_runner.datasets.base import Batches
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.toy import Ring
@@ -30,11 +28,6 @@ from gan_runner.distributed import sharding
 PROCESSES = 2
 
 # Steps
-
-
-def options_of(method):
-    """What `some_steps` types for a method."""
-    return (*overrides(*method), *moves(method[1], 2, *method[4:]), "optimizer=sgd", "optimizer.lr=0.01")
 
 
 def shared(build, index, *options):
@@ -118,22 +111,12 @@ def work(index, folder, configs, jobs):
 
 
 @pytest.fixture(scope="module")
-def configs(hydra_config):
-    """Every method's configuration, composed once and when it is wanted."""
-
-    class Composed(dict):
-        def __missing__(self, options):
-            return self.setdefault(options, resolve(hydra_config(*options)))
-
-    return Composed()
-
-
-@pytest.fixture(scope="module")
-def two_processes(configs, tmp_path_factory):
+def two_processes(resolved_config, tmp_path_factory):
     """What each of two processes comes to in some jobs."""
 
     def both(jobs):
-        wanted = {options_of(method): configs[options_of(method)] for method, *_ in jobs}
+        typed = {tuple(options_of(method)) for method, *_ in jobs}
+        wanted = {options: resolved_config(*options) for options in typed}
         folder = tmp_path_factory.mktemp("two")
         torch.multiprocessing.spawn(work, (folder, wanted, jobs), nprocs=PROCESSES)
         return [torch.load(folder / f"{index}.pt", weights_only=False) for index in range(PROCESSES)]
@@ -142,13 +125,13 @@ def two_processes(configs, tmp_path_factory):
 
 
 @pytest.fixture
-def one_process(configs):
+def one_process(make_system):
     """What a single process comes to with a method."""
 
     def alone(method):
         torch.set_default_dtype(torch.float64)
         try:
-            return some_steps(lambda *options: build_system(configs[options]), method, steps=3)[0]
+            return some_steps(make_system, method, steps=3)[0]
         finally:
             torch.set_default_dtype(torch.float32)
 

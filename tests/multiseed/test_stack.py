@@ -3,7 +3,7 @@
 import pytest
 import torch
 from combinations import moves, overrides
-from methods import METHODS, SGD, Drawn, name_of
+from methods import METHODS, SGD, Drawn, name_of, options_of
 from torch import nn
 
 from gan_runner.build import build_system
@@ -23,7 +23,7 @@ def double(batches):
 
 def ready(make_system, options, seed):
     """System of one seed in float64, its batches, and the state of its random numbers."""
-    system = make_system(*options, "trainer.channels_last=false", f"seed={seed}")
+    system = make_system(*options, channels_last=False, seed=seed)
     nn.ModuleDict(system.networks).double()
     for player in system.players:
         player.memory().double()
@@ -86,7 +86,7 @@ def compare(found, expected):
     ids=lambda method: name_of(method),
 )
 def test_every_seed_is_its_own_run(make_system, method):
-    assert_each_is_its_own(make_system, [*overrides(*method), *moves(method[1], 2, *method[4:]), *SGD])
+    assert_each_is_its_own(make_system, options_of(method))
 
 
 @pytest.mark.usefixtures("_float64")

@@ -18,7 +18,7 @@ from gan_runner.runs.checkpoints import load_checkpoint
 @pytest.mark.parametrize("method", RESUMED)
 def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, monkeypatch, signal_in_step, method):
     """And nothing is initialised a second time, which may mean to train an encoder of sentences."""
-    options = [*TINY_RUN, *RESUMED[method], "trainer.steps=7", "trainer.sample_every=3"]
+    options = [*TINY_RUN, *RESUMED[method], "trainer.steps=7"]
     code, _, err = gan_run(*options, "hydra.run.dir=whole")
     assert code == 0, err
 
