@@ -42,8 +42,8 @@ def alone(make_system, options, seed, steps):
 
 def together(make_system, options, steps, **more):
     system, batches, randomness = zip(*(ready(make_system, options, seed) for seed in SEEDS))
-    example = next(ready(make_system, options, 0)[1])
-    stack = Stack(system, ready(make_system, options, 0)[0], randomness, example, **more)
+    whole, drawn, _ = ready(make_system, options, 0)
+    stack = Stack(system, whole, randomness, next(drawn), **more)
     for _ in range(steps):
         reports = stack.step(batches)
     stack.hand_out()
