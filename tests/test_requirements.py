@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gan_runner.system import encodes
+from gan_runner.sampling.inference import encodes
 
 
 def test_a_game_without_an_encoder_is_told_so():
     with pytest.raises(ValueError, match="SimpleNamespace makes none; choose a game with an encoder"):
-        encodes(SimpleNamespace(encoder=None, game=SimpleNamespace()))
+        encodes(SimpleNamespace(networks={}, game=SimpleNamespace()))

@@ -17,6 +17,7 @@ from gan_runner.errors import ConfigError, DataError
 from gan_runner.plots.grids import flanked, headed, image_grid, pairs_grid
 from gan_runner.runs.saved import Checkpoint
 from gan_runner.sampling.attributes import attribute_vector
+from gan_runner.sampling.inference import encode, encoder_of, paths, reconstruct
 from gan_runner.system import System
 
 ROWS = 8
@@ -66,8 +67,8 @@ def edited(system: System, options: argparse.Namespace, checkpoint: Checkpoint) 
     words = [path.stem for path in files]
     if way == "between":
         first, second = images.to(system.device).split(1)
-        return ["between", *words], flanked(system.paths(first, second, COLUMNS), first, second)
-    return ["reconstruction", *words], pairs_grid(images, system.reconstruct(images).cpu(), COLUMNS)
+        return ["between", *words], flanked(paths(system, first, second, COLUMNS), first, second)
+    return ["reconstruction", *words], pairs_grid(images, reconstruct(system, images).cpu(), COLUMNS)
 
 
 def with_attribute(system: System, options: argparse.Namespace, checkpoint: Checkpoint) -> tuple[list[str], np.ndarray]:
@@ -86,7 +87,7 @@ def check(system: System, options: argparse.Namespace, way: str) -> None:
     starts_from_noise = way == "attribute" and len(options.attribute) == 1
     refuse(
         (
-            system.encoder is None,
+            encoder_of(system) is None,
             f"--{way} needs a run with an encoder, and this one has none; train one such as game=vae",
         ),
         (len(system.dataset.shape) != 3, f"--{way} shows images, and this run generates points; leave it out"),
@@ -144,7 +145,7 @@ def attribute_grid(system: System, options: argparse.Namespace, vector: Tensor, 
     """A row an image, or a draw from the prior where there are none, and a column a strength: (height, width, 3)."""
     strengths = torch.tensor(options.strength or STRENGTHS, device=system.device)
     draws = ROWS if options.n is None else -(-options.n // len(strengths))
-    codes = system.encode(images) if len(images) else system.noise(draws, options.seed)
+    codes = encode(system, images) if len(images) else system.noise(draws, options.seed)
     each = codes.repeat_interleave(len(strengths), 0)
     by = strengths.repeat(len(codes)).unsqueeze(1) * vector
     made = system.sample(system.game.latent.moved(each, by))

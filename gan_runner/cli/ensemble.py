@@ -13,9 +13,11 @@ from torch import Tensor
 from gan_runner.cli.choices import GROUPS, chosen
 from gan_runner.config.resolve import resolve, without_runtime_keys
 from gan_runner.errors import ConfigError
+from gan_runner.games.base import Classifies
 from gan_runner.metrics.classification import all_of, mistaken, split_of
 from gan_runner.runs.saved import Checkpoint, runs_in
 from gan_runner.runs.sweep import mean_and_sd
+from gan_runner.sampling.inference import classify
 from gan_runner.system import System
 from gan_runner.tools.files import write_json
 
@@ -82,7 +84,7 @@ def member(name: str, checkpoint: Checkpoint, config: DictConfig) -> System:
         ConfigError: it does not classify.
     """
     system = checkpoint.build(config)
-    if not hasattr(system.game, "classify"):
+    if not isinstance(system.game, Classifies):
         raise ConfigError(f"run {name} does not classify ({type(system.game).__name__}); game=semi_supervised does")
     return system
 
@@ -100,7 +102,7 @@ def believed(members: Mapping[str, System], split: Any) -> tuple[dict[str, Tenso
         raise ConfigError(str(error)) from error
     batches = list(all_of(first.dataset.load(first.device, split)))
     beliefs = {
-        name: torch.cat([system.classify(batch["data"]).double().softmax(1).cpu() for batch in batches])
+        name: torch.cat([classify(system, batch["data"]).double().softmax(1).cpu() for batch in batches])
         for name, system in members.items()
     }
     return beliefs, torch.cat([batch["label"].cpu() for batch in batches]), split

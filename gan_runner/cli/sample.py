@@ -17,12 +17,15 @@ from torch import Tensor
 from gan_runner.cli.arguments import Parser, add_run, at_least_one, command, factor, png, refuse
 from gan_runner.cli.edit import edited, way_of
 from gan_runner.config.suggestions import did_you_mean
+from gan_runner.datasets.base import HasDensity
 from gan_runner.datasets.images import fit, normalised
 from gan_runner.errors import ConfigError
+from gan_runner.games.base import InfersCodes
 from gan_runner.models.latents import interpolation
 from gan_runner.plots.grids import draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.plots.samples import draw
 from gan_runner.runs.saved import open_checkpoint
+from gan_runner.sampling.inference import infer
 from gan_runner.sampling.rejection import effective_sample_size, importance_weights, rejection_samples
 from gan_runner.sampling.traversals import traverse
 from gan_runner.system import System
@@ -142,7 +145,7 @@ def run(options: argparse.Namespace) -> list[Path]:
         return [options.out]
     path = options.picture or folder / grid_name(options, told, len(samples))
     captions = told or (said_of(system, rows) if samples.dim() == 2 else [])
-    draw(path, samples, system.dataset if hasattr(system.dataset, "log_prob") else None, captions=captions)
+    draw(path, samples, system.dataset if isinstance(system.dataset, HasDensity) else None, captions=captions)
     return [path]
 
 
@@ -157,7 +160,7 @@ def check_told(system: System, options: argparse.Namespace) -> None:
             continue
         condition: Any = system.networks.get("condition")
         if condition is None:
-            codes = " and codes, which --traverse chooses" if getattr(system.game, "codes", ()) else " alone"
+            codes = " and codes, which --traverse chooses" if isinstance(system.game, InfersCodes) else " alone"
             raise ConfigError(f"this run's samples are made from latents{codes}; leave out --{option}")
         if condition.told_by != option:
             raise ConfigError(f"this run's samples are told what to show by --{condition.told_by}, not by --{option}")
@@ -294,7 +297,7 @@ def styled(system: System, noise: Tensor, image: Path | None) -> Tensor:
     channels, side, _ = system.dataset.shape
     with Image.open(image) as file:
         pixels = normalised(fit(file, side, channels)).unsqueeze(0)
-    latent = system.looked_at(lambda networks, x: networks["style"](x), pixels)
+    latent = infer(system, lambda networks, x: networks["style"](x), pixels)
     return torch.cat([latent.expand(len(noise), -1), noise[:, latent.shape[1] :]], 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -70,6 +70,30 @@ class Dataset(Protocol):
         Raises:
             DataError: if they are missing or broken, saying where they were looked for and what to do.
         """
+
+
+@runtime_checkable
+class HasDensity(Protocol):
+    """A distribution whose density is known: of a dataset, or of a generator."""
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """The log density (n,) in nats of points (n, *shape)."""
+
+
+@runtime_checkable
+class HasModes(Protocol):
+    """A dataset that is a mixture of isotropic Gaussians of one width."""
+
+    @property
+    def modes(self) -> Tensor | None:
+        """Means (k, dim) of the components where each is a mode of its own, else None."""
+
+    @property
+    def mode_std(self) -> float:
+        """σ of every component."""
+
+    def weights(self) -> Tensor:
+        """Probabilities (k,) of the components."""
 
 
 def judging_split(splits: Sequence[Split], choosing: bool = False) -> Split:

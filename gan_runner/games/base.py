@@ -131,3 +131,8 @@ class HidesData(Protocol):
 
     def seen(self, dataset: Dataset, data: Data) -> Data:
         """What they see of it."""
+
+
+def training_data(game: Game, dataset: Dataset, data: Data) -> Data:
+    """What the players of a game see of the data: all of it, unless the game hides some."""
+    return game.seen(dataset, data) if isinstance(game, HidesData) else data

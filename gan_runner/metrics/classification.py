@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from gan_runner.datasets.base import Split, judging_split
+from gan_runner.games.base import Classifies
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
+from gan_runner.sampling.inference import classify
 from gan_runner.turn import Batch
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class ClassificationError:
 
     def check(self, system: System) -> None:
         """Raise ValueError where there is nothing to count."""
-        if not hasattr(system.game, "classify"):
+        if not isinstance(system.game, Classifies):
             raise ValueError("this game does not classify; choose game=semi_supervised, or leave it out")
         split_of(system.dataset, self.split)
 
@@ -54,7 +56,7 @@ class ClassificationError:
         """Look at all of them."""
         split = split_of(results.dataset, self.split, results.reference.choosing)
         data = results.reference.split(split)
-        wrong = [mistaken(results.system.classify(batch["data"]), batch["label"]) for batch in all_of(data)]
+        wrong = [mistaken(classify(results.system, batch["data"]), batch["label"]) for batch in all_of(data)]
         errors, count = sum(int(some.sum()) for some in wrong), sum(map(len, wrong))
         self.conditions = {"samples": None, "real": None, "split": split, "images": count}
         return {"errors": float(errors), "error_rate": errors / count}

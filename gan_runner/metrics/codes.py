@@ -12,11 +12,13 @@ from torch import Tensor
 
 from gan_runner.datasets.base import Split, judging_split
 from gan_runner.datasets.labels import Classes
+from gan_runner.games.base import InfersCodes
 from gan_runner.metrics.classification import all_of
 from gan_runner.metrics.figures import Better
 from gan_runner.metrics.results import CHUNK, Results
 from gan_runner.models.codes import Categorical
 from gan_runner.requirements import Requirement
+from gan_runner.sampling.inference import infer_codes
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Dataset
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 def codes_read(system: System) -> None:
     """There must be codes, and a network that reads them."""
-    if not hasattr(system.game, "infer_codes"):
+    if not isinstance(system.game, InfersCodes):
         raise ValueError("it looks at codes, and this game has none; choose game=infogan, or leave it out")
 
 
@@ -51,7 +53,7 @@ class MutualInformation:
     def __call__(self, results: Results) -> dict[str, float]:
         """By name."""
         game: Any = results.system.game
-        outputs = results.system.infer_codes(results.samples)
+        outputs = infer_codes(results.system, results.samples)
         found = game.joint.information(outputs.double(), game.codes_in(results.noise).double())
         each = {f"mutual_information_{name}": value.item() for name, value in found.items()}
         return {"mutual_information": sum(each.values()), **each}
@@ -166,7 +168,7 @@ class CodeError:
         name = self.chosen(game)
         said, labels = [], []
         for batch in batches:
-            outputs = game.joint.outputs_apart(results.system.infer_codes(batch["data"]))
+            outputs = game.joint.outputs_apart(infer_codes(results.system, batch["data"]))
             said.append(outputs[name].argmax(1))
             labels.append(batch["label"].long())
         return torch.cat(said), torch.cat(labels)

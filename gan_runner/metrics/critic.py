@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.base import HasDensity
+from gan_runner.games.base import HasCritic
 from gan_runner.losses.base import Identifies
 from gan_runner.losses.density_ratios import log_mean_exp
 from gan_runner.metrics.figures import figures
@@ -15,6 +17,7 @@ from gan_runner.metrics.optimal_transport import matched
 from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.models.latents import Normal
 from gan_runner.requirements import Requirement, requires
+from gan_runner.sampling.critic import critic_of, extra_fakes, has_unconditional_critic, identifies, score
 from gan_runner.system import evaluating
 
 if TYPE_CHECKING:
@@ -23,9 +26,9 @@ if TYPE_CHECKING:
 
 def a_critic(system: System) -> None:
     """Somebody must judge, and points alone."""
-    if system.loss is None or not hasattr(system.game, "score"):
+    if system.loss is None or not isinstance(system.game, HasCritic):
         raise ValueError("it looks at a critic's scores, and in this game nobody judges; leave it out")
-    if not system.has_unconditional_critic:
+    if not has_unconditional_critic(system):
         raise ValueError(
             "it looks at a critic's scores of points, and this one's are of points beside conditions or codes; leave "
             "it out, or choose game=gan"
@@ -40,9 +43,9 @@ def of_points(system: System) -> None:
 
 def known_densities(system: System) -> None:
     """Both densities must be known."""
-    if not hasattr(system.dataset, "log_prob"):
+    if not isinstance(system.dataset, HasDensity):
         raise ValueError("this dataset has no known density; choose dataset=gaussian or another mixture")
-    if not hasattr(system.networks.get("generator"), "log_prob") or not isinstance(system.game.latent, Normal):
+    if not isinstance(system.networks.get("generator"), HasDensity) or not isinstance(system.game.latent, Normal):
         raise ValueError("this generator has no known density; choose model=gaussian")
 
 
@@ -50,10 +53,10 @@ def critic_that_identifies(*kinds: Identifies) -> Requirement:
     """The loss must identify one of these of the densities."""
 
     def check(system: System) -> None:
-        known = system.identifies or "nothing"
-        if system.extra_fakes:
+        known = identifies(system) or "nothing"
+        if extra_fakes(system):
             raise ValueError(
-                f"it is about the densities of data and samples, and this critic judges {system.extra_fakes}, too; "
+                f"it is about the densities of data and samples, and this critic judges {extra_fakes(system)}, too; "
                 "leave it out"
             )
         if known not in kinds:
@@ -151,7 +154,7 @@ def transport(results: Results, n: int = 2000) -> dict[str, float]:
     slope K exceeds K W₁ (Villani 2009, Theorem 5.10), so the gap is not negative.
     """
     real, fake = matched(results.real[:n], results.samples[:n])
-    scores = [results.system.score(x).double().mean() for x in (real, fake)]
+    scores = [score(results.system, x).double().mean() for x in (real, fake)]
     distances = (real - fake).flatten(1).norm(dim=1)
     steepest = slopes(results.system, real, fake).max()
     return {"transport_gap": 1 - ((scores[0] - scores[1]) / (steepest * distances.double().mean())).item()}
@@ -162,5 +165,5 @@ def slopes(system: System, start: Tensor, end: Tensor, nodes: int = 8) -> Tensor
     shares = torch.linspace(0, 1, nodes, device=start.device).view(-1, *[1] * start.dim())
     x = (start + shares * (end - start)).flatten(0, 1).requires_grad_()
     with evaluating(system.networks):
-        (gradient,) = torch.autograd.grad(system.game.score(system.networks, x).sum(), x)
+        (gradient,) = torch.autograd.grad(critic_of(system).score(system.networks, x).sum(), x)
     return gradient.flatten(1).norm(dim=1)

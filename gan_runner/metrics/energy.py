@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.base import HasDensity
 from gan_runner.losses.energy import BEGAN, EBGAN
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Evaluated, Results
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def densities_in_the_plane(system: System) -> None:
     """The densities of data and samples must be known, in two dimensions."""
-    known = hasattr(system.dataset, "log_prob") and hasattr(system.networks.get("generator"), "log_prob")
+    known = isinstance(system.dataset, HasDensity) and isinstance(system.networks.get("generator"), HasDensity)
     if not known or system.dataset.shape != (2,):
         raise ValueError("the densities of data and samples are not known; choose dataset=gaussian model=gaussian")
 
@@ -56,8 +57,9 @@ def total_variation(results: Results, side: int = 200) -> dict[str, float]:
         results: with both densities known.
         side: points of the quadrature along each axis.
     """
+    assert isinstance(results.dataset, HasDensity)
     points, area = plane(results, side)
-    p = results.dataset.log_prob(points).exp()  # type: ignore[attr-defined]
+    p = results.dataset.log_prob(points).exp()
     q = results.system.networks["generator"].log_prob(points).exp()  # type: ignore[operator]
     truth = (p - q).abs().sum() * area / 2
     estimate = results.loss.total_variation(Evaluated(results.real_scores, results.fake_scores))

@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from gan_runner.build import build_checked
 from gan_runner.config.instantiate import locate
@@ -16,6 +18,7 @@ from gan_runner.config.options import options_in
 from gan_runner.config.paths import CONF
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.errors import ConfigError
+from gan_runner.games.base import DrawsConditions
 from gan_runner.metrics.results import Reference, Results
 
 if TYPE_CHECKING:
@@ -59,13 +62,17 @@ class Evaluator:
         self.system = system
         self.metrics = metrics
         self.reference = Reference(system.dataset, samples, system.device, split, data, choosing)
-        self.noise = (
-            system.noise(samples, seed)
-            if split == "train"
-            else system.noise_like(lambda: self.reference.split(split), samples, seed)
-        )
+        self.noise = self.draw_noise(samples, seed, split)
         self.conditions: dict[str, Mapping[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
+
+    def draw_noise(self, samples: int, seed: int, split: Split) -> Tensor:
+        """What samples are made from; where these are for conditions, those of the data of the split."""
+        system, game = self.system, self.system.game
+        if split == "train" or not isinstance(game, DrawsConditions):
+            return system.noise(samples, seed)
+        rng = torch.Generator().manual_seed(seed)
+        return game.noise_like(system.networks, self.reference.split(split), samples, rng).to(system.device)
 
     def prepare(self) -> None:
         """Make ready what metrics look through, so that what is wrong with it is said before a run and not in it."""

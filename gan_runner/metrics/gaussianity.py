@@ -14,7 +14,7 @@ from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
 from gan_runner.requirements import requires
-from gan_runner.system import encodes
+from gan_runner.sampling.inference import draw_codes, encodes
 from gan_runner.tools.precision import full_precision
 
 if TYPE_CHECKING:
@@ -83,4 +83,4 @@ def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[s
         seed: of the draws.
     """
     pieces = results.reference.split(held_out(results)).pieces(n)
-    return figures_of(torch.cat([results.system.draw_codes(x, mix(seed, number)) for number, x in enumerate(pieces)]))
+    return figures_of(torch.cat([draw_codes(results.system, x, mix(seed, number)) for number, x in enumerate(pieces)]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import Split, judging_split
+from gan_runner.datasets.base import HasDensity, Split, judging_split
 from gan_runner.datasets.images import bits, dequantised
 from gan_runner.metrics.classification import split_of
 from gan_runner.metrics.figures import figures, measured
@@ -16,6 +16,7 @@ from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
 from gan_runner.models.sizes import at_least_one
 from gan_runner.requirements import requires
+from gan_runner.sampling.inference import log_prob
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
 def density_known(system: System) -> None:
     """The generator must have a density, and its latents the prior that it is computed with."""
-    if not hasattr(system.networks.get("generator"), "log_prob"):
+    if not isinstance(system.networks.get("generator"), HasDensity):
         raise ValueError("it needs a generator whose density is known; choose model=real_nvp, or leave it out")
-    if not isinstance(getattr(system.game, "latent", None), Normal):
+    if not isinstance(system.game.latent, Normal):
         raise ValueError("densities are those of latents N(0, I), and this game draws others; leave it out")
 
 
@@ -67,7 +68,7 @@ def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: i
     """
     at_least_one(n=n, draws=draws)
     log_probs = [
-        results.system.log_prob(x).double()
+        log_prob(results.system, x).double()
         for draw in range(draws if results.dataset.bounded else 1)
         for x in as_modelled(results, n, seed + draw)
     ]

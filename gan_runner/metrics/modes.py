@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.base import HasModes
 from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.extractors.base import Extractor
 from gan_runner.metrics.figures import figures
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def known_modes(system: System) -> None:
     """The data's modes must be known."""
-    if getattr(system.dataset, "modes", None) is None:
+    if not isinstance(system.dataset, HasModes) or system.dataset.modes is None:
         raise ValueError(
             "this dataset has no known modes; choose dataset=ring8, grid25 or gaussian_mixture, or leave it out"
         )

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gan_runner.losses.base import Loss
 from gan_runner.metrics.critic import a_critic
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.requirements import requires
+from gan_runner.sampling.critic import critic_of
 from gan_runner.system import evaluating
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 def both_halves(system: System) -> None:
     """The loss must be a function of scores for either player."""
-    if not (hasattr(system.loss, "discriminator") and hasattr(system.loss, "generator")):
+    if not isinstance(system.loss, Loss):
         raise ValueError("it needs a loss with a discriminator's and a generator's half; choose another loss")
 
 
@@ -35,7 +37,7 @@ def push(results: Results) -> dict[str, float]:
     parameters = list(system.networks["generator"].parameters())
     with evaluating(system.networks), torch.enable_grad():
         fake = system.game.sample(system.networks, results.noise)
-        scores = Evaluated(results.real_scores, system.game.score(system.networks, fake))
+        scores = Evaluated(results.real_scores, critic_of(system).score(system.networks, fake))
         gradients = torch.autograd.grad(loss.generator(scores), parameters)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     return {"critic_value": value.item(), "push": (-flat[0] if len(flat) == 1 else flat.norm()).item()}

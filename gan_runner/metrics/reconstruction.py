@@ -10,7 +10,7 @@ from gan_runner.metrics.classification import split_of
 from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
-from gan_runner.system import encodes
+from gan_runner.sampling.inference import encodes, reconstruct
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -50,7 +50,7 @@ class Reconstruction:
         split = split_of(results.dataset, self.split, results.reference.choosing)
         absolute, squared, elements, count = 0.0, 0.0, 0, 0
         for number, x in enumerate(results.reference.split(split).pieces(self.samples or results.reference.n)):
-            error = (results.system.reconstruct(x, seed=number) - x).double()
+            error = (reconstruct(results.system, x, seed=number) - x).double()
             absolute, squared = absolute + error.abs().sum().item(), squared + error.square().sum().item()
             elements, count = elements + x.numel(), count + len(x)
         self.conditions = {"samples": None, "real": None, "split": split, "reconstructed": count}

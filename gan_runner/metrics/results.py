@@ -13,6 +13,7 @@ from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.extractors.base import Extractor, Eye, Seen
 from gan_runner.losses.base import Evaluated as Evaluated
 from gan_runner.metrics.frechet import Moments, moments
+from gan_runner.sampling.critic import score
 from gan_runner.tools.cache import kept, key_of
 from gan_runner.turn import Quantities, lazy
 
@@ -164,9 +165,9 @@ class Results(Quantities):
     @lazy
     def real_scores(self) -> Tensor:
         """The critic's scores (n,) of the data."""
-        return self.system.score(self.real)
+        return score(self.system, self.real)
 
     @lazy
     def fake_scores(self) -> Tensor:
         """The critic's scores (n,) of the samples."""
-        return self.system.score(self.samples)
+        return score(self.system, self.samples)

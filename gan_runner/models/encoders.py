@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,14 @@ class Posterior(NamedTuple):
     codes: Tensor
     mean: Tensor
     log_std: Tensor | None = None
+
+
+@runtime_checkable
+class Invertible(Protocol):
+    """A generator that has an inverse."""
+
+    def encode(self, x: Tensor) -> Posterior:
+        """What each of the data (n, *shape) is generated from, all of q at one point."""
 
 
 class Encoder(nn.Module):

@@ -15,7 +15,7 @@ from gan_runner.plots.grids import draw_pairs, draw_paths
 from gan_runner.plots.latent_space import draw_latent_space, groups_of
 from gan_runner.requirements import Requirement
 from gan_runner.sampling.attributes import code_means
-from gan_runner.system import encodes
+from gan_runner.sampling.inference import draw_codes, encodes, paths, reconstruct
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -98,7 +98,7 @@ class Reconstructions(HeldOut):
     def draw(self, path: Path, step: int) -> None:
         """In pairs."""
         data = self.batch["data"]
-        draw_pairs(path, data, self.run.system.reconstruct(data), self.columns, "reconstruction")
+        draw_pairs(path, data, reconstruct(self.run.system, data), self.columns, "reconstruction")
 
 
 @dataclass
@@ -131,7 +131,7 @@ class LatentSpace(HeldOut):
     def draw(self, path: Path, step: int) -> None:
         """Two panels."""
         system = self.run.system
-        codes = system.draw_codes(self.batch["data"], mix(self.seed, 1))
+        codes = draw_codes(system, self.batch["data"], mix(self.seed, 1))
         prior = system.noise(len(codes), self.seed)[:, : codes.shape[1]]
         groups = groups_of(system.dataset.labels, self.batch.get("label"))
         draw_latent_space(path, codes, prior, groups, f"step {step:,}: codes of data")
@@ -174,7 +174,7 @@ class Interpolations(HeldOut):
         """A row a pair."""
         data = self.batch["data"]
         first, second = data[: len(data) // 2], data[len(data) // 2 : 2 * (len(data) // 2)]
-        draw_paths(path, self.run.system.paths(first, second, self.columns), first, second)
+        draw_paths(path, paths(self.run.system, first, second, self.columns), first, second)
 
 
 @dataclass

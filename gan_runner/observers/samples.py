@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from gan_runner.datasets.base import HasDensity
 from gan_runner.observers.base import Observer, StepEvent
 from gan_runner.plots.animation import animate
 from gan_runner.plots.samples import draw
+from gan_runner.plots.surfaces import critic_surface, sample_gradient_field
 from gan_runner.runs.directory import of_steps, step_of
 
 if TYPE_CHECKING:
@@ -35,8 +39,10 @@ class Samples(Observer):
         """Fix the latents."""
         self.run = run
         drawn_as_image = len(run.system.dataset.shape) == 3
-        self.shown = run.system.sample_grid(self.images if drawn_as_image else self.points, self.seed)
-        self.density = run.system.dataset if hasattr(run.system.dataset, "log_prob") else None
+        rng = torch.Generator().manual_seed(self.seed)
+        n = self.images if drawn_as_image else self.points
+        self.shown = run.system.game.sample_grid(run.system.networks, n, rng)
+        self.density = run.system.dataset if isinstance(run.system.dataset, HasDensity) else None
         self.real = run.data.real(self.points) if run.system.dataset.shape == (2,) else None
 
     def __call__(self, event: StepEvent) -> None:
@@ -46,8 +52,8 @@ class Samples(Observer):
         path = self.run.directory.samples / f"step_{event.step:07d}.png"
         system = self.run.system
         samples = system.sample(self.shown.noise)
-        field = None if self.real is None else system.field(self.real, samples)
-        surface = system.surface()
+        field = None if self.real is None else sample_gradient_field(system, self.real, samples)
+        surface = critic_surface(system)
         draw(path, samples, self.density, surface, field, event.step, self.shown.columns, self.shown.captions)
         event.pictures["samples"] = path
 

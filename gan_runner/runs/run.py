@@ -22,9 +22,11 @@ from gan_runner.config.expectations import Expectation, verdict
 from gan_runner.datasets.base import Batches, Data, Split, mix
 from gan_runner.distributed import processes
 from gan_runner.errors import CheckpointError
+from gan_runner.games.base import training_data
 from gan_runner.runs.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.environment import new_wandb_id
+from gan_runner.sampling.critic import identifies
 from gan_runner.system import MISFIT, System
 from gan_runner.tools.files import write_json, write_text
 
@@ -88,7 +90,8 @@ class Run:
         """The data in this run's order; of each batch, this process's rows."""
         size = self.config.trainer.batch_size
         seed = mix(self.config.seed, self.rollbacks) if self.rollbacks else self.config.seed
-        return Batches(self.system.seen(self.data), size, seed, drawn, processes.present.rows(size))
+        data = training_data(self.system.game, self.system.dataset, self.data)
+        return Batches(data, size, seed, drawn, processes.present.rows(size))
 
     def change_course(self, rollbacks: int) -> None:
         """Go on with other batches and other random numbers than the time before."""
@@ -227,7 +230,7 @@ class Run:
             "peak_memory_gb": peak_memory_gb(self.system.device),
             "wandb_id": self.wandb_id,
             "objective": self.config.objective,
-            "identifies": self.system.identifies,
+            "identifies": identifies(self.system),
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best,
             "measured_on": dict(self.measured_on),

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gan_runner.datasets.base import Data
 from gan_runner.datasets.labels import Classes, Labels
+from gan_runner.sampling.inference import encode
 from gan_runner.turn import Batch
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def code_means(system: System, labels: Labels, data: Data, n: int) -> dict[str, 
     found = []
     for number, batch in enumerate(some_of(data, n)):
         vectors = labels.vectors(batch["label"]).double()
-        codes = system.encode(batch["data"], seed=number).double()
+        codes = encode(system, batch["data"], seed=number).double()
         if isinstance(labels, Classes):
             known = vectors.any(1)
             vectors, codes = vectors[known], codes[known]

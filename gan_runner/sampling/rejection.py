@@ -7,6 +7,8 @@ from torch import Tensor
 
 from gan_runner.datasets.base import mix
 from gan_runner.errors import ConfigError
+from gan_runner.games.base import HasCritic
+from gan_runner.sampling.critic import extra_fakes, identifies, score
 from gan_runner.system import System
 
 BURN_IN = 10_000
@@ -38,23 +40,23 @@ def log_ratio(system: System, samples: Tensor, rows: Tensor) -> Tensor:
     Raises:
         ConfigError: nobody judges samples, the critic judges other fakes, too, or the run's loss identifies no ratio.
     """
-    if system.loss is None or not hasattr(system.game, "score"):
+    if system.loss is None or not isinstance(system.game, HasCritic):
         raise ConfigError(
             "--reject and --weigh go by a critic of samples, and in this run nobody judges them; train with one, such "
             "as game=gan or likelihood=[observer,synthetic]"
         )
-    if system.extra_fakes:
+    if extra_fakes(system):
         raise ConfigError(
-            f"this run's critic tells {system.extra_fakes} from data beside samples, so its ratio is not the one that "
+            f"this run's critic tells {extra_fakes(system)} from data beside samples, so its ratio is not the one that "
             "weighs samples; train without them, such as likelihood=[observer,synthetic]"
         )
-    known = system.identifies or "nothing"
+    known = identifies(system) or "nothing"
     if known not in ("ratio", "relative"):
         raise ConfigError(
             f"the critic of {type(system.loss).__name__} identifies a {known}, not the ratio that weighs samples; "
             "train with a loss such as non_saturating, lsgan or fgan_kl"
         )
-    return system.loss.log_ratio(system.score(samples, rows)).clamp(-LIMIT, LIMIT)
+    return system.loss.log_ratio(score(system, samples, rows)).clamp(-LIMIT, LIMIT)
 
 
 def acceptance_logit(log_ratio: Tensor, ceiling: Tensor, gamma: float) -> Tensor:

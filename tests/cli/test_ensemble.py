@@ -9,6 +9,7 @@ from conftest import TINY
 
 from gan_runner.cli import evaluate
 from gan_runner.cli.ensemble import known_of
+from gan_runner.sampling.inference import classify
 
 SMALL = [
     *("game=semi_supervised", "loss=feature_matching", "model=salimans_mnist", *TINY["salimans_mnist"]),
@@ -59,7 +60,7 @@ def test_errors_of_each_are_its_own_and_of_all_those_of_the_mean(trained, gan_en
     for run in range(3):
         system = make_system(*SMALL[:-1])
         system.load_state_dict(torch.load(trained / f"{run}" / "checkpoints" / "last.pt", weights_only=True)["system"])
-        beliefs.append(system.classify(images["data"]).softmax(1))
+        beliefs.append(classify(system, images["data"]).softmax(1))
     wrong = (sum(beliefs).argmax(1) != images["label"]).sum().item()
     assert found["ensemble"] == wrong
     assert out.splitlines()[-1] == f"ensemble of 3: {wrong} errors of 300 validation images"

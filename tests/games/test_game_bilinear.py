@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from gan_runner.sampling.critic import score
+
 LR = 0.2  # of conf/experiment/toy/bilinear.yaml
 MOMENTUM, WEIGHT = -0.5, 0.05  # of conf/optimizer/negative_momentum.yaml, conf/dynamics/historical_averaging.yaml
 
@@ -120,7 +122,7 @@ def test_equilibrium_is_the_mean_of_the_data(make_system):
 
 def test_criticise_is_the_value_of_any_points(make_system):
     system = make_system("game=bilinear", "dataset.point=[0,0,0,0]")
-    assert system.score(torch.tensor([[1.0, 2.0, 3.0, 4.0]])).tolist() == [11.0]
+    assert score(system, torch.tensor([[1.0, 2.0, 3.0, 4.0]])).tolist() == [11.0]
 
 
 @pytest.mark.parametrize(

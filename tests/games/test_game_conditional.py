@@ -19,7 +19,9 @@ from gan_runner.metrics.results import Reference, Results
 from gan_runner.models.conditions import LabelCondition
 from gan_runner.models.heads import AuxiliaryHead, ConcatHead, MaxoutHead, ProjectionHead
 from gan_runner.models.mlp import MLPDiscriminator
+from gan_runner.plots.surfaces import critic_surface, sample_gradient_field
 from gan_runner.requirements import check_requirements
+from gan_runner.sampling.critic import has_unconditional_critic, score
 
 HEADS = {
     "concat": lambda width: ConcatHead(width, 2, embedding=8, width=32),
@@ -146,7 +148,7 @@ def test_samples_are_made_for_labels_of_the_data(make_system):
 def test_a_picture_has_a_label_a_row_and_a_latent_a_column(make_system):
     system, _ = conditional(make_system, kind="image")
     system.networks["condition"].prepare(Drawn({"label": torch.arange(20) % 10}))
-    shown = system.sample_grid(64, seed=0)
+    shown = system.game.sample_grid(system.networks, 64, torch.Generator().manual_seed(0))
     rows = shown.noise.view(10, shown.columns, -1)
     dim = system.game.latent.dim
     assert shown.captions == tuple("0123456789")
@@ -229,9 +231,9 @@ def test_samples_of_stacked_digits_are_made_for_all_thousand_modes(data_root, ma
 def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system, method):
     system, batch = conditional(make_system, f"method={method}")
     x = batch["data"]
-    assert not system.has_unconditional_critic
-    assert system.surface() is None
-    assert system.field(x, x) is None
+    assert not has_unconditional_critic(system)
+    assert critic_surface(system) is None
+    assert sample_gradient_field(system, x, x) is None
     for metric in (push, order, transport):
         with pytest.raises(ValueError, match="of points beside conditions or codes; leave it out, or choose game=gan"):
             check_requirements(metric, system)
@@ -239,15 +241,15 @@ def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system
     turn = system.game.turn(system.networks, (), {"data": x})
     turn.given(condition=rows[:, 4:])
     nn.ModuleDict(system.networks).eval()
-    torch.testing.assert_close(system.score(x, rows, chunk=3), turn.real_scores)
+    torch.testing.assert_close(score(system, x, rows, chunk=3), turn.real_scores)
 
 
 def test_a_critic_that_guesses_has_a_surface(make_system):
     system, batch = conditional(make_system, "method=ac_gan")
     x = batch["data"]
-    assert torch.equal(system.score(x), system.score(x, system.noise(len(x), 0)))
-    assert system.surface() is not None
-    assert system.field(x, x).arrows(x).shape == x.shape
+    assert torch.equal(score(system, x), score(system, x, system.noise(len(x), 0)))
+    assert critic_surface(system) is not None
+    assert sample_gradient_field(system, x, x).arrows(x).shape == x.shape
     results = Results(system, system.noise(20, 0), Reference(system.dataset, 20, system.device))
     assert push(results)["push"] > 0
 

@@ -6,6 +6,7 @@ from conftest import TINY
 
 from gan_runner.losses.kernels import biased_mmd2
 from gan_runner.losses.moments import MMD
+from gan_runner.plots.surfaces import critic_surface
 from gan_runner.terms.moments import mmd, reconstruction
 
 PARTS = ["model=mlp", *TINY["mlp"]]
@@ -28,7 +29,7 @@ def turn_of(system, *owned):
 def test_generator_plays_alone_on_the_data_as_they_are(alone):
     assert list(alone.networks) == ["generator"]
     assert [player.name for player in alone.players] == ["generator"]
-    assert alone.surface() is None
+    assert critic_surface(alone) is None
     turn = turn_of(alone, "generator")
     loss = MMD(alone.loss.kernel)
     torch.testing.assert_close(mmd(turn, loss), biased_mmd2(loss.kernel, turn.real, turn.fake))

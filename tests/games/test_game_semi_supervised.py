@@ -8,10 +8,12 @@ from torch.nn.functional import softmax
 
 from gan_runner.datasets.base import Batches, Order, mix
 from gan_runner.errors import ConfigError
+from gan_runner.games.base import training_data
 from gan_runner.losses.base import Evaluated
 from gan_runner.losses.bernoulli import NonSaturating
 from gan_runner.models.heads import LogSumExpHead
 from gan_runner.models.layers.weight_norm import normalized_weights
+from gan_runner.sampling.inference import classify
 from gan_runner.system import evaluating
 
 OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]
@@ -94,7 +96,7 @@ def test_labels_that_are_not_known_change_nothing(make_system):
             unseen = Order(len(data), mix(-2, 0)).indices(0, len(data))[256:]
             data.labels[unseen] = data.labels[unseen.flip(0)]
         system.game.prepare(system.networks, data, 8)
-        batches = Batches(system.seen(data), 8, 0)
+        batches = Batches(training_data(system.game, system.dataset, data), 8, 0)
         torch.manual_seed(0)
         for _ in range(3):
             system.step(batches)
@@ -124,7 +126,7 @@ def test_classifier_is_the_averaged_discriminator(system):
         system.step(batches)
     x = next(batches)["data"]
     average = system.players[0].constraints["ema"].averages["discriminator"]
-    found = system.classify(x)
+    found = classify(system, x)
     with torch.no_grad():
         torch.testing.assert_close(found, average.classify(average.features(x)))
         present = {"discriminator": system.networks["discriminator"]}

@@ -152,6 +152,6 @@ def test_labels_are_no_sentences(make_system):
 
 
 def test_pictures_show_a_caption_a_row(system):
-    arrangement = system.sample_grid(16, 0)
+    arrangement = system.game.sample_grid(system.networks, 16, torch.Generator().manual_seed(0))
     assert len(arrangement.captions) * arrangement.columns == len(arrangement.noise)
     assert all(len(caption) > 10 for caption in arrangement.captions)

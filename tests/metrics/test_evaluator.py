@@ -33,7 +33,7 @@ def parts_that_return(images, dataset=DIGITS):
         loss=None,
         device=CPU,
         noise=lambda n, seed: torch.arange(n).unsqueeze(1),
-        noise_like=lambda load, n, seed: torch.arange(n).unsqueeze(1),
+        game=SimpleNamespace(),
         sample=lambda noise: images[noise[:, 0]],
     )
 

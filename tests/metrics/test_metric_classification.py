@@ -13,6 +13,7 @@ from gan_runner.metrics.evaluator import Evaluator, build_checked
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.observers.evaluation import Evaluation
 from gan_runner.requirements import check_requirements
+from gan_runner.sampling.inference import classify
 
 OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]
 
@@ -24,7 +25,7 @@ def test_mistakes_are_counted_once_an_image(make_system):
     check_requirements(metric, system)
     found = evaluator.measure()
     every = next(system.dataset.load(system.device, "validation").every(200))
-    wrong = (system.classify(every["data"]).argmax(1) != every["label"]).sum().item()
+    wrong = (classify(system, every["data"]).argmax(1) != every["label"]).sum().item()
     assert found == {"errors": wrong, "error_rate": wrong / 200}
     assert evaluator.conditions["errors"] == {"split": "validation", "images": 200}
 
@@ -39,7 +40,8 @@ def test_of_a_classifier_that_is_right_but_for_some(wrong):
 def test_points_are_drawn_for_it():
     dataset = Ring()
     centres = dataset.modes
-    system = SimpleNamespace(dataset=dataset, loss=None, classify=lambda x: -torch.cdist(x, centres))
+    game = SimpleNamespace(classify=lambda networks, x: -torch.cdist(x, centres))
+    system = SimpleNamespace(dataset=dataset, loss=None, game=game, sampling_networks=dict, device=torch.device("cpu"))
     found = ClassificationError()(Results(system, None, Reference(dataset, 5, torch.device("cpu"))))
     assert found["errors"] / 10_000 == found["error_rate"] < 1e-3
 

@@ -52,9 +52,16 @@ def reads_greys(x):
     return torch.cat([torch.zeros(len(x), 1), 9 * torch.eye(4)[category]], 1)
 
 
+def system_with(codes, infer_codes):
+    """A game with these codes, of whose samples a network says what a function does."""
+    game = SimpleNamespace(codes=codes.codes, joint=codes)
+    game.codes_in, game.traversal = lambda rows: rows, lambda rows, name, k: rows
+    game.infer_codes = lambda networks, x: infer_codes(x)
+    return SimpleNamespace(game=game, sampling_networks=dict, device=torch.device("cpu"))
+
+
 def results_of(choosing=False, **splits):
-    game = SimpleNamespace(codes=CODES, joint=Codes(CODES))
-    system = SimpleNamespace(game=game, infer_codes=reads_greys)
+    system = system_with(Codes(CODES), reads_greys)
     reference = SimpleNamespace(split=splits.get, choosing=choosing)
     return SimpleNamespace(system=system, dataset=SimpleNamespace(splits=tuple(splits)), reference=reference)
 
@@ -83,12 +90,13 @@ def test_while_a_run_goes_on_errors_are_those_of_the_validation_split():
     assert matched_elsewhere.conditions["split"] == "test"
 
 
-def test_points_are_drawn_for_it(hydra_config, make_system):
+def test_points_are_drawn_for_it(hydra_config, make_system, monkeypatch):
     options = ["game=infogan", "dataset=ring8", "model=mlp", "metric=[code_error]", "game.codes.c1.size=8"]
     options += ["metric.code_error.matched=500", *TINY["mlp"]]
     system = make_system(*options)
     centres = system.dataset.modes
-    system.infer_codes = lambda x: torch.cat([-torch.cdist(x, centres), torch.zeros(len(x), 2)], 1)
+    says = lambda system, x: torch.cat([-torch.cdist(x, centres), torch.zeros(len(x), 2)], 1)  # noqa: E731
+    monkeypatch.setattr("gan_runner.metrics.codes.infer_codes", says)
     evaluator = Evaluator(system, build_metrics(resolve(hydra_config(*options)), system), 10, 0)
     assert evaluator.measure()["code_error"] < 0.1
     assert evaluator.conditions["code_error"]["split"] == "test"
@@ -98,10 +106,8 @@ def test_points_are_drawn_for_it(hydra_config, make_system):
 def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_knows_nothing(right):
     codes = Codes({"c": Categorical(4)})
     rows = codes.draw(400, torch.device("cpu"))
-    outputs = 50 * rows if right else torch.zeros(400, 4)
-    game = SimpleNamespace(joint=codes, codes_in=lambda rows: rows)
-    system = SimpleNamespace(game=game, infer_codes=lambda samples: outputs)
-    found = MutualInformation(codes.codes)(SimpleNamespace(system=system, samples=None, noise=rows))
+    system = system_with(codes, lambda samples: 50 * samples if right else torch.zeros(len(samples), 4))
+    found = MutualInformation(codes.codes)(SimpleNamespace(system=system, samples=rows, noise=rows))
     expected = pytest.approx(math.log(4) if right else 0.0, abs=1e-9)
     assert found == {"mutual_information": expected, "mutual_information_c": expected}
     assert set(MutualInformation(codes.codes).figures) == set(found)

@@ -20,7 +20,7 @@ def game(judge, loss, n=20_000):
     """Results of a game of N((0.5, 0), I) against N((−0.5, 0), I) with this judge: points → scores."""
     torch.manual_seed(0)
     dataset, generator = GaussianMixture(means=((0.5, 0.0),), std=1.0), Gaussian(2, (2,), (-0.5, 0.0))
-    system = SimpleNamespace(dataset=dataset, networks={"generator": generator}, loss=loss, score=judge)
+    system = SimpleNamespace(dataset=dataset, networks={"generator": generator}, loss=loss)
     real, samples = dataset.sample(n)[0], generator(torch.randn(n, 2)).detach()
     return SimpleNamespace(
         system=system,

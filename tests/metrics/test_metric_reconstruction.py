@@ -10,6 +10,8 @@ from gan_runner.datasets.images import ResidentImages
 from gan_runner.errors import ConfigError
 from gan_runner.metrics.evaluator import Evaluator, build_metrics
 from gan_runner.metrics.reconstruction import Reconstruction
+from gan_runner.models.encoders import Posterior
+from gan_runner.sampling.inference import encode
 
 BYTES = torch.tensor([0, 255, 0, 51], dtype=torch.uint8).view(4, 1, 1, 1).expand(4, 1, 2, 2)  # -1, 1, -1, -0.6
 
@@ -18,7 +20,10 @@ def results_of(reconstruct, n=4, images=BYTES):
     data = ResidentImages("greys", images, torch.zeros(len(images)), flip=False)
     dataset = SimpleNamespace(splits=("train", "validation"))
     reference = SimpleNamespace(split={"validation": data}.get, n=n, choosing=False)
-    system = SimpleNamespace(reconstruct=lambda x, seed: reconstruct(x))
+    game = SimpleNamespace(encodes=lambda networks: True, encode=lambda networks, x: Posterior(x, x))
+    system = SimpleNamespace(
+        game=game, networks={}, sampling_networks=dict, device=torch.device("cpu"), sample=reconstruct
+    )
     return SimpleNamespace(dataset=dataset, reference=reference, system=system)
 
 
@@ -45,11 +50,9 @@ def test_by_hand(reconstruct, absolute, squared):
 
 
 def test_noise_of_an_encoder_that_draws_is_fresh_for_each_piece():
-    results = results_of(None, n=5000, images=BYTES[:1].expand(5000, 1, 2, 2))
+    results = results_of(lambda x: x, n=5000, images=BYTES[:1].expand(5000, 1, 2, 2))
     noise = []
-    results.system.reconstruct = lambda x, seed: (
-        noise.append(torch.rand(1, generator=torch.manual_seed(seed)).item()) or x
-    )
+    results.system.game.encode = lambda networks, x: noise.append(torch.rand(1).item()) or Posterior(x, x)
     Reconstruction()(results)
     assert len(set(noise)) == len(noise) > 1
 
@@ -60,7 +63,7 @@ def test_of_a_run_it_is_the_error_of_held_out_images(make_system):
     evaluator = Evaluator(system, {"reconstruction": metric}, 30, 0)
     found = evaluator.measure()
     x = system.dataset.load(system.device, "validation").real(30)
-    error = system.sample(system.encode(x)) - x
+    error = system.sample(encode(system, x)) - x
     assert found["reconstruction_absolute"] == pytest.approx(error.abs().mean().item(), rel=1e-5)
     assert found["reconstruction_squared"] == pytest.approx(error.square().mean().item(), rel=1e-5)
     conditions = {"split": "validation", "reconstructed": 30}

@@ -10,6 +10,7 @@ from gan_runner.build import build_system
 from gan_runner.config.resolve import resolve
 from gan_runner.datasets.base import Batches
 from gan_runner.errors import ConfigError
+from gan_runner.games.base import training_data
 from gan_runner.multiseed.stack import Stack, check_elementwise, tensors_of
 from gan_runner.runs.checkpoints import random_state, set_random_state
 
@@ -29,7 +30,11 @@ def ready(make_system, options, seed):
         player.memory().double()
     data = system.dataset.load(system.device)
     system.game.prepare(system.networks, Drawn(next(double([data.first(8)]))), 8)
-    return system, double(Batches(system.seen(data), 8, seed)), random_state(system.device)
+    return (
+        system,
+        double(Batches(training_data(system.game, system.dataset, data), 8, seed)),
+        random_state(system.device),
+    )
 
 
 def alone(make_system, options, seed, steps):

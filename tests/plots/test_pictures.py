@@ -16,7 +16,7 @@ from gan_runner.plots.animation import animate
 from gan_runner.plots.grids import draw_pairs, draw_paths, flanked, image_grid, pairs_grid
 from gan_runner.plots.samples import draw
 from gan_runner.plots.scatter import scatter
-from gan_runner.plots.surfaces import Field, Surface
+from gan_runner.plots.surfaces import Field, Surface, critic_surface, sample_gradient_field
 
 
 def test_grid_has_each_image_once_in_reading_order():
@@ -64,7 +64,7 @@ def test_every_regularizer_is_drawn_on_points(make_system, tmp_path):
     options = ["dataset=ring8", "model=mlp", "model.discriminator.width=8", "regularizer=[minibatch_discrimination]"]
     options.append("regularizer.minibatch_discrimination.kernels=4")
     system = make_system(*options)
-    draw(tmp_path / "a.png", system.sample(system.noise(9, 0)), system.dataset, system.surface())
+    draw(tmp_path / "a.png", system.sample(system.noise(9, 0)), system.dataset, critic_surface(system))
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
@@ -116,7 +116,7 @@ def field_of(make_system, critic, *options):
     system.networks["discriminator"].forward = critic
     generator = torch.Generator().manual_seed(0)
     real, samples = (torch.randn(1000, 2, generator=generator) + shift for shift in (0, 1))
-    return system.field(real, samples), critic(real), critic(samples)
+    return sample_gradient_field(system, real, samples), critic(real), critic(samples)
 
 
 SLOPE = torch.tensor([0.6, -1.5])
@@ -164,7 +164,9 @@ def test_a_field_leaves_everything_as_it_was(make_system, loss):
     before = {name: value.clone() for name, value in torch.nn.ModuleDict(system.networks).state_dict().items()}
     random = torch.get_rng_state()
     samples = system.sample(system.noise(50, 0))
-    arrows = system.field(torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), samples).arrows(POINTS)
+    arrows = sample_gradient_field(
+        system, torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), samples
+    ).arrows(POINTS)
     assert arrows.shape == POINTS.shape
     assert not arrows.requires_grad
     assert torch.equal(torch.get_rng_state(), random)
@@ -187,7 +189,7 @@ def test_there_is_no_field_where_the_generator_descends_no_function_of_scores(ma
     small = [] if {"loss=mmd", "game=bilinear"} & set(options) else TINY["mlp"]
     points = [] if "game=bilinear" in options else ["dataset=ring8", "model=mlp"]
     system = make_system(*points, *small, *options)
-    assert system.field(torch.zeros(9, 2), torch.zeros(9, 2)) is None
+    assert sample_gradient_field(system, torch.zeros(9, 2), torch.zeros(9, 2)) is None
 
 
 @pytest.mark.parametrize("slope", [0.0, 1.0, float("inf")])

@@ -9,17 +9,19 @@ from torch import nn
 
 from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import ConfigError
+from gan_runner.sampling import rejection
+from gan_runner.sampling.critic import has_unconditional_critic
 from gan_runner.sampling.rejection import acceptance_logit, effective_sample_size, importance_weights, rejection_samples
 
 GAUSSIANS = ["dataset=gaussian", "model=gaussian", "model.generator.mean=[-0.5,0.0]", "model.generator.std=1.2"]
 
 
 @pytest.fixture
-def system(make_system):
+def system(make_system, monkeypatch):
     """p = N((½, 0), 1), q = N((−½, 0), 1.2²), and a critic whose score is log p/q plus a constant."""
     system = make_system(*GAUSSIANS, "loss=relativistic")
     p, q = system.dataset.log_prob, system.networks["generator"].log_prob
-    system.score = lambda x, rows: (p(x) - q(x) + 3).detach()
+    monkeypatch.setattr(rejection, "score", lambda system, x, rows: (p(x) - q(x) + 3).detach())
     return system
 
 
@@ -81,10 +83,10 @@ def test_too_strict_a_gamma_gives_up_in_one_line(system, monkeypatch):
         rejection_samples(system, 10, 0, gamma=60.0)
 
 
-def test_infinite_ratios_are_cut(make_system):
+def test_infinite_ratios_are_cut(make_system, monkeypatch):
     """Least squares implies an infinite ratio of every score beyond its targets."""
     system = make_system(*GAUSSIANS, "loss=lsgan")
-    system.score = lambda x, rows: x[:, 0]
+    monkeypatch.setattr(rejection, "score", lambda system, x, rows: x[:, 0])
     rows = system.noise(500, 0)
     weights = importance_weights(system, system.sample(rows), rows)
     assert weights.isfinite().all()
@@ -101,7 +103,7 @@ def test_a_critic_that_is_told_conditions_judges_each_sample_beside_its_own(make
     system.sample = lambda rows: rows[:, :2]  # two of the latents
     sides = torch.tensor([-0.5, 0.5, *[0.0] * 6])  # of the eight labels
     system.networks["discriminator"] = Told(lambda x, condition: condition @ sides * x[:, 0] - 0.125)
-    assert not system.has_unconditional_critic
+    assert not has_unconditional_critic(system)
     rows = system.noise(40_000, 0)
     samples = system.sample(rows)
     side, weights = rows[:, -8:] @ sides, importance_weights(system, samples, rows)
