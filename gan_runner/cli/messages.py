@@ -19,8 +19,8 @@ from gan_runner.tools.files import NO_ROOM
 from gan_runner.tools.secrets import redact
 
 
-def complain(error: Exception | Stopped) -> int:
-    """Say an error in one line on standard error, and return the exit code it stands for."""
+def report_error(error: Exception | Stopped) -> int:
+    """Print an error in one line on standard error, and return its exit code."""
     line, code = explain(error), exit_code(error)
     if isinstance(error, ProcessLost):
         line, code = processes.present.first_failure(line, code)

@@ -77,7 +77,7 @@ def resolve(config: DictConfig) -> DictConfig:
         if isinstance(error.__cause__, ConfigError):  # of a resolver
             raise error.__cause__ from None
         raise ConfigError(explain_value(error, config)) from error
-    conform("trainer", resolved.trainer, Trainer, config)
+    conform("trainer", resolved.trainer, Trainer, config).check_together()
     conform("logger", resolved.logger, Logger, config)
     for figure, options in resolved.expected.items():
         conform(f"expected.{figure}", options, Expectation, config)

@@ -33,8 +33,8 @@ class Trainer:
     on_divergence: Annotated[str, Check(Literal["stop", "rollback"])] = "stop"
     rollbacks: Annotated[int, Positive] = 3
 
-    def __post_init__(self) -> None:
-        """Raise ConfigError for options that do not go together."""
+    def check_together(self) -> None:
+        """Raise ConfigError for options that do not go with one another, or with the number of processes."""
         if self.precision == "fp16" and self.compile == "iteration":
             raise ConfigError(
                 "trainer.precision=fp16 may leave out a step, which trainer.compile=iteration cannot; "

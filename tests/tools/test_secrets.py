@@ -151,5 +151,5 @@ def test_a_traceback_in_the_log_has_no_secrets(tmp_path):
 def test_a_secret_of_several_lines_is_hidden_in_a_complaint(monkeypatch, capsys):
     secret = "-----BEGIN KEY-----\n  c2VjcmV0\n-----END KEY-----"
     monkeypatch.setenv("DEPLOY_KEY", secret)
-    assert cli.complain(ConfigError(f"the key {secret}\nis refused")) == 2
+    assert cli.report_error(ConfigError(f"the key {secret}\nis refused")) == 2
     assert capsys.readouterr().err == "gan-run: the key ${oc.env:DEPLOY_KEY} is refused\n"

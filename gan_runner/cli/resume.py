@@ -1,0 +1,88 @@
+"""Going on with a run: `gan-run resume=RUN_DIR`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import count, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.override_parser.types import Override
+from omegaconf import OmegaConf
+
+from gan_runner.config.paths import CONF
+from gan_runner.config.sweeps import parse_overrides
+from gan_runner.errors import ConfigError
+from gan_runner.runs.directory import RunDirectory
+from gan_runner.runs.saved import SavedRun, open_checkpoint
+
+if TYPE_CHECKING:
+    from gan_runner.train import Job
+
+RESUME = re.compile(r"\+{0,2}resume=")
+"""How the option is typed; a plus or two change nothing."""
+
+
+def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
+    """The directory of the run to go on with, if the command line names one.
+
+    Raises:
+        ConfigError: it holds no run, or the command line also asks for what only a new run can do.
+    """
+    paths = [argument.partition("=")[2].strip("'\"") for argument in arguments if RESUME.match(argument)]
+    if not paths or paths[-1] in ("", "null"):
+        return None
+    if flags := [argument for argument in arguments if argument.startswith("-")]:
+        raise ConfigError(f"resume goes on with one run, without {flags[0]}; repeat a sweep with its hydra.sweep.dir")
+    path = Path(paths[-1]).expanduser().absolute()
+    if not path.is_dir():
+        run = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+        what = f"a file; try resume={run}" if path.exists() else "not there"
+        raise ConfigError(f"there is no checkpoint in {path}, which is {what}")
+    if (path / "multirun.yaml").exists():
+        raise ConfigError(f"{path} is a sweep; type its line again with hydra.sweep.dir={path}, or resume={path / '0'}")
+    return RunDirectory(path)
+
+
+def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
+    """The configuration that a run was saved with, changed by the options of this command line.
+
+    Raises:
+        ConfigError: an option would make it another run.
+        CheckpointError: the run's checkpoint cannot be read.
+    """
+    from gan_runner.train import Job
+
+    seeds = seeds_in(directory)
+    checkpoint = open_checkpoint((seeds[0] if seeds else directory).path)
+    config = checkpoint.config()
+    if seeds:
+        config.seeds = [SavedRun(seed.path).config.seed for seed in seeds]
+    OmegaConf.set_struct(config, True)
+    overrides = parse_overrides([argument for argument in arguments if not RESUME.match(argument)])
+    for override in overrides:
+        check_resumable(override)
+        added = override.is_add() or override.is_force_add()
+        OmegaConf.update(config, override.key_or_group, override.value(), merge=True, force_add=added)
+    typed = [str(override.input_line) for override in overrides]
+    return Job(config, directory, checkpoint.state["label"], typed, resumed=True)
+
+
+def check_resumable(override: Override) -> None:
+    """Raise ConfigError for an option that would make a resumed run another one."""
+    key, line = override.key_or_group, override.input_line
+    if key.startswith("hydra."):
+        raise ConfigError(f"resume goes on in the run's own directory; leave {line} out")
+    if override.is_sweep_override():
+        raise ConfigError(f"resume goes on with one run, and {line} is several; choose one value")
+    if (CONF / key).is_dir() or override.is_delete() or key == "seeds":
+        raise ConfigError(
+            f"{line} would change the parts of the run to resume; leave it out, or start a new run without resume"
+        )
+
+
+def seeds_in(directory: RunDirectory) -> list[RunDirectory]:
+    """The directories 0, 1, 2, … in this one, of several seeds that were trained together."""
+    numbered = (RunDirectory(directory.path / str(number)) for number in count())
+    return list(takewhile(lambda seed: seed.config.exists(), numbered))
