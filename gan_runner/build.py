@@ -22,11 +22,11 @@ from gan_runner.datasets.base import Dataset
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import Game
-from gan_runner.optimizers.eager import eager
 from gan_runner.players import Player
 from gan_runner.requirements import check_requirements
 from gan_runner.system import System
 from gan_runner.tools.precision import HALF
+from gan_runner.tools.torch_internals import load_no_compiler
 
 
 def choose_device(name: str) -> torch.device:
@@ -174,7 +174,7 @@ def build_player(
         },
         updates=player.updates,
         fresh_batches=first if player.fresh_batches is None else player.fresh_batches,
-        half=HALF.get(config.trainer.precision),
+        autocast_dtype=HALF.get(config.trainer.precision),
     )
 
 
@@ -217,7 +217,9 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
     chosen = any(name in node for name in ("fused", "foreach", "differentiable"))
     if "fused" in asked and not chosen and parameters[0].device.type in HAVE_FUSED_OPTIMIZERS:
         node = OmegaConf.merge(node, {"fused": True})
-    return eager(partial(build, "optimizer", node, params=parameters))
+    load_no_compiler()
+    optimizer: torch.optim.Optimizer = build("optimizer", node, params=parameters)
+    return optimizer
 
 
 def build_part(

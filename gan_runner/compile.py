@@ -1,25 +1,22 @@
 """How a training step is compiled: each player's move in one graph, or the whole iteration.
 
-A graph that is wrong may run and say nothing, so every method is tested by the parameters that it ends with.
+A wrong graph may run without an error, so tests compare the parameters that every method ends with.
 """
 
 from __future__ import annotations
 
-import inspect
-import itertools
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.errors import ConfigError
-from gan_runner.players import Player
-from gan_runner.step import Play
+from gan_runner.players import Gradients, Player
+from gan_runner.step import Play, batches_per_step
+from gan_runner.tools.torch_internals import bare_step, copy_together, is_compiler_error, mark_static, trace_autograd
 from gan_runner.turn import Batch
 
 log = logging.getLogger("gan_runner")
@@ -33,16 +30,12 @@ Wrap = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any]]
 
 
 def always(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
-    """The compiled function, come what may."""
+    """The compiled function, whatever it raises."""
     return graph
 
 
-COMPILER = ("torch._dynamo.", "torch._inductor.")
-"""Where its errors come from; it is not imported before it is needed."""
-
-
-def or_eager(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
-    """The compiled function, until it turns out that it cannot be compiled; then one line, and the eager one."""
+def eager_fallback(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
+    """The compiled function; after an error of the compiler, which is logged in one line, the eager one."""
     chosen = graph
 
     def call(*arguments: Any) -> Any:
@@ -50,7 +43,7 @@ def or_eager(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[.
         try:
             return chosen(*arguments)
         except Exception as error:
-            if not type(error).__module__.startswith(COMPILER):
+            if not is_compiler_error(error):
                 raise
             log.warning("not compiled, so it is slower: %s", next(filter(None, map(str.strip, str(error).split("\n")))))
             log.debug("torch.compile", exc_info=error)
@@ -60,189 +53,183 @@ def or_eager(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[.
     return call
 
 
-def compiled(what: Compile, play: Play, players: Sequence[Player], device: torch.device, wrap: Wrap = or_eager) -> Play:
-    """The play, compiled as the configuration says; what cannot be compiled goes on as it is, after one line.
+def compiled(
+    what: Compile, play: Play, players: Sequence[Player], device: torch.device, wrap: Wrap = eager_fallback
+) -> Play:
+    """The play, compiled as the configuration says; what cannot be compiled stays eager, after one line.
 
     Args:
         what: nothing, each move, the whole iteration, or (auto) the moves on a GPU and nothing elsewhere.
         play: how the players move.
         players: who move.
         device: where; on a GPU what is compiled is captured as CUDA graphs.
-        wrap: what becomes of the compiled and the eager function.
+        wrap: chooses between the compiled and the eager function.
 
     Raises:
-        ConfigError: a schedule moves more than learning rates, which a graph of an iteration would not notice.
+        ConfigError: a schedule moves more than learning rates, which would be constants of an iteration's graph.
     """
-    if not wanted(what, device):
+    if not is_wanted(what, device):
         return play
     if what == "iteration" and not all(getattr(player.scheduler, "fits_one_graph", True) for player in players):
         raise ConfigError("trainer.compile=iteration would keep the momentum as it is; choose trainer.compile=true")
     if what != "iteration":
         return compile_moves(play, players, wrap=wrap, **options_for(device))
     if device.type == "cuda":
-        torch.compiler.reset()  # drops what was compiled before: in an optimizer, Dynamo trips over other CUDA graphs
+        torch.compiler.reset()  # drops earlier graphs: tracing an optimizer fails where it meets other CUDA graphs
     return compile_iteration(play, players, wrap=wrap, **options_for(device))
 
 
 def compiled_graph(what: Compile, graph: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    """A function of tensors, compiled as the configuration says, or as it is after one line."""
-    return or_eager(whole_graph(graph, **options_for(device)), graph) if wanted(what, device) else graph
+    """A function of tensors, compiled as the configuration says; if it cannot be, eager after one line."""
+    return eager_fallback(whole_graph(graph, **options_for(device)), graph) if is_wanted(what, device) else graph
 
 
-def wanted(what: Compile, device: torch.device) -> bool:
+def is_wanted(what: Compile, device: torch.device) -> bool:
     """Whether anything is to be compiled."""
     return device.type == "cuda" if what == "auto" else bool(what)
 
 
 def layout(channels_last: bool, what: Compile, device: torch.device) -> torch.memory_format:
-    """How the weights of convolutions lie in memory: with channels together if that is wanted, but not in CUDA graphs.
+    """The memory format of convolutions' weights: channels_last if that is chosen, but not in CUDA graphs.
 
-    Of transposed convolutions whose channels lie together, Inductor's graphs end at their first run on a GPU, with an
-    error about strides (pytorch/pytorch#171622; seen with torch 2.14.1 on an H100).
+    On a GPU, Inductor's graphs of transposed convolutions in channels_last raise an error about strides at their first
+    run (pytorch/pytorch#171622; seen with torch 2.14.1 on an H100).
     """
-    captured = device.type == "cuda" and wanted(what, device)
+    captured = device.type == "cuda" and is_wanted(what, device)
     return torch.channels_last if channels_last and not captured else torch.contiguous_format
 
 
 def options_for(device: torch.device) -> dict[str, Any]:
-    """Of `torch.compile`: on a GPU, CUDA graphs, and no layouts but those that networks have (see `layout`)."""
+    """Options of `torch.compile`: on a GPU, CUDA graphs, in the layout of the networks (see `layout`)."""
     return {"options": {"triton.cudagraphs": True, "layout_optimization": False}} if device.type == "cuda" else {}
 
 
 def compile_moves(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:
-    """Each player's pure move in one graph: forward, losses, penalties, double backward.
+    """Each player's move as one graph: forward pass, losses, penalties, double backward.
 
-    Without `fullgraph` a break inside a double backward runs and silently never updates; with it, it is an error.
+    Without `fullgraph`, a graph break inside a double backward runs and never updates; with it, it is an error.
 
     Args:
         play: how the players move.
-        players: whose `gradients` are compiled, at their first call.
-        wrap: what becomes of the compiled and the eager function.
+        players: whose `move` becomes a graph, compiled at its first call.
+        wrap: chooses between the compiled and the eager function.
         options: of `torch.compile`: backend, options.
     """
     for player in players:
-        player.gradients = wrap(whole_graph(player.gradients, **options), player.gradients)  # type: ignore[method-assign]
-    return marking_steps(play)
+        player.move = wrap(whole_graph(player.move, **options), player.move)
+    return mark_steps(play)
 
 
 def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:
-    """The whole training step in one graph: all moves, optimizers and constraints.
+    """The whole training step as one graph: all moves, optimizers and constraints.
 
-    What changes from step to step is read by the graph and not built into it: gradients are written over where they
-    are, learning rates are tensors, and the first step of all is eager, since it makes the optimizers' state.
+    What changes from step to step is an input of the graph and no constant: gradients are written in place, learning
+    rates are tensors, and the first step is eager, since it makes the optimizers' state.
 
     Args:
         play: how the players move.
-        players: of whom the optimizers have nothing in Python that changes from step to step.
-        wrap: what becomes of the compiled and the eager function.
+        players: whose `update` writes in place from now on.
+        wrap: chooses between the compiled and the eager function.
         options: of `torch.compile`: backend, options.
 
     Returns:
         A play of the same players.
     """
-    drawn = draws(play, players)
+    drawn = batches_per_step(play, players)
     for player in players:
         prepare_for_graph(player)
-        player.step = InPlace(player)  # type: ignore[method-assign]
+        player.update = InPlace(player)
 
     def iteration(batches: Sequence[Batch]) -> dict[str, Tensor]:
         return play(players, iter(batches))
 
     graph = wrap(whole_graph(iteration, **options), iteration)
-    begun = all(player.optimizer.state for player in players)  # in a run that goes on
-    hold_still(players)
+    has_state = all(player.optimizer.state for player in players)  # in a resumed run
+    mark_state_static(players)
     rates = [group["lr"] for player in players for group in player.optimizer.param_groups]
 
     def step(_: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-        nonlocal begun
+        nonlocal has_state
         for rate in rates:
             rate.clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32; CUDA graphs may not write to it
-        if begun:
+        if has_state:
             return graph([next(batches) for _ in range(drawn)])
         report = iteration([next(batches) for _ in range(drawn)])
-        begun = True
-        hold_still(players)
+        has_state = True
+        mark_state_static(players)
         return report
 
-    return marking_steps(step)
+    return mark_steps(step)
 
 
 def prepare_for_graph(player: Player) -> None:
-    """Make what a graph reads a tensor that stays where it is: gradients, learning rates, on a GPU Adam's count."""
-    device = player.parameters[0].device
+    """Make what a graph reads a tensor that stays in place: gradients, learning rates, on a GPU Adam's count of steps.
+
+    In a resumed run, a parameter without state in the optimizer is one that the losses do not depend on.
+    """
+    device, optimizer = player.parameters[0].device, player.optimizer
     for parameter in player.parameters:
-        parameter.grad = torch.zeros_like(parameter)
-    for group in player.optimizer.param_groups:
+        unused = optimizer.state and parameter not in optimizer.state
+        parameter.grad = None if unused else torch.zeros_like(parameter)
+    for group in optimizer.param_groups:
         group["lr"] = torch.tensor(group["lr"], dtype=torch.float64, device=device)
         if "fused" in group:
             group["fused"] = False  # a compiler fuses by itself
         if "capturable" in group:
             group["capturable"] = device.type == "cuda"
-    for state in player.optimizer.state.values():
+    for state in optimizer.state.values():
         if "step" in state and device.type == "cuda":
             state["step"] = state["step"].to(device)
 
 
-def hold_still(players: Sequence[Player]) -> None:
-    """Promise that what optimizers remember stays where it is: CUDA graphs write to nothing else, and are given up."""
+def mark_state_static(players: Sequence[Player]) -> None:
+    """Mark optimizer state static so that CUDA graphs can be captured: they may write to nothing that moves."""
     for player in players:
         for state in player.optimizer.state.values():
             for value in state.values():
                 if isinstance(value, Tensor):
-                    torch._dynamo.mark_static_address(value)
+                    mark_static(value)
 
 
 class InPlace:
-    """A player's update, as a graph can hold it.
+    """A player's update as a graph can hold it: gradients are written over those of the step before.
 
-    torch.optim's decorators of `step` break graphs, so what they decorate is called.
+    Args:
+        player: ready for a graph (`prepare_for_graph`).
     """
 
     def __init__(self, player: Player):
         self.player = player
-        self.update = inspect.unwrap(type(player.optimizer).step)
-        player.optimizer._opt_called = True  # type: ignore[attr-defined]  # or its scheduler would warn that it never is
+        self.optimizer_step = bare_step(type(player.optimizer))
 
-    def __call__(self, gradients: Sequence[Tensor]) -> None:
-        """Write the gradients, or where processes share a batch the mean of theirs; step."""
+    def __call__(self, gradients: Gradients) -> None:
+        """Write the gradients, step. Which parameters have none is found in the first step, which is eager."""
+        targets, sources = [], []
+        for parameter, gradient in zip(self.player.parameters, gradients):
+            if parameter.grad is None or gradient is None:
+                if parameter.grad is not gradient:
+                    parameter.grad = gradient
+            else:
+                targets.append(parameter.grad)
+                sources.append(gradient)
         with torch.no_grad():
-            kept = [parameter.grad for parameter in self.player.parameters]
-            torch._foreach_copy_(kept, list(all_reduce_mean(gradients)))  # type: ignore[arg-type]
-            self.update(self.player.optimizer)
-
-
-def draws(play: Play, players: Sequence[Player]) -> int:
-    """How many batches a step draws: counted by players who do not move."""
-    drawn = itertools.count()
-    still = [
-        SimpleNamespace(
-            name=player.name,
-            updates=player.updates,
-            fresh_batches=player.fresh_batches,
-            parameters=[torch.zeros(())],
-            gradients=lambda batch: ({}, ()),
-            step=lambda gradients: None,
-            descend=lambda gradients: None,
-        )
-        for player in players
-    ]
-    play(still, ({} for _ in drawn))
-    return next(drawn)
+            copy_together(targets, sources)
+            self.optimizer_step(self.player.optimizer)
 
 
 def whole_graph(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """The function as one graph, autograd inside it included, sharing nothing with other functions of the same code."""
-    torch._dynamo.config.trace_autograd_ops = True
+    """The function as one graph, including autograd inside it, sharing nothing with others of its code."""
+    trace_autograd()
     graph = torch.compile(function, fullgraph=True, isolate_recompiles=True, **options)  # type: ignore[call-overload]
-    return steady(graph)
+    return skip_guards(graph)
 
 
-def steady(graph: Callable[..., Any], warm_up: int = 8) -> Callable[..., Any]:
-    """The compiled function, which after some calls leaves out the checks that Dynamo makes at every one.
+def skip_guards(graph: Callable[..., Any], warm_up: int = 8) -> Callable[..., Any]:
+    """The compiled function, without Dynamo's guards after some calls.
 
-    They ask whether anything that was built into a graph has changed, and cost up to half of a small step. Whatever
-    changes from call to call does so in the first ones, and is then an input of the graph. If it still changes later,
-    Dynamo notices that no graph fits, and from then on everything is checked again.
+    Guards ask at every call whether a constant of the graph has changed, and cost up to half of a small step. Whatever
+    changes from call to call does so in the first ones, and is then an input of the graph. If something changes later,
+    Dynamo notices that no graph fits, and from then on guards are kept.
     """
     calls = 0
 
@@ -262,8 +249,8 @@ def steady(graph: Callable[..., Any], warm_up: int = 8) -> Callable[..., Any]:
     return call
 
 
-def marking_steps(play: Play) -> Play:
-    """The play, which tells CUDA graphs that what the last step put out may be overwritten."""
+def mark_steps(play: Play) -> Play:
+    """The play, which tells CUDA graphs that they may overwrite the outputs of the last step."""
 
     def step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
         torch.compiler.cudagraph_mark_step_begin()

@@ -6,13 +6,15 @@ who move in turn go round for ever, and who look ahead arrive (`game=bilinear`, 
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gan_runner.players import Player
+from gan_runner.players import Gradients, Player
+from gan_runner.tools.torch_internals import copy_together
 from gan_runner.turn import Batch
 
 
@@ -22,7 +24,7 @@ def simultaneous(players: Sequence[Player], batches: Iterator[Batch]) -> dict[st
     A player with several updates makes all but the last beforehand, as in `train_step`.
     """
     move_ahead(players, batches)
-    moves = [player.gradients(batch) for player, batch in zip(players, draw(players, batches))]
+    moves = [player.move(batch) for player, batch in zip(players, draw(players, batches))]
     return descend(players, moves)
 
 
@@ -37,13 +39,13 @@ def extragradient(players: Sequence[Player], batches: Iterator[Batch]) -> dict[s
     """
     move_ahead(players, batches)
     origins = [[p.detach().clone() for p in player.parameters] for player in players]
-    moves = [player.gradients(batch) for player, batch in zip(players, draw(players, batches))]
+    moves = [player.move(batch) for player, batch in zip(players, draw(players, batches))]
     for player, (_, gradients) in zip(players, moves):
         player.step(gradients)
-    moves = [player.gradients(batch) for player, batch in zip(players, draw(players, batches))]
+    moves = [player.move(batch) for player, batch in zip(players, draw(players, batches))]
     with torch.no_grad():
         for player, origin in zip(players, origins):
-            torch._foreach_copy_(list(player.parameters), origin)
+            copy_together(player.parameters, origin)
     return descend(players, moves)
 
 
@@ -61,13 +63,11 @@ def move_ahead(players: Sequence[Player], batches: Iterator[Batch]) -> None:
     for player in players:
         for _ in range(player.updates - 1):
             batch = next(batches) if player.fresh_batches or not batch else batch
-            _, gradients = player.gradients(batch)
+            _, gradients = player.move(batch)
             player.descend(gradients)
 
 
-def descend(
-    players: Sequence[Player], moves: Sequence[tuple[dict[str, Tensor], tuple[Tensor, ...]]]
-) -> dict[str, Tensor]:
+def descend(players: Sequence[Player], moves: Sequence[tuple[dict[str, Tensor], Gradients]]) -> dict[str, Tensor]:
     """Every player descends by gradients already computed; report what each saw by name, still on the device."""
     report: dict[str, Tensor] = {}
     for player, (seen, gradients) in zip(players, moves):
@@ -76,12 +76,19 @@ def descend(
     return report
 
 
-Play = Callable[[Sequence[Any], Iterator[Batch]], dict[str, Tensor]]
-"""Players, batches → one training step's report.
+Play = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
+"""Players, batches → one training step's report. It draws as many batches at every step."""
 
-Of a player it uses what is public: name, updates, fresh_batches, parameters, gradients, step and descend. It draws as
-many batches at every step.
-"""
+
+def batches_per_step(play: Play, players: Sequence[Player]) -> int:
+    """How many batches a step draws: counted by copies of the players that do not move."""
+    drawn = itertools.count()
+    still = [copy.copy(player) for player in players]
+    for player in still:
+        player.parameters, player.constraints = [], {}
+        player.move, player.update = (lambda batch: ({}, ())), (lambda gradients: None)
+    play(still, ({} for _ in drawn))
+    return next(drawn)
 
 
 def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
@@ -91,7 +98,7 @@ def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str,
     for player in players:
         for _ in range(player.updates):
             batch = next(batches) if player.fresh_batches else batch
-            seen, gradients = player.gradients(batch)
+            seen, gradients = player.move(batch)
             player.descend(gradients)
         report |= {f"{player.name}/{name}": value for name, value in seen.items()}
     return report

@@ -45,7 +45,7 @@ class System:
         """One training step, and one of the learning rates; the report of the players, on the device."""
         report = self.play(self.players, batches)
         for player in self.players:
-            player.scheduler.step()
+            player.end_step()
         return report
 
     def sampling_networks(self) -> dict[str, nn.Module]:

@@ -3,6 +3,7 @@
 A loss, a regularizer or a model that is new is found by its name, with what it goes with by the record of refusals.
 """
 
+import inspect
 import itertools
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from gan_runner.compile import compile_iteration, compile_moves
 from gan_runner.datasets.labels import shares
+from gan_runner.models.mlp import MLPGenerator
 
 REFUSALS = Refusals.load()
 
@@ -200,7 +202,7 @@ def some_steps(make_system, method, compiled=None, backend="aot_eager", optimize
     system = make_system(*options_of(method, optimizer))
     nn.ModuleDict(system.networks).to(dtype)
     for player in system.players:
-        player.memory().to(dtype)
+        player.stateful_modules().to(dtype)
     system.game.prepare(system.networks, Drawn(next(batches_in(dtype, system))), 8)
     if compiled == "moves":
         system.play = compile_moves(system.play, system.players, backend=backend)
@@ -211,7 +213,7 @@ def some_steps(make_system, method, compiled=None, backend="aot_eager", optimize
     reports = [system.step(batches) for _ in range(steps)]
     state = dict(nn.ModuleDict(system.networks).state_dict())
     for player in system.players:
-        state |= {f"{player.name} {name}": value for name, value in player.memory().state_dict().items()}
+        state |= {f"{player.name} {name}": value for name, value in player.stateful_modules().state_dict().items()}
     return state, reports
 
 
@@ -219,6 +221,19 @@ def batches_in(dtype, system):
     for batch in batches_of(system):
         batch = {name: value.to(system.device) for name, value in batch.items()}
         yield {name: value.to(dtype) if value.is_floating_point() else value for name, value in batch.items()}
+
+
+class WithSpareLayer(MLPGenerator):
+    """A generator with a layer that its samples do not depend on."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        with torch.random.fork_rng([]):
+            self.spare = nn.Linear(2, 3)
+
+
+WithSpareLayer.__init__.__signature__ = inspect.signature(MLPGenerator.__init__)  # of which the builder asks
+SPARE_LAYER = ("trusted=[methods]", "model.generator._target_=methods.WithSpareLayer")
 
 
 def name_of(method):

@@ -1,17 +1,19 @@
 """Compiled, every method ends with the parameters that it ends with eagerly."""
 
+import copy
 import logging
 
 import pytest
 import torch
 from combinations import overrides
 from conftest import names_in
-from methods import METHODS, batches_of, name_of, some_steps
+from methods import METHODS, SGD, SPARE_LAYER, batches_of, name_of, some_steps
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.backends.cudagraphs import find_input_mutations
 
-from gan_runner.compile import compile_iteration, compile_moves, draws, layout, options_for, or_eager, whole_graph
-from gan_runner.players import laid_out_as
+from gan_runner.compile import compile_iteration, compile_moves, eager_fallback, layout, options_for, whole_graph
+from gan_runner.players import match_strides
+from gan_runner.step import batches_per_step
 
 
 def assert_compiled_equals_eager(make_system, method, compiled, **options):
@@ -106,7 +108,7 @@ def test_what_cannot_be_compiled_goes_on_eagerly_after_one_line(caplog, monkeypa
     def breaks(x):
         return 2 * x if x.sum() > 0 else x
 
-    function = or_eager(whole_graph(breaks, backend="aot_eager"), breaks)
+    function = eager_fallback(whole_graph(breaks, backend="aot_eager"), breaks)
     with caplog.at_level("WARNING", logger="gan_runner"):
         assert [function(torch.ones(2)).tolist() for _ in range(2)] == [[2.0, 2.0], [2.0, 2.0]]
     (line,) = set(caplog.messages)  # seen by two handlers, if the logger has one of its own
@@ -117,16 +119,16 @@ def test_what_cannot_be_compiled_goes_on_eagerly_after_one_line(caplog, monkeypa
 def test_batches_of_a_step_are_counted(make_system):
     for play, expected in {"alternating": 5, "simultaneous": 5, "extragradient": 6}.items():
         system = make_system("dataset=ring8", "model=mlp", "loss=wgan", f"play={play}")
-        assert draws(system.play, system.players) == expected
+        assert batches_per_step(system.play, system.players) == expected
 
 
 def test_gradients_get_the_layout_of_their_parameters():
     parameter = torch.zeros(4, 3, 2, 2)
     gradient = torch.randn(4, 3, 2, 2).to(memory_format=torch.channels_last)
-    laid_out = laid_out_as(parameter, gradient)
+    laid_out = match_strides(parameter, gradient)
     assert laid_out.stride() == parameter.stride()
     assert torch.equal(laid_out, gradient)
-    assert laid_out_as(parameter, laid_out) is laid_out
+    assert match_strides(parameter, laid_out) is laid_out
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
@@ -142,6 +144,41 @@ def test_fused_optimizers_step_as_plain_ones_whatever_the_layout(make_system, op
             player.step([g.to(memory_format=torch.channels_last) if g.dim() == 4 else g for g in gradients])
         ends.append(torch.cat([p.detach().flatten() for p in player.parameters]))
     torch.testing.assert_close(*ends, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("compiled", [None, "moves", "iteration"])
+def test_a_layer_that_no_loss_depends_on_is_left_alone(make_system, compiled):
+    """Neither weight decay moves it nor does Adam count steps for it; everything else moves as without it."""
+    method = ("mlp", "lsgan", None, "points")
+    options = ("optimizer._target_=torch.optim.AdamW", "optimizer.weight_decay=0.1", "optimizer.lr=1e-3")
+    spared = (*method, *SPARE_LAYER)
+    start, state = (some_steps(make_system, spared, compiled, optimizer=options, steps=steps)[0] for steps in (0, 4))
+    for name in ("weight", "bias"):
+        assert torch.equal(state[f"generator.spare.{name}"], start[f"generator.spare.{name}"])
+    expected, _ = some_steps(make_system, method, optimizer=options, steps=4)
+    for name, value in expected.items():
+        assert torch.allclose(state[name], value, rtol=1e-7, atol=1e-9), name
+
+
+@pytest.mark.usefixtures("_float64")
+def test_a_compiled_iteration_goes_on_beside_a_layer_that_no_loss_depends_on(make_system):
+    options = overrides("mlp", "lsgan", None, "points", *SPARE_LAYER, *SGD)
+    systems = [make_system(*options) for _ in range(2)]
+    first, second = systems
+    first.step(batches_of(first))
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    second.play = compile_iteration(second.play, second.players, backend="aot_eager")
+    ends = []
+    for system in systems:
+        torch.manual_seed(1)
+        system.step(batches_of(system))
+        ends.append([p for player in system.players for p in player.parameters])
+    for expected, found in zip(*ends):
+        torch.testing.assert_close(found, expected)
+    spare = second.networks["generator"].spare
+    assert spare.weight.grad is None
+    assert spare.weight not in second.players[1].optimizer.state
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
@@ -172,7 +209,7 @@ def test_what_changes_at_every_call_goes_on_eagerly(make_system):
         generator, batches = system.players[1], batches_of(system)
         generator.terms, generator.weights = {**generator.terms, "late": Counter()}, {**generator.weights, "late": 1.0}
         if compiled:
-            system.play = compile_moves(system.play, system.players, wrap=or_eager, backend="eager")
+            system.play = compile_moves(system.play, system.players, wrap=eager_fallback, backend="eager")
         torch.manual_seed(0)
         ends.append([system.step(batches)["generator/late"].item() for _ in range(16)])
     assert ends[1] == pytest.approx(ends[0], rel=1e-4)

@@ -296,7 +296,7 @@ def test_a_player_moves_only_what_it_owns(make_system):
     batch = next(batches_of(system))
     discriminator, generator = system.players
     before = {name: value.clone() for name, value in nn.ModuleDict(system.networks).state_dict().items()}
-    _, gradients = generator.gradients(batch)
+    _, gradients = generator.move(batch)
     generator.descend(gradients)
     for name, value in nn.ModuleDict(system.networks).state_dict().items():
         assert torch.equal(value, before[name]) == name.startswith("discriminator")

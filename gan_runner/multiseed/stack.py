@@ -21,7 +21,7 @@ from torch.fx import GraphModule, Interpreter, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from gan_runner.errors import ConfigError
-from gan_runner.players import Player
+from gan_runner.players import Gradients, Move, Player
 from gan_runner.runs.checkpoints import random_state, set_random_state, set_torch_state, torch_state
 from gan_runner.system import System
 from gan_runner.turn import Batch
@@ -60,7 +60,8 @@ class Stack:
         for player in whole.players:
             check_elementwise(player.optimizer)
         state = tensors_of(whole)
-        traced = {player.name: Traced(player.gradients, list(state.values()), dict(batch)) for player in whole.players}
+        moves = {player.name: WithoutUnused(player.move) for player in whole.players}
+        traced = {name: Traced(move, list(state.values()), dict(batch)) for name, move in moves.items()}
         constraints = {
             player.name: {name: Traced(silent(part), list(state.values())) for name, part in player.constraints.items()}
             for player in whole.players
@@ -73,10 +74,9 @@ class Stack:
         self.state = list(state.values())
         for player in whole.players:
             self.stack_optimizers(player, [p for part in system for p in part.players if p.name == player.name])
-            player.gradients = self.vectorised(traced[player.name], compile_move)  # type: ignore[method-assign]
+            player.move = moves[player.name].restored(self.vectorised(traced[player.name], compile_move))
             player.constraints = {
-                name: self.vectorised(constraint, compile_move)  # type: ignore[misc]
-                for name, constraint in constraints[player.name].items()
+                name: self.vectorised(constraint, compile_move) for name, constraint in constraints[player.name].items()
             }
 
     def step(self, batches: Sequence[Iterator[Batch]]) -> dict[str, Tensor]:
@@ -136,10 +136,11 @@ class Stack:
             for whole, player in zip(self.whole.players, system.players):
                 for stacked, own in zip(whole.parameters, player.parameters):
                     own.grad = None if stacked.grad is None else stacked.grad[seed]
-                    player.optimizer.state[own] = {
-                        key: value.clone() if key == COUNT else value[seed]
-                        for key, value in whole.optimizer.state[stacked].items()
-                    }
+                    if stacked in whole.optimizer.state:  # unless no loss has depended on it yet
+                        player.optimizer.state[own] = {
+                            key: value.clone() if key == COUNT else value[seed]
+                            for key, value in whole.optimizer.state[stacked].items()
+                        }
                 player.scheduler.load_state_dict(whole.scheduler.state_dict())
                 for group, own_group in zip(whole.optimizer.param_groups, player.optimizer.param_groups):
                     own_group.update(scheduled(group))
@@ -148,6 +149,34 @@ class Stack:
 def scheduled(group: Mapping[str, Any]) -> dict[str, Any]:
     """What schedules move in an optimizer's group."""
     return {key: group[key] for key in ("lr", "momentum") if key in group}
+
+
+class WithoutUnused:
+    """A player's move without the gradients of parameters that it does not use, since `vmap` returns only tensors.
+
+    Args:
+        move: a batch → losses by name, gradients.
+    """
+
+    def __init__(self, move: Move):
+        self.move = move
+        self.used: list[bool] = []
+
+    def __call__(self, batch: Batch) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The losses, and the gradients of the parameters that are used."""
+        losses, gradients = self.move(batch)
+        self.used = [gradient is not None for gradient in gradients]
+        return losses, [gradient for gradient in gradients if gradient is not None]
+
+    def restored(self, move: Callable[[Batch], tuple[dict[str, Tensor], Sequence[Tensor]]]) -> Move:
+        """A move made of this one, with None again where a parameter is unused."""
+
+        def call(batch: Batch) -> tuple[dict[str, Tensor], Gradients]:
+            losses, gradients = move(batch)
+            remaining = iter(gradients)
+            return losses, [next(remaining) if used else None for used in self.used]
+
+        return call
 
 
 class Traced:
@@ -218,7 +247,8 @@ def draw_of(node: Node) -> Callable[[], Tensor]:
     others = [argument for argument in node.args if isinstance(argument, Node)]
     if not others:
         return lambda: target(*node.args, **node.kwargs)
-    if others == [node.args[0]] and (target._schema.is_mutable or "_like" in str(target)):  # of its shape
+    name = target.name().partition(".")[0]  # as in aten::bernoulli_.float
+    if others == [node.args[0]] and (name.endswith("_") or "_like" in name):  # numbers of its shape
         made = node.meta["val"]
         shape, options = tuple(made.shape), {"dtype": made.dtype, "device": made.device}
         return lambda: target(torch.empty(shape, **options), *node.args[1:], **node.kwargs)
@@ -227,7 +257,7 @@ def draw_of(node: Node) -> Callable[[], Tensor]:
 
 def tensors_of(system: System) -> dict[str, Tensor]:
     """All parameters and buffers of networks, terms and constraints, by name."""
-    memories = {f"player {player.name}": player.memory() for player in system.players}
+    memories = {f"player {player.name}": player.stateful_modules() for player in system.players}
     everything = nn.ModuleDict({"networks": nn.ModuleDict(system.networks), **memories})
     return dict(itertools.chain(everything.named_parameters(), everything.named_buffers()))
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.gan import GANTurn
 from gan_runner.requirements import requires
 from gan_runner.tools import per_sample
 from gan_runner.tools.precision import full_precision
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
@@ -27,7 +28,7 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
     (Karras et al. 2018, arXiv:1710.10196), so it is allowed. Networks on which no score depends may do as they like.
     """
     for name, network in networks.items():
-        if getattr(network, "judges", True) and any(isinstance(module, _BatchNorm) for module in network.modules()):
+        if getattr(network, "judges", True) and any(isinstance(module, BATCH_NORMS) for module in network.modules()):
             whole = hasattr(network, "norm")  # or made of networks that have one each
             option = f"model.{name}.norm" if whole else "model.discriminator.norm or model.generator.norm"
             raise ValueError(

@@ -30,7 +30,7 @@ def walk(make_system, steps, *options):
     system = make_system("experiment=toy/bilinear", *options)
     nn.ModuleDict(system.networks).double()
     for player in system.players:
-        player.memory().double()
+        player.stateful_modules().double()
     data = iter(lambda: {"data": torch.tensor([system.dataset.point], dtype=torch.float64)}, None)
     points = [system.sample(system.noise(1, 0))[0]]
     for _ in range(steps):

@@ -71,7 +71,7 @@ def gradients_with(system, player, batch, shift):
         for parameter in system.networks["q"].parameters():
             parameter.add_(shift)
     torch.manual_seed(5)
-    _, gradients = player.gradients(batch)
+    _, gradients = player.move(batch)
     own = {id(p): g for p, g in zip(player.parameters, gradients)}
     return [own[id(p)] for name in player.owned if name != "q" for p in system.networks[name].parameters()]
 
@@ -91,7 +91,7 @@ def test_where_q_looks_on_it_learns_and_moves_no_other_weight(make_system):
     recogniser = system.players[2]
     assert recogniser.owned == ("q",)
     before = {name: p.clone() for name, p in nn.ModuleDict(system.networks).named_parameters()}
-    recogniser.descend(recogniser.gradients(next(batches_of(system)))[1])
+    recogniser.descend(recogniser.move(next(batches_of(system)))[1])
     moved = {name for name, p in nn.ModuleDict(system.networks).named_parameters() if not torch.equal(p, before[name])}
     assert moved == {name for name in before if name.startswith("q.")}
 

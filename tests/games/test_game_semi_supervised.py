@@ -79,9 +79,9 @@ def test_what_the_discriminator_descends_by_hand(system):
 def test_generator_matches_features_and_never_looks_at_a_label(system):
     batch = next(batches_of(system))
     torch.manual_seed(0)
-    report, gradients = system.players[1].gradients(batch)
+    report, gradients = system.players[1].move(batch)
     torch.manual_seed(0)
-    blind, same = system.players[1].gradients({"data": batch["data"]})
+    blind, same = system.players[1].move({"data": batch["data"]})
     assert all(torch.equal(a, b) for a, b in zip(gradients, same))
     assert report["feature_matching"] == blind["feature_matching"] > 0
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from combinations import moves, overrides
-from methods import METHODS, SGD, Drawn, name_of, options_of
+from methods import METHODS, SGD, SPARE_LAYER, Drawn, name_of, options_of
 from torch import nn
 
 from gan_runner.build import build_system
@@ -27,7 +27,7 @@ def ready(make_system, options, seed):
     system = make_system(*options, channels_last=False, seed=seed)
     nn.ModuleDict(system.networks).double()
     for player in system.players:
-        player.memory().double()
+        player.stateful_modules().double()
     data = system.dataset.load(system.device)
     system.game.prepare(system.networks, Drawn(next(double([data.first(8)]))), 8)
     return (
@@ -99,6 +99,11 @@ def test_every_seed_is_its_own_run(make_system, method):
 def test_one_optimizer_serves_all_seeds(make_system, optimizer):
     options = [*overrides("mlp", "wgan", "ema", "points"), f"optimizer={optimizer}", "optimizer.lr=1e-3"]
     assert_each_is_its_own(make_system, [*options, "scheduler=cosine", "trainer.steps=5"])
+
+
+@pytest.mark.usefixtures("_float64")
+def test_a_layer_that_no_loss_depends_on_is_left_alone(make_system):
+    assert_each_is_its_own(make_system, [*overrides("mlp", "lsgan", "ema", "points", *SPARE_LAYER), "optimizer=adam"])
 
 
 @pytest.mark.usefixtures("_float64")

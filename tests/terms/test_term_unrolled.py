@@ -124,10 +124,10 @@ def test_the_discriminator_itself_is_not_moved_and_not_kept_twice(make_system):
     system = make_system("dataset=ring8", "model=mlp", *TINY["mlp"], "regularizer=[unrolled]")
     generator = system.players[1]
     before = [p.clone() for p in system.networks["discriminator"].parameters()]
-    _, gradients = generator.gradients({"data": torch.randn(8, 2)})
+    _, gradients = generator.move({"data": torch.randn(8, 2)})
     assert len(gradients) == len(list(system.networks["generator"].parameters()))
     assert all(torch.equal(a, b) for a, b in zip(before, system.networks["discriminator"].parameters()))
-    kept = generator.memory().state_dict()
+    kept = generator.stateful_modules().state_dict()
     assert not [name for name in kept if "network" in name]
     assert kept["terms.adversarial.moves"] == 1
 

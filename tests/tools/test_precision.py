@@ -48,7 +48,7 @@ def test_penalties_are_those_of_full_precision_to_the_bit(make_system, penalty):
     for precision in ("fp32", "bf16"):
         system = prepared(make_system(*overrides("mlp", "non_saturating", penalty, "points"), precision=precision))
         torch.manual_seed(0)
-        values[precision] = system.players[0].gradients(next(batches_of(system)))[0]
+        values[precision] = system.players[0].move(next(batches_of(system)))[0]
     assert values["fp32"][penalty] == values["bf16"][penalty]
     assert values["fp32"]["adversarial"] != values["bf16"]["adversarial"]
 
@@ -77,7 +77,7 @@ def test_bf16_compiled_sees_the_same_and_descends_the_same_to_its_rounding(make_
         if compiled:
             compile_moves(system.play, system.players, backend="aot_eager")
         torch.manual_seed(0)
-        moves.append(system.players[0].gradients(next(batches_of(system))))
+        moves.append(system.players[0].move(next(batches_of(system))))
     (seen, eager), (seen_compiled, graph) = moves
     assert all(torch.equal(seen[name], seen_compiled[name]) for name in seen)
     for expected, found in zip(eager, graph):  # sums of products that are rounded to 8 bits, in another order
