@@ -72,21 +72,20 @@ class Refusals:
     """What refuses what. A combination is refused if its model and loss are on such data, or its regularizer is by one.
 
     Args:
-        content: "models": of each model, by the kind of data, the losses that are refused; "regularizers": of each, the
-            kinds of data, the models and the losses that are refused; "recorded": the names that this is about, by
-            group.
+        content: "losses": of each, by the kind of data, the models that are refused; "regularizers": of each, the kinds
+            of data, the models and the losses that are refused; "recorded": the names that this is about, by group.
     """
 
     def __init__(self, content):
         self.recorded = content["recorded"]
         known = {*KINDS, *(name for names in self.recorded.values() for name in names)}
-        self.models, self.regularizers = (
+        self.losses, self.regularizers = (
             {
                 name: {by: [one for one in refused if one in known] for by, refused in own.items()}
                 for name, own in content[group].items()
                 if name in known
             }
-            for group in ("models", "regularizers")
+            for group in ("losses", "regularizers")
         )
 
     @classmethod
@@ -96,7 +95,7 @@ class Refusals:
 
     def refuses(self, model, loss, regularizer, kind):
         """Whether a combination must be refused."""
-        if loss in self.models.get(model, {}).get(kind, ()):
+        if model in self.losses.get(loss, {}).get(kind, ()):
             return True
         against = [self.regularizers.get(name, {}) for name in (regularizer or "").split(",")]
         asked = {"data": kind, "models": model, "losses": loss}
@@ -104,7 +103,7 @@ class Refusals:
 
     def save(self):
         """Sorted, an option a line."""
-        groups = {"models": self.models, "regularizers": self.regularizers, "recorded": self.recorded}
+        groups = {"losses": self.losses, "regularizers": self.regularizers, "recorded": self.recorded}
         lines = {
             group: ",\n".join(f"{json.dumps(name)}: {json.dumps(in_order(own[name]))}" for name in sorted(own))
             for group, own in groups.items()
@@ -143,7 +142,7 @@ class Recorder:
             for loss in self.losses if model in self.new["model"] else self.new["loss"]:
                 for kind in KINDS:
                     if not self.builds(model, loss, None, kind):
-                        self.known.models.setdefault(model, {}).setdefault(kind, []).append(loss)
+                        self.known.losses.setdefault(loss, {}).setdefault(kind, []).append(model)
         for loss in self.new["loss"]:
             if all(self.known.refuses(model, loss, None, kind) for model in self.models for kind in KINDS):
                 raise ValueError(f"loss={loss} is refused with every model")
