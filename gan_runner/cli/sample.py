@@ -123,30 +123,20 @@ def run(options: argparse.Namespace) -> list[Path]:
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
         save_image(path, pixels)
         return [path]
-    told = [*options.label, *options.text]
     check_told(system, options)
     check_together(system, options)
-    if options.interpolate:
-        path = options.picture or folder / f"interpolation{file_name(told)}_seed{options.seed}.png"
-        save_image(path, interpolated(system, options, told))
-        return [path]
     if options.traverse is not None:
         return draw_traversals(system, options, folder)
-    if options.reject:
-        samples, rows = accepted(system, options), None
-    else:
-        rows = told_rows(system, options, told)
-        samples = system.sample(rows)
+    if options.interpolate:
+        return [draw_interpolation(system, options, folder)]
+    samples, rows = made(system, options)
     if options.out is not None:
         write_separately(options.out, samples)
         if options.weigh:
-            assert rows is not None  # nothing was rejected
+            assert rows is not None  # --weigh and --reject exclude one another
             write_weights(options.out, importance_weights(system, samples, rows))
         return [options.out]
-    path = options.picture or folder / grid_name(options, told, len(samples))
-    captions = told or (said_of(system, rows) if samples.dim() == 2 else [])
-    draw(path, samples, system.dataset if isinstance(system.dataset, HasDensity) else None, captions=captions)
-    return [path]
+    return [draw_grid(system, options, folder, samples, rows)]
 
 
 def check_told(system: System, options: argparse.Namespace) -> None:
@@ -210,7 +200,7 @@ def draw_traversals(system: System, options: argparse.Namespace, folder: Path) -
         ConfigError: there is no such code, or there are several for one picture.
     """
     code = options.traverse or None
-    names = list(getattr(system.game, "codes", ()))
+    names = names_of_codes(system)
     refuse(
         (not names, "--traverse shows codes, and this run's game has none; leave it out"),
         (
@@ -229,19 +219,36 @@ def draw_traversals(system: System, options: argparse.Namespace, folder: Path) -
     return paths
 
 
+def names_of_codes(system: System) -> list[str]:
+    """The codes that the generator is fed, if there are any."""
+    return list(system.game.codes) if isinstance(system.game, InfersCodes) else []
+
+
+def told_to(options: argparse.Namespace) -> list[str]:
+    """The labels, or the sentences, that were given."""
+    return [*options.label, *options.text]
+
+
 def file_name(told: Sequence[str]) -> str:
     """What samples were told, as part of a file's name."""
     return "".join("_" + re.sub(r"\W+", "-", text).strip("-")[:60] for text in told)
 
 
-def grid_name(options: argparse.Namespace, told: Sequence[str], n: int) -> str:
-    """The file name of one picture of all samples."""
+def draw_grid(system: System, options: argparse.Namespace, folder: Path, samples: Tensor, rows: Tensor | None) -> Path:
+    """One picture of all samples (n, *shape), points over their density where it is known; returns where it is."""
+    told = told_to(options)
     style = "" if options.style is None else f"_style-{options.style.stem}"
-    return f"grid{'_rejection' * options.reject}{style}{file_name(told)}_seed{options.seed}_n{n}.png"
+    kind = "grid_rejection" if options.reject else "grid"
+    name = f"{kind}{style}{file_name(told)}_seed{options.seed}_n{len(samples)}.png"
+    path: Path = options.picture or folder / name
+    captions = told or (said_of(system, rows) if samples.dim() == 2 else [])
+    draw(path, samples, system.dataset if isinstance(system.dataset, HasDensity) else None, captions=captions)
+    return path
 
 
-def interpolated(system: System, options: argparse.Namespace, told: Sequence[str]) -> np.ndarray:
+def draw_interpolation(system: System, options: argparse.Namespace, folder: Path) -> Path:
     """Rows that lead from one latent to another; where two things are told, from one of these to the other."""
+    told = told_to(options)
     rows = -(-(options.n or SAMPLES) // STEPS)
     dim = system.game.latent.dim
     first, second = system.noise(2 * rows, options.seed).chunk(2)
@@ -250,7 +257,10 @@ def interpolated(system: System, options: argparse.Namespace, told: Sequence[str
     conditions = torch.linspace(0, 1, STEPS, device=first.device).view(1, -1, 1)
     between = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), conditions).flatten(0, 1)
     latents = interpolation(torch.cat([first[:, :dim], second[:, :dim]]), STEPS)
-    return image_grid(system.sample(torch.cat([latents, between], 1)), STEPS)
+    images = system.sample(torch.cat([latents, between], 1))
+    path: Path = options.picture or folder / f"interpolation{file_name(told)}_seed{options.seed}.png"
+    save_image(path, image_grid(images, STEPS))
+    return path
 
 
 def tell(system: System, noise: Tensor, told: Sequence[str]) -> Tensor:
@@ -301,25 +311,23 @@ def styled(system: System, noise: Tensor, image: Path | None) -> Tensor:
     return torch.cat([latent.expand(len(noise), -1), noise[:, latent.shape[1] :]], 1)
 
 
-def told_rows(system: System, options: argparse.Namespace, told: Sequence[str]) -> Tensor:
-    """The rows of noise (n, …) that samples are made from, of the label, sentence and style that were given.
+def made(system: System, options: argparse.Namespace) -> tuple[Tensor, Tensor | None]:
+    """Samples (n, *shape), and the rows of noise (n, …) that they were made from; of rejection sampling no rows.
 
-    Where a style leaves nothing to chance, all would be the same, and there is one.
-    """
-    noise = system.noise(options.n or SAMPLES, options.seed)
-    rows = styled(system, tell(system, noise, told), options.style)
-    return rows[:1] if options.style is not None and (rows == rows[0]).all() else rows
-
-
-def accepted(system: System, options: argparse.Namespace) -> Tensor:
-    """Samples (n, *shape) that rejection by the critic's density ratio has left; says how many it accepted.
+    Where a style leaves nothing to chance, all samples would be the same, and one is made.
 
     Raises:
-        ConfigError: the loss is one whose critic knows no ratio.
+        ConfigError: with --reject, the loss is one whose critic knows no density ratio.
     """
-    samples, share = rejection_samples(system, options.n or SAMPLES, options.seed, options.gamma or 0.0)
-    print(f"accepted {share:.1%} of the samples")
-    return samples
+    n = options.n or SAMPLES
+    if options.reject:
+        samples, share = rejection_samples(system, n, options.seed, options.gamma or 0.0)
+        print(f"accepted {share:.1%} of the samples")
+        return samples, None
+    rows = styled(system, tell(system, system.noise(n, options.seed), told_to(options)), options.style)
+    if options.style is not None and (rows == rows[0]).all():
+        rows = rows[:1]
+    return system.sample(rows), rows
 
 
 def write_weights(folder: Path, weights: Tensor) -> None:

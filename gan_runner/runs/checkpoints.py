@@ -1,7 +1,7 @@
-"""Checkpoints: tensors and plain values only, so that they are read with `weights_only`.
+"""Checkpoints: tensors and plain values only, so that `torch.load` reads them with `weights_only`.
 
-torch writes a zip archive and does not look at its checksums when it reads one. So the archive's comment is the SHA-256
-of all that is before it: `torch.load` reads such a file as any other, and a flipped bit is seen here.
+torch writes a zip archive, and does not verify its checksums on reading. So the archive's comment is the SHA-256 of
+everything before it: `torch.load` reads such a file as any other, and a flipped bit is detected here.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def is_corrupt(content: bytes) -> bool:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU; nothing in it is executed. Where a run's last is lost, the one before it is read.
+    """Read a checkpoint to the CPU; nothing in it is executed. If a run's last is broken, the one before it is read.
 
     Raises:
         CheckpointError: if there is none, it cannot be read, or its format is another one.
@@ -116,12 +116,12 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 @cache
 def say_once(line: str) -> None:
-    """A warning; a run that goes on reads its checkpoint for its options, and again for all else."""
+    """A warning, the first time: a run that resumes reads its checkpoint for the options, and again for the weights."""
     log.warning(line)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read this file and no other.
+    """Read this file, and none in its place.
 
     Raises:
         CheckpointError: if there is none, it cannot be read, or its format is another one.
@@ -146,7 +146,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def check_content(state: Any, path: Path) -> None:
-    """Refuse what is no checkpoint of a run, or one of another version.
+    """Check that this is a checkpoint of a run, and of this version.
 
     Raises:
         CheckpointError: naming what is missing or of another kind.
@@ -177,7 +177,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def torch_state(device: torch.device) -> dict[str, Any]:
-    """The states of torch's."""
+    """The states of torch's random number generators."""
     state: dict[str, Any] = {"torch": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -185,14 +185,14 @@ def torch_state(device: torch.device) -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Go on drawing from there."""
+    """Continue the random numbers from there."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     set_torch_state(state, device)
 
 
 def set_torch_state(state: dict[str, Any], device: torch.device) -> None:
-    """Go on drawing from there by torch's."""
+    """Continue torch's random numbers from there."""
     torch.set_rng_state(state["torch"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -22,7 +22,7 @@ log = logging.getLogger("gan_runner")
 
 
 class RunDirectory:
-    """The contract that every tool relies on; `README.md` lists the files."""
+    """The files of a run, which other tools rely on; `README.md` lists them."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -39,22 +39,22 @@ class RunDirectory:
 
     @property
     def earlier(self) -> list[Path]:
-        """The checkpoints that are kept beside `last.pt`, the newest first; it is a second name of the newest."""
+        """The numbered checkpoints, the newest first, which `last.pt` is a second name of."""
         return sorted(of_steps(self.checkpoints, ".pt"), key=step_of, reverse=True)
 
     @property
     def has_checkpoint(self) -> bool:
-        """Whether there is a run to go on with."""
+        """Whether there is a checkpoint to resume from."""
         return self.last.exists() or bool(self.earlier)
 
     def numbered(self, step: int) -> Path:
-        """The checkpoint of a step."""
+        """Where the checkpoint of a step is saved."""
         return self.checkpoints / f"step_{step:07d}.pt"
 
     def keep(self, step: int, earlier: int) -> None:
-        """Make the checkpoint of a step `last.pt`, too; keep so many before it, and none of later steps.
+        """Make the checkpoint of a step `last.pt`, too; keep `earlier` many before it, and none of later steps.
 
-        Where a file cannot have two names, nothing before `last.pt` is kept.
+        On a file system without hard links nothing before `last.pt` is kept.
         """
         name, second = self.numbered(step), self.checkpoints / ".last.pt.partial"
         second.unlink(missing_ok=True)
@@ -68,29 +68,29 @@ class RunDirectory:
         self.prune(step, earlier)
 
     def prune(self, step: int, earlier: int) -> None:
-        """Remove the checkpoints before a step but so many."""
+        """Remove the checkpoints before a step, except the last `earlier` of them."""
         before = [path for path in self.earlier if step_of(path) < step]
         for path in before[earlier:]:
             path.unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
-        """Take back a directory that was made for a run which never began, and the day's if it was the only one."""
+        """Remove the directory of a run that never began, and the day's directory if nothing else is in it."""
         day = [self.path.parent] if self.path.parent.parent.name == "outputs" else []
         for folder in (self.path, *day):
             with suppress(OSError):  # it holds something, or another process was faster
                 folder.rmdir()
 
     def backup_best(self, step: int) -> None:
-        """Keep the best checkpoint, that of a step, by its number, too, until `last.pt` knows of a better one."""
+        """Keep `best.pt`, which is of this step, as `best_STEP.pt` too, until `last.pt` knows of a better one."""
         aside = self.checkpoints / f"best_{step:07d}.pt"
         if self.best.exists() and not aside.exists():
             try:
                 os.link(self.best, aside)
-            except OSError:  # where a file cannot have two names
+            except OSError:  # there are no hard links
                 shutil.copyfile(self.best, aside)
 
     def settle_best(self, step: int | None) -> None:
-        """Let `best.pt` be that of a step, if it was set aside; forget what else was."""
+        """Make the backup of this step `best.pt` again, if there is one, and remove all other backups."""
         for path in self.checkpoints.glob("best_*.pt"):
             if re.fullmatch(r"best_\d{7,}", path.stem):
                 if int(path.stem[5:]) == step:
@@ -98,11 +98,11 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
 
     def clear(self, step: int, best: int | None = None) -> None:
-        """Before a run goes on from a step: forget what came after it, how the run ended, and what is half-written.
+        """Prepare to resume from a step: remove what was logged after it, the summary, and half-written files.
 
         Args:
             step: of the checkpoint.
-            best: the step that was best until then, if any was.
+            best: the step whose checkpoint was the best until then, if any was.
         """
         self.settle_best(best)
         for folder in (self.path, self.samples, self.checkpoints):
@@ -156,7 +156,7 @@ def metrics_of(line: bytes) -> dict[str, Any] | None:
 
 
 def of_steps(folder: Path, suffix: str) -> list[Path]:
-    """The files of a folder that are named after a step; others like them, as copies, are passed over."""
+    """The files of a folder that are named after a step; copies of them, with other names, are left out."""
     return [path for path in folder.glob(f"step_*{suffix}") if re.fullmatch(r"step_\d{1,18}", path.stem)]
 
 

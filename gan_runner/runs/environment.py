@@ -1,4 +1,4 @@
-"""What a run ran on: command, commit, versions, device."""
+"""What a run ran on, as `environment.json` has it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def new_wandb_id() -> str:
 
 
 def git(*arguments: str) -> str | None:
-    """What git says of the checkout that the package lies in; None if it lies in none."""
+    """The answer of git about the checkout that the package is in; None without one."""
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return None

@@ -12,13 +12,13 @@ from typing import BinaryIO
 from gan_runner.errors import ConfigError, Occupied
 
 HELD: set[BinaryIO] = set()
-"""Locked files. A process that is forked lets go of them, or it would keep the lock of its parent that was killed."""
+"""Locked files. A forked process closes them, or it would hold the lock after its parent was killed."""
 os.register_at_fork(after_in_child=lambda: [file.close() for file in HELD])
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep every other run out of a directory meanwhile. When this process ends, however it does, the kernel lets go.
+    """Keep all other runs out of a directory meanwhile. However this process ends, the kernel releases the lock.
 
     Raises:
         Occupied: another run is in it.
@@ -42,7 +42,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def opened_alone(path: Path) -> BinaryIO:
-    """A file that no other process has locked, and that still has its name.
+    """Open and lock a file, which then still has its name.
 
     Raises:
         BlockingIOError: another process holds it.

@@ -62,10 +62,11 @@ class SavedRun:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """`summary.json`; of a run that has none yet, the status `running`."""
-        summary = read_object(self.directory.summary) or {"status": "running"}
+        path = self.directory.summary
+        summary = read_object(path) if path.exists() else {"status": "running"}
         needed = ("status", "best", "final") if summary.get("status") == "completed" else ("status",)
         if missing := [key for key in needed if key not in summary]:
-            raise broken(self.directory.summary, f"it has no {missing[0]}")
+            raise broken(path, f"it has no {missing[0]}")
         return summary
 
     @property

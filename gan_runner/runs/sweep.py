@@ -1,4 +1,4 @@
-"""What a sweep says at its end: mean ± sd over seeds, read from the directories of its runs."""
+"""The table at the end of a sweep: mean ± sd over seeds, read from the directories of its runs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class SweepTable(Callback):
     directory: ClassVar[Path | None] = None
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Remember where the sweep writes, and tidy up after one that was killed there."""
+        """Remember where the sweep writes, and remove half-written files of one that was killed there."""
         SweepTable.directory = Path(config.hydra.sweep.dir)
         remove_partial(SweepTable.directory)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Read the runs back; tell."""
+        """Read the runs back; print and save the table."""
         assert SweepTable.directory is not None
         runs = runs_in(SweepTable.directory)
         failed = [run for run in runs if run.outcome["status"] != "completed"]
@@ -46,7 +46,7 @@ class SweepTable(Callback):
 
     @classmethod
     def remove_if_nothing_ran(cls) -> None:
-        """Take back a sweep's directory in which there is nothing but Hydra's note of it."""
+        """Remove a sweep's directory that holds nothing but Hydra's `multirun.yaml`."""
         if cls.directory is None or not cls.directory.is_dir():
             return
         if holds_only(cls.directory, {"multirun.yaml"}):
@@ -54,7 +54,7 @@ class SweepTable(Callback):
 
 
 NOTES = {"multirun.yaml", "overrides.yaml", "summary.json"}
-"""What tells of a run that never began. A lock tells of one that may."""
+"""Files that a run leaves which never began. A lock would mean that it may still."""
 
 
 def holds_only(directory: Path, names: set[str]) -> bool:

@@ -1,0 +1,64 @@
+"""Saved runs, read back: what is there, what is broken, and in which order."""
+
+import pytest
+import torch
+from tiny_runs import TINY_RUN
+
+from gan_runner.errors import CheckpointError, ConfigError, DataError
+from gan_runner.runs.saved import SavedRun, find_runs, open_checkpoint, runs_in
+
+
+def save(path, **files):
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (path / f"{name}.{'yaml' if name in ('config', 'overrides') else 'json'}").write_text(text)
+    return SavedRun(path)
+
+
+def test_runs_are_found_once_and_in_order(tmp_path):
+    for name in ("10", "2", "2/1"):
+        save(tmp_path / name, overrides=f"[seed={name[0]}]")
+    (tmp_path / "3").mkdir()
+    assert [str(run.path.relative_to(tmp_path)) for run in runs_in(tmp_path)] == ["2", "2/1", "10"]
+    assert [run.seed for run in find_runs([tmp_path / "2", tmp_path])] == [2, 2, 1]
+    with pytest.raises(ConfigError, match="3 holds no run"):
+        find_runs([tmp_path, tmp_path / "3"])
+
+
+def test_a_run_without_a_summary_is_running_and_after_its_sweep_it_has_failed(tmp_path):
+    run = save(tmp_path, overrides="[seed=1]")
+    assert run.summary == {"status": "running"}
+    assert run.outcome == {"status": "failed", "error": "it left no summary, as if it had been killed"}
+    assert (run.lines, dict(run.config), run.label, run.curve("fd")) == ([], {}, "", {})
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"status": "completed"}', 9999 * "[", "\udce4"])
+def test_a_broken_summary_is_one_line_and_after_its_sweep_a_failure(tmp_path, text):
+    run = save(tmp_path)
+    (tmp_path / "summary.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(DataError, match=r"summary.json is broken \(.+\); leave this run out, or mend the file$"):
+        _ = run.summary
+    assert run.outcome["status"] == "failed"
+    assert "summary.json is broken" in run.outcome["error"]
+
+
+def test_broken_overrides_count_as_empty_with_a_warning(tmp_path, caplog):
+    assert save(tmp_path, overrides="{a: [").overrides == []
+    assert "it counts as empty" in caplog.text
+
+
+def test_a_checkpoint_is_found_from_its_run_and_trusts_nobody_by_itself(gan_run, tmp_path):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run", "trusted=[os]")[0] == 0
+    run = SavedRun(tmp_path / "run")
+    last, same = run.checkpoint(), open_checkpoint(tmp_path / "run/checkpoints/last.pt")
+    assert last.path == same.path
+    assert (last.folder, last.is_in_run, last.state["step"]) == (run.path, True, 4)
+    assert (list(last.config().trusted), list(last.config(trusted=["a"]).trusted)) == ([], ["a"])
+    assert last.config("meta").trainer.device == "meta"
+    networks = last.system("cpu").networks["generator"].state_dict()
+    saved = {name.removeprefix("generator."): value for name, value in last.state["system"]["networks"].items()}
+    assert all(torch.equal(value, saved[name]) for name, value in networks.items())
+    best = run.summary["best"][run.summary["objective"]]
+    assert run.checkpoint("best").state["step"] == best["step"]
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        SavedRun(tmp_path).checkpoint()
