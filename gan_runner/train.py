@@ -17,7 +17,8 @@ from gan_runner.build import build_checked, build_system
 from gan_runner.compile import compiled
 from gan_runner.config.compatibility import check_unused
 from gan_runner.config.documents import yaml_of
-from gan_runner.config.resolve import fingerprint, resolve
+from gan_runner.config.fingerprint import fingerprint
+from gan_runner.config.resolve import resolve
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.base import Dataset
 from gan_runner.datasets.labels import Classes

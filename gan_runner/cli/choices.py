@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.compose import compose_config
-from gan_runner.config.resolve import RUNTIME_KEYS
+from gan_runner.config.fingerprint import RUNTIME_KEYS
 from gan_runner.errors import ConfigError
 from gan_runner.runs.saved import Checkpoint
 

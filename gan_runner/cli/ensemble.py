@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from gan_runner.cli.choices import GROUPS, chosen
-from gan_runner.config.resolve import resolve, without_runtime_keys
+from gan_runner.config.fingerprint import without_runtime_keys
+from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import Classifies
 from gan_runner.metrics.classification import all_of, mistaken, split_of

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_runner.config.explain import explain_value
 from gan_runner.config.paths import CONF
-from gan_runner.config.resolve import explain_value
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.distributed import processes
 from gan_runner.errors import BadInput, DataError, DiskFull, Diverged, ProcessLost, Stopped

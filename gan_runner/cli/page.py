@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
+from gan_runner.config.fingerprint import NON_TRAINING_KEYS, training_options
 from gan_runner.config.instantiate import DIRECTIVES
-from gan_runner.config.resolve import NON_TRAINING_KEYS, training_options
 from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.sweep import cell, mean_and_sd, together, told_apart
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_runner.config.fingerprint import NON_TRAINING_KEYS
 from gan_runner.config.instantiate import constructor_calls
 from gan_runner.config.paths import CONF
-from gan_runner.config.resolve import NON_TRAINING_KEYS
 
 GROUPS = ("game", "loss", "method", "regularizer", "model")
 """Those whose options may not go with one another."""

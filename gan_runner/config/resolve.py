@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import re
 import typing
-from dataclasses import fields, is_dataclass
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationKeyError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from gan_runner.config.compose import register_resolver
 from gan_runner.config.documents import parsed_yaml
 from gan_runner.config.expectations import Expectation
+from gan_runner.config.explain import explain_value
 from gan_runner.config.instantiate import (
-    DIRECTIVES,
     build,
     check_call,
     constructor_calls,
 )
 from gan_runner.config.schema import Config, Logger, PlayerConfig, Trainer
-from gan_runner.config.suggestions import did_you_mean
-from gan_runner.config.validation import conform, source_of
+from gan_runner.config.validation import conform
 from gan_runner.errors import ConfigError
-from gan_runner.tools.secrets import redact
-
-NON_TRAINING_KEYS = (
-    *("seed", "seeds", "resume", "logger", "observer", "trusted"),
-    *("metric", "extractor", "objective", "expected", "full_scale"),
-)
-"""Options of a run that are no part of its configuration in the narrow sense."""
-
-
-RUNTIME_KEYS = (
-    *("device", "compile", "channels_last", "deterministic"),
-    *("log_every", "sample_every", "evaluate_every", "checkpoint_every"),
-    *("root", "download", "workers", "resident"),
-)
-"""Options of trainer and dataset that say where and how a run is made, and not what is trained."""
 
 
 def register() -> None:
@@ -68,19 +47,11 @@ def resolve(config: DictConfig) -> DictConfig:
     Raises:
         ConfigError: unknown or mistyped options, values out of range, targets that are not trusted.
     """
-    try:
-        resolved = typed(config)
-        OmegaConf.resolve(resolved)
-    except RecursionError:
-        raise ConfigError("the configuration is nested too deeply; give some of its interpolations values") from None
-    except OmegaConfBaseException as error:
-        if isinstance(error.__cause__, ConfigError):  # of a resolver
-            raise error.__cause__ from None
-        raise ConfigError(explain_value(error, config)) from error
+    resolved = without_interpolations(config)
     conform("trainer", resolved.trainer, Trainer, config).check_together()
     conform("logger", resolved.logger, Logger, config)
-    for figure, options in resolved.expected.items():
-        conform(f"expected.{figure}", options, Expectation, config)
+    for metric, options in resolved.expected.items():
+        conform(f"expected.{metric}", options, Expectation, config)
     for name, player in resolved.players.items():
         fitting = conform(f"players.{name}", player, PlayerConfig, config)
         player.updates, player.weights = fitting.updates, fitting.weights
@@ -90,33 +61,51 @@ def resolve(config: DictConfig) -> DictConfig:
     return resolved
 
 
-def typed(config: Any) -> DictConfig:
+def without_interpolations(config: DictConfig) -> DictConfig:
+    """A copy by the schema, with every interpolation replaced by its value.
+
+    Raises:
+        ConfigError: an interpolation leads nowhere, or an option does not go with the schema.
+    """
+    try:
+        resolved = with_schema(config)
+        OmegaConf.resolve(resolved)
+    except RecursionError:
+        raise ConfigError("the configuration is nested too deeply; give some of its interpolations values") from None
+    except OmegaConfBaseException as error:
+        if isinstance(error.__cause__, ConfigError):  # raised by a resolver
+            raise error.__cause__ from None
+        raise ConfigError(explain_value(error, config)) from error
+    return resolved
+
+
+def with_schema(config: DictConfig) -> DictConfig:
     """A copy by the schema, interpolations as they stand.
 
     Raises:
-        OmegaConfBaseException: it does not go with the schema.
+        OmegaConfBaseException: an option does not go with the schema.
     """
-    untyped = OmegaConf.to_container(config, resolve=False)  # a typed one would bring keys that the schema has not
+    untyped = OmegaConf.to_container(config, resolve=False)  # a typed node would bring keys that the schema lacks
     return typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), untyped))
 
 
 def check_saved(text: str, name: str) -> None:
-    """Refuse what is no configuration of a run, before anything of it is read.
+    """Refuse a text that is not the configuration of a run.
 
     Args:
-        text: of YAML.
-        name: of it, for people.
+        text: YAML.
+        name: of the text, for the error.
 
     Raises:
         ConfigError: it cannot be read, or has other keys than a run's.
     """
     config = parsed_yaml(text, name)
+    if not isinstance(config, DictConfig) or not isinstance(config.get("trainer"), DictConfig):
+        raise ConfigError(f"{name} is none of a run: it has no trainer")
     try:
-        fitting = isinstance(config, DictConfig) and isinstance(config.get("trainer"), DictConfig) and typed(config)
+        with_schema(config)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{name} is none of a run: {explain_value(error)}") from error
-    if not fitting:
-        raise ConfigError(f"{name} is none of a run: it has no trainer")
 
 
 def check_places(node: DictConfig, key: str = "") -> None:
@@ -130,68 +119,3 @@ def check_places(node: DictConfig, key: str = "") -> None:
                     f"another for {place}"
                 )
             check_places(child, place)
-
-
-def training_options(config: DictConfig) -> dict[str, Any]:
-    """The options that runs share which differ only in the seed, in where and how they are made, or in what looks."""
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    for key in NON_TRAINING_KEYS:
-        plain.pop(key, None)
-    return plain | {part: without_runtime_keys(plain[part]) for part in ("trainer", "dataset") if part in plain}
-
-
-def without_runtime_keys(options: Any) -> Any:
-    """Options of trainer or dataset, less those that say where and how; so in what they hold."""
-    if not isinstance(options, dict):
-        return options
-    return {key: without_runtime_keys(value) for key, value in options.items() if key not in RUNTIME_KEYS}
-
-
-def explain_value(error: OmegaConfBaseException, config: DictConfig | None = None) -> str:
-    """OmegaConf's error in one line: the key that the user can set, and what it might have been."""
-    key = str(error.full_key or "")
-    family, _, name = key.rpartition(".")
-    siblings: list[str] = []
-    if isinstance(error, ConfigKeyError | ConfigAttributeError) and family and error.parent_node == {}:
-        return f"there is no option {key}: with these parts there is no {family}"
-    if isinstance(error.parent_node, DictConfig) and not is_dataclass(error.object_type):
-        siblings = [str(sibling) for sibling in error.parent_node if str(sibling) not in DIRECTIVES]
-    elif is_dataclass(error.object_type):
-        siblings = [sibling.name for sibling in fields(error.object_type)]
-    if name and siblings and name not in siblings:
-        return f"there is no option {key}{did_you_mean(name, siblings, f'{family}.'.lstrip('.'))}"
-    if isinstance(error, InterpolationKeyError):
-        return unread(error, key)
-    if "Cannot merge DictConfig with ListConfig" in str(error):
-        return "a file of a group holds a list, where there must be keys such as _target_"
-    key = key if config is None else source_of(config, key)
-    what = str(error).split("\n", 1)[0].rpartition("': ")[2]  # without "While dereferencing interpolation '…': "
-    if config is not None and what == "Recursive interpolation detected":
-        return f"interpolations lead back to themselves ({', '.join(circular(config))}); give one of them a value"
-    return f"{key}: {what}" if key else what
-
-
-def circular(config: DictConfig) -> list[str]:
-    """The keys whose interpolations lead back to themselves; lists are not looked into."""
-    found = []
-    for key in config:
-        if OmegaConf.is_interpolation(config, str(key)):
-            try:
-                config[key]
-            except OmegaConfBaseException as error:
-                found += [str(error.full_key)] if "Recursive interpolation" in str(error) else []
-        elif OmegaConf.is_dict(config[key]):
-            found += circular(config[key])
-    return found
-
-
-def unread(error: InterpolationKeyError, key: str) -> str:
-    """A line for an interpolation of a key that these parts do not have."""
-    wanted = re.findall(r"Interpolation key '([^']*)' not found", str(error))
-    reader = f"{key} reads" if key else "an option reads"
-    return f"{reader} {', '.join(wanted)}, and with these parts there is none; leave that part out, or choose others"
-
-
-def fingerprint(config: DictConfig) -> str:
-    """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
-    return hashlib.sha256(json.dumps(redact(training_options(config)), sort_keys=True).encode()).hexdigest()[:8]

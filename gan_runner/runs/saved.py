@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.documents import read_yaml
-from gan_runner.config.resolve import NON_TRAINING_KEYS, RUNTIME_KEYS, resolve, training_options
+from gan_runner.config.fingerprint import NON_TRAINING_KEYS, RUNTIME_KEYS, training_options
+from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError, DataError
 from gan_runner.runs.directory import RunDirectory
 

@@ -1,0 +1,45 @@
+"""Which options say what is trained: runs that share these are repetitions of one another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_runner.tools.secrets import redact
+
+NON_TRAINING_KEYS = (
+    *("seed", "seeds", "resume", "logger", "observer", "trusted"),
+    *("metric", "extractor", "objective", "expected", "full_scale"),
+)
+"""Top-level options that change neither what is trained nor how."""
+
+
+RUNTIME_KEYS = (
+    *("device", "compile", "channels_last", "deterministic"),
+    *("log_every", "sample_every", "evaluate_every", "checkpoint_every"),
+    *("root", "download", "workers", "resident"),
+)
+"""Options of trainer and dataset that say on what machine and with what data folder a run is made."""
+
+
+def training_options(config: DictConfig) -> dict[str, Any]:
+    """The options that runs share which differ only in the seed, in where and how they are made, or in what looks."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    for key in NON_TRAINING_KEYS:
+        plain.pop(key, None)
+    return plain | {part: without_runtime_keys(plain[part]) for part in ("trainer", "dataset") if part in plain}
+
+
+def without_runtime_keys(options: Any) -> Any:
+    """Options of trainer or dataset, less those that say where and how; so in what they hold."""
+    if not isinstance(options, dict):
+        return options
+    return {key: without_runtime_keys(value) for key, value in options.items() if key not in RUNTIME_KEYS}
+
+
+def fingerprint(config: DictConfig) -> str:
+    """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
+    return hashlib.sha256(json.dumps(redact(training_options(config)), sort_keys=True).encode()).hexdigest()[:8]
