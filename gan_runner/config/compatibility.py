@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -112,20 +112,20 @@ def turn_looked_at(part: Any) -> Any:
 
 def implements(kind: Any, wanted: type) -> bool:
     """Whether a class, such as that of turns, is of another one, or has all that a protocol names."""
-    if getattr(wanted, "_is_protocol", False):
+    if Protocol in wanted.__bases__:
         return all(hasattr(kind, name) for name in vars(wanted) if not name.startswith("_"))
     return inspect.isclass(kind) and issubclass(kind, wanted)
 
 
 def check_unused(config: DictConfig, overrides: Sequence[str] = ()) -> None:
-    """Refuse keys that nothing reads: knobs of regularizers, networks that no player owns, a loss that was asked for.
+    """Refuse options that are not used: of regularizers, networks that no player owns, a loss that was asked for.
 
     Args:
-        config: unresolved, so that it shows who reads what.
+        config: unresolved, so that it shows which option is read where.
         overrides: the command line.
 
     Raises:
-        ConfigError: naming the key and the nearest one that is read.
+        ConfigError: naming the key and the nearest one that is used.
     """
     check_networks(config)
     read = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(config, resolve=False)))
@@ -150,7 +150,7 @@ def check_unused(config: DictConfig, overrides: Sequence[str] = ()) -> None:
         if not is_read(key):
             family = key.rpartition(".")[0]
             siblings = [used for used in read | owned if used.startswith(f"{family}.")]
-            raise ConfigError(f"{key} is read by nothing{did_you_mean(key, siblings)}")
+            raise ConfigError(f"{key} is not used by this configuration{did_you_mean(key, siblings)}")
     of_losses = [override for override in overrides if re.match(r"\+*loss[.=]", override)]
     if of_losses and config.get("loss") and not is_read("loss"):
         raise ConfigError(

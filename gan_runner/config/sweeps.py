@@ -60,8 +60,11 @@ def as_choice(override: Override) -> str:
 
 
 def choices_of_parts(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Every combination of the parts that a sweep goes over, each as options without sweeps; values are left out."""
-    swept = [o for o in parse_overrides(lines) if o.is_sweep_override() and is_part(o)]
-    alternatives = ([f"{o.get_key_element()}={name}" for name in o.sweep_string_iterator()] for o in swept)
-    for combination in product(*alternatives):
-        yield list(combination)
+    """Every combination of parts that the jobs of a sweep choose, without other values. The last of a group counts."""
+    alternatives = {}
+    for override in filter(is_part, parse_overrides(lines)):
+        key = override.get_key_element()
+        swept = override.is_sweep_override()
+        names = override.sweep_string_iterator() if swept else []
+        alternatives[key] = [f"{key}={name}" for name in names] if swept else [str(override.input_line)]
+    yield from map(list, product(*alternatives.values()))

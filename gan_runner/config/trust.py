@@ -46,7 +46,7 @@ Leaf = tuple[str, Any]
 
 
 def check_files(line: Namespace, overrides: Sequence[str]) -> None:
-    """Refuse what files of the user's folders say in place of the command line.
+    """Compose what Hydra will, once for each choice of parts, and refuse what only the command line may say.
 
     Args:
         line: Hydra's flags.
@@ -59,6 +59,8 @@ def check_files(line: Namespace, overrides: Sequence[str]) -> None:
     searched = next((o.value() for o in typed if o.get_key_element() == "hydra.searchpath"), [])
     if not (line.config_dir or line.config_path or searched):
         return  # all files are gan-runner's own
+    if line.config_dir and not Path(line.config_dir).is_dir():
+        return  # Hydra says so
     files = UserFiles(line, typed, searched if isinstance(searched, list) else [])
     shared = files.check([override for override in typed if not override.is_sweep_override()])
     if not line.multirun and shared.hydra.mode != RunMode.MULTIRUN:
@@ -82,7 +84,8 @@ class UserFiles:
     """
 
     def __init__(self, line: Namespace, typed: Sequence[Override], searched: Sequence[str]):
-        self.typed = {override.key_or_group for override in typed}
+        self.typed = {key for override in typed for key, _ in leaves(override.value(), override.key_or_group)}
+        self.trusted = any(override.key_or_group == "trusted" for override in typed)
         own = [f"file://{Path(line.config_dir).absolute()}"] if line.config_dir else []
         self.folders = [*own, *searched]
         self.name = line.config_name or "config"
@@ -108,20 +111,14 @@ class UserFiles:
         own = own_config(config.hydra.runtime.choices)
         allowed = {*leaves(own.hydra), *plugin_leaves()}
         for key, value in leaves(config.hydra):
-            if not (
-                key.startswith(SET_BY_HYDRA) or self.is_typed(key) or (key, value) in allowed or is_data(key, value)
-            ):
+            known = key.startswith(SET_BY_HYDRA) or f"hydra.{key}" in self.typed or (key, value) in allowed
+            if not known and not is_data(key, value):
                 raise ConfigError(refusal(f"hydra.{key}"))
         if {*config.hydra.overrides.hydra, *config.hydra.overrides.task} != {*lines}:
             raise ConfigError(refusal("hydra.overrides"))
-        if "trusted" not in self.typed and config.get("trusted") != own.trusted:
+        if not self.trusted and config.get("trusted") != own.trusted:
             raise ConfigError(refusal("trusted"))
         return config
-
-    def is_typed(self, key: str) -> bool:
-        """Whether a key below `hydra`, or one that it lies in, was set on the command line."""
-        names = f"hydra.{key}".split(".")
-        return any(".".join(names[:end]) in self.typed for end in range(2, len(names) + 1))
 
 
 def refusal(key: str) -> str:

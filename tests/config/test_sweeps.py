@@ -32,6 +32,6 @@ def test_a_sweep_over_values_stays_as_it_is():
 
 
 def test_every_combination_of_parts_is_named():
-    line = ["loss=hinge,wgan", "setting/rosca@_global_=choice(folder)", "seed=0,1", "loss.scale=1,2", "model=mlp"]
-    place = "setting/rosca@_global_=folder"
-    assert list(choices_of_parts(line)) == [["loss=hinge", place], ["loss=wgan", place]]
+    line = ["loss=lsgan", "loss=hinge,wgan", "setting/rosca@_global_=choice(folder)", "seed=0,1", "loss.scale=1,2"]
+    parts = ["setting/rosca@_global_=folder", "model=mlp"]
+    assert list(choices_of_parts([*line, "model=mlp"])) == [["loss=hinge", *parts], ["loss=wgan", *parts]]
