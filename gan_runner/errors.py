@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -40,7 +41,25 @@ class DiskFull(Exception):  # noqa: N818
 
 
 class Diverged(Exception):  # noqa: N818
-    """A loss or a gradient is no longer finite."""
+    """A loss, a gradient or a weight is no longer finite.
+
+    Args:
+        step: after which this was found.
+        names: of what is not finite.
+        saved_step: the step of the last checkpoint, if there is one.
+        rollbacks: how often the run went back to a checkpoint before.
+
+    Attributes:
+        what: the message without advice.
+    """
+
+    def __init__(self, step: int, names: Sequence[str], saved_step: int | None, rollbacks: int = 0):
+        self.step, self.names, self.saved_step = step, names, saved_step
+        self.what = f"training diverged at step {step} (non-finite: {', '.join(names)})"
+        resume = "" if saved_step is None else f"resume from the checkpoint of step {saved_step}, or "
+        advice = f"{resume}start again with a smaller optimizer.lr or a gradient penalty"
+        before = f". It went back {rollbacks} times before" if rollbacks else ""
+        super().__init__(f"{self.what}; {advice}{before}")
 
 
 class ProcessLost(Exception):  # noqa: N818

@@ -5,74 +5,36 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
 
-from gan_runner.build import build_checked, build_system
+from gan_runner.build import build_system
 from gan_runner.compile import compiled
 from gan_runner.config.compatibility import check_unused
 from gan_runner.config.documents import yaml_of
 from gan_runner.config.fingerprint import fingerprint
 from gan_runner.config.resolve import resolve
-from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.base import Dataset
 from gan_runner.datasets.labels import Classes
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, Diverged, Stopped
-from gan_runner.metrics.evaluator import build_metrics, figures_of_metrics
-from gan_runner.metrics.figures import best_of
-from gan_runner.observers.base import Observer, StepEvent
-from gan_runner.observers.checkpoints import Checkpoints
+from gan_runner.metrics.evaluator import build_metrics
+from gan_runner.observers.base import Observer
+from gan_runner.observers.build import build_observers, check_metric_names
 from gan_runner.runs.directory import RunDirectory
+from gan_runner.runs.divergence import fetch
 from gan_runner.runs.environment import environment
+from gan_runner.runs.event import StepEvent
 from gan_runner.runs.log import BufferedWarnings, LogFile
-from gan_runner.runs.run import Run
+from gan_runner.runs.run import RandomNumbers, Run
 from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.signals import StopSignals
-from gan_runner.system import System
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import write_json
 from gan_runner.tools.precision import prepare_device
-
-if TYPE_CHECKING:
-    from gan_runner.observers.base import Observer
-
-
-def check_figures(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
-    """Refuse names of figures that nothing measures.
-
-    Raises:
-        ConfigError: naming the figure, and what might be meant, or which metric measures it.
-    """
-    measured = [figure for metric in metrics.values() for figure in best_of(metric)]
-    for name, observer in observers.items():
-        for figure in [figure for figure in observer.reads if figure not in measured]:
-            able = [metric for metric, figures in figures_of_metrics().items() if figure in figures]
-            advice = (
-                f"; add {' or '.join(able)} to metric=[…]"
-                if able
-                else did_you_mean(figure, [f for figures in figures_of_metrics().values() for f in figures])
-            )
-            raise ConfigError(f"observer.{name} reads {figure}, which is measured by no metric{advice}")
-    known = [*measured, *(figure for observer in observers.values() for figure in observer.figures)]
-    if known and config.objective is not None and config.objective not in known:
-        raise ConfigError(
-            f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
-        )
-    if config.objective is None and config.logger.artifacts == "best":
-        raise ConfigError(
-            "logger.artifacts=best: no checkpoint is the best without an objective; set objective=FIGURE, or choose "
-            "logger.artifacts=last"
-        )
-    for figure in map(str, config.expected):
-        if figure not in known and "/" not in figure:  # a name with a slash is one that a player reports
-            raise ConfigError(f"expected.{figure} is measured by no metric{did_you_mean(figure, known)}")
-
 
 log = logging.getLogger("gan_runner")
 
@@ -87,7 +49,7 @@ class Job:
         label: the chosen parts in words.
         overrides: the command line.
         multirun: whether it is one of many.
-        resumed: whether the directory's run is to go on, perhaps with other options than it had.
+        resumed: whether to resume the directory's run, perhaps with other options than it had.
     """
 
     config: DictConfig
@@ -99,7 +61,7 @@ class Job:
 
 
 def train(job: Job) -> float | None:
-    """Train until the configured step, or go on where the directory's own checkpoint left off.
+    """Train until the configured step, from the directory's own checkpoint if it has one.
 
     Returns:
         The best value of the objective, or None if nothing was measured.
@@ -108,20 +70,76 @@ def train(job: Job) -> float | None:
         ConfigError: the configuration cannot work; nothing was touched.
         DataError: the data is missing or broken; nothing was written.
         CheckpointError: the directory's checkpoint does not fit.
-        Diverged: a figure was not finite; what was good is saved.
-        Stopped: a signal came; everything is saved, if there was a step to be.
+        Diverged: a loss, a gradient or a weight was not finite; the checkpoints hold finite weights.
+        Stopped: a signal came; everything is saved, unless no step was taken.
     """
     deterministically = deterministic(job.config.trainer.get("deterministic", False))
-    with StopSignals() as signals, ends_sweep(job, signals), BufferedWarnings() as buffered, deterministically:
-        return attempts(job, signals, buffered)
+    with StopSignals() as signals, stopping_sweep(job, signals), BufferedWarnings() as buffered, deterministically:
+        rollbacks = 0
+        while True:
+            try:
+                return fit(job, rollbacks, signals, buffered)
+            except Diverged as error:
+                check_rollback(job, error, rollbacks, signals)
+                rollbacks += 1
+
+
+def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnings) -> float | None:
+    """Train until the last step, a signal or a divergence: set up, step, observe, stop."""
+    signals.stepping, signals.has_checkpoint = False, job.directory.has_checkpoint
+    run, observers = setup(job)
+    if rollbacks:
+        run.reseed(max(rollbacks, run.rollbacks + 1))
+    if is_complete(run):
+        return run.best.value
+    processes.present.check_same_start(run.step, [p for player in run.system.players for p in player.parameters])
+    run.system.play = compiled(run.config.trainer.compile, run.system.play, run.system.players, run.system.device)
+    with prepared_directory(run, job, buffered), Trainer(run, observers).fitting() as trainer:
+        signals.stepping = True
+        while run.step < run.config.trainer.steps:
+            event = run.advance(signals)
+            trainer.observe(event)
+            raise_if_diverged_or_stopped(run, event)
+    return run.best.value
+
+
+def raise_if_diverged_or_stopped(run: Run, event: StepEvent) -> None:
+    """End the run after a step, if it must end before its last.
+
+    Raises:
+        Diverged: a loss, a gradient or a weight is not finite.
+        Stopped: a signal came.
+    """
+    if event.non_finite:
+        raise Diverged(event.step, event.non_finite, run.saved_step)
+    if event.stop_signal is not None:
+        raise Stopped(event.stop_signal)
+
+
+def check_rollback(job: Job, error: Diverged, rollbacks: int, signals: StopSignals) -> None:
+    """Say that a run that diverged goes back to its last checkpoint, after it went back so many times before.
+
+    Raises:
+        Diverged: it must not go back, or not once more.
+        Stopped: a signal came.
+    """
+    trainer = job.config.trainer
+    if trainer.on_divergence == "stop":
+        raise error
+    if signals.received is not None:
+        raise Stopped(signals.received) from error
+    if rollbacks == trainer.rollbacks:
+        raise Diverged(error.step, error.names, error.saved_step, rollbacks) from error
+    back = "%s. Back to the last checkpoint, with other batches (%d of %d)"
+    log.warning(back, error.what, rollbacks + 1, trainer.rollbacks)
 
 
 @contextmanager
-def ends_sweep(job: Job, signals: StopSignals) -> Iterator[None]:
-    """A signal means the whole sweep, however this job of it ended.
+def stopping_sweep(job: Job, signals: StopSignals) -> Iterator[None]:
+    """Context in which a signal ends the whole sweep, however this job of it ended.
 
     Raises:
-        Stopped: one came; what else was wrong is told before.
+        Stopped: a signal came; another error is logged before.
     """
     try:
         yield
@@ -133,61 +151,24 @@ def ends_sweep(job: Job, signals: StopSignals) -> Iterator[None]:
         raise Stopped(signals.received)
 
 
-def attempts(job: Job, signals: StopSignals, buffered: BufferedWarnings) -> float | None:
-    """Train; go back to the last checkpoint where that is wanted, so many times."""
-    trainer = job.config.trainer
-    rollbacks = 0
-    while True:
-        try:
-            return attempt(job, rollbacks, signals, buffered)
-        except Diverged as error:
-            if trainer.on_divergence == "stop":
-                raise
-            if signals.received is not None:
-                raise Stopped(signals.received) from error
-            if rollbacks == trainer.rollbacks:
-                raise Diverged(f"{error}. It went back {rollbacks} times before") from error
-            rollbacks += 1
-            back = "%s. Back to the last checkpoint, with other batches (%d of %d)"
-            log.warning(back, error, rollbacks, trainer.rollbacks)
-
-
-def attempt(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnings) -> float | None:
-    """Train until the end, a signal or a divergence, after having gone back so many times."""
-    signals.stepping, signals.has_checkpoint = False, job.directory.has_checkpoint
-    run, observers = ready(job)
-    if rollbacks:
-        run.change_course(max(rollbacks, run.rollbacks + 1))
-    if is_complete(run):
-        return objective(run)
-    processes.present.check_same_start(run.step, [p for player in run.system.players for p in player.parameters])
-    run.system.play = compiled(run.config.trainer.compile, run.system.play, run.system.players, run.system.device)
-    if not processes.present.is_main:
-        return carry_out(Course(run, [observer for observer in observers.values() if observer.all_ranks]), signals)
-    run.directory.clear(run.step, run.best_step)
-    run.describe(list(job.overrides), goes_on=job.resumed or run.step > 0)
-    with LogFile(run.directory, buffered):
-        return carry_out(Course(run, list(observers.values())), signals)
-
-
-def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
-    """A run, initialised or loaded, and what is to look at it, by name.
+def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
+    """Build or restore the run and its observers.
 
     Args:
         job: what to train, and where.
-        step: to go on from, if not from the last that was saved.
+        step: to resume from, 0 to start anew; None for the last that was saved.
     """
     config = resolve(job.config)
     check_unused(job.config, job.overrides)
     system = build_system(config)
-    for kept in (config, job.config):
-        keep_classes(kept, system.dataset)
+    for target in (config, job.config):
+        add_classes(target, system.dataset)
     if config.trainer.on_divergence == "rollback" and processes.present.size > 1:
         raise ConfigError("trainer.on_divergence=rollback is for one process; choose stop")
     prepare_device(system.device, config.trainer.precision)
     metrics = build_metrics(config, system)
     observers = build_observers(config, system)
-    check_figures(config, metrics, observers)
+    check_metric_names(config, metrics, observers)
     with processes.present.main_first():
         data = system.dataset.load(system.device)
     run = Run(
@@ -202,7 +183,11 @@ def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
         environment=environment(system.device),
         multirun=job.multirun,
     )
-    if run.directory.has_checkpoint and step != 0:  # it holds what initialisation left
+    for observer in observers.values():
+        if observer.saved_as:
+            run.register(observer.saved_as, observer)
+    run.register("random", RandomNumbers(system.device))  # the last to be restored
+    if run.directory.has_checkpoint and step != 0:  # the checkpoint holds what initialisation left
         path = run.directory.numbered(step) if step else run.directory.last
         run.load(path, with_other_options=job.resumed)
     else:
@@ -210,18 +195,18 @@ def ready(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     return run, observers
 
 
-def keep_classes(config: DictConfig, dataset: Dataset) -> None:
-    """Classes that were found on the disk become part of the configuration: a checkpoint then needs no folder."""
+def add_classes(config: DictConfig, dataset: Dataset) -> None:
+    """Write classes that were found on the disk into the configuration: a checkpoint then needs no folder."""
     labels = getattr(dataset, "labels", None)
     if isinstance(labels, Classes) and config.dataset.get("classes", "unknown") is None:
         OmegaConf.update(config, "dataset.classes", list(labels.names))
 
 
 def is_complete(run: Run) -> bool:
-    """Whether there is nothing left to do, which is then said. A run killed in the end has still to write it down.
+    """Whether all steps are done and the summary is written; then print so.
 
     Raises:
-        ConfigError: it went farther than it is to go.
+        ConfigError: the run is beyond its last step.
     """
     done = run.step >= run.config.trainer.steps and SavedRun(run.directory.path).outcome["status"] == "completed"
     if run.step > run.config.trainer.steps and not done:
@@ -233,112 +218,114 @@ def is_complete(run: Run) -> bool:
     return done
 
 
-class Course:
-    """A run with its observers: started, looked at after its steps, and ended, which is written down.
+@contextmanager
+def prepared_directory(run: Run, job: Job, buffered: BufferedWarnings) -> Iterator[None]:
+    """Context in which the main process's `run.log` is open, in a directory without what an earlier end left."""
+    if not processes.present.is_main:
+        yield
+        return
+    prepare_directory(run, job)
+    with LogFile(run.directory, buffered):
+        yield
+
+
+def prepare_directory(run: Run, job: Job) -> None:
+    """Remove what was written after the checkpoint; write what describes the run."""
+    run.directory.clear(run.step, run.best.step)
+    run.describe(list(job.overrides), resumed=job.resumed or run.step > 0)
+
+
+class Trainer:
+    """A run with its observers.
 
     Args:
         run: about to take its next step.
-        observers: in the order in which they look.
+        observers: by name; in other processes than the main one, those for all ranks are called.
+        log: makes the context in which observers are called.
     """
 
-    def __init__(self, run: Run, observers: Sequence[Observer]):
+    def __init__(
+        self,
+        run: Run,
+        observers: Mapping[str, Observer],
+        log: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ):
+        called = [each for each in observers.values() if processes.present.is_main or each.all_ranks]
         self.run = run
-        self.observers = observers
+        self.measuring = [observer for observer in called if not observer.writes]
+        self.writing = [observer for observer in called if observer.writes]
+        self.log = log
         self.started: list[Observer] = []
-        self.first = run.step
+        self.first_step = run.step
         self.final = run.directory.last_metrics()
 
+    @contextmanager
+    def fitting(self) -> Iterator[Trainer]:
+        """Start the observers, and end the run however its steps end."""
+        try:
+            self.start()
+            yield self
+        except BaseException as error:
+            self.end_after(error)
+            raise
+        self.end()
+
     def start(self) -> None:
-        """Before the first step; first those that write, so that they tell what the others do to get ready."""
-        for observer in sorted(self.observers, key=lambda observer: not observer.writes):
-            observer.start(self.run)
-            self.started.append(observer)
+        """Start the observers; first those that write, so that they show what the others say meanwhile."""
+        with self.log():
+            for observer in [*self.writing, *self.measuring]:
+                observer.start(self.run)
+                self.started.append(observer)
         self.run.started = time.perf_counter()
 
-    def see(self, report: Mapping[str, Tensor], last: bool, stopped_by: int | None) -> None:
-        """A step is done.
+    def wants(self, step: int) -> bool:
+        """Whether the step is to be observed, where several seeds are not observed after every step."""
+        every = self.run.config.trainer.log_every
+        return (every > 0 and step % every == 0) or any(each.wants(step) for each in self.started)
 
-        Raises:
-            Diverged: a figure is not finite.
-            Stopped: a signal came.
-        """
-        event = StepEvent(self.run.step, report, last=last, stopping=stopped_by is not None)
-        try:
-            for observer in self.observers:
-                observer(event)
-        except Exception:
-            self.save_all_the_same(report, event.diverged)
-            raise
-        self.final.update(event.scalars)
-        if event.diverged:
-            raise Diverged(
-                f"step {self.run.step}: {', '.join(event.diverged)} is not finite; the checkpoints hold what was "
-                "before. Try a smaller optimizer.lr, or a gradient penalty"
-            )
-        if stopped_by is not None:
-            raise Stopped(stopped_by)
-
-    def save_all_the_same(self, report: Mapping[str, Tensor], diverged: Sequence[str] = ()) -> None:
-        """An observer failed, and not the run: what follows the last checkpoint is kept, if that is possible."""
-        event = StepEvent(self.run.step, report, stopping=True, diverged=list(diverged))
-        for observer in self.observers:
-            if isinstance(observer, Checkpoints):
-                with suppress(Exception):
+    def observe(self, event: StepEvent) -> None:
+        """Look for what is not finite; measure; take in what was measured; write it down."""
+        with self.log():
+            try:
+                if event.due(self.run.config.trainer.log_every) or event.ends:
+                    fetch(self.run.system, event)
+                for observer in self.measuring:
                     observer(event)
+                self.run.record(event)
+                for observer in self.writing:
+                    observer(event)
+            except Exception:
+                self.rescue(event)
+                raise
+        self.final.update(event.scalars)
 
-    def end_by(self, error: BaseException) -> None:
-        """It ended by an error, beside which it matters less what else fails."""
-        try:
-            self.end(error)
-        except Exception as another:
-            log.warning("%s", another)
+    def rescue(self, event: StepEvent) -> None:
+        """Save the run all the same where an observer has failed, if that is possible."""
+        self.run.record(event)
+        for observer in self.writing:
+            with suppress(Exception):
+                observer.rescue(event)
 
-    def end(self, error: BaseException | None = None) -> None:
-        """However it ended."""
-        status, reason = "completed", ""
-        if error is not None:
-            status = {Stopped: "interrupted", Diverged: "diverged"}.get(type(error), "failed")
-            reason = f"{type(error).__name__}: {error}"
+    def end_after(self, error: BaseException) -> None:
+        """End by an error; another one on the way is only logged."""
+        with self.log():
             log.debug("".join(traceback.format_exception(error)))
-        summary = self.run.summarise(status, self.final, self.run.step - self.first, reason)
-        with ExitStack() as ending:  # from the last to the first, so that the console says what the others have to say
+            status = {Stopped: "interrupted", Diverged: "diverged"}.get(type(error), "failed")
+            try:
+                self.finish(status, f"{type(error).__name__}: {error}")
+            except Exception as another:
+                log.warning("%s", another)
+
+    def end(self) -> None:
+        """End after the last step."""
+        with self.log():
+            self.finish("completed")
+
+    def finish(self, status: str, reason: str = "") -> None:
+        """Let the observers finish, the last started first; then write `summary.json`."""
+        summary = self.run.summarise(status, self.final, self.run.step - self.first_step, reason)
+        with ExitStack() as ending:
             if processes.present.is_main:
-                ending.callback(write_json, self.run.directory.summary, summary)  # the very last: it tells of the rest
+                ending.callback(write_json, self.run.directory.summary, summary)
             for observer in self.started:
                 ending.callback(observer.finish, summary)
-
-
-def carry_out(course: Course, signals: StopSignals) -> float | None:
-    """Step until the end, a signal, or a figure that is not finite."""
-    run = course.run
-    try:
-        course.start()
-        signals.stepping = True
-        while run.step < run.config.trainer.steps:
-            with processes.present.sharded():
-                report = run.system.step(run.batches)
-            run.step += 1
-            last = run.step == run.config.trainer.steps
-            stopped_by = None if last else processes.present.all_reduce_max(signals.received or 0) or None
-            course.see(report, last, stopped_by)
-    except BaseException as error:
-        course.end_by(error)
-        raise
-    course.end()
-    return objective(run)
-
-
-def build_observers(config: DictConfig, system: System) -> dict[str, Observer]:
-    """What looks at the run, by name, in order: those that write come last.
-
-    Raises:
-        ConfigError: one does not go with what plays.
-    """
-    observers: dict[str, Observer] = build_checked("observer", config, system, "observer.")
-    return dict(sorted(observers.items(), key=lambda item: item[1].writes))
-
-
-def objective(run: Run) -> float | None:
-    """The best value of the objective so far."""
-    best: Mapping[str, Any] = run.best.get(run.config.objective or "", {})
-    return best.get("value")

@@ -16,7 +16,7 @@ from torch._dynamo.utils import counters
 
 from gan_runner.datasets.images import copied_ahead
 from gan_runner.tools.precision import prepare_device
-from gan_runner.train import Course
+from gan_runner.train import Trainer
 
 pytestmark = [
     pytest.mark.gpu,
@@ -98,15 +98,15 @@ def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, mon
     code, _, err = gan_run(*options, "hydra.run.dir=whole")
     assert code == 0, err
 
-    see = Course.see
+    observe = Trainer.observe
 
-    def stopping(course, *arguments):
-        if course.run.step == 4:
+    def stopping(trainer, event):
+        if event.step == 4:
             os.kill(os.getpid(), signal.SIGTERM)  # obeyed after the next step
-        see(course, *arguments)
+        observe(trainer, event)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Course, "see", stopping)
+        patch.setattr(Trainer, "observe", stopping)
         assert gan_run(*options, "hydra.run.dir=parts")[0] == 128 + signal.SIGTERM
     code, _, err = gan_run("resume=parts")
     assert code == 0, err

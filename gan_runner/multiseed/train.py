@@ -1,4 +1,4 @@
-"""Several seeds of one configuration, trained side by side in one process: `seeds=8`."""
+"""Several seeds of one configuration, trained together in one process: `seeds=8`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from gan_runner.multiseed.stack import Stack
 from gan_runner.observers.base import Observer
 from gan_runner.runs.checkpoints import random_state
 from gan_runner.runs.directory import RunDirectory, step_of
+from gan_runner.runs.event import StepEvent
 from gan_runner.runs.lock import locked
 from gan_runner.runs.log import LogFile
 from gan_runner.runs.run import Run
@@ -30,7 +31,15 @@ from gan_runner.runs.signals import StopSignals
 from gan_runner.runs.sweep import report
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import remove_partial
-from gan_runner.train import Course, Job, ends_sweep, is_complete, objective, ready
+from gan_runner.train import (
+    Job,
+    Trainer,
+    is_complete,
+    prepare_directory,
+    raise_if_diverged_or_stopped,
+    setup,
+    stopping_sweep,
+)
 
 
 def train_together(job: Job) -> float | None:
@@ -44,50 +53,49 @@ def train_together(job: Job) -> float | None:
     Raises:
         ConfigError: the game cannot be trained so.
         Diverged: a seed did; the others are complete.
-        Stopped: a signal came; everything is saved, if there was a step to be.
+        Stopped: a signal came; everything is saved, unless no step was taken.
     """
     jobs = jobs_of(job)
     deterministically = deterministic(job.config.trainer.get("deterministic", False))
-    with StopSignals() as signals, ends_sweep(job, signals), deterministically, ExitStack() as held:
+    with StopSignals() as signals, stopping_sweep(job, signals), deterministically, ExitStack() as held:
         signals.has_checkpoint = any(one.directory.has_checkpoint for one in jobs)
         for one in jobs:
             held.callback(one.directory.remove_if_empty)
             held.enter_context(locked(one.directory.path))
-        return trained(job, jobs, signals)
+        return fit_all(job, jobs, signals)
 
 
-def trained(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None:
-    """Train the jobs that one is made of, whose directories are locked."""
-    runs, observers, randomness = all_ready(jobs)
+def fit_all(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None:
+    """Train the jobs, one a seed, whose directories are locked."""
+    runs, observers, randomness = set_up_all(jobs)
     if len({run.step for run in runs}) > 1:
-        runs, observers, randomness = all_ready(jobs, common_step(job.directory, [run.directory for run in runs]))
+        runs, observers, randomness = set_up_all(jobs, common_step(job.directory, [run.directory for run in runs]))
     complete = [is_complete(run) for run in runs]
     if all(complete):
         return mean_objective(runs)
     stack = stacked(jobs[0].config, runs, randomness)
     remove_partial(job.directory.path)
-    for number, run in enumerate(runs):
-        run.directory.clear(run.step, run.best_step)
-        run.describe(list(jobs[number].overrides), goes_on=job.resumed or run.step > 0)
+    for run, one in zip(runs, jobs):
+        prepare_directory(run, one)
     for others in observers[1:]:  # the first seed speaks for all
         others.pop("console", None)
-    courses = [Course(run, list(looking.values())) for run, looking in zip(runs, observers)]
-    failure = carry_out_together(stack, courses, signals)
+    trainers = [Trainer(run, own, partial(LogFile, run.directory)) for run, own in zip(runs, observers)]
+    failure = fit_together(stack, trainers, signals)
     report(job.directory.path, runs_in(job.directory.path))
     if failure is not None:
         raise failure
     return mean_objective(runs)
 
 
-def all_ready(
+def set_up_all(
     jobs: Sequence[Job], step: int | None = None
 ) -> tuple[list[Run], list[dict[str, Observer]], list[dict[str, Any]]]:
-    """Runs, what looks at them, and their random numbers; from the last step that was saved, or from this one."""
+    """Runs, their observers, and their random numbers; from the last step that was saved, or from this one."""
     runs, observers, randomness = [], [], []
-    for one in jobs:
-        run, looking = ready(one, step)
+    for job in jobs:
+        run, own = setup(job, step)
         runs.append(run)
-        observers.append(looking)
+        observers.append(own)
         randomness.append(random_state(run.system.device))
     return runs, observers, randomness
 
@@ -109,10 +117,10 @@ def common_step(directory: RunDirectory, seeds: Sequence[RunDirectory]) -> int:
 
 
 def jobs_of(job: Job) -> list[Job]:
-    """A job a seed.
+    """One job for each seed.
 
     Raises:
-        ConfigError: the seeds are no seeds, or something else is asked for that only a run alone can do.
+        ConfigError: the seeds are no seeds, or another option is for one seed only.
     """
     seeds = seeds_of(job.config)
     if processes.present.size > 1:
@@ -136,10 +144,10 @@ def jobs_of(job: Job) -> list[Job]:
 
 
 def seeds_of(config: DictConfig) -> list[int]:
-    """So many from `seed` on, or those that are listed.
+    """The seeds: a number of them from `seed` on, or those of a list.
 
     Raises:
-        ConfigError: they are neither.
+        ConfigError: the option is neither.
     """
     seeds: Any = config.seeds
     if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds > 0:
@@ -151,82 +159,70 @@ def seeds_of(config: DictConfig) -> list[int]:
 
 
 def stacked(config: DictConfig, runs: Sequence[Run], randomness: Sequence[dict[str, Any]]) -> Stack:
-    """The runs as one, compiled as the configuration says."""
+    """The runs as one stack, compiled as the configuration says."""
     whole = build_system(resolve(config))
     make = partial(compiled_graph, runs[0].config.trainer.compile, device=whole.device)
     example = next(runs[0].batches_from(0))
     return Stack([run.system for run in runs], whole, randomness, example, make)
 
 
-def carry_out_together(stack: Stack, courses: Sequence[Course], signals: StopSignals) -> Diverged | Stopped | None:
-    """Step all until the end or a signal; what ended the first of those that did not complete."""
-    runs = [course.run for course in courses]
+def fit_together(stack: Stack, trainers: Sequence[Trainer], signals: StopSignals) -> Diverged | Stopped | None:
+    """Step all seeds until the last step or a signal; what ended the first of those that did not complete."""
+    runs = [trainer.run for trainer in trainers]
     steps = runs[0].config.trainer.steps
-    looking = [observer for course in courses for observer in course.observers]
-    every = {1 if observer.every_step else getattr(observer, "every", 0) for observer in looking} - {0}
-    going = dict(enumerate(courses))
+    going = dict(enumerate(trainers))
     failure: Diverged | Stopped | None = None
     try:
-        for course in courses:
-            with LogFile(course.run.directory):
-                course.start()
+        for trainer in trainers:
+            trainer.start()
         signals.stepping = True
         while going and runs[0].step < steps:
             reports = stack.step([run.batches for run in runs])
             for run in runs:
                 run.step += 1
-            step = runs[0].step
-            last = step == steps
-            stopped_by = None if last else signals.received
-            if not last and stopped_by is None and all(step % often for often in every):
-                continue
-            stack.hand_out()
-            ended = see_all(stack, going, reports, last, stopped_by)
-            failure = ended if failure is None or isinstance(ended, Stopped) else failure
+            last = runs[0].step == steps
+            stop_signal = None if last else signals.received
+            if last or stop_signal is not None or trainers[0].wants(runs[0].step):
+                stack.hand_out()
+                ended = observe_all(stack, going, reports, last, stop_signal)
+                failure = ended if failure is None or isinstance(ended, Stopped) else failure
     except BaseException as error:
-        for course in going.values():
-            end_by(course, error)
+        for trainer in going.values():
+            trainer.end_after(error)
         raise
     with ExitStack() as ending:  # all of them, whatever one of them meets
-        for course in going.values():
-            ending.callback(end, course)
+        for trainer in going.values():
+            ending.callback(trainer.end)
     return failure
 
 
-def see_all(
-    stack: Stack, going: dict[int, Course], reports: Mapping[str, Tensor], last: bool, stopped_by: int | None
+def observe_all(
+    stack: Stack, going: dict[int, Trainer], reports: Mapping[str, Tensor], last: bool, stop_signal: int | None
 ) -> Diverged | Stopped | None:
-    """A step is done: each seed is looked at, and is not `going` any more if that ends it; what ended the last."""
+    """Observe a step of every seed; one that it ends is not `going` any more. Return what ended the last of those."""
     ended: Diverged | Stopped | None = None
-    of_seed = {seed: {name: value[seed] for name, value in reports.items()} for seed in going}
-    for seed, course in list(going.items()):
+    step = next(iter(going.values())).run.step
+    events = {
+        seed: StepEvent(step, {name: value[seed] for name, value in reports.items()}, last, stop_signal)
+        for seed in going
+    }
+    for seed, trainer in list(going.items()):
         try:
-            with stack.randomness_of(seed), LogFile(course.run.directory):
-                course.see(of_seed[seed], last, stopped_by)
+            with stack.randomness_of(seed):
+                trainer.observe(events[seed])
+            raise_if_diverged_or_stopped(trainer.run, events[seed])
         except (Diverged, Stopped) as error:
-            end_by(going.pop(seed), error)
+            going.pop(seed).end_after(error)
             ended = error
         except Exception:  # the seeds go on together, so where one is saved all are
             for other in going:
                 with stack.randomness_of(other):
-                    going[other].save_all_the_same(of_seed[other])
+                    going[other].rescue(events[other])
             raise
     return ended
 
 
-def end(course: Course) -> None:
-    """End a seed that is complete; what it has to say of it stands in its own log."""
-    with LogFile(course.run.directory):
-        course.end()
-
-
-def end_by(course: Course, error: BaseException) -> None:
-    """End a seed that an error has ended."""
-    with LogFile(course.run.directory):
-        course.end_by(error)
-
-
 def mean_objective(runs: Sequence[Run]) -> float | None:
     """The mean of the objective's best values, of the runs that have one."""
-    values = [value for value in map(objective, runs) if value is not None]
+    values = [run.best.value for run in runs if run.best.value is not None]
     return statistics.fmean(values) if values else None

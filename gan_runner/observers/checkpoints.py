@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Periodic
+from gan_runner.runs.divergence import check_weights
+from gan_runner.runs.event import StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
 
 
 @dataclass
-class Checkpoints(Observer):
-    """Writes `checkpoints/last.pt` and `checkpoints/best.pt`; never a state that has diverged.
+class Checkpoints(Periodic):
+    """Writes `checkpoints/last.pt` and `checkpoints/best.pt`; never weights that are not finite.
 
     A run may go back to `last.pt`, so what was best until then is kept as `best_STEP.pt` until the next.
 
@@ -24,7 +26,6 @@ class Checkpoints(Observer):
 
     writes = True
 
-    every: int
     keep: int = 1
 
     def __post_init__(self) -> None:
@@ -32,18 +33,25 @@ class Checkpoints(Observer):
             raise ValueError(f"keep={self.keep} must be at least 0")
 
     def start(self, run: Run) -> None:
-        """Remember whose; a run that was killed may have kept too many."""
+        """Remember the run; one that was killed may have kept too many checkpoints."""
         self.run = run
-        self.saved_best = run.best_step
+        self.saved_best = run.best.step
         run.directory.prune(run.step, self.keep)
 
     def __call__(self, event: StepEvent) -> None:
-        """Save, if it is time."""
-        best = self.run.objective_step == event.step
-        last = event.due(self.every) or event.last or event.stopping
+        """Save, if it is due."""
+        self.save(event, event.due(self.every) or event.ends)
+
+    def rescue(self, event: StepEvent) -> None:
+        """Save what follows the last checkpoint."""
+        self.save(event, last=True)
+
+    def save(self, event: StepEvent, last: bool) -> None:
+        """Save as `last.pt` if wanted, and as `best.pt` if the objective was never better."""
+        best = self.run.best.step == event.step
         if best or last:
-            event.diverged += self.run.diverged_networks()
-        if event.diverged:
+            check_weights(self.run.system, event)
+        if event.non_finite:
             return
         if best:
             if self.saved_best is not None:
@@ -53,5 +61,5 @@ class Checkpoints(Observer):
         if last:
             self.run.save(self.run.directory.numbered(event.step))
             self.run.directory.keep(event.step, self.keep)
-            self.saved_best = self.run.best_step
+            self.saved_best = self.run.best.step
             self.run.directory.settle_best(self.saved_best)

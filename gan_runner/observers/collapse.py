@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Periodic
+from gan_runner.runs.event import StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -17,7 +18,7 @@ log = logging.getLogger("gan_runner")
 
 
 @dataclass
-class Collapse(Observer):
+class Collapse(Periodic):
     """Logs `sample_spread`, and warns when it falls below a bound: the generator has collapsed.
 
     The spread is the standard deviation of samples around their mean, in units of that of the data: 0 where all samples
@@ -30,7 +31,6 @@ class Collapse(Observer):
         seed: of the latents.
     """
 
-    every: int
     bound: float = 0.02
     samples: int = 64
     seed: int = 2
@@ -42,9 +42,9 @@ class Collapse(Observer):
         self.noise = run.system.noise(self.samples, self.seed)
         self.warned = False
 
-    def __call__(self, event: StepEvent) -> None:
-        """Look, if it is time; warn once for each time that it happens."""
-        if not event.due(self.every) or self.spread_of_data == 0:
+    def observe(self, event: StepEvent) -> None:
+        """Measure the spread; warn when it falls below the bound, and again only after it has risen."""
+        if self.spread_of_data == 0:
             return
         relative = spread(self.run.system.sample(self.noise)) / self.spread_of_data
         event.scalars["sample_spread"] = relative

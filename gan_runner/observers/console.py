@@ -13,7 +13,8 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Observer
+from gan_runner.runs.event import StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run

@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gan_runner.datasets.base import Split, mix
 from gan_runner.metrics.classification import split_of
 from gan_runner.models.sizes import at_least_one
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Observer, Periodic
 from gan_runner.plots.grids import draw_pairs, draw_paths
 from gan_runner.plots.latent_space import draw_latent_space, groups_of
 from gan_runner.requirements import Requirement
+from gan_runner.runs.event import StepEvent
 from gan_runner.sampling.attributes import code_means
 from gan_runner.sampling.inference import draw_codes, encodes, paths, reconstruct
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class HeldOut(Observer):
+class HeldOut(Periodic):
     """Draws `samples/NAME_step_*.png` of data that was not trained on, where there is some.
 
     Args:
@@ -33,7 +34,6 @@ class HeldOut(Observer):
 
     name: ClassVar[str]
 
-    every: int
     split: Split | None = None
 
     @property
@@ -57,12 +57,11 @@ class HeldOut(Observer):
         if self.every > 0:
             self.batch = run.split(split_of(run.system.dataset, self.split)).first(self.shown)
 
-    def __call__(self, event: StepEvent) -> None:
-        """Draw, if it is time."""
-        if event.due(self.every):
-            path = self.run.directory.samples / f"{self.name}_step_{event.step:07d}.png"
-            self.draw(path, event.step)
-            event.pictures[self.name] = path
+    def observe(self, event: StepEvent) -> None:
+        """Draw."""
+        path = self.run.directory.samples / f"{self.name}_step_{event.step:07d}.png"
+        self.draw(path, event.step)
+        event.pictures[self.name] = path
 
     @abstractmethod
     def draw(self, path: Path, step: int) -> None:
@@ -165,10 +164,10 @@ class Interpolations(HeldOut):
         """Two a row."""
         return 2 * self.rows
 
-    def __call__(self, event: StepEvent) -> None:
-        """Draw, if it is time and there is a pair."""
-        if self.every > 0 and len(self.batch["data"]) > 1:
-            super().__call__(event)
+    def observe(self, event: StepEvent) -> None:
+        """Draw, if there is a pair."""
+        if len(self.batch["data"]) > 1:
+            super().observe(event)
 
     def draw(self, path: Path, step: int) -> None:
         """A row a pair."""
@@ -188,6 +187,7 @@ class Attributes(Observer):
     """
 
     requirements: ClassVar = (encodes,)
+    saved_as = "attributes"
 
     samples: int = 5000
 
@@ -195,7 +195,11 @@ class Attributes(Observer):
         at_least_one(samples=self.samples)
 
     def start(self, run: Run) -> None:
-        """Have it done whenever the run is saved."""
-        labels = run.system.dataset.labels
-        if labels is not None:
-            run.kept["attributes"] = lambda: code_means(run.system, labels, run.data, self.samples)
+        """Remember the run."""
+        self.run = run
+
+    def state_dict(self) -> dict[str, Any]:
+        """The mean codes of the networks as they are now."""
+        system = self.run.system
+        labels = system.dataset.labels
+        return {} if labels is None else code_means(system, labels, self.run.data, self.samples)

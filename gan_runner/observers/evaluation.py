@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from gan_runner.datasets.base import Split
 from gan_runner.metrics.evaluator import Evaluator, check_split
 from gan_runner.metrics.figures import best_of
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Periodic
 from gan_runner.requirements import Requirement
+from gan_runner.runs.event import Measurement, StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Evaluation(Observer):
+class Evaluation(Periodic):
     """Measures samples, on averaged weights where there are any.
 
     Args:
@@ -27,7 +28,6 @@ class Evaluation(Observer):
         split: of the data: train, validation or test.
     """
 
-    every: int
     samples: int = 2000
     seed: int = 1
     split: Split = "train"
@@ -46,18 +46,14 @@ class Evaluation(Observer):
         self.run = run
         data = run.data if self.split == "train" else None
         self.evaluator = Evaluator(run.system, run.metrics, self.samples, self.seed, self.split, data, choosing=True)
-        self.evaluator.conditions.update(run.measured_on)  # of a run that goes on, and may be at its end
-        run.measured_on = self.evaluator.conditions
-        run.metric_seconds = self.evaluator.seconds
         if self.every > 0:
             self.evaluator.prepare()
 
-    def __call__(self, event: StepEvent) -> None:
-        """Measure, if it is time; remember the best of each figure."""
-        if not (self.run.metrics and event.due(self.every)):
+    def observe(self, event: StepEvent) -> None:
+        """Measure."""
+        if not self.run.metrics:
             return
-        figures = self.evaluator.measure()
-        event.scalars |= {f"metric/{name}": value for name, value in figures.items()}
-        for metric in self.run.metrics.values():
-            for name, better in best_of(metric).items():
-                self.run.keep_best(name, figures[name], better, event.step)
+        better = {name: better for metric in self.run.metrics.values() for name, better in best_of(metric).items()}
+        for name, value in self.evaluator.measure().items():
+            event.measure(name, Measurement(value, better.get(name), self.evaluator.conditions[name]))
+        event.metric_seconds = dict(self.evaluator.seconds)

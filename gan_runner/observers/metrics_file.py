@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Observer
+from gan_runner.runs.event import StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.extractors.base import Extractor
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Periodic
 from gan_runner.plots.grids import nearest_grid, save_image
 from gan_runner.requirements import Requirement
+from gan_runner.runs.event import StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -89,7 +90,7 @@ def nearest(samples: Tensor, chunks: Iterable[Tensor], spaces: Mapping[str, Spac
 
 
 @dataclass
-class Neighbours(Observer):
+class Neighbours(Periodic):
     """Draws `samples/neighbours_SPACE_*.png`: each sample, and beside it the nearest of all training images.
 
     Every picture reads all the data once.
@@ -104,7 +105,6 @@ class Neighbours(Observer):
         spaces: in which nearness is meant, by name: functions from images (n, c, h, w) to features (n, d).
     """
 
-    every: int
     samples: int = 10
     k: int = 7
     seed: int = 0
@@ -130,10 +130,8 @@ class Neighbours(Observer):
             self.spaces = {**self.spaces, self.extractor.name: lambda images: look(images).features}
         self.noise = run.system.noise(self.samples, self.seed)
 
-    def __call__(self, event: StepEvent) -> None:
-        """Search and draw, if it is time."""
-        if not event.due(self.every):
-            return
+    def observe(self, event: StepEvent) -> None:
+        """Search and draw."""
         samples = self.run.system.sample(self.noise)
         data: Any = self.run.data
         images = (batch["data"] for batch in data.every(self.chunk))

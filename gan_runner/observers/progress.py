@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from gan_runner.metrics.figures import Better
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Observer
 from gan_runner.plots.scatter import save_figure
+from gan_runner.runs.event import Measurement, StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -34,15 +34,13 @@ class Progress(Observer):
         truth: a figure that the critic has no part in.
     """
 
-    figures: ClassVar[Mapping[str, Better]] = {"progress_correlation": max}
+    measures: ClassVar = {"progress_correlation": max}
 
     estimate: str = "critic_value"
     truth: str = "wasserstein"
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """Figures of metrics that must be there."""
-        return self.estimate, self.truth
+    def __post_init__(self) -> None:
+        self.reads = (self.estimate, self.truth)
 
     def start(self, run: Run) -> None:
         """Begin, or go on behind what was logged up to this step."""
@@ -65,8 +63,7 @@ class Progress(Observer):
         self.pairs.append(pair)
         value = correlation(self.pairs)
         if math.isfinite(value):
-            event.scalars["metric/progress_correlation"] = value
-            self.run.keep_best("progress_correlation", value, max, event.step)
+            event.measure("progress_correlation", Measurement(value, max))
         path = self.run.directory.samples / "progress.png"
         draw_progress(path, self.pairs, self.estimate, self.truth, value)
         event.pictures["progress"] = path

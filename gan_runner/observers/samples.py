@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gan_runner.datasets.base import HasDensity
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Periodic
 from gan_runner.plots.animation import animate
 from gan_runner.plots.samples import draw
 from gan_runner.plots.surfaces import critic_surface, sample_gradient_field
 from gan_runner.runs.directory import of_steps, step_of
+from gan_runner.runs.event import StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
 
 
 @dataclass
-class Samples(Observer):
+class Samples(Periodic):
     """Draws `samples/step_*.png`, and when the run ends makes `samples/training.gif` of them.
 
     Args:
@@ -30,7 +31,6 @@ class Samples(Observer):
         seed: of the latents.
     """
 
-    every: int
     images: int = 64
     points: int = 1000
     seed: int = 0
@@ -45,10 +45,8 @@ class Samples(Observer):
         self.density = run.system.dataset if isinstance(run.system.dataset, HasDensity) else None
         self.real = run.data.real(self.points) if run.system.dataset.shape == (2,) else None
 
-    def __call__(self, event: StepEvent) -> None:
-        """Draw, if it is time."""
-        if not event.due(self.every):
-            return
+    def observe(self, event: StepEvent) -> None:
+        """Draw."""
         path = self.run.directory.samples / f"step_{event.step:07d}.png"
         system = self.run.system
         samples = system.sample(self.shown.noise)

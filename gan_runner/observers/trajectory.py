@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Periodic
 from gan_runner.plots.trajectories import NAME, draw_trajectories, line, read_trajectory, write_trajectory
+from gan_runner.runs.event import StepEvent
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
 
 
 @dataclass
-class Trajectory(Observer):
+class Trajectory(Periodic):
     """Keeps `trajectory.csv` and draws it into `samples/step_*.png`.
 
     Every step's point is fetched from the device: for games so small that this does not matter.
@@ -24,9 +25,6 @@ class Trajectory(Observer):
         real: how many samples of the data make the mean that is the equilibrium.
     """
 
-    every_step = True
-
-    every: int
     real: int = 2000
 
     def start(self, run: Run) -> None:
@@ -44,15 +42,22 @@ class Trajectory(Observer):
         """The step, and how far (x, y) is from the equilibrium, by coordinate."""
         return [step, *(self.run.system.sample(self.noise)[0].double() - self.equilibrium).tolist()]
 
+    def wants(self, step: int) -> bool:
+        """Every step."""
+        return True
+
     def __call__(self, event: StepEvent) -> None:
-        """Keep the point; draw, if it is time."""
+        """Keep the point; draw, if that is due."""
         self.rows.append(self.row(event.step))
         self.file.write(line(self.rows[-1]))
         self.file.flush()
-        if event.due(self.every):
-            path = self.run.directory.samples / f"step_{event.step:07d}.png"
-            draw_trajectories(path, {"trajectory": self.rows})
-            event.pictures["samples"] = path
+        super().__call__(event)
+
+    def observe(self, event: StepEvent) -> None:
+        """Draw."""
+        path = self.run.directory.samples / f"step_{event.step:07d}.png"
+        draw_trajectories(path, {"trajectory": self.rows})
+        event.pictures["samples"] = path
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Close the file."""

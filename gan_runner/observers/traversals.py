@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from gan_runner.metrics.codes import codes_read
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Periodic
 from gan_runner.plots.grids import draw_traversal
+from gan_runner.runs.event import StepEvent
 from gan_runner.sampling.traversals import traverse
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Traversals(Observer):
+class Traversals(Periodic):
     """Draws `samples/traversal_CODE_step_*.png` for every code (Chen et al. 2016, arXiv:1606.03657, Fig. 2).
 
     Args:
@@ -27,7 +28,6 @@ class Traversals(Observer):
 
     requirements: ClassVar = (codes_read,)
 
-    every: int
     rows: int = 10
     columns: int = 10
     seed: int = 0
@@ -41,10 +41,8 @@ class Traversals(Observer):
         """Remember the run."""
         self.run = run
 
-    def __call__(self, event: StepEvent) -> None:
-        """Draw, if it is time."""
-        if not event.due(self.every):
-            return
+    def observe(self, event: StepEvent) -> None:
+        """Draw."""
         for name, samples, values in traverse(self.run.system, None, self.rows, self.columns, self.seed):
             path = self.run.directory.samples / f"traversal_{name}_step_{event.step:07d}.png"
             draw_traversal(path, samples, values)

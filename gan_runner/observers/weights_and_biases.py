@@ -14,8 +14,9 @@ import psutil
 from omegaconf import OmegaConf
 
 from gan_runner.metrics.figures import best_of
-from gan_runner.observers.base import Observer, StepEvent
+from gan_runner.observers.base import Observer
 from gan_runner.runs.environment import new_wandb_id
+from gan_runner.runs.event import StepEvent
 from gan_runner.tools.secrets import redact
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ log = logging.getLogger("gan_runner")
 
 
 class BufferedWarnings(logging.Handler):
-    """Warnings before there is a run to write them down: said on standard error, and kept for its `run.log`."""
+    """Warnings from before the run's log is open: printed on standard error, and kept until `LogFile` writes them."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -24,7 +24,7 @@ class BufferedWarnings(logging.Handler):
         return self
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say and keep it."""
+        """Print and keep a warning."""
         self.records.append(record)
         print(record.getMessage(), file=sys.stderr)
 
@@ -37,7 +37,7 @@ class LogFile:
 
     Args:
         directory: of the run.
-        buffered: what was said before, and does not listen meanwhile.
+        buffered: warnings from before, to be written; while the log is open it buffers no more.
     """
 
     def __init__(self, directory: RunDirectory, buffered: BufferedWarnings | None = None):

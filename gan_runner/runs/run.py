@@ -1,4 +1,4 @@
-"""A run: what plays, on which data, how far it is, and how it is saved."""
+"""A run: the system that is trained, its data, how far it is, and how it is saved and restored."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -23,36 +24,72 @@ from gan_runner.datasets.base import Batches, Data, Split, mix
 from gan_runner.distributed import processes
 from gan_runner.errors import CheckpointError
 from gan_runner.games.base import training_data
+from gan_runner.runs.best import BestValues
 from gan_runner.runs.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
-from gan_runner.runs.directory import RunDirectory
+from gan_runner.runs.directory import RunDirectory, step_of
 from gan_runner.runs.environment import new_wandb_id
+from gan_runner.runs.event import StepEvent
+from gan_runner.runs.signals import StopSignals
 from gan_runner.sampling.critic import identifies
 from gan_runner.system import MISFIT, System
 from gan_runner.tools.files import write_json, write_text
 
 
+class Stateful(Protocol):
+    """What checkpoints keep beside the networks, as torch's modules and optimizers offer it."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and plain values."""
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None:
+        """Go on from there."""
+
+
+@dataclass
+class RandomNumbers:
+    """The random number generators that a step may draw from, as something that is saved.
+
+    Args:
+        device: on which the run draws, beside the CPU.
+    """
+
+    device: torch.device
+
+    def state_dict(self) -> dict[str, Any]:
+        """Their states."""
+        return random_state(self.device)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on drawing from there.
+
+        Raises:
+            CheckpointError: these are no states of random number generators.
+        """
+        try:
+            set_random_state(state, self.device)
+        except MISFIT as error:
+            raise CheckpointError(f"the checkpoint holds no random numbers to go on with ({error})") from error
+
+
 @dataclass
 class Run:
-    """Everything that observers may look at.
+    """A run, which observers may read.
 
     Attributes:
         config: resolved.
-        source: the same before resolution, as YAML, for a run that goes on later.
+        source: the same before resolution, as YAML, for a run that is resumed later.
         directory: where it writes.
         system: what is trained.
-        data: what is real.
+        data: what it is trained on.
         metrics: by name.
-        label: its parts in words.
+        label: the chosen parts in words.
         group: the same for runs that differ in the seed alone.
-        environment: what it runs on.
+        environment: versions and device.
         multirun: whether it is one of many.
-        step: steps done.
-        best: of each figure the best value so far, its step, and whether `min` or `max` is better.
-        objective_step: when the objective was best.
-        measured_on: by figure, the conditions under which it was measured.
-        metric_seconds: by metric, how long it took since this start.
+        step: training steps done.
+        measured_on: by metric, how it was measured last.
+        metric_seconds: by metric, how long it took since the run was started or resumed.
         rollbacks: how often it went back from a divergence; each time the order of the data is another.
-        kept: what checkpoints hold beside what is trained, by name: tensors and plain values, made when one is saved.
     """
 
     config: DictConfig
@@ -66,12 +103,9 @@ class Run:
     environment: dict[str, Any]
     multirun: bool = False
     step: int = 0
-    best: dict[str, dict[str, Any]] = field(default_factory=dict)
-    objective_step: int = -1
-    measured_on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    measured_on: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     metric_seconds: Mapping[str, float] = field(default_factory=dict)
     rollbacks: int = 0
-    kept: dict[str, Callable[[], Any]] = field(default_factory=dict)
     wandb_id: str = field(default_factory=new_wandb_id)
     elapsed_before_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
@@ -79,6 +113,19 @@ class Run:
     def __post_init__(self) -> None:
         self.batches = self.batches_from(0)
         self.splits: dict[Split, Data] = {"train": self.data}
+        self.best = BestValues(self.config.objective)
+        self.registered: dict[str, Stateful] = {}
+        self.register("best", self.best)
+
+    def register(self, name: str, part: Stateful) -> None:
+        """Have checkpoints keep the state of a part under a name, beside what the run itself keeps.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+        if name in self.registered:
+            raise ValueError(f"two parts are saved as {name}")
+        self.registered[name] = part
 
     def split(self, split: Split) -> Data:
         """The data of a split, read when it is first asked for."""
@@ -87,22 +134,41 @@ class Run:
         return self.splits[split]
 
     def batches_from(self, drawn: int) -> Batches:
-        """The data in this run's order; of each batch, this process's rows."""
+        """The data in this run's order, after so many batches; of each batch, this process's rows."""
         size = self.config.trainer.batch_size
         seed = mix(self.config.seed, self.rollbacks) if self.rollbacks else self.config.seed
         data = training_data(self.system.game, self.system.dataset, self.data)
         return Batches(data, size, seed, drawn, processes.present.rows(size))
 
-    def change_course(self, rollbacks: int) -> None:
-        """Go on with other batches and other random numbers than the time before."""
+    def reseed(self, rollbacks: int) -> None:
+        """Go on with other batches and other random numbers, after so many rollbacks."""
         self.rollbacks = rollbacks
         self.batches = self.batches_from(self.batches.drawn)
         random.seed(mix(self.config.seed, rollbacks))
         torch.manual_seed(mix(self.config.seed, rollbacks))
 
+    def advance(self, signals: StopSignals) -> StepEvent:
+        """Take a training step; several processes agree on whether a signal stops them after it."""
+        with processes.present.sharded():
+            report = self.system.step(self.batches)
+        self.step += 1
+        last = self.step == self.config.trainer.steps
+        signal = None if last else processes.present.all_reduce_max(signals.received or 0) or None
+        return StepEvent(self.step, report, last, signal)
+
+    def record(self, event: StepEvent) -> None:
+        """Take in what observers measured: the best values, how they were measured, and how long that took."""
+        for name, measurement in event.measurements.items():
+            if measurement.better is not None:
+                self.best.update(name, measurement.value, measurement.better, event.step)
+            if measurement.conditions is not None:
+                self.measured_on[name] = measurement.conditions
+        if event.metric_seconds:
+            self.metric_seconds = event.metric_seconds
+
     @property
     def expected(self) -> dict[str, Expectation]:
-        """What the experiment promises, by figure."""
+        """What the experiment promises, by metric."""
         return {str(name): Expectation(**options) for name, options in self.config.expected.items()}
 
     @property
@@ -120,42 +186,37 @@ class Run:
         """Seconds of training, over all starts."""
         return self.elapsed_before_s + time.perf_counter() - self.started
 
-    def keep_best(self, name: str, value: float, better: Callable[[float, float], float], step: int) -> None:
-        """Remember a figure if it is the best so far; what is not finite is not."""
-        if not math.isfinite(value):
-            return
-        if name in self.best and better(value, self.best[name]["value"]) == self.best[name]["value"]:
-            return
-        self.best[name] = {"value": value, "step": step, "better": better.__name__}
-        if name == self.config.objective:
-            self.objective_step = step
-
     @property
-    def best_step(self) -> int | None:
-        """The step at which the objective was best so far, if it was measured."""
-        return self.best.get(self.config.objective or "", {}).get("step")
+    def saved_step(self) -> int | None:
+        """The step of the last checkpoint, if there is one; all processes read it from the directory."""
+        if self.directory.earlier:
+            return step_of(self.directory.earlier[0])
+        with suppress(CheckpointError):
+            return load_checkpoint(self.directory.last)["step"]
+        return None
 
-    def save(self, path: Path) -> None:
-        """Write everything that is needed to go on, or to sample without the data."""
-        state = {
+    def state_dict(self) -> dict[str, Any]:
+        """What the run itself keeps in a checkpoint: its configuration, how far it is, and what is trained."""
+        return {
             "config": self.source,
+            "label": self.label,
+            "identity": self.identity,
+            "wandb_id": self.wandb_id,
             "step": self.step,
             "drawn": self.batches.drawn,
             "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
-            "best": self.best,
-            "measured_on": json.loads(json.dumps(dict(self.measured_on))),  # plain, as the summary has it
-            "label": self.label,
-            "identity": self.identity,
-            "wandb_id": self.wandb_id,
-            "random": random_state(self.system.device),
+            "measured_on": json.loads(json.dumps(self.measured_on)),  # plain, as the summary has it
             "system": self.system.state_dict(),
-            **{name: make() for name, make in self.kept.items()},
         }
-        save_checkpoint(path, state)
+
+    def save(self, path: Path) -> None:
+        """Write everything that is needed to resume, or to sample without the data."""
+        parts = {name: part.state_dict() for name, part in self.registered.items()}
+        save_checkpoint(path, {**self.state_dict(), **parts})
 
     def load(self, path: Path, with_other_options: bool = False) -> None:
-        """Go on from a checkpoint: the same batches, random numbers, optimizers and figures.
+        """Resume from a checkpoint: the same batches, random numbers, optimizers and best values.
 
         Raises:
             CheckpointError: it cannot be read, or it is from a run with other options.
@@ -166,22 +227,20 @@ class Run:
                 f"{self.directory.path} holds a run with another configuration; "
                 f"resume={self.directory.path} goes on with that one, another hydra.run.dir starts afresh"
             )
-        changed = self.changed_options(OmegaConf.create(state["config"])) if with_other_options else {}
-        self.system.load_state_dict(state["system"], changed)
+        saved = OmegaConf.create(state["config"])
+        self.system.load_state_dict(state["system"], self.changed_options(saved) if with_other_options else {})
         self.step = state["step"]
-        self.best = state["best"]
-        if OmegaConf.create(state["config"]).get("objective") != self.config.objective:
-            self.best.pop(self.config.objective or "", None)  # best.pt is not the best by that
+        self.measured_on = state["measured_on"]
         self.wandb_id = state["wandb_id"]
         self.elapsed_before_s = state["elapsed_s"]
         self.started = time.perf_counter()
         self.rollbacks = state["rollbacks"]
-        self.measured_on = state["measured_on"]
         self.batches = self.batches_from(state["drawn"])
-        try:
-            set_random_state(state["random"], self.system.device)
-        except MISFIT as error:
-            raise CheckpointError(f"{path} holds no random numbers to go on with ({error})") from error
+        for name, part in self.registered.items():
+            if name in state:
+                part.load_state_dict(state[name])
+        if saved.get("objective") != self.config.objective:
+            self.best.values.pop(self.config.objective or "", None)  # best.pt is not the best by that
 
     def changed_options(self, saved: DictConfig) -> dict[str, set[str]]:
         """Which options of the players' optimizers are not those that the run was saved with.
@@ -200,19 +259,14 @@ class Run:
                 )
         return changed
 
-    def diverged_networks(self) -> list[str]:
-        """Names of the networks that hold a weight that is not finite; this waits for the device."""
-        networks = self.system.networks.items()
-        return [name for name, n in networks if not all(bool(p.isfinite().all()) for p in n.parameters())]
-
     def summarise(self, status: str, final: Mapping[str, float], steps_here: int, error: str = "") -> dict[str, Any]:
-        """What the run came to, as `summary.json` has it.
+        """The content of `summary.json`.
 
         Args:
             status: completed, interrupted, diverged or failed.
-            final: the figures last logged.
-            steps_here: steps taken since this start, for the rate.
-            error: what ended it before its time.
+            final: the value of each key that was logged last.
+            steps_here: steps since the run was started or resumed, for the rate.
+            error: what ended the run before its last step.
         """
         seconds_here = time.perf_counter() - self.started
         return {
@@ -232,17 +286,17 @@ class Run:
             "objective": self.config.objective,
             "identifies": identifies(self.system),
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
-            "best": self.best,
-            "measured_on": dict(self.measured_on),
+            "best": self.best.values,
+            "measured_on": self.measured_on,
             **verdict(self.expected, final, status == "completed"),
             **({"error": error} if error else {}),
         }
 
-    def describe(self, overrides: list[str], goes_on: bool) -> None:
-        """Write the files by which the run describes itself; one that goes on was begun with other overrides."""
+    def describe(self, overrides: list[str], resumed: bool) -> None:
+        """Write config.yaml, overrides.yaml and environment.json; a resumed run adds to the overrides it has."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_text(self.directory.config, yaml_of(self.config))
-        if goes_on:  # what was typed first, then what was added
+        if resumed:  # what was typed first, then what was added
             overrides = [*self.directory.read_overrides(), *overrides]
         write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))
         write_json(self.directory.environment, {"group": self.group, **self.environment})

@@ -11,19 +11,19 @@ from typing import Any
 from gan_runner.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Those that mean: save, and stop. A terminal that closes sends the third, schedulers one of the last two, some time
+"""Signals that mean: save, and stop. A terminal that closes sends SIGHUP; schedulers send SIGUSR1 or SIGUSR2 some time
 before they end a job."""
 
 
 @dataclass
 class StopSignals:
-    """Remembers that one of `SIGNALS` came; a second one takes its usual effect at once. `nohup` is respected.
+    """Remembers the first of `SIGNALS` that came; a second one has its usual effect. `nohup` is respected.
 
     Attributes:
-        received: which.
-        stepping: whether there is something to be saved first; before that it stops what is being done.
-        has_checkpoint: whether there was a checkpoint before that.
-        process: whose they are; those that it forks, to read data, leave them to it.
+        received: the signal, if one came.
+        stepping: whether training steps are taken. Before the first, a signal stops at once.
+        has_checkpoint: whether there was a checkpoint before the first step.
+        process: that handles the signals; its children, which read data, ignore them.
     """
 
     received: int | None = None
@@ -39,10 +39,10 @@ class StopSignals:
         return self
 
     def receive(self, signum: int, frame: FrameType | None) -> None:
-        """Note it.
+        """Remember a signal.
 
         Raises:
-            Stopped: there was nothing to be saved yet.
+            Stopped: there is nothing to save yet.
         """
         self.received = signum
         for number in self.previous:

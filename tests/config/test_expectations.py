@@ -9,9 +9,9 @@ from gan_runner.config.expectations import Expectation, verdict
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
 from gan_runner.errors import CheckpointError, ConfigError
+from gan_runner.observers.build import check_metric_names
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.directory import RunDirectory
-from gan_runner.train import check_figures
 
 
 def test_bounds_are_inclusive_and_both_hold():
@@ -109,7 +109,7 @@ def test_full_scale_experiments_measure_what_they_expect(hydra_config, experimen
     """They are too long to be run here, and need images and weights that are not here."""
     config = resolve(hydra_config(f"experiment=cifar10/{experiment}"))
     metrics = {name: build(f"metric.{name}", node) for name, node in config.metric.items()}
-    check_figures(config, metrics, {})
+    check_metric_names(config, metrics, {})
     assert config.full_scale
     assert config.objective in config.expected
 
@@ -117,6 +117,6 @@ def test_full_scale_experiments_measure_what_they_expect(hydra_config, experimen
 def test_without_an_objective_no_checkpoint_is_the_best(hydra_config, tmp_path):
     config = resolve(hydra_config("objective=null", "logger.artifacts=best"))
     with pytest.raises(ConfigError, match=r"set objective=FIGURE, or choose logger.artifacts=last"):
-        check_figures(config, {}, {})
+        check_metric_names(config, {}, {})
     with pytest.raises(CheckpointError, match="a run with objective=FIGURE keeps one; take the last instead"):
         load_checkpoint(RunDirectory(tmp_path).best)

@@ -99,7 +99,7 @@ def test_seeds_in_a_sweep_are_one_row_a_configuration(gan_run, tmp_path):
 def test_a_seed_that_diverges_ends_and_is_told(gan_run, tmp_path):
     code, _, err = gan_run(*SMALL, "seeds=2", "optimizer.lr=1e30", "hydra.run.dir=both")
     assert code == 3
-    assert "not finite" in err
+    assert "non-finite" in err
     for number in range(2):
         assert json.loads((tmp_path / f"both/{number}/summary.json").read_text())["status"] == "diverged"
 

@@ -9,43 +9,38 @@ import torch
 from conftest import TINY
 from tiny_runs import PICTURE, TINY_RUN
 
-from gan_runner.observers.base import StepEvent
 from gan_runner.observers.progress import Progress
 from gan_runner.runs.directory import RunDirectory
+from gan_runner.runs.event import StepEvent
 
 MEASURED = ["observer=progress", "metric=[push,optimal_transport]", "objective=wasserstein"]
 
 
 def run_in(folder, step=0):
     """As much of a run as the observer looks at."""
-    best = {}
-    directory = RunDirectory(folder)
-    return SimpleNamespace(
-        directory=directory,
-        step=step,
-        best=best,
-        keep_best=lambda name, value, better, step: best.update({name: value}),
-    )
+    return SimpleNamespace(directory=RunDirectory(folder), step=step)
 
 
 def seen(observer, pairs):
     """What the observer adds to events that hold these figures, step by step."""
     added = []
     for step, (estimate, truth) in enumerate(pairs, observer.run.step + 1):
-        event = StepEvent(step, {}, scalars={"metric/critic_value": estimate, "metric/wasserstein": truth})
+        event = StepEvent(step, scalars={"metric/critic_value": estimate, "metric/wasserstein": truth})
         observer(event)
         added.append(event.scalars.get("metric/progress_correlation"))
+        if "progress_correlation" in event.measurements:
+            assert event.measurements["progress_correlation"].value == added[-1]
+            assert event.measurements["progress_correlation"].better is max
     return added
 
 
 @pytest.mark.parametrize(("slope", "truth"), [(2.0, 1.0), (-0.5, -1.0)])
 def test_figures_on_a_line_are_perfectly_correlated_from_three_on(tmp_path, slope, truth):
-    observer, run = Progress(), run_in(tmp_path)
-    observer.start(run)
+    observer = Progress()
+    observer.start(run_in(tmp_path))
     added = seen(observer, [(slope * x + 3, x) for x in (5.0, 4.0, 2.5, 1.0)])
     assert added[:2] == [None, None]
     assert added[2:] == pytest.approx([truth, truth])
-    assert run.best["progress_correlation"] == pytest.approx(truth)
     assert (tmp_path / "samples" / "progress.png").exists()
 
 

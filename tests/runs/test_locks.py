@@ -217,7 +217,7 @@ def interrupted_in(monkeypatch, owner, name, signum):
 
 
 def test_a_signal_before_the_first_step_is_obeyed_at_once(gan_run, monkeypatch):
-    interrupted_in(monkeypatch, gan_runner.train.Course, "start", signal.SIGTERM)
+    interrupted_in(monkeypatch, gan_runner.train.Trainer, "start", signal.SIGTERM)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 128 + signal.SIGTERM
     assert err == "gan-run: stopped by SIGTERM before its first step; type the line again\n"

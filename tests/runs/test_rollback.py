@@ -11,6 +11,7 @@ from tiny_runs import TINY_RUN, assert_equal, outcome
 
 import gan_runner.train
 from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.runs.event import Measurement
 from gan_runner.runs.run import Run
 
 LINE = [
@@ -69,7 +70,7 @@ def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, 
     code, _, err = gan_run(*LINE, "hydra.run.dir=run")
     assert code == 0, err
     (said,) = [line for line in err.splitlines() if "Back to the last checkpoint" in line]
-    assert said.startswith("step 6: ")
+    assert said.startswith("training diverged at step 5 (non-finite: generator weights). ")
     assert said.endswith("with other batches (1 of 3)")
     assert said in Path("run/run.log").read_text()
     summary = json.loads(Path("run/summary.json").read_text())
@@ -93,12 +94,14 @@ def test_a_signal_is_obeyed_where_it_would_go_back(gan_run, poisoned):
 
 
 def test_the_best_is_not_of_the_course_that_was_given_up(gan_run, poisoned, monkeypatch):
-    keep_best = Run.keep_best
+    record = Run.record
 
-    def staged(self, name, value, better, step):  # the best but one is saved, the best is not
-        keep_best(self, name, {2: 2.0, 3: 1.0, 5: 0.1}.get(step, 9.0) if not self.rollbacks else 9.0, better, step)
+    def staged(self, event):  # the best but one is saved, the best is not
+        value = {2: 2.0, 3: 1.0, 5: 0.1}.get(event.step, 9.0) if not self.rollbacks else 9.0
+        event.measurements = {name: Measurement(value, min) for name in event.measurements}
+        record(self, event)
 
-    monkeypatch.setattr(Run, "keep_best", staged)
+    monkeypatch.setattr(Run, "record", staged)
     poisoned(attempts=1, n=6)
     assert gan_run(*LINE, "trainer.evaluate_every=1", "trainer.checkpoint_every=4", "hydra.run.dir=run")[0] == 0
     summary = json.loads(Path("run/summary.json").read_text())

@@ -109,7 +109,7 @@ def test_another_error_stays_what_it_was():
 
 def test_several_seeds_in_one_process_are_deterministic_too(gan_run, monkeypatch):
     seen = []
-    monkeypatch.setattr("gan_runner.multiseed.train.trained", lambda *_: seen.append(switches()[0]))
+    monkeypatch.setattr("gan_runner.multiseed.train.fit_all", lambda *_: seen.append(switches()[0]))
     assert gan_run(*LINE, "seeds=2", "trainer.deterministic=true")[0] == 0
     assert seen == [True]
 

@@ -49,15 +49,15 @@ TYPED = [
 
 
 def test_a_run_that_is_told_secrets_and_fails_with_them_in_its_error_keeps_them(gan_run, tmp_path, monkeypatch):
-    step, steps = train.Course.see, []
+    observe, steps = train.Trainer.observe, []
 
-    def fail_at_the_end(course, *arguments):
-        step(course, *arguments)
+    def fail_at_the_end(trainer, event):
+        observe(trainer, event)
         steps.append(1)
         if len(steps) == 4:
             raise RuntimeError(f"cannot reach https://{TOKEN}:{PASSWORD}@example.org with {KEY}")
 
-    monkeypatch.setattr(train.Course, "see", fail_at_the_end)
+    monkeypatch.setattr(train.Trainer, "observe", fail_at_the_end)
     line = [option for option in TINY_RUN if not option.startswith("logger")]
     code, out, err = gan_run(*line, *TYPED, *PLAIN, PICTURE, "hydra.run.dir=run", "logger.mode=offline")
     assert code == 1

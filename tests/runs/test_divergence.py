@@ -1,0 +1,90 @@
+"""Losses, gradients and weights that are not finite end a run, whoever observes it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_runs import TINY_RUN
+
+from gan_runner.config.documents import read_yaml
+from gan_runner.config.paths import CONF
+from gan_runner.runs import divergence
+from gan_runner.runs.divergence import check_weights, fetch
+from gan_runner.runs.event import StepEvent
+
+DIVERGING = [*TINY_RUN, "loss=lsgan", "optimizer.lr=1e20", "hydra.run.dir=run"]
+OBSERVERS = [str(name) for name in read_yaml(CONF / "observer/default.yaml") if name != "defaults"]
+ALL = [f"~observer.{name}" for name in OBSERVERS]
+SAID = r"gan-run: training diverged at step \d \(non-finite: .+\); (resume from .+, or )?start again with .+\n"
+
+
+def status(path):
+    return json.loads((Path(path) / "summary.json").read_text())["status"]
+
+
+@pytest.mark.parametrize("left_out", [[f"~observer.{name}"] for name in OBSERVERS] + [ALL], ids=[*OBSERVERS, "all"])
+def test_a_run_that_diverges_ends_so_whatever_observer_is_left_out(gan_run, left_out):
+    code, _, err = gan_run(*DIVERGING, *left_out, "objective=null")
+    assert code == 3
+    assert re.fullmatch(SAID, err), err
+    assert status("run") == "diverged"
+
+
+@pytest.mark.parametrize("every", [3, 0])
+def test_it_is_looked_for_every_so_many_steps_and_after_the_last(gan_run, monkeypatch, every):
+    """And not in between: each look waits for the device."""
+    looks = []
+    to_numbers = divergence.to_numbers
+    monkeypatch.setattr(divergence, "to_numbers", lambda values: looks.append(1) or to_numbers(values))
+    line = [*TINY_RUN, *ALL, "objective=null", "trainer.steps=8", f"trainer.log_every={every}", "hydra.run.dir=run"]
+    assert gan_run(*line)[0] == 0
+    assert len(looks) == (3 if every else 1)
+    code, _, err = gan_run(*line, "loss=lsgan", "optimizer.lr=1e20", "hydra.run.dir=other")
+    assert code == 3
+    assert f"diverged at step {every or 8} " in err
+
+
+def test_seeds_that_diverge_end_so_without_observers(gan_run):
+    code, _, err = gan_run(*DIVERGING, *ALL, "objective=null", "seeds=2")
+    assert code == 3
+    assert re.fullmatch(SAID, err), err
+    assert [status("run/0"), status("run/1")] == ["diverged", "diverged"]
+
+
+def test_the_last_checkpoint_is_named(gan_run):
+    assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
+    code, _, err = gan_run("resume=run", "trainer.steps=8", "optimizer.lr=1e30")
+    assert code == 3
+    assert re.search(r"diverged at step 6 \(non-finite: .*\); resume from the checkpoint of step 4, or start", err), err
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_one_weight_is_enough(make_system, bad):
+    system = make_system("model=mlp", "dataset=ring8", "model.generator.width=8")
+    for look in (fetch, check_weights):
+        event = StepEvent(1, {"loss": torch.tensor([1.0, 2.0])})
+        look(system, event)
+        assert event.non_finite == []
+    assert fetch(system, event)["loss"] == 1.5
+    with torch.no_grad():
+        next(system.networks["generator"].parameters()).view(-1)[3] = bad
+    for look in (fetch, check_weights):
+        event = StepEvent(1, {"loss": torch.tensor(bad), "other": torch.tensor(0.0)})
+        look(system, event)
+        assert event.non_finite == (["loss", "generator weights"] if look is fetch else ["generator weights"])
+
+
+@pytest.mark.parametrize(("scale", "found"), [(2.0, []), (0.5, ["generator/gradient_norm"])])
+def test_gradients_that_overflow_in_fp16_are_forgiven_while_their_scale_can_be_halved(make_system, scale, found):
+    system = make_system("model=mlp", "dataset=ring8", "trainer.precision=fp16")
+    for player in system.players:
+        player.loss_scale = torch.tensor(scale)
+        for parameter in player.parameters:
+            parameter.grad = torch.full_like(parameter, float("inf") if player.name == "generator" else 0.0)
+    event = StepEvent(1, {})
+    assert ("generator/gradient_norm" in fetch(system, event)) == bool(found)
+    assert event.values["generator/loss_scale"] == scale
+    assert event.values["discriminator/gradient_norm"] == 0
+    assert event.non_finite == found
