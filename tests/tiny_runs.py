@@ -5,6 +5,8 @@ import json
 import torch
 from methods import TEXT
 
+from gan_runner.config.documents import read_yaml
+from gan_runner.config.paths import CONF
 from gan_runner.plots.trajectories import NAME
 
 TINY_RUN = [
@@ -21,6 +23,9 @@ TINY_RUN = [
 ]
 PICTURE = "trainer.sample_every=4"
 """A picture at the end of a `TINY_RUN`: a third of its time, so only where it is looked at."""
+
+
+DEFAULT_OBSERVERS = [str(name) for name in read_yaml(CONF / "observer/default.yaml") if name != "defaults"]
 
 
 RESUMED = {

@@ -17,7 +17,7 @@ import torch
 import torch.multiprocessing
 from methods import METHODS, options_of, some_steps
 from PIL import Image
-from tiny_runs import PICTURE, TINY_RUN
+from tiny_runs import DEFAULT_OBSERVERS, PICTURE, TINY_RUN
 
 from gan_runner.build import build_system
 from gan_runner.datasets.base import Batches
@@ -330,8 +330,10 @@ def test_a_signal_to_one_process_stops_all(tmp_path):
 
 
 @pytest.mark.slow
-def test_divergence_ends_all(tmp_path):
+@pytest.mark.parametrize("left_out", [(), DEFAULT_OBSERVERS], ids=["none", "all"])
+def test_divergence_ends_all_whatever_observers_are_left_out(tmp_path, left_out):
     line = [*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "hydra.run.dir=run"]
+    line += [f"~observer.{name}" for name in left_out]
     _, _, said, err = ended(torchrun(*line, "trainer.log_every=1", cwd=tmp_path))
     assert "(exitcode: 3)" in err
     assert len(said) == 1

@@ -6,17 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import TINY_RUN
+from tiny_runs import DEFAULT_OBSERVERS, TINY_RUN
 
-from gan_runner.config.documents import read_yaml
-from gan_runner.config.paths import CONF
 from gan_runner.runs import divergence
 from gan_runner.runs.divergence import check_weights, fetch
 from gan_runner.runs.event import StepEvent
 
 DIVERGING = [*TINY_RUN, "loss=lsgan", "optimizer.lr=1e20", "hydra.run.dir=run"]
-OBSERVERS = [str(name) for name in read_yaml(CONF / "observer/default.yaml") if name != "defaults"]
-ALL = [f"~observer.{name}" for name in OBSERVERS]
+ALL = [f"~observer.{name}" for name in DEFAULT_OBSERVERS]
 SAID = r"gan-run: training diverged at step \d \(non-finite: .+\); (resume from .+, or )?start again with .+\n"
 
 
@@ -24,7 +21,9 @@ def status(path):
     return json.loads((Path(path) / "summary.json").read_text())["status"]
 
 
-@pytest.mark.parametrize("left_out", [[f"~observer.{name}"] for name in OBSERVERS] + [ALL], ids=[*OBSERVERS, "all"])
+@pytest.mark.parametrize(
+    "left_out", [[f"~observer.{name}"] for name in DEFAULT_OBSERVERS] + [ALL], ids=[*DEFAULT_OBSERVERS, "all"]
+)
 def test_a_run_that_diverges_ends_so_whatever_observer_is_left_out(gan_run, left_out):
     code, _, err = gan_run(*DIVERGING, *left_out, "objective=null")
     assert code == 3
