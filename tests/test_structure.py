@@ -43,7 +43,6 @@ def circular(graph):
     return found
 
 
-@pytest.mark.xfail(strict=True, reason="cli.ensemble and cli.evaluate, for now")
 def test_no_module_imports_itself_by_way_of_others():
     graph = {}
     for name, tree in MODULES.items():
@@ -61,12 +60,9 @@ PRIVATE = {name for name in PRIVATE if name.startswith("_") and not name.endswit
 CONFIGURED = [
     name for name, tree in MODULES.items() if any(m.startswith(("hydra", "omega")) for m, _ in imported(tree))
 ]
-NOT_YET = ("gan_runner.config.composition", "gan_runner.config.interpolations", "gan_runner.config.instantiate")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.xfail(strict=True)] * (name in NOT_YET)) for name in CONFIGURED]
-)
+@pytest.mark.parametrize("name", CONFIGURED)
 def test_nothing_private_of_hydra_or_omegaconf_is_used(name):
     taken = [part for module, part in imported(MODULES[name]) if module.startswith(("hydra", "omegaconf"))]
     assert [part for part in taken if "._" in part] == []
