@@ -1,6 +1,5 @@
 """What all tests share: composed configurations, and parts built from them."""
 
-import copy
 import functools
 import hashlib
 import os
@@ -94,14 +93,14 @@ def _float64():
 
 @functools.cache
 def composed(*overrides):
-    """The configuration of `conf/` with overrides, as it was composed the first time."""
+    """The configuration of `conf/` with overrides, pickled: it is copied twice as fast as by `deepcopy`."""
     register()
-    return compose.compose_config(overrides)
+    return pickle.dumps(compose.compose_config(overrides))
 
 
 def compose_config(*overrides):
-    """A copy of it."""
-    return copy.deepcopy(composed(*overrides))
+    """The configuration of `conf/` with overrides, composed only once."""
+    return pickle.loads(composed(*overrides))
 
 
 def system_of(*overrides):
@@ -113,11 +112,11 @@ def system_of(*overrides):
 def _files_of_conf_are_parsed_once():
     """Composing spends a third of its time on YAML that has been read before: `conf/` does not change in a test."""
     load = OmegaConf.load
-    parsed = functools.cache(load)
+    parsed = functools.cache(lambda path: pickle.dumps(load(path)))
 
     def load_or_copy(file):
         path = Path(getattr(file, "name", file))
-        return copy.deepcopy(parsed(path)) if path.is_relative_to(CONF) else load(file)
+        return pickle.loads(parsed(path)) if path.is_relative_to(CONF) else load(file)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OmegaConf, "load", staticmethod(load_or_copy))

@@ -19,10 +19,27 @@ from gan_runner.errors import ConfigError
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.lock import locked
 
-LINE = [sys.executable, "-m", "gan_runner", *TINY_RUN, "trainer.steps=100000", "logger.mode=disabled"]
+LONG = [*TINY_RUN, "trainer.steps=100000"]
 
 
-def begun(run, process, seconds=60):
+@pytest.fixture
+def start(tmp_path):
+    """Begin a run that does not end by itself, in a process of its own; what still goes on after the test is killed."""
+    started = []
+
+    def begin(*words):
+        command = [sys.executable, "-m", "gan_runner", *words, *LONG]
+        pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+        started.append(subprocess.Popen(command, cwd=tmp_path, **pipes))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def begun(run, process, seconds=240):
     """Wait until a run has saved."""
     deadline = time.monotonic() + seconds
     while not (run / "checkpoints" / "last.pt").exists():
@@ -78,21 +95,20 @@ def test_only_one_of_many_gets_in(tmp_path):
     assert [racer.wait(60) for racer in racers] == [0, 0, 0]
 
 
-def test_second_run_in_a_directory_and_a_second_resume_are_refused_and_the_first_goes_on(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    first = subprocess.Popen([*LINE, "hydra.run.dir=run"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+def test_second_run_in_a_directory_and_a_second_resume_are_refused_and_the_first_goes_on(gan_run, start):
+    first = start("hydra.run.dir=run")
     begun(Path("run"), first)
-    for line in ([*LINE, "hydra.run.dir=run"], [*LINE[:3], "resume=run"]):
-        second = subprocess.run(line, capture_output=True, text=True)
-        assert second.returncode == 2
-        assert second.stderr.startswith("gan-run: another run is in ")
-        assert second.stderr.count("\n") == 1
+    for line in ([*LONG, "hydra.run.dir=run"], ["resume=run"]):
+        code, _, err = gan_run(*line)
+        assert code == 2
+        assert err.startswith("gan-run: another run is in ")
+        assert err.count("\n") == 1
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == 128 + signal.SIGTERM
     assert not Path("run/.lock").exists()
     step = load_checkpoint(Path("run/checkpoints/last.pt"))["step"]
-    third = subprocess.run([*LINE[:3], "resume=run", f"trainer.steps={step + 2}"], capture_output=True, text=True)
-    assert third.returncode == 0, third.stderr
+    code, _, err = gan_run("resume=run", f"trainer.steps={step + 2}")
+    assert code == 0, err
 
 
 @pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP])
@@ -130,7 +146,7 @@ def test_submitit_requeues_a_job_that_goes_on_in_its_directory(tmp_path, monkeyp
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     monkeypatch.chdir(tmp_path)
     launcher = ["hydra/launcher=submitit_local", "hydra.sweep.dir=sweep", "hydra.launcher.timeout_min=5"]
-    line = [*LINE[:3], "-m", *TINY_RUN, "trainer.steps=2000", "trainer.checkpoint_every=0", "logger.mode=disabled"]
+    line = [sys.executable, "-m", "gan_runner", "-m", *TINY_RUN, "trainer.steps=2000", "trainer.checkpoint_every=0"]
     line += ["trainer.evaluate_every=0", "trainer.sample_every=0", "objective=null"]
     process = subprocess.Popen(
         [*line, *launcher, "seed=7"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -157,17 +173,15 @@ def test_submitit_requeues_a_job_that_goes_on_in_its_directory(tmp_path, monkeyp
     assert log.index("interrupted at step") < log.index("completed at step 2000")
 
 
-def test_second_sweep_in_a_directory_is_refused_and_the_first_goes_on(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    line = [*LINE[:3], "-m", *LINE[3:], "seed=7", "hydra.sweep.dir=sweep"]
-    first = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+def test_second_sweep_in_a_directory_is_refused_and_the_first_goes_on(gan_run, start):
+    line = ["-m", "seed=7", "hydra.sweep.dir=sweep"]
+    first = start(*line)
     begun(Path("sweep/0"), first)
-    second = subprocess.run(line, capture_output=True, text=True)
-    assert second.returncode == 1
-    assert second.stderr.startswith("gan-run: another run is in ")
-    assert second.stderr.count("\n") == 1
-    alone = subprocess.run([*LINE, "hydra.run.dir=sweep/0"], capture_output=True, text=True)
-    assert alone.returncode == 2
+    code, _, err = gan_run(*line, *LONG)
+    assert code == 1
+    assert err.startswith("gan-run: another run is in ")
+    assert err.count("\n") == 1
+    assert gan_run(*LONG, "hydra.run.dir=sweep/0")[0] == 2
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == 128 + signal.SIGTERM
     assert {"last.pt", "best.pt"} <= {path.name for path in Path("sweep/0/checkpoints").iterdir()}
@@ -184,13 +198,12 @@ def test_sweep_typed_again_loses_nothing_where_its_runs_cannot_go_on(gan_run, tm
     assert gan_run("-m", *TINY_RUN, "seed=7", "hydra.sweep.dir=sweep")[0] == 0
 
 
-def test_seeds_that_are_trained_together_are_locked_one_by_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    first = subprocess.Popen([*LINE, "seeds=2", "hydra.run.dir=run"], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+def test_seeds_that_are_trained_together_are_locked_one_by_one(gan_run, start, tmp_path):
+    first = start("seeds=2", "hydra.run.dir=run")
     begun(Path("run/1"), first)
-    second = subprocess.run([*LINE[:3], "resume=run/1", "trainer.steps=9"], capture_output=True, text=True)
-    assert second.returncode == 2
-    assert second.stderr.startswith("gan-run: another run is in ")
+    code, _, err = gan_run("resume=run/1", "trainer.steps=9")
+    assert code == 2
+    assert err.startswith("gan-run: another run is in ")
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == 128 + signal.SIGTERM
     assert not list(tmp_path.rglob(".lock"))
