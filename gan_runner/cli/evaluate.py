@@ -85,24 +85,24 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         name: {"value": value if math.isfinite(value) else None, **how, **evaluator.conditions[name]}
         for name, value in figures.items()
     }
-    tell(measured)
-    keep(checkpoint.folder / "evaluation.json", measured)
+    print_values(measured)
+    save_values(checkpoint.folder / "evaluation.json", measured)
     return measured
 
 
-def keep(path: Path, measured: dict[str, Any]) -> None:
+def save_values(path: Path, measured: dict[str, Any]) -> None:
     """Write figures beside those that were measured before.
 
     Raises:
         ConfigError: that is not possible.
     """
     try:
-        write_json(path, figures_in(path) | measured)
+        write_json(path, saved_values(path) | measured)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror}); the figures above are not kept") from error
 
 
-def figures_in(kept: Path) -> dict[str, Any]:
+def saved_values(kept: Path) -> dict[str, Any]:
     """What was measured before.
 
     Raises:
@@ -115,7 +115,7 @@ def figures_in(kept: Path) -> dict[str, Any]:
     return dict(before)
 
 
-def tell(measured: dict[str, Any]) -> None:
+def print_values(measured: dict[str, Any]) -> None:
     """A line a figure."""
     width = max((len(name) for name in measured), default=0)
     for name, figure in measured.items():

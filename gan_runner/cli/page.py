@@ -27,28 +27,22 @@ if TYPE_CHECKING:
 
 TEMPLATE = "comparison.html.jinja"
 
-
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 """Told apart by the colour-blind too (Okabe & Ito 2008); where they do not suffice, the next seven are dashed."""
 
-
 DASHES = (("solid", "solid"), ("dash", "dashed"), ("dot", "dotted"), ("dashdot", "double"))
-"""Of a line in a chart, and of its swatch in the legend."""
-
+"""How a line is broken in a chart, and its swatch in the legend."""
 
 AXES = ("step", "images_seen", "elapsed_s")
 
-
 KINDS = ("best", "metric")
-"""Of a metric's figures: the best during a run, and the last."""
-
+"""The best value of a metric during a run, and the last."""
 
 MOST_OPTIONS = 20
-"""That differ in a table that is not folded away."""
-
+"""A table of more options that differ is folded away."""
 
 MOST_POINTS = 2000
-"""Of a curve; of a longer one every second, third, … point is drawn."""
+"""Of a longer curve every second, third, … point is drawn."""
 
 
 @dataclass(frozen=True)

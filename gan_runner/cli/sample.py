@@ -11,14 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from gan_runner.cli.arguments import Parser, add_run, at_least_one, command, factor, png, refuse
-from gan_runner.cli.edit import edited, way_of
+from gan_runner.cli.edit import edited, read_images, way_of
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.base import HasDensity
-from gan_runner.datasets.images import fit, normalised
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import InfersCodes
 from gan_runner.models.latents import interpolation
@@ -123,13 +121,13 @@ def run(options: argparse.Namespace) -> list[Path]:
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
         save_image(path, pixels)
         return [path]
-    check_told(system, options)
-    check_together(system, options)
+    check_conditions(system, options)
+    check_combination(system, options)
     if options.traverse is not None:
         return draw_traversals(system, options, folder)
     if options.interpolate:
         return [draw_interpolation(system, options, folder)]
-    samples, rows = made(system, options)
+    samples, rows = samples_of(system, options)
     if options.out is not None:
         write_separately(options.out, samples)
         if options.weigh:
@@ -139,8 +137,8 @@ def run(options: argparse.Namespace) -> list[Path]:
     return [draw_grid(system, options, folder, samples, rows)]
 
 
-def check_told(system: System, options: argparse.Namespace) -> None:
-    """Refuse labels or sentences where samples are told something else, or nothing.
+def check_conditions(system: System, options: argparse.Namespace) -> None:
+    """Refuse labels or sentences for a generator that has another condition, or none.
 
     Raises:
         ConfigError: naming what they are made from.
@@ -156,10 +154,10 @@ def check_told(system: System, options: argparse.Namespace) -> None:
             raise ConfigError(f"this run's samples are told what to show by --{condition.told_by}, not by --{option}")
 
 
-def check_together(system: System, options: argparse.Namespace) -> None:
+def check_combination(system: System, options: argparse.Namespace) -> None:
     """Raise ConfigError for options that do not go together, or not with the run's data."""
     chosen = options.reject or options.weigh
-    told = options.label or options.text
+    conditions = options.label or options.text
     traversed = options.traverse is not None
     shape = system.dataset.shape
     refuse(
@@ -178,7 +176,7 @@ def check_together(system: System, options: argparse.Namespace) -> None:
             "--interpolate shows images, and this run generates points; leave it out",
         ),
         (
-            traversed and (chosen or told),
+            traversed and (chosen or conditions),
             "--traverse shows chosen codes; leave out --reject, --weigh, --label and --text",
         ),
         (
@@ -189,7 +187,7 @@ def check_together(system: System, options: argparse.Namespace) -> None:
             options.weigh and (options.out is None or options.reject),
             "--weigh writes weights beside plain samples: give --out DIR, and leave out --reject",
         ),
-        (chosen and told, "--reject and --weigh are for samples as they come; leave out --label and --text"),
+        (chosen and conditions, "--reject and --weigh are for samples as they come; leave out --label and --text"),
     )
 
 
@@ -224,66 +222,69 @@ def names_of_codes(system: System) -> list[str]:
     return list(system.game.codes) if isinstance(system.game, InfersCodes) else []
 
 
-def told_to(options: argparse.Namespace) -> list[str]:
-    """The labels, or the sentences, that were given."""
+def conditions_in(options: argparse.Namespace) -> list[str]:
+    """The conditions that were given: labels, or sentences."""
     return [*options.label, *options.text]
 
 
-def file_name(told: Sequence[str]) -> str:
-    """What samples were told, as part of a file's name."""
-    return "".join("_" + re.sub(r"\W+", "-", text).strip("-")[:60] for text in told)
+def file_name(conditions: Sequence[str]) -> str:
+    """Conditions as part of a file's name."""
+    return "".join("_" + re.sub(r"\W+", "-", text).strip("-")[:60] for text in conditions)
 
 
 def draw_grid(system: System, options: argparse.Namespace, folder: Path, samples: Tensor, rows: Tensor | None) -> Path:
     """One picture of all samples (n, *shape), points over their density where it is known; returns where it is."""
-    told = told_to(options)
+    conditions = conditions_in(options)
     style = "" if options.style is None else f"_style-{options.style.stem}"
     kind = "grid_rejection" if options.reject else "grid"
-    name = f"{kind}{style}{file_name(told)}_seed{options.seed}_n{len(samples)}.png"
+    name = f"{kind}{style}{file_name(conditions)}_seed{options.seed}_n{len(samples)}.png"
     path: Path = options.picture or folder / name
-    captions = told or (said_of(system, rows) if samples.dim() == 2 else [])
+    captions = conditions or (captions_of(system, rows) if samples.dim() == 2 else [])
     draw(path, samples, system.dataset if isinstance(system.dataset, HasDensity) else None, captions=captions)
     return path
 
 
 def draw_interpolation(system: System, options: argparse.Namespace, folder: Path) -> Path:
-    """Rows that lead from one latent to another; where two things are told, from one of these to the other."""
-    told = told_to(options)
+    """Rows that lead from one latent to another; of two conditions, also from one condition to the other."""
+    conditions = conditions_in(options)
     rows = -(-(options.n or SAMPLES) // STEPS)
     dim = system.game.latent.dim
     first, second = system.noise(2 * rows, options.seed).chunk(2)
-    first = tell(system, first, told[:1])
-    second = torch.cat([second[:, :dim], first[:, dim:]], 1) if len(told) < 2 else tell(system, first, told[1:])
-    conditions = torch.linspace(0, 1, STEPS, device=first.device).view(1, -1, 1)
-    between = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), conditions).flatten(0, 1)
+    first = with_condition(system, first, conditions[:1])
+    if len(conditions) < 2:
+        second = torch.cat([second[:, :dim], first[:, dim:]], 1)
+    else:
+        second = with_condition(system, first, conditions[1:])
+    weights = torch.linspace(0, 1, STEPS, device=first.device).view(1, -1, 1)
+    between = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), weights).flatten(0, 1)
     latents = interpolation(torch.cat([first[:, :dim], second[:, :dim]]), STEPS)
     images = system.sample(torch.cat([latents, between], 1))
-    path: Path = options.picture or folder / f"interpolation{file_name(told)}_seed{options.seed}.png"
+    path: Path = options.picture or folder / f"interpolation{file_name(conditions)}_seed{options.seed}.png"
     save_image(path, image_grid(images, STEPS))
     return path
 
 
-def tell(system: System, noise: Tensor, told: Sequence[str]) -> Tensor:
-    """Rows of noise (n, …) whose condition is what is told, if anything is.
+def with_condition(system: System, noise: Tensor, conditions: Sequence[str]) -> Tensor:
+    """Rows of noise (n, …) with the condition that is given, if one is.
 
     Raises:
-        ConfigError: more than one thing is told, or there is no such condition.
+        ConfigError: more than one is given, or there is no such condition.
     """
-    if not told:
+    if not conditions:
         return noise
-    if len(told) > 1:
+    if len(conditions) > 1:
         raise ConfigError("give one --label or --text, or two with --interpolate")
     condition: Any = system.networks["condition"]
     try:
-        wanted = condition.parse(told[0])
+        wanted = condition.parse(conditions[0])
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    if passed_over := condition.left_out(told[0]):
+    if passed_over := condition.left_out(conditions[0]):
         print(f"gan-sample: of --{condition.told_by} the encoder leaves out {passed_over}", file=sys.stderr)
     return torch.cat([noise[:, : system.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
 
 
-def said_of(system: System, rows: Tensor | None) -> list[str]:
+def captions_of(system: System, rows: Tensor | None) -> list[str]:
     """What the label in each of the rows (n, …) that samples were made from says; empty where there is none."""
     condition: Any = system.networks.get("condition")
     if condition is None or rows is None:
@@ -291,12 +292,12 @@ def said_of(system: System, rows: Tensor | None) -> list[str]:
     return [condition.labels.say(vector) for vector in rows[:, system.game.latent.dim :].cpu()]
 
 
-def styled(system: System, noise: Tensor, image: Path | None) -> Tensor:
-    """Rows of noise (n, …) whose latents are all what made this image look as it does, if there is one.
+def with_style(system: System, noise: Tensor, image: Path | None) -> Tensor:
+    """Rows of noise (n, …) that all have the latent which the style encoder infers from an image, if one is given.
 
     Raises:
-        ConfigError: the run has not learnt to tell.
-        OSError: there is no such image.
+        ConfigError: the run did not learn to invert its generator.
+        DataError: the file is missing, or no image.
     """
     if image is None:
         return noise
@@ -304,14 +305,12 @@ def styled(system: System, noise: Tensor, image: Path | None) -> Tensor:
         raise ConfigError(
             "--style needs a run that learns to invert its generator; train with regularizer=[style_encoder]"
         )
-    channels, side, _ = system.dataset.shape
-    with Image.open(image) as file:
-        pixels = normalised(fit(file, side, channels)).unsqueeze(0)
+    pixels = read_images([image], system.dataset.shape)
     latent = infer(system, lambda networks, x: networks["style"](x), pixels)
     return torch.cat([latent.expand(len(noise), -1), noise[:, latent.shape[1] :]], 1)
 
 
-def made(system: System, options: argparse.Namespace) -> tuple[Tensor, Tensor | None]:
+def samples_of(system: System, options: argparse.Namespace) -> tuple[Tensor, Tensor | None]:
     """Samples (n, *shape), and the rows of noise (n, …) that they were made from; of rejection sampling no rows.
 
     Where a style leaves nothing to chance, all samples would be the same, and one is made.
@@ -324,7 +323,8 @@ def made(system: System, options: argparse.Namespace) -> tuple[Tensor, Tensor | 
         samples, share = rejection_samples(system, n, options.seed, options.gamma or 0.0)
         print(f"accepted {share:.1%} of the samples")
         return samples, None
-    rows = styled(system, tell(system, system.noise(n, options.seed), told_to(options)), options.style)
+    noise = with_condition(system, system.noise(n, options.seed), conditions_in(options))
+    rows = with_style(system, noise, options.style)
     if options.style is not None and (rows == rows[0]).all():
         rows = rows[:1]
     return system.sample(rows), rows

@@ -5,8 +5,8 @@ import torch
 from conftest import TINY
 from methods import INFOGAN, TEXT
 
+from gan_runner.cli.sample import captions_of
 from gan_runner.cli.sample import main as gan_sample
-from gan_runner.cli.sample import said_of
 
 RUN = ("model=mlp", *TINY["mlp"], "trainer.steps=1", "trainer.batch_size=8", "metric=[]", "objective=null")
 RUN += ("trainer.sample_every=0", "logger.mode=disabled", "hydra.run.dir=run")
@@ -79,5 +79,5 @@ def test_what_points_were_made_for_is_read_off_their_rows(make_system):
     points = ("dataset=ring8", "model=mlp", *TINY["mlp"])
     system = make_system("game=conditional", *points)
     rows = torch.cat([torch.randn(8, system.game.latent.dim), torch.eye(8).flip(0)], 1)
-    assert said_of(system, rows) == list("76543210")
-    assert said_of(make_system(*points), rows) == []
+    assert captions_of(system, rows) == list("76543210")
+    assert captions_of(make_system(*points), rows) == []
