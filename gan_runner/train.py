@@ -289,8 +289,7 @@ class Trainer:
             try:
                 if event.due(self.run.config.trainer.log_every) or event.ends:
                     fetch(self.run.system, event)
-                for observer in self.measuring:
-                    observer(event)
+                self.measure(event)
                 self.run.record(event)
                 for observer in self.writing:
                     observer(event)
@@ -298,6 +297,16 @@ class Trainer:
                 self.rescue(event)
                 raise
         self.final.update(event.scalars)
+
+    def measure(self, event: StepEvent) -> None:
+        """Call the observers that measure; one that fails on a step that has diverged is only logged."""
+        for observer in self.measuring:
+            try:
+                observer(event)
+            except Exception as error:
+                if not event.non_finite:
+                    raise
+                log.debug("%s", error)
 
     def rescue(self, event: StepEvent) -> None:
         """Save the run all the same where an observer has failed, if that is possible."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny_runs import DEFAULT_OBSERVERS, TINY_RUN
 
+from gan_runner.observers.evaluation import Evaluation
 from gan_runner.runs import divergence
 from gan_runner.runs.divergence import check_weights, fetch
 from gan_runner.runs.event import StepEvent
@@ -29,6 +30,17 @@ def test_a_run_that_diverges_ends_so_whatever_observer_is_left_out(gan_run, left
     assert code == 3
     assert re.fullmatch(SAID, err), err
     assert status("run") == "diverged"
+
+
+def test_an_observer_that_fails_on_what_is_not_finite_does_not_hide_the_divergence(gan_run, monkeypatch):
+    def fail(observer, event):
+        assert not event.non_finite, "no figure of NaN"
+
+    monkeypatch.setattr(Evaluation, "observe", fail)
+    code, _, err = gan_run(*DIVERGING)
+    assert code == 3, err
+    assert status("run") == "diverged"
+    assert "null" in Path("run/metrics.jsonl").read_text()
 
 
 @pytest.mark.parametrize("every", [3, 0])
