@@ -25,7 +25,7 @@ from gan_runner.metrics.evaluator import build_metrics
 from gan_runner.observers.base import Observer
 from gan_runner.observers.build import build_observers, check_metric_names
 from gan_runner.runs.directory import RunDirectory
-from gan_runner.runs.divergence import fetch
+from gan_runner.runs.divergence import check_weights, fetch
 from gan_runner.runs.environment import environment
 from gan_runner.runs.event import StepEvent
 from gan_runner.runs.log import BufferedWarnings, LogFile
@@ -241,7 +241,7 @@ class Trainer:
     Args:
         run: about to take its next step.
         observers: by name; in other processes than the main one, those for all ranks are called.
-        log: makes the context in which observers are called.
+        log: makes the context in which observers are called, of which several seeds have one each.
     """
 
     def __init__(
@@ -299,11 +299,12 @@ class Trainer:
         self.final.update(event.scalars)
 
     def measure(self, event: StepEvent) -> None:
-        """Call the observers that measure; one that fails on a step that has diverged is only logged."""
+        """Call the observers that measure; one that fails where training has diverged is only logged."""
         for observer in self.measuring:
             try:
                 observer(event)
             except Exception as error:
+                check_weights(self.run.system, event)
                 if not event.non_finite:
                     raise
                 log.debug("%s", error)
