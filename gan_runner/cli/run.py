@@ -83,7 +83,7 @@ def as_bad_input(error: Exception) -> Exception:
         return error
     if isinstance(error, UnicodeDecodeError):
         return ConfigError(f"a file of --config-dir is not UTF-8: {error}")
-    if isinstance(error, ValueError | AssertionError | YAMLError):  # assertions are OmegaConf's, about keys
+    if isinstance(error, ValueError | AssertionError | AttributeError | YAMLError):  # OmegaConf has some of each
         return ConfigError(str(error))
     if isinstance(error, TypeError):  # Hydra raises it for a group that is given a list of numbers
         return ConfigError(f"a choice of parts cannot be read ({error}); a part is chosen by GROUP=NAME")

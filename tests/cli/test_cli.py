@@ -549,7 +549,7 @@ PRIMARY = "defaults: [config, _self_]\nhydra: {searchpath: ['pkg://antigravity']
         ("-m seed=1,2 experiment=logging,smoke", "sets hydra.job_logging.root"),
         ("-m model=mlp,dcgan loss=trusting", "sets trusted"),
         ("experiment=sweep", "sets trusted"),
-        ("-m experiment=smoke hydra.sweeper.params={loss:trusting}", "sets trusted"),
+        ("experiment=single", "sets trusted"),
         ("+hydra.callbacks={} experiment=callback", "sets hydra.callbacks.x._target_"),
         ("--config-name primary", "sets hydra.searchpath"),
     ],
@@ -559,6 +559,7 @@ def test_what_is_in_no_file_but_one_of_a_sweep_or_the_first_runs_no_code(gan_run
     files["experiment/callback"] = f"# @package _global_\nhydra: {{callbacks: {{x: {LOAD}}}}}"
     sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {loss: 'hinge,trusting'}}}"
     files["experiment/sweep"] = f"# @package _global_\n{sweep}"
+    files["experiment/single"] = files["experiment/sweep"].replace("hinge,", "")
     files["loss/trusting"] = "# @package _global_\ntrusted: [subprocess]"
     for name, text in files.items():
         path = tmp_path / "mine" / f"{name}.yaml"
