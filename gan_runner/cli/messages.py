@@ -96,13 +96,17 @@ def explain_grammar(error: OverrideParseException) -> str:
 
 def explain_composition(message: str) -> str:
     """Hydra's message; in our words where an option that overrides other groups was put inside another part."""
-    if inner := re.match(r"In '(\w+)/(\w+)': Could not override '(\w+)@([\w.]+)\.\w+'", message):
+    if inner := re.match(rf"In '(\w+)/(\w+)': {OVERRIDES} '(\w+)@([\w.]+)\.\w+'", message):
         group, option, other, key = inner.groups()
         return f"{group}={option} sets {other} too, so it cannot be {key}; choose another {group} for {key}"
     unknown = re.match(r"Could not override '(\w+)(@[\w.]+)?'\. No match in the defaults list", message)
     if unknown and (games := games_with(unknown[1])):
         return f"this game has no {unknown[1]} to be chosen; choose game={' | '.join(games)}, or leave it out"
     return message
+
+
+OVERRIDES = r"(?:Could not override|Invalid Defaults List override .*\. No earlier Group Default for)"
+"""How Hydra 1.3 and 1.4 say that an option would override a group that is not there."""
 
 
 def games_with(group: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -83,6 +84,8 @@ def as_bad_input(error: Exception) -> Exception:
         return error
     if isinstance(error, UnicodeDecodeError):
         return ConfigError(f"a file of --config-dir is not UTF-8: {error}")
+    if isinstance(error, YAMLError) and re.search("nesting depth|recursive aliases", str(error)):
+        return ConfigError(f"a file is nested too deeply ({error})")
     if isinstance(error, ValueError | AssertionError | AttributeError | YAMLError):  # OmegaConf has some of each
         return ConfigError(str(error))
     if isinstance(error, TypeError):  # Hydra raises it for a group that is given a list of numbers

@@ -28,7 +28,7 @@ def explain_value(error: OmegaConfBaseException, config: DictConfig | None = Non
         return f"there is no option {key}{did_you_mean(name, siblings, f'{family}.'.lstrip('.'))}"
     if isinstance(error, InterpolationKeyError):
         return unread(error, key)
-    if "Cannot merge DictConfig with ListConfig" in str(error):
+    if re.search("Cannot merge (DictConfig with ListConfig|incompatible container types)", str(error)):
         return "a file of a group holds a list, where there must be keys such as _target_"
     key = key if config is None else source_of(config, key)
     what = str(error).split("\n", 1)[0].rpartition("': ")[2]  # without "While dereferencing interpolation '…': "

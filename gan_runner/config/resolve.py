@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import typing
+from functools import cache
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +24,7 @@ from gan_runner.config.validation import conform
 from gan_runner.errors import ConfigError
 
 
+@cache
 def register() -> None:
     """Tell Hydra the schema of `conf/`, and what an interpolation can compute."""
     ConfigStore.instance().store(name="schema", node=Config)
