@@ -5,7 +5,7 @@ import pytest
 import torch
 from combinations import LOSSES, UNJUDGED
 from conftest import TINY
-from methods import prepared
+from methods import options_of, prepared
 from PIL import Image
 from tiny_runs import TINY_RUN
 from torch.testing import assert_close
@@ -160,7 +160,7 @@ def test_a_relativistic_average_push_is_that_on_one_fake_among_the_others(make_s
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in (*UNJUDGED, "feature_matching")])
 def test_a_field_leaves_everything_as_it_was(make_system, loss):
-    system = prepared(make_system("dataset=ring8", "model=mlp", f"loss={loss}", *TINY["mlp"]))
+    system = prepared(make_system(*options_of(("mlp", loss, None, "points"))))
     before = {name: value.clone() for name, value in torch.nn.ModuleDict(system.networks).state_dict().items()}
     random = torch.get_rng_state()
     samples = system.sample(system.noise(50, 0))
