@@ -14,7 +14,7 @@ from gan_runner.runs.event import StepEvent
 from gan_runner.runs.run import Run
 
 WITH_ALL = ["observer=[neighbours,progress]", "metric=[push,optimal_transport]", "objective=wasserstein"]
-IMAGES = ["model=dcgan", "dataset=digits", "loss=wgan_gp", *TINY["dcgan"]]
+IMAGES = ["model=dcgan", "dataset=digits", "loss=wgan_gp", "extractor.steps=2", *TINY["dcgan"]]
 
 
 def test_no_observer_writes_into_the_run(gan_run, monkeypatch):

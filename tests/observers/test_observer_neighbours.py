@@ -86,7 +86,10 @@ def test_a_row_is_a_sample_and_its_neighbours():
     assert [[int(grid[y, x, 0]) for x in columns] for y in (34, 100)] == [[0, 255, 255, 255], [255, 0, 0, 0]]
 
 
-IMAGE_RUN = [option for option in TINY_RUN if "experiment" not in option and "width" not in option] + [PICTURE]
+IMAGE_RUN = [option for option in TINY_RUN if "experiment" not in option and "width" not in option] + [
+    PICTURE,
+    "extractor.steps=2",
+]
 
 
 def test_a_run_draws_its_neighbours_in_every_space(gan_run, tmp_path):

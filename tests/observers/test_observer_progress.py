@@ -122,6 +122,7 @@ def test_images_have_progress_and_neighbours_too_whatever_their_order(gan_run, t
     line += [
         PICTURE,
         "observer=[neighbours,progress]",
+        "extractor.steps=2",
         *MEASURED[1:],
         "loss=wgan_gp",
         *TINY["dcgan"],
