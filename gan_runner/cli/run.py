@@ -69,7 +69,8 @@ def main() -> None:
 def run_hydra() -> None:
     """Let Hydra do what the command line says, with `run_composed` as the job."""
     line = hydra_flags(sys.argv[1:])
-    overrides = leave_to_jobs(line.overrides) if line.multirun else line.overrides
+    sweep = line.multirun or "hydra.mode=MULTIRUN" in line.overrides
+    overrides = leave_to_jobs(line.overrides) if sweep else line.overrides
     if not (line.shell_completion or line.version):
         check_files(line, overrides)
     for_hydra = dict(zip(line.overrides, overrides))
