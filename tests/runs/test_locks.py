@@ -49,7 +49,7 @@ def begun(run, process, seconds=240):
 
 
 def test_the_lock_is_gone_with_its_holder_however_it_ends(tmp_path):
-    code = f"from gan_runner.tools.files import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path)!r})):"
+    code = f"from gan_runner.runs.lock import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path)!r})):"
     holder = subprocess.Popen([sys.executable, "-c", f"{code} print('in', flush=True); input()"],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
     assert holder.stdout.readline() == b"in\n"
@@ -67,7 +67,7 @@ def test_the_lock_is_gone_with_its_holder_however_it_ends(tmp_path):
 
 def test_the_lock_is_gone_though_a_worker_of_its_holder_lives(tmp_path):
     code = (
-        "import os, sys, time\nfrom pathlib import Path\nfrom gan_runner.tools.files import locked\n"
+        "import os, sys, time\nfrom pathlib import Path\nfrom gan_runner.runs.lock import locked\n"
         "with locked(Path(sys.argv[1])):\n    os.fork() or print(os.getpid(), flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
@@ -83,7 +83,7 @@ def test_only_one_of_many_gets_in(tmp_path):
     """They race for a lock that its holder takes away when it leaves: never are two inside."""
     code = (
         "import os, random, sys, time\nfrom pathlib import Path\nfrom gan_runner.errors import ConfigError\n"
-        "from gan_runner.tools.files import locked\nfolder, entered = Path(sys.argv[1]), 0\n"
+        "from gan_runner.runs.lock import locked\nfolder, entered = Path(sys.argv[1]), 0\n"
         "while entered < 30:\n"
         "    try:\n"
         "        with locked(folder):\n"
