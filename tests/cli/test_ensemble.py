@@ -35,9 +35,8 @@ def gan_ensemble(capfd):
 
 
 @pytest.fixture
-def trained(gan_run, tmp_path):
-    code, _, err = gan_run("seeds=3", *SMALL)
-    assert code == 0, err
+def trained(finished_run, tmp_path):
+    finished_run("seeds=3", *SMALL[:-1], name="many")
     return tmp_path / "many"
 
 

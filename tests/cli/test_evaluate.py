@@ -11,14 +11,13 @@ from gan_runner.runs.checkpoints import save_checkpoint
 
 RUN = [*TINY_RUN[3:], "model.generator.width=4", "model.discriminator.width=4", "dataset.image_size=8"]
 RUN += ["regularizer=[ema]", "extractor=softmax_regression", "extractor.steps=20", "objective=null"]
-RUN += ["metric=[frechet_distance,sliced_wasserstein]", "hydra.run.dir=run"]
+RUN += ["metric=[frechet_distance,sliced_wasserstein]"]
 NAME = "fd_softmax_regression"
 
 
 @pytest.fixture
-def trained(gan_run):
-    code, _, err = gan_run(*RUN)
-    assert code == 0, err
+def trained(finished_run):
+    finished_run(*RUN)
 
 
 @pytest.fixture
@@ -127,11 +126,11 @@ def test_bad_lines_get_one_line_and_change_nothing(trained, gan_eval, tmp_path):
     assert not (tmp_path / "run" / "evaluation.json").exists()
 
 
-def test_a_missing_checkpoint_or_a_broken_file_gets_one_line(gan_eval, tmp_path, monkeypatch, gan_run):
+def test_a_missing_checkpoint_or_a_broken_file_gets_one_line(gan_eval, tmp_path, monkeypatch, finished_run):
     code, _, err = gan_eval()
     assert (code, err.count("\n")) == (2, 1)
     assert "there is no checkpoint" in err
-    assert gan_run(*RUN)[0] == 0
+    finished_run(*RUN)
     (tmp_path / "run" / "evaluation.json").write_text("{")
     code, _, err = gan_eval("metric=[sliced_wasserstein]")
     assert (code, err.count("\n")) == (2, 1)
