@@ -21,10 +21,11 @@ from gan_runner.config.options import brought_by
 from gan_runner.datasets.base import Dataset
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
-from gan_runner.games.base import Game
+from gan_runner.games.base import Game, HasParts
 from gan_runner.players import Player
 from gan_runner.requirements import check_requirements
 from gan_runner.system import System
+from gan_runner.terms.at import At
 from gan_runner.tools.precision import HALF
 from gan_runner.tools.torch_internals import load_no_compiler
 
@@ -83,7 +84,7 @@ def build_system(config: DictConfig) -> System:
     players = [build_player(name, config, game, networks, first=name == moving[0]) for name in moving]
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
-    used = any("loss" in term for player in config.players.values() for term in player.terms.values())
+    used = any("loss" in term for player in config.players.values() for _, term in constructor_calls(player.terms))
     used = used and getattr(game, "judge", None) in {None, *networks}  # or it is another's: of codes
     loss = build("loss", config.loss) if used else None
     return System(dataset, game, networks, players, build("play", config.play), device, loss)
@@ -231,15 +232,40 @@ def build_part(
     """
     node = OmegaConf.select(config, key)
     part = build(key, node)
-    check_kinds(key, part, config)
-    check_turns(key, part, game, config)
     name = key.rpartition(".")[2]
     try:
-        check_requirements(part, networks, game=game, others=others)
-        if isinstance(part, partial) and inspect.isclass(part.func):
-            asked = inspect.signature(part.func).parameters
-            part = part(networks, **({"others": others} if "others" in asked else {}))
+        part = built_on(key, part, config, game, networks, others)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error
     device = next(next(iter(networks.values())).parameters()).device
     return part.to(device) if isinstance(part, nn.Module) else part
+
+
+def built_on(
+    key: str,
+    part: Any,
+    config: DictConfig,
+    game: Game,
+    networks: Mapping[str, nn.Module],
+    others: Mapping[str, nn.Module],
+) -> Any:
+    """A term or constraint, checked, and built on the networks if it remembers something.
+
+    Raises:
+        ValueError: it does not go with the networks, or looks at a part that the game does not have.
+        ConfigError: it does not go with the game.
+    """
+    if isinstance(part, At):
+        parts = game.parts if isinstance(game, HasParts) else {}
+        if part.part not in parts:
+            raise ValueError(f"this game has no part {part.part}; it has {', '.join(parts) or 'none'}")
+        inner = parts[part.part]
+        within = inner.game, inner.select(networks), inner.select(others)
+        return At(part.part, built_on(f"{key}.term", part.term, config, *within))
+    check_kinds(key, part, config)
+    check_turns(key, part, game, config)
+    check_requirements(part, networks, game=game, others=others)
+    if isinstance(part, partial) and inspect.isclass(part.func):
+        asked = inspect.signature(part.func).parameters
+        return part(networks, **({"others": others} if "others" in asked else {}))
+    return part

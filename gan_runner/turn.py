@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
 import torch
@@ -18,6 +19,7 @@ Batch = Mapping[str, Tensor]
 length), character codes."""
 
 Value = TypeVar("Value")
+Network = TypeVar("Network")
 Self = TypeVar("Self", bound="Quantities")
 
 AS_IT_IS = nullcontext()
@@ -69,8 +71,12 @@ class Turn(Quantities):
         networks: all networks of the game by name.
         owned: names of the networks that the moving player descends.
         batch: the data of this move, on the device.
+
+    Attributes:
+        whole: the turn that this one is a part of.
     """
 
+    whole: Turn
     shown: tuple[str, ...] = ()
     """Names of the quantities that are logged, as means over the batch, if a term asked for them."""
 
@@ -80,6 +86,13 @@ class Turn(Quantities):
         self.owned = owned
         self.batch = batch
         self.notes: dict[str, Tensor] = {}
+        self.parts: dict[str, Turn] = {}
+
+    def part(self, name: str) -> Turn:
+        """The turn of a part of the game, made when first asked for."""
+        if name not in self.parts:
+            self.parts[name] = self.game.parts[name].turn(self)
+        return self.parts[name]
 
     def recording(self, *names: str) -> AbstractContextManager[Any]:
         """Record gradients only if the player owns one of the named networks."""
@@ -96,5 +109,37 @@ class Turn(Quantities):
         self.notes[name] = value.detach()
 
     def report(self) -> dict[str, Tensor]:
-        """What was noted, and the quantities in `shown` that this turn happened to compute: not yet their means."""
-        return {name: value.detach() for name, value in self.computed(*self.shown).items()} | self.notes
+        """What was noted, and the quantities in `shown` that this turn happened to compute: not yet their means.
+
+        What parts report has their names behind its own: `real_scores_ab`.
+        """
+        shown = {name: value.detach() for name, value in self.computed(*self.shown).items()}
+        parts = {f"{key}_{name}": value for name, part in self.parts.items() for key, value in part.report().items()}
+        return shown | self.notes | parts
+
+
+@dataclass(frozen=True)
+class Part:
+    """A game inside a game, on some of its networks and the data of the same move.
+
+    A game has its parts by name in `parts`: levels of a pyramid, two directions of a translation, several
+    discriminators. A part's turn computes what it needs from the turn of the whole, which it has as `whole`: another
+    discriminator's turn has `self.whole.fake` for its `fake`.
+
+    Args:
+        game: whose turns are parts of the whole's.
+        networks: the name in the whole game of each of the part's networks.
+    """
+
+    game: Any
+    networks: Mapping[str, str]
+
+    def select(self, networks: Mapping[str, Network]) -> dict[str, Network]:
+        """Of the networks of the whole game those of the part, by their names there."""
+        return {name: networks[outer] for name, outer in self.networks.items() if outer in networks}
+
+    def turn(self, whole: Turn) -> Turn:
+        """The part of a turn."""
+        owned = tuple(name for name, outer in self.networks.items() if outer in whole.owned)
+        turn: Turn = self.game.turn(self.select(whole.networks), owned, whole.batch)
+        return turn.given(whole=whole)

@@ -17,7 +17,7 @@ from gan_runner.datasets.base import Data, Dataset
 from gan_runner.models.codes import Code
 from gan_runner.models.encoders import Posterior
 from gan_runner.models.latents import Latent
-from gan_runner.turn import Batch, Turn
+from gan_runner.turn import Batch, Part, Turn
 
 Networks = Mapping[str, nn.Module]
 """All networks of a game, by name."""
@@ -131,6 +131,15 @@ class HidesData(Protocol):
 
     def seen(self, dataset: Dataset, data: Data) -> Data:
         """What they see of it."""
+
+
+@runtime_checkable
+class HasParts(Protocol):
+    """A game that has other games inside it, such as several discriminators."""
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """By the names that terms look for (`gan_runner.terms.at.At`)."""
 
 
 def training_data(game: Game, dataset: Dataset, data: Data) -> Data:

@@ -69,7 +69,8 @@ class GANTurn(GenerativeTurn):
 
     def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
         """The same batch, noise and fakes, as another player or other networks see them."""
-        return type(self)(self.game, networks, owned, self.batch).given(noise=self.noise, fake=self.fake)
+        other = type(self)(self.game, networks, owned, self.batch)
+        return other.given(noise=self.noise, fake=self.fake, **self.computed("whole"))
 
     def features(self, x: Tensor) -> Tensor:
         """The discriminator's features of `x`: (n, num_features)."""

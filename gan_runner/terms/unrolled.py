@@ -15,6 +15,7 @@ from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss
 from gan_runner.requirements import judged, requires
+from gan_runner.terms.at import At
 from gan_runner.tools.precision import full_precision
 
 Weights = dict[str, Tensor]
@@ -188,4 +189,5 @@ class WithWeights:
 
 def remembers(term: Any) -> bool:
     """Whether a configured term is a class, which keeps something from move to move."""
-    return isinstance(term, partial) and inspect.isclass(term.func)
+    inner = term.term if isinstance(term, At) else term
+    return isinstance(inner, partial) and inspect.isclass(inner.func)
