@@ -16,7 +16,7 @@ from torch import nn
 
 from gan_runner.compile import layout
 from gan_runner.config.compatibility import check_kinds, check_networks, check_owners, check_turns, networks_of
-from gan_runner.config.instantiate import build, constructor_calls, locate
+from gan_runner.config.instantiate import build, constructor_calls, is_call, locate
 from gan_runner.config.options import brought_by
 from gan_runner.datasets.base import Dataset
 from gan_runner.distributed import processes
@@ -27,6 +27,7 @@ from gan_runner.requirements import check_requirements
 from gan_runner.system import System
 from gan_runner.terms.at import At
 from gan_runner.tools.precision import HALF
+from gan_runner.tools.scheduled import Scheduled
 from gan_runner.tools.torch_internals import load_no_compiler
 
 
@@ -165,7 +166,10 @@ def build_player(
         networks=networks,
         owned=tuple(player.networks),
         terms={term: build_part(f"{key}.terms.{term}", config, game, owned, others) for term in player.terms},
-        weights=dict(player.weights),
+        weights={
+            str(term): build_number(f"{key}.weights.{term}", node, parameters[0].device)
+            for term, node in player.weights.items()
+        },
         optimizer=optimizer,
         scheduler=build("scheduler", schedule, optimizer=optimizer),
         constraints={
@@ -221,6 +225,18 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
     load_no_compiler()
     optimizer: torch.optim.Optimizer = build("optimizer", node, params=parameters)
     return optimizer
+
+
+def build_number(key: str, node: Any, device: torch.device) -> float | Scheduled:
+    """A plain number, or one that follows the schedule which a constructor call describes.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    try:
+        return Scheduled(build(key, node)).to(device) if is_call(node) else float(node)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{key}={node} must be a number, or a schedule of the training step") from error
 
 
 def build_part(

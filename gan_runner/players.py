@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.base import Game
 from gan_runner.optimizers.eager import eager_step
+from gan_runner.tools.scheduled import Scheduled, schedules_in, times
 from gan_runner.turn import AS_IT_IS, Batch
 
 OPTIMIZER_FLAGS = ("fused", "foreach", "capturable")
@@ -63,7 +64,7 @@ class Player:
     networks: Mapping[str, nn.Module]
     owned: tuple[str, ...]
     terms: Mapping[str, Term]
-    weights: Mapping[str, float]
+    weights: Mapping[str, float | Scheduled]
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     constraints: Mapping[str, Callable[[], Any]]
@@ -78,6 +79,8 @@ class Player:
         self.device = self.parameters[0].device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.autocast_dtype is torch.float16)
         self.loss_scale = self.read_loss_scale()
+        networks = [self.networks[name] for name in self.owned]
+        self.schedules = list(schedules_in([*networks, self.stateful_modules()]))
         self.move, self.update = self.losses_and_gradients, self.step_optimizer
         self.optimizer_step = eager_step(self.optimizer)
 
@@ -103,8 +106,7 @@ class Player:
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of the terms, a scalar; a weight of one does not multiply."""
-        weighted = [value if self.weights[name] == 1 else self.weights[name] * value for name, value in terms.items()]
-        return functools.reduce(torch.add, weighted)
+        return functools.reduce(torch.add, [times(self.weights[name], value) for name, value in terms.items()])
 
     def step(self, gradients: Gradients) -> None:
         """Update by the gradients; where processes share a batch, by the mean of theirs."""
@@ -130,7 +132,17 @@ class Player:
         self.loss_scale = self.read_loss_scale()
 
     def end_step(self) -> None:
-        """A training step is over: go on with the schedules."""
+        """A training step is over: go on with the learning rate, and with every number that follows a schedule."""
+        self.step_scheduler()
+        self.move_schedules()
+
+    def move_schedules(self) -> None:
+        """Give every number that follows a schedule its value in the present step."""
+        for number in self.schedules:
+            number.move_to(self.scheduler.last_epoch)
+
+    def step_scheduler(self) -> None:
+        """Go on with the learning rate."""
         if self.scheduler.last_epoch > 0:
             self.scheduler.step()
             return
@@ -139,8 +151,12 @@ class Player:
             self.scheduler.step()
 
     def stateful_modules(self) -> nn.ModuleDict:
-        """Terms and constraints with parameters or buffers, for a checkpoint."""
-        kinds: dict[str, Mapping[str, Any]] = {"terms": self.terms, "constraints": self.constraints}
+        """Terms, constraints and weights with parameters or buffers, for a checkpoint."""
+        kinds: dict[str, Mapping[str, Any]] = {
+            "terms": self.terms,
+            "constraints": self.constraints,
+            "weights": self.weights,
+        }
         return nn.ModuleDict(
             {
                 kind: nn.ModuleDict({name: part for name, part in parts.items() if isinstance(part, nn.Module)})
@@ -183,6 +199,7 @@ class Player:
             self.scaler.load_state_dict(state["scaler"])
             self.loss_scale = self.read_loss_scale()
         self.stateful_modules().load_state_dict(state["modules"])
+        self.move_schedules()
 
 
 def plain(content: Any) -> Any:

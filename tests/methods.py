@@ -88,6 +88,11 @@ TEXT = (
 INFOGAN = ("model.q.width=4", "game.codes.c1.size=3")
 
 
+RAMP = "{_target_: gan_runner.optimizers.schedules.ramp, _partial_: true, start: 0.25, end: 0.75, steps: 2}"
+SCHEDULED = (f"++players.discriminator.weights.gradient_penalty={RAMP}", f"regularizer.ema.decay={RAMP}")
+"""A weight and the decay of an average that change from step to step."""
+
+
 METHODS = [
     *(("mlp", loss, None, "points") for loss in LOSSES),
     *(("mlp", "wgan_gp", "historical_averaging", "points", f"play={play}") for play in names_in("play")),
@@ -170,6 +175,7 @@ METHODS = [
     ("dcgan", "non_saturating", None, "image", "game=semi_supervised", "model.discriminator.weight_norm=weight"),
     ("mlp", "hinge", "unrolled", "points", "game=conditional", "method=ac_gan"),
     ("mlp", "non_saturating", "unrolled", "points", "game=semi_supervised", "game.labelled.count=80"),
+    ("mlp", "wgan_gp", "ema", "points", *SCHEDULED),
 ]
 METHODS = [method for method in METHODS if method[4:] or not REFUSALS.refuses(*method[:4])]
 MISSING = {

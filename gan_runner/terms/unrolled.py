@@ -17,6 +17,7 @@ from gan_runner.losses.base import Loss
 from gan_runner.requirements import judged, requires
 from gan_runner.terms.at import At
 from gan_runner.tools.precision import full_precision
+from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
 
 Weights = dict[str, Tensor]
 """Parameters of a network, by name."""
@@ -66,7 +67,7 @@ class UnrolledGeneratorLoss(nn.Module):
         others: Mapping[str, nn.Module],
         loss: Loss,
         terms: Mapping[str, Callable[[GANTurn], Tensor]],
-        weights: Mapping[str, float],
+        weights: Mapping[str, float | Schedule],
         judge: str = "discriminator",
         steps: int = 5,
         lr: float = 1e-4,
@@ -83,7 +84,8 @@ class UnrolledGeneratorLoss(nn.Module):
                 f"all terms of the discriminator ({', '.join(terms)}) remember something, and so cannot be simulated; "
                 "leave out regularizer=unrolled, or choose another loss"
             )
-        self.weights = weights
+        self.weights = {name: scheduled(weight) for name, weight in weights.items()}
+        self.schedules = nn.ModuleList(weight for weight in self.weights.values() if isinstance(weight, Scheduled))
         self.judge = judge
         self.steps = steps
         self.update = gradient_descent(lr) if betas is None else adam(lr, *betas, eps)
@@ -105,7 +107,7 @@ class UnrolledGeneratorLoss(nn.Module):
         state: State = (self.moves, list(self.first), list(self.second))
         for step in range(self.steps):
             seen = self.seen_with(turn, weights, (self.judge,))
-            total = torch.stack([self.weights[name] * term(seen) for name, term in self.terms.items()]).sum()
+            total = torch.stack([value_of(self.weights[name]) * term(seen) for name, term in self.terms.items()]).sum()
             gradients = all_reduce_mean(torch.autograd.grad(total, list(weights.values()), create_graph=True))
             changes, state = self.update(gradients, state)
             weights = {name: weight - change for (name, weight), change in zip(weights.items(), changes, strict=True)}

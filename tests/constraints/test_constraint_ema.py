@@ -43,6 +43,20 @@ def test_recursion_with_its_warm_up(decay):
         assert torch.equal(weights(networks), present)
 
 
+def test_a_scheduled_decay_is_that_of_each_step():
+    networks = make_networks()
+    ema, expected = EMA(networks, lambda step: 0.1 * step), weights(networks)
+    decay = ema.decay.double()
+    for step in range(8):
+        decay.move_to(step)
+        for t in (2 * step, 2 * step + 1):  # two updates a step
+            wander(networks)
+            ema()
+            held = min(0.1 * step, (1 + t) / (10 + t))
+            expected = held * expected + (1 - held) * weights(networks)
+            torch.testing.assert_close(weights(ema.averages), expected)
+
+
 def test_average_of_a_constant_is_that_constant():
     networks = make_networks()
     ema = EMA(networks, 0.9)

@@ -104,7 +104,8 @@ def test_two_discriminators_are_the_sum_of_two_games(hydra_config):
         return systems[0]
 
     seen = []
-    state, _ = some_steps(recording(make, seen), method("a", "b", terms=PENALTIES), steps=3)
+    plain_descent = ("optimizer.momentum=0", "scheduler=constant")
+    state, _ = some_steps(recording(make, seen), (*method("a", "b", terms=PENALTIES), *plain_descent), steps=3)
     systems[1].game.prepare(systems[1].networks, Drawn(next(batches_in(torch.float64, systems[1]))), 8)
     by_hand = TwoGames(systems[1])
     critics = [p for critic in by_hand.critics for p in critic.parameters()]

@@ -5,30 +5,31 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan_runner.tools import per_sample
+from gan_runner.tools.scheduled import Schedule, scheduled, times, value_of
 
 
 class GaussianNoise(nn.Module):
     """x + σ ε with ε ~ N(0, I) while training, x itself in evaluation mode: (n, …) → the same shape.
 
     Args:
-        std: σ, in the units of x; 0 adds nothing.
+        std: σ, in the units of x, or its schedule over training steps; 0 adds nothing.
 
     Raises:
         ValueError: it is negative.
     """
 
-    def __init__(self, std: float):
+    def __init__(self, std: float | Schedule):
         super().__init__()
-        if std < 0:
+        self.std = scheduled(std)
+        if value_of(self.std) < 0:
             raise ValueError(f"the standard deviation of noise must be 0 or more, not {std}")
-        self.std = std
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the noise."""
         if not self.training or self.std == 0:
             return x
-        return x + self.std * per_sample.randn(*x.shape, device=x.device, dtype=x.dtype)
+        return x + times(self.std, per_sample.randn(*x.shape, device=x.device, dtype=x.dtype))
 
     def extra_repr(self) -> str:
         """As it stands in a printed network."""
-        return f"std={self.std}"
+        return f"std={self.std:g}"
