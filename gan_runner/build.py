@@ -22,7 +22,7 @@ from gan_runner.datasets.base import Dataset
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import Game, HasParts
-from gan_runner.players import Player
+from gan_runner.players import Player, phases_of
 from gan_runner.requirements import check_requirements
 from gan_runner.system import System
 from gan_runner.terms.at import At
@@ -81,7 +81,7 @@ def build_system(config: DictConfig) -> System:
         check_requirements(game, networks)
     except ValueError as error:
         raise ConfigError(f"game: {error}") from error
-    moving = [str(name) for name, player in config.players.items() if player.networks and player.updates != 0]
+    moving = [name for name in map(str, config.players) if any(player_phases(name, config).values())]
     players = [build_player(name, config, game, networks, first=name == moving[0]) for name in moving]
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
@@ -145,8 +145,6 @@ def build_player(
     """
     player = config.players[name]
     key = f"players.{name}"
-    if player.updates < 0:
-        raise ConfigError(f"{key}.updates={player.updates} must be at least 0, where 0 leaves it as it is")
     for term in {*player.terms, *player.weights}:
         if term not in player.terms or term not in player.weights:
             raise ConfigError(f"{key}: the term {term} needs both {key}.terms.{term} and {key}.weights.{term}")
@@ -177,10 +175,23 @@ def build_player(
             for constraint, node in player.constraints.items()
             if node is not None
         },
-        updates=player.updates,
+        phases=player_phases(name, config),
         fresh_batches=first if player.fresh_batches is None else player.fresh_batches,
         autocast_dtype=HALF.get(config.trainer.precision),
     )
+
+
+def player_phases(name: str, config: DictConfig) -> dict[int, int]:
+    """How many times a player moves in a training step, by the first step of each phase; never without networks.
+
+    Raises:
+        ConfigError: a number is out of range, or step 0 is missing.
+    """
+    player = config.players[name]
+    try:
+        return phases_of(player.updates) if player.networks else {0: 0}
+    except ValueError as error:
+        raise ConfigError(f"players.{name}.{error}") from error
 
 
 def optimizer_of(config: DictConfig, name: str) -> DictConfig:

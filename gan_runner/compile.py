@@ -12,8 +12,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 
 from gan_runner.errors import ConfigError
+from gan_runner.optimizers.schedules import LambdaOptions
 from gan_runner.players import Gradients, Player
 from gan_runner.step import Play, batches_per_step
 from gan_runner.tools.torch_internals import bare_step, copy_together, is_compiler_error, mark_static, trace_autograd
@@ -21,6 +23,9 @@ from gan_runner.turn import Batch
 
 log = logging.getLogger("gan_runner")
 
+
+MORE_THAN_RATES = (LambdaOptions, CyclicLR, OneCycleLR)
+"""Schedulers of more than learning rates; other options of an optimizer are constants of an iteration's graph."""
 
 Compile = Literal["auto", "iteration"] | bool
 
@@ -70,8 +75,11 @@ def compiled(
     """
     if not is_wanted(what, device):
         return play
-    if what == "iteration" and not all(getattr(player.scheduler, "fits_one_graph", True) for player in players):
-        raise ConfigError("trainer.compile=iteration would keep the momentum as it is; choose trainer.compile=true")
+    if what == "iteration" and any(isinstance(player.scheduler, MORE_THAN_RATES) for player in players):
+        raise ConfigError(
+            "trainer.compile=iteration would keep the momentum or the betas, which this scheduler moves, as they are; "
+            "choose trainer.compile=true or another scheduler"
+        )
     if what != "iteration":
         return compile_moves(play, players, wrap=wrap, **options_for(device))
     if device.type == "cuda":
@@ -121,7 +129,7 @@ def compile_moves(play: Play, players: Sequence[Player], wrap: Wrap = always, **
 
 
 def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:
-    """The whole training step as one graph: all moves, optimizers and constraints.
+    """The whole training step as one graph a phase: all moves, optimizers and constraints.
 
     What changes from step to step is an input of the graph and no constant: gradients are written in place, learning
     rates are tensors, and the first step is eager, since it makes the optimizers' state.
@@ -135,23 +143,38 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
     Returns:
         A play of the same players.
     """
-    drawn = batches_per_step(play, players)
     for player in players:
         prepare_for_graph(player)
         player.update = InPlace(player)
+    rates = [group["lr"] for player in players for group in player.optimizer.param_groups]
+    phases: dict[tuple[int, ...], Callable[[Iterator[Batch]], dict[str, Tensor]]] = {}
+
+    def step(_: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+        for rate in rates:
+            rate.clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32; CUDA graphs may not write to it
+        phase = tuple(player.updates for player in players)
+        if phase not in phases:
+            phases[phase] = compile_phase(play, players, wrap, **options)
+        return phases[phase](batches)
+
+    return mark_steps(step)
+
+
+def compile_phase(
+    play: Play, players: Sequence[Player], wrap: Wrap, **options: Any
+) -> Callable[[Iterator[Batch]], dict[str, Tensor]]:
+    """The training step of the present phase, in which each player moves as many times as now, as one graph."""
+    drawn = batches_per_step(play, players)
 
     def iteration(batches: Sequence[Batch]) -> dict[str, Tensor]:
         return play(players, iter(batches))
 
     graph = wrap(whole_graph(iteration, **options), iteration)
-    has_state = all(player.optimizer.state for player in players)  # in a resumed run
+    has_state = all(player.optimizer.state for player in players if player.updates)  # in a resumed run
     mark_state_static(players)
-    rates = [group["lr"] for player in players for group in player.optimizer.param_groups]
 
-    def step(_: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+    def step(batches: Iterator[Batch]) -> dict[str, Tensor]:
         nonlocal has_state
-        for rate in rates:
-            rate.clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32; CUDA graphs may not write to it
         if has_state:
             return graph([next(batches) for _ in range(drawn)])
         report = iteration([next(batches) for _ in range(drawn)])
@@ -159,7 +182,7 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
         mark_state_static(players)
         return report
 
-    return mark_steps(step)
+    return step
 
 
 def prepare_for_graph(player: Player) -> None:

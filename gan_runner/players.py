@@ -51,10 +51,11 @@ class Player:
         optimizer: of its parameters.
         scheduler: of the optimizer; its step is the training step (`gan_runner.system.System.step`).
         constraints: applied after each update, by name.
-        updates: how many times it moves in a training step.
+        phases: how many times it moves in a training step, by the first step of each phase; from step 0.
         fresh_batches: whether each of its moves draws new data; otherwise it sees the batch that was drawn last.
         autocast_dtype: in which the layers of its networks multiply, if not in that of their weights.
         parameters: of the networks that it owns; a gradient is None for a parameter that no term depends on.
+        updates: how many times it moves in the present training step; at 0 it reports nothing.
         move: a batch → named losses, gradients. A pure function, so that it can be compiled.
         update: gradients → an optimizer step.
     """
@@ -68,7 +69,7 @@ class Player:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     constraints: Mapping[str, Callable[[], Any]]
-    updates: int = 1
+    phases: Mapping[int, int] = field(default_factory=lambda: {0: 1})
     fresh_batches: bool = True
     autocast_dtype: torch.dtype | None = None
     move: Move = field(init=False, repr=False)
@@ -81,6 +82,7 @@ class Player:
         self.loss_scale = self.read_loss_scale()
         networks = [self.networks[name] for name in self.owned]
         self.schedules = list(schedules_in([*networks, self.stateful_modules()]))
+        self.begin_step()
         self.move, self.update = self.losses_and_gradients, self.step_optimizer
         self.optimizer_step = eager_step(self.optimizer)
 
@@ -131,8 +133,15 @@ class Player:
         self.scaler.update()
         self.loss_scale = self.read_loss_scale()
 
+    def begin_step(self) -> None:
+        """A training step begins: look up how many times to move. The scheduler counts, and is saved and loaded."""
+        self.updates = self.phases[max(first for first in self.phases if first <= self.scheduler.last_epoch)]
+
     def end_step(self) -> None:
-        """A training step is over: go on with the learning rate, and with every number that follows a schedule."""
+        """A training step is over: go on with the learning rate, and with every number that follows a schedule.
+
+        A player that does not move in this phase does so too: the step of a schedule is the training step.
+        """
         self.step_scheduler()
         self.move_schedules()
 
@@ -200,6 +209,24 @@ class Player:
             self.loss_scale = self.read_loss_scale()
         self.stateful_modules().load_state_dict(state["modules"])
         self.move_schedules()
+
+
+def phases_of(updates: int | Mapping[int, int]) -> dict[int, int]:
+    """How many times a player moves in a training step, by the first step of each phase.
+
+    Args:
+        updates: the same number for all steps, or such a table.
+
+    Raises:
+        ValueError: something is negative, or step 0 is missing.
+    """
+    phases = dict(updates) if isinstance(updates, Mapping) else {0: updates}
+    if 0 not in phases or min(*phases, *phases.values()) < 0:
+        raise ValueError(
+            f"updates={updates} must be at least 0, where 0 leaves it as it is; "
+            "a table by step begins at step 0, as {0: 0, 3000: 1}"
+        )
+    return phases
 
 
 def plain(content: Any) -> Any:

@@ -23,6 +23,7 @@ def simultaneous(players: Sequence[Player], batches: Iterator[Batch]) -> dict[st
 
     A player with several updates makes all but the last beforehand, as in `train_step`.
     """
+    players = [player for player in players if player.updates]
     move_ahead(players, batches)
     moves = [player.move(batch) for player, batch in zip(players, draw(players, batches))]
     return descend(players, moves)
@@ -37,6 +38,7 @@ def extragradient(players: Sequence[Player], batches: Iterator[Batch]) -> dict[s
 
     A player with several updates makes all but the last beforehand, as in `train_step`.
     """
+    players = [player for player in players if player.updates]
     move_ahead(players, batches)
     origins = [[p.detach().clone() for p in player.parameters] for player in players]
     moves = [player.move(batch) for player, batch in zip(players, draw(players, batches))]
@@ -53,16 +55,16 @@ def draw(players: Sequence[Player], batches: Iterator[Batch]) -> list[Batch]:
     """What each player sees: a new batch, or, if it does not ask for one, that of the player before."""
     seen: list[Batch] = []
     for player in players:
-        seen.append(next(batches) if player.fresh_batches else seen[-1])
+        seen.append(next(batches) if player.fresh_batches or not seen else seen[-1])
     return seen
 
 
 def move_ahead(players: Sequence[Player], batches: Iterator[Batch]) -> None:
     """Every move of each player but its last, one player after the other."""
-    batch: Batch = {}
+    batch: Batch | None = None
     for player in players:
         for _ in range(player.updates - 1):
-            batch = next(batches) if player.fresh_batches or not batch else batch
+            batch = next(batches) if player.fresh_batches or batch is None else batch
             _, gradients = player.move(batch)
             player.descend(gradients)
 
@@ -77,11 +79,11 @@ def descend(players: Sequence[Player], moves: Sequence[tuple[dict[str, Tensor], 
 
 
 Play = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
-"""Players, batches → one training step's report. It draws as many batches at every step."""
+"""Players, batches → one training step's report. It draws as many batches at every step of a phase."""
 
 
 def batches_per_step(play: Play, players: Sequence[Player]) -> int:
-    """How many batches a step draws: counted by copies of the players that do not move."""
+    """How many batches a step of the present phase draws: counted by copies of the players that do not move."""
     drawn = itertools.count()
     still = [copy.copy(player) for player in players]
     for player in still:
@@ -94,11 +96,12 @@ def batches_per_step(play: Play, players: Sequence[Player]) -> int:
 def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
     """Let every player move in turn; report the last move of each by name, still on the device."""
     report: dict[str, Tensor] = {}
-    batch: Batch = {}
+    batch: Batch | None = None
     for player in players:
+        losses: dict[str, Tensor] = {}
         for _ in range(player.updates):
-            batch = next(batches) if player.fresh_batches else batch
-            seen, gradients = player.move(batch)
+            batch = next(batches) if player.fresh_batches or batch is None else batch
+            losses, gradients = player.move(batch)
             player.descend(gradients)
-        report |= {f"{player.name}/{name}": value for name, value in seen.items()}
+        report |= {f"{player.name}/{name}": value for name, value in losses.items()}
     return report

@@ -43,6 +43,8 @@ class System:
 
     def step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
         """One training step, and one of the learning rates; the report of the players, on the device."""
+        for player in self.players:
+            player.begin_step()
         report = self.play(self.players, batches)
         for player in self.players:
             player.end_step()

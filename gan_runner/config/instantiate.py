@@ -52,8 +52,8 @@ def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfi
     if isinstance(node, DictConfig):
         if is_call(node):
             yield key, node
-        for name in map(str, node):
-            yield from constructor_calls(node[name], f"{key}.{name}".lstrip("."))
+        for name in node:
+            yield from constructor_calls(node[name], f"{key}.{name!s}".lstrip("."))
     elif isinstance(node, ListConfig):
         for index, item in enumerate(node):
             yield from constructor_calls(item, f"{key}[{index}]")

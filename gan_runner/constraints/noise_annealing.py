@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.models.layers.instance_noise import InstanceNoise
+from gan_runner.players import phases_of
 
 
 class NoiseAnnealing(nn.Module):
@@ -16,12 +17,12 @@ class NoiseAnnealing(nn.Module):
     Args:
         networks: the player's networks, all of whose instance noise is lowered.
         steps: training steps until there is none left.
-        updates: of the player in each of them, so that T = steps · updates.
+        updates: of the player in each of them, or a table by step; T is the number of updates in all `steps`.
     """
 
     updates: Tensor
 
-    def __init__(self, networks: Mapping[str, nn.Module], steps: int, updates: int = 1):
+    def __init__(self, networks: Mapping[str, nn.Module], steps: int, updates: int | Mapping[int, int] = 1):
         super().__init__()
         modules = [module for network in networks.values() for module in network.modules()]
         self.layers = [module for module in modules if isinstance(module, InstanceNoise)]
@@ -29,7 +30,9 @@ class NoiseAnnealing(nn.Module):
             raise ValueError("there is no instance noise to lower; choose regularizer=[instance_noise]")
         if steps < 1:
             raise ValueError(f"instance noise fades over at least 1 step, not {steps}")
-        self.total = steps * updates
+        phases = sorted(phases_of(updates).items())
+        ends = [*(first for first, _ in phases[1:]), steps]
+        self.total = sum(n * max(min(end, steps) - first, 0) for (first, n), end in zip(phases, ends))
         self.register_buffer("updates", torch.zeros(()))
 
     @torch.no_grad()

@@ -128,7 +128,7 @@ class Stack:
                 whole.optimizer.state[parameter][key] = stacked[0] if key == COUNT else stacked
         whole.scheduler.load_state_dict(seeds[0].scheduler.state_dict())
         for group, first in zip(whole.optimizer.param_groups, seeds[0].optimizer.param_groups):
-            group.update(scheduled(first))
+            group.update(options_in(first))
 
     def hand_out(self) -> None:
         """Give the players of every seed its gradients, what its optimizer remembers, and its learning rate."""
@@ -143,12 +143,12 @@ class Stack:
                         }
                 player.scheduler.load_state_dict(whole.scheduler.state_dict())
                 for group, own_group in zip(whole.optimizer.param_groups, player.optimizer.param_groups):
-                    own_group.update(scheduled(group))
+                    own_group.update(options_in(group))
 
 
-def scheduled(group: Mapping[str, Any]) -> dict[str, Any]:
-    """What schedules move in an optimizer's group."""
-    return {key: group[key] for key in ("lr", "momentum") if key in group}
+def options_in(group: Mapping[str, Any]) -> dict[str, Any]:
+    """The options in an optimizer's parameter group, any of which a scheduler may move."""
+    return {key: value for key, value in group.items() if key != "params"}
 
 
 class WithoutUnused:

@@ -139,8 +139,9 @@ def facts(run: Run) -> dict[str, str]:
         )
         optimizer = f"{type(player.optimizer).__name__} lr {player.optimizer.param_groups[0]['lr']:g}"
         constraints = "".join(f", {name}" for name in player.constraints)
+        moves = ", ".join(f"{n}× from step {first}" if first else f"{n}×" for first, n in player.phases.items())
         size = sum(p.numel() for p in player.parameters)
-        rows[player.name] = f"{size:,} parameters; {player.updates}× {terms}; {optimizer}{constraints}"
+        rows[player.name] = f"{size:,} parameters; {moves} {terms}; {optimizer}{constraints}"
     rows["data"] = run.data.describe()
     rows["device"] = (
         f"{run.system.device}, {run.environment['threads']} threads"

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a factor as a function of the step, for torch's LambdaLR.
+"""Schedules: the factor of the learning rate, or another option of the optimizer, as a function of the step.
 
 They are closed forms, so that a run that is resumed for more steps is on the longer schedule from its next step on.
 """
@@ -38,37 +38,46 @@ def constant(step: int) -> float:
     return 1.0
 
 
-class LambdaLRAndMomentum(LambdaLR):
-    """A schedule of the learning rate, and one of the momentum (Sutskever et al. 2013, PMLR 28, Section 2).
+BETAS = {"beta1": 0, "beta2": 1}
+"""Where the decay of Adam's mean and of its mean square stand in `betas`."""
+
+
+class LambdaOptions(LambdaLR):
+    """A schedule of the learning rate, and of other numbers in the optimizer's parameter groups.
+
+    Such as the momentum (Sutskever et al. 2013, PMLR 28, Section 2), or Adam's beta2 (Huang et al. 2024,
+    arXiv:2501.05441).
 
     Args:
-        optimizer: one with momentum, as SGD.
+        optimizer: one that has these options.
         lr_lambda: the step → a factor of the learning rate.
-        momentum: the step → the momentum.
-
-    Attributes:
-        fits_one_graph: it does not: compiled with a whole iteration, the momentum would stay what it was.
+        options: by name, the step → the option itself; `beta1` and `beta2` are the entries of `betas`.
 
     Raises:
-        ValueError: the optimizer has no momentum.
+        ValueError: the optimizer lacks an option.
     """
 
-    fits_one_graph = False
-
-    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float], momentum: Callable[[int], float]):
-        if "momentum" not in optimizer.defaults:
-            raise ValueError(
-                f"{type(optimizer).__name__} has no momentum to schedule; choose optimizer=sgd or another scheduler"
-            )
-        self.momentum = momentum
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float], **options: Callable[[int], float]):
+        for name in options:
+            if ("betas" if name in BETAS else name) not in optimizer.defaults:
+                raise ValueError(
+                    f"{type(optimizer).__name__} has no {name} to schedule; choose another optimizer, such as "
+                    f"optimizer={'adam' if name in BETAS else 'sgd'}, or another scheduler"
+                )
+        self.options = options
         super().__init__(optimizer, lr_lambda)
 
     def step(self, *arguments: Any) -> None:
         """Go on by one step."""
         super().step(*arguments)
         for group in self.optimizer.param_groups:
-            group["momentum"] = self.momentum(self.last_epoch)
+            for name, schedule in self.options.items():
+                value = schedule(self.last_epoch)
+                if name in BETAS:
+                    group["betas"] = tuple(value if i == BETAS[name] else beta for i, beta in enumerate(group["betas"]))
+                else:
+                    group[name] = value
 
     def state_dict(self) -> dict[str, Any]:
-        """How far it is."""
-        return {key: value for key, value in super().state_dict().items() if key != "momentum"}
+        """The step, and what torch keeps beside it; the schedules are functions and come from the configuration."""
+        return {key: value for key, value in super().state_dict().items() if key != "options"}

@@ -107,6 +107,20 @@ def test_a_layer_that_no_loss_depends_on_is_left_alone(make_system):
 
 
 @pytest.mark.usefixtures("_float64")
+def test_phases_are_those_of_each_seed(make_system):
+    phases = ["players.discriminator.updates={0: 1, 2: 2}", "players.generator.updates={0: 0, 1: 1}"]
+    assert_each_is_its_own(make_system, [*overrides("mlp", "lsgan", "ema", "points"), *SGD, *phases], steps=4)
+
+
+@pytest.mark.usefixtures("_float64")
+def test_whatever_a_scheduler_moves_is_each_seeds(make_system):
+    """OneCycleLR moves Adam's betas beside its rate."""
+    options = ["optimizer=adam", "scheduler._target_=torch.optim.lr_scheduler.OneCycleLR", "~scheduler.lr_lambda"]
+    more = ["+scheduler.max_lr=1e-3", "+scheduler.total_steps=8"]
+    assert_each_is_its_own(make_system, [*overrides("mlp", "lsgan", None, "points"), *options, *more])
+
+
+@pytest.mark.usefixtures("_float64")
 def test_dropout_masks_are_those_of_each_seed(make_system):
     assert_each_is_its_own(make_system, [*overrides("maxout", "non_saturating", None, "image"), *SGD])
 

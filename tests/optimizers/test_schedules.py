@@ -1,12 +1,15 @@
 """Schedules: their limits, and as torch's own."""
 
+import copy
+from functools import partial
+
 import pytest
 import torch
 from conftest import TINY, names_in
 
 from gan_runner.compile import compiled
 from gan_runner.errors import ConfigError
-from gan_runner.optimizers.schedules import cosine, exponential, linear
+from gan_runner.optimizers.schedules import LambdaOptions, constant, cosine, exponential, linear, ramp
 
 
 @pytest.mark.parametrize("schedule", [linear, cosine])
@@ -83,6 +86,40 @@ def test_momentum_rises_and_survives_a_checkpoint(make_system):
     again.optimizer.step()
     again.scheduler.step()
     assert again.optimizer.param_groups[0]["momentum"] == pytest.approx(0.7)
+
+
+def with_beta2(make_system, steps=10):
+    """A player whose Adam has β₂ rising from .9 to .99."""
+    player = make_system("optimizer=adam", "optimizer.betas=[0.0,0.9]", *TINY["dcgan"]).players[0]
+    beta2 = partial(ramp, start=0.9, end=0.99, steps=steps)
+    player.scheduler = LambdaOptions(player.optimizer, constant, beta2=beta2)
+    return player
+
+
+def descend(player, steps, draw):
+    for _ in range(steps):
+        player.descend([torch.randn(p.shape, generator=draw) for p in player.parameters])
+        player.end_step()
+
+
+def test_beta2_rises_and_goes_on_exactly_from_a_checkpoint(make_system):
+    whole, first, second = (with_beta2(make_system) for _ in range(3))
+    descend(whole, 6, torch.Generator().manual_seed(0))
+    draw = torch.Generator().manual_seed(0)
+    descend(first, 4, draw)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for own, saved in zip(second.parameters, first.parameters):
+        own.data.copy_(saved.data)
+    assert second.optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.936))
+    descend(second, 2, draw)
+    assert second.optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.954))
+    assert all(torch.equal(found, expected) for found, expected in zip(second.parameters, whole.parameters))
+
+
+def test_a_scheduled_option_must_be_one_of_the_optimizer():
+    weights = [torch.zeros(1, requires_grad=True)]
+    with pytest.raises(ValueError, match="SGD has no beta2 to schedule; choose another optimizer, such as"):
+        LambdaOptions(torch.optim.SGD(weights, lr=0.1), constant, beta2=constant)
 
 
 def test_a_momentum_schedule_needs_momentum(make_system):
