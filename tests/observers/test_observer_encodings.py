@@ -90,7 +90,7 @@ def test_paths_lead_from_reconstruction_to_reconstruction(make_system):
         assert ways.shape == (6, 5, 2)
         torch.testing.assert_close(ways[:, 0], reconstruct(system, first), atol=1e-5, rtol=1e-4)
         torch.testing.assert_close(ways[:, -1], reconstruct(system, second), atol=1e-5, rtol=1e-4)
-        assert (paths[:, 2] - paths[:, 0]).abs().max() > 1e-4
+        assert (ways[:, 2] - ways[:, 0]).abs().max() > 1e-4
 
 
 def test_looking_at_codes_is_the_same_every_time_and_leaves_the_run_its_random_numbers(make_system):
