@@ -21,9 +21,10 @@ from gan_runner.config.options import brought_by
 from gan_runner.datasets.base import Dataset
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
-from gan_runner.games.base import Game, HasParts
+from gan_runner.games.base import Game, HasParts, critic_name
+from gan_runner.models.networks import HasFeatures
 from gan_runner.players import Player, phases_of
-from gan_runner.requirements import check_requirements
+from gan_runner.requirements import OwnedNetworks, check_requirements
 from gan_runner.system import System
 from gan_runner.terms.at import At
 from gan_runner.tools.precision import HALF
@@ -69,8 +70,8 @@ def build_system(config: DictConfig) -> System:
     networks: dict[str, nn.Module] = {}
     for name in names:
         networks[name] = build_network(name, config, network_kwargs).to(device).to(memory_format=memory_format)
-        if hasattr(networks[name], "num_features"):  # which those that come after may read
-            network_kwargs["num_features"] = networks[name].num_features
+        if isinstance(network := networks[name], HasFeatures):
+            network_kwargs["num_features"] = network.num_features  # of which those that come after are told
     for name, network in networks.items():
         if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ConfigError(
@@ -86,7 +87,7 @@ def build_system(config: DictConfig) -> System:
     if not players or not players[0].fresh_batches:
         raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
     used = any("loss" in term for player in config.players.values() for _, term in constructor_calls(player.terms))
-    used = used and getattr(game, "judge", None) in {None, *networks}  # or it is another's: of codes
+    used = used and critic_name(game) in {None, *networks}  # or it is another's: of codes
     loss = build("loss", config.loss) if used else None
     return System(dataset, game, networks, players, build("play", config.play), device, loss)
 
@@ -153,8 +154,8 @@ def build_player(
             f"{key} owns {', '.join(player.networks)} and descends nothing; choose what it does, such as by "
             f"likelihood= or loss=, or set {key}.updates=0"
         )
-    owned = {network: networks[network] for network in player.networks}
-    others = {network: built for network, built in networks.items() if network not in owned}
+    others = {network: built for network, built in networks.items() if network not in player.networks}
+    owned = OwnedNetworks({network: networks[network] for network in player.networks}, game, others)
     parameters = [p for network in owned.values() for p in network.parameters()]
     optimizer = build_optimizer(optimizer_of(config, name), parameters, config.trusted)
     schedule = OmegaConf.merge(config.scheduler, player.scheduler)
@@ -163,7 +164,7 @@ def build_player(
         game=game,
         networks=networks,
         owned=tuple(player.networks),
-        terms={term: build_part(f"{key}.terms.{term}", config, game, owned, others) for term in player.terms},
+        terms={term: build_part(f"{key}.terms.{term}", config, owned) for term in player.terms},
         weights={
             str(term): build_number(f"{key}.weights.{term}", node, parameters[0].device)
             for term, node in player.weights.items()
@@ -171,7 +172,7 @@ def build_player(
         optimizer=optimizer,
         scheduler=build("scheduler", schedule, optimizer=optimizer),
         constraints={
-            constraint: build_part(f"{key}.constraints.{constraint}", config, game, owned, others)
+            constraint: build_part(f"{key}.constraints.{constraint}", config, owned)
             for constraint, node in player.constraints.items()
             if node is not None
         },
@@ -227,7 +228,8 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
     """An optimizer; one kernel updates all parameters, where torch has one and nobody chose otherwise."""
     kind = locate(node._target_, trusted)
     asked = inspect.signature(kind).parameters
-    closure = inspect.signature(getattr(kind, "step", kind)).parameters.get("closure")
+    step = kind.step if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) else kind
+    closure = inspect.signature(step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         raise ConfigError(f"{kind.__name__} evaluates a loss by itself, and a game has none; choose another optimizer")
     chosen = any(name in node for name in ("fused", "foreach", "differentiable"))
@@ -250,32 +252,20 @@ def build_number(key: str, node: Any, device: torch.device) -> float | Scheduled
         raise ConfigError(f"{key}={node} must be a number, or a schedule of the training step") from error
 
 
-def build_part(
-    key: str, config: DictConfig, game: Game, networks: Mapping[str, nn.Module], others: Mapping[str, nn.Module]
-) -> Any:
-    """A term or a constraint: a function with its knobs, or, if it remembers something, built on the networks.
-
-    It is told of the networks of the `others` if its constructor asks for them.
-    """
+def build_part(key: str, config: DictConfig, networks: OwnedNetworks) -> Any:
+    """A term or a constraint: a function with its options, or, if it remembers something, built on the networks."""
     node = OmegaConf.select(config, key)
     part = build(key, node)
     name = key.rpartition(".")[2]
     try:
-        part = built_on(key, part, config, game, networks, others)
+        part = built_on(key, part, config, networks)
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error
     device = next(next(iter(networks.values())).parameters()).device
     return part.to(device) if isinstance(part, nn.Module) else part
 
 
-def built_on(
-    key: str,
-    part: Any,
-    config: DictConfig,
-    game: Game,
-    networks: Mapping[str, nn.Module],
-    others: Mapping[str, nn.Module],
-) -> Any:
+def built_on(key: str, part: Any, config: DictConfig, networks: OwnedNetworks) -> Any:
     """A term or constraint, checked, and built on the networks if it remembers something.
 
     Raises:
@@ -283,16 +273,16 @@ def built_on(
         ConfigError: it does not go with the game.
     """
     if isinstance(part, At):
+        game = networks.game
         parts = game.parts if isinstance(game, HasParts) else {}
         if part.part not in parts:
             raise ValueError(f"this game has no part {part.part}; it has {', '.join(parts) or 'none'}")
         inner = parts[part.part]
-        within = inner.game, inner.select(networks), inner.select(others)
-        return At(part.part, built_on(f"{key}.term", part.term, config, *within))
+        within = OwnedNetworks(inner.select(networks), inner.game, inner.select(networks.others))
+        return At(part.part, built_on(f"{key}.term", part.term, config, within))
     check_kinds(key, part, config)
-    check_turns(key, part, game, config)
-    check_requirements(part, networks, game=game, others=others)
+    check_turns(key, part, networks.game, config)
+    check_requirements(part, networks)
     if isinstance(part, partial) and inspect.isclass(part.func):
-        asked = inspect.signature(part.func).parameters
-        return part(networks, **({"others": others} if "others" in asked else {}))
+        return part(networks)
     return part

@@ -1,47 +1,103 @@
-"""What a part demands of that which it is given to: said beside the part, checked before data is read."""
+"""What a part declares of itself beside its code, such as what it needs of others: checked before data is read."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any, TypeVar
+from functools import partial, update_wrapper
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from torch import nn
 
-Requirement = Callable[..., None]
-"""Looks at what the part is given to, and raises ValueError: why it cannot work, what to choose.
+from gan_runner.games.base import Game, critic_name
 
-That of a term or constraint may ask by name for the `game`, and for the networks of the `others`.
+Requirement = Callable[[Any], None]
+"""Raises ValueError, which says why a part cannot work and what to choose, for what the part is given to.
+
+A term or a constraint is given to the `OwnedNetworks` of a player, a game to all networks, a metric or an observer
+to the system.
 """
 
 
-Part = TypeVar("Part", bound=Callable)
+class OwnedNetworks(dict[str, nn.Module]):
+    """The networks that a player owns, by name: what its terms and constraints are built on.
+
+    Args:
+        networks: by name.
+        game: that the player is part of.
+        others: the networks of the other players, by name.
+    """
+
+    def __init__(self, networks: Mapping[str, nn.Module], game: Game, others: Mapping[str, nn.Module]):
+        super().__init__(networks)
+        self.game = game
+        self.others = others
 
 
-def requires(*requirements: Requirement) -> Callable[[Part], Part]:
-    """Mark a term or constraint with its demands on the player's networks, a metric with those on all that plays."""
+@runtime_checkable
+class HasRequirements(Protocol):
+    """A part that needs something of what it is given to."""
 
-    def mark(part: Part) -> Part:
-        part.requirements = requirements  # type: ignore[attr-defined]
-        return part
-
-    return mark
-
-
-def check_requirements(part: Any, subject: Any, **around: Any) -> None:
-    """Raise the ValueError of the first demand that `subject` does not meet, nor what is `around` it."""
-    function = part.func if isinstance(part, partial) else part
-    for requirement in getattr(function, "requirements", ()):
-        asked = inspect.signature(requirement).parameters
-        requirement(subject, **{name: value for name, value in around.items() if name in asked})
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """Checked in this order."""
 
 
-def judged(networks: Mapping[str, nn.Module], game: Any = None, others: Mapping[str, nn.Module] | None = None) -> None:
-    """Somebody must judge data, where the game has a place for one."""
-    judge = getattr(game, "judge", None)
-    if judge not in {None, *networks, *(others or {})}:
+Options = ParamSpec("Options")
+Value = TypeVar("Value")
+
+
+class Declared(Generic[Options, Value]):
+    """A function with what it declares of itself. A class declares the same by attributes.
+
+    Args:
+        function: a term or a metric.
+        requirements: checked in this order.
+        extra_fakes: what a term has the critic tell from data, beside samples; None for nothing.
+    """
+
+    def __init__(
+        self,
+        function: Callable[Options, Value],
+        requirements: tuple[Requirement, ...] = (),
+        extra_fakes: str | None = None,
+    ):
+        self.function = function
+        self.requirements = requirements
+        self.extra_fakes = extra_fakes
+        update_wrapper(self, function)
+
+    def __call__(self, *args: Options.args, **options: Options.kwargs) -> Value:
+        """What the function returns."""
+        return self.function(*args, **options)
+
+
+def requires(*requirements: Requirement) -> Callable[[Callable[Options, Value]], Declared[Options, Value]]:
+    """Declare what a term needs of its player's networks."""
+    return lambda function: Declared(function, requirements)
+
+
+def adds_fakes(kind: str) -> Callable[[Callable[Options, Value]], Declared[Options, Value]]:
+    """Declare that a term has the critic tell these fakes from data, too, so that its ratio is not that of samples."""
+    return lambda function: Declared(function, extra_fakes=kind)
+
+
+def declaration(part: Any) -> Any:
+    """The part that declares something: `_partial_` puts options around a function or a class."""
+    return part.func if isinstance(part, partial) else part
+
+
+def check_requirements(part: Any, subject: Any) -> None:
+    """Raise the ValueError of the first requirement of a part that what it is given to does not meet."""
+    declared = declaration(part)
+    for requirement in declared.requirements if isinstance(declared, HasRequirements) else ():
+        requirement(subject)
+
+
+def judged(networks: OwnedNetworks) -> None:
+    """Raise ValueError where the game has a place for a critic, and there is none."""
+    critic = critic_name(networks.game)
+    if critic not in {None, *networks, *networks.others}:
         raise ValueError(
-            f"it looks at model.{judge}, and no player owns one here; choose likelihood=[observer,synthetic], or leave "
-            "it out"
+            f"it looks at model.{critic}, and no player owns one here; choose likelihood=[observer,synthetic], or "
+            "leave it out"
         )

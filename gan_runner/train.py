@@ -197,7 +197,7 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
 
 def add_classes(config: DictConfig, dataset: Dataset) -> None:
     """Write classes that were found on the disk into the configuration: a checkpoint then needs no folder."""
-    labels = getattr(dataset, "labels", None)
+    labels = dataset.labels
     if isinstance(labels, Classes) and config.dataset.get("classes", "unknown") is None:
         OmegaConf.update(config, "dataset.classes", list(labels.names))
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from gan_runner.config.instantiate import locate, type_hints
 from gan_runner.config.options import brought_by, choices, options_in, typed
@@ -105,7 +106,7 @@ def turn_looked_at(part: Any) -> Any:
     """The type of the first argument of a term, if it says so; None of what takes no argument."""
     function = part.func if isinstance(part, partial) else part
     if inspect.isclass(function):
-        function = getattr(function, "forward", function.__call__)
+        function = function.forward if issubclass(function, nn.Module) else function.__call__
     first = next((name for name in inspect.signature(function).parameters if name != "self"), None)
     return type_hints(function).get(first or "")
 

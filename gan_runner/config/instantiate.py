@@ -120,7 +120,7 @@ def type_hints(target: Any) -> dict[str, Any]:
     # A dataclass inherits fields whose types only the module of their own class can look up.
     constructor = inspect.isclass(target) and not is_dataclass(target)
     try:
-        return typing.get_type_hints(target.__init__ if constructor else target)
+        return typing.get_type_hints(target.__init__ if constructor else inspect.unwrap(target))
     except NameError:  # imported for type checkers alone
         return {}
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from gan_runner.models.networks import is_scored
+
 
 class WeightClipping(nn.Module):
     """w ← clip(w, −bound, bound) after every update (Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1).
@@ -21,8 +23,8 @@ class WeightClipping(nn.Module):
         if bound <= 0:
             raise ValueError(f"the bound of weight clipping must be positive, not {bound}")
         self.bound = bound
-        judges = [network for network in networks.values() if getattr(network, "judges", True)]
-        self.clipped: list[torch.Tensor] = [p for network in judges for p in network.parameters()]
+        scored = [network for network in networks.values() if is_scored(network)]
+        self.clipped: list[torch.Tensor] = [p for network in scored for p in network.parameters()]
 
     @torch.no_grad()
     def forward(self) -> None:

@@ -96,6 +96,27 @@ class HasModes(Protocol):
         """Probabilities (k,) of the components."""
 
 
+def modes_of(dataset: object) -> Tensor | None:
+    """The modes (k, dim) of a dataset, if it has any that are known."""
+    return dataset.modes if isinstance(dataset, HasModes) else None
+
+
+@runtime_checkable
+class Finite(Protocol):
+    """Data that has an end."""
+
+    def every(self, size: int = ...) -> Iterator[Batch]:
+        """All of it once, in order, with its labels, `size` at a time."""
+
+
+@runtime_checkable
+class CountsLabels(Protocol):
+    """Data of which it is known how often each label occurs."""
+
+    def label_shares(self) -> tuple[Tensor, Tensor]:
+        """Different labels (k, …) and the share (k,) of each."""
+
+
 def judging_split(splits: Sequence[Split], choosing: bool = False) -> Split:
     """The one of these that judges what was trained on `train`: for testing, else for validation, else itself.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -183,6 +184,14 @@ class CaptionedImageDataset(ImageDataset):
             DataError: the files that hold them are missing or broken.
         """
         return self.captioned(split).captions.fixed(n, self.labels)
+
+
+@runtime_checkable
+class HasCaptions(Protocol):
+    """Data with sentences."""
+
+    def captions(self, n: int) -> tuple[Tensor, Tensor]:
+        """Always the same n captions: character codes (n, length), and what they say (n, dim)."""
 
 
 class CaptionedImages:

@@ -80,6 +80,20 @@ class HasCritic(Protocol):
 
 
 @runtime_checkable
+class NamesCritic(Protocol):
+    """A game whose critic is the network of a name that can be chosen."""
+
+    @property
+    def judge(self) -> str:
+        """The network that scores. There may be none of this name, where no term needs it."""
+
+
+def critic_name(game: object) -> str | None:
+    """The network that scores data or samples, of a game that names it."""
+    return game.judge if isinstance(game, NamesCritic) else None
+
+
+@runtime_checkable
 class Classifies(Protocol):
     """A game that classifies data."""
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.games.base import SampleGrid
 from gan_runner.games.gan import CPU, GAN, GANTurn
+from gan_runner.models.networks import takes_condition
 from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch, lazy
 
@@ -47,7 +48,7 @@ class ConditionalTurn(GANTurn):
 
 def takes_conditions(networks: Mapping[str, nn.Module]) -> None:
     """The generator must be told of conditions."""
-    if not getattr(networks["generator"], "condition_dim", 0):
+    if not takes_condition(networks["generator"]):
         raise ValueError("model.generator takes no condition; choose model=mlp, maxout, dcgan or resnet")
 
 

@@ -19,7 +19,7 @@ from gan_runner.datasets.base import Data, Dataset
 from gan_runner.games.gan import CPU, GAN, GANTurn
 from gan_runner.models.codes import Code, Codes
 from gan_runner.models.layers.conditioning import Conditioned
-from gan_runner.models.networks import Discriminator
+from gan_runner.models.networks import Discriminator, takes_condition
 from gan_runner.requirements import Requirement
 from gan_runner.tools import per_sample
 from gan_runner.turn import Batch, lazy
@@ -77,7 +77,7 @@ class InfoGAN(GAN):
                 "a method tells the discriminator labels, and in this game it finds out codes; leave out method=, or "
                 "choose game=conditional"
             )
-        if not getattr(networks["generator"], "condition_dim", 0):
+        if not takes_condition(networks["generator"]):
             raise ValueError("model.generator takes no codes; choose model=mlp, maxout, dcgan, resnet or infogan")
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from gan_runner.datasets.base import Data, Dataset
 from gan_runner.datasets.labelled import LabelledSubset, PartlyLabelled
 from gan_runner.datasets.labels import Classes
 from gan_runner.games.gan import GAN, GANTurn
+from gan_runner.models.networks import Classifier
 from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch, lazy
 
@@ -62,7 +63,7 @@ class SemiSupervised(GAN):
     def check(self, networks: Mapping[str, nn.Module]) -> None:
         """Raise ValueError if the discriminator has no logits."""
         judge: Any = networks[self.judge]
-        if not hasattr(judge.head[-1], "classify"):
+        if not isinstance(judge.head[-1], Classifier):
             raise ValueError("its discriminator classifies; leave model.discriminator.head as this game has it")
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Loss(Protocol):
         """What the generator descends."""
 
 
+@runtime_checkable
 class RatioLoss(Loss, Protocol):
     """A loss whose optimal score is a function of the density ratio, and the other way round."""
 
@@ -68,6 +69,14 @@ class RatioLoss(Loss, Protocol):
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """The optimal score where log p/q is this: the inverse of `log_ratio`."""
+
+
+@runtime_checkable
+class BoundsDivergence(Protocol):
+    """A loss whose discriminator bounds an f-divergence."""
+
+    def f(self, log_ratio: Tensor) -> Tensor:
+        """f(r), by the logarithm of r."""
 
 
 def generator_slope(loss: Loss, scores: Tensor, among: Scores, pairings: int = 10) -> Tensor:

@@ -34,7 +34,7 @@ class Decoupled:
 
     def __post_init__(self) -> None:
         for role, loss in {"critic": self.critic, "aim": self.aim}.items():
-            if loss.identifies != "ratio" or not hasattr(loss, "optimal_score"):
+            if loss.identifies != "ratio" or not isinstance(loss, RatioLoss):
                 raise ValueError(
                     f"loss.{role} must identify a density ratio and offer optimal_score, and {type(loss).__name__} "
                     "does not; choose one such as non_saturating or fgan_kl"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from gan_runner.datasets.base import Split, judging_split
+from gan_runner.datasets.base import Data, Finite, Split, judging_split
 from gan_runner.games.base import Classifies
-from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
 from gan_runner.sampling.inference import classify
@@ -24,7 +23,6 @@ DRAWS = 10_000
 """So many are looked at where data is drawn without end."""
 
 
-@figures(errors=min, error_rate=min)
 @dataclass
 class ClassificationError:
     """`errors`: how many samples are taken for another class than theirs; `error_rate`: their share.
@@ -37,6 +35,8 @@ class ClassificationError:
     """
 
     split: Split | None = None
+
+    figures: ClassVar = {"errors": min, "error_rate": min}
 
     def __post_init__(self) -> None:
         self.conditions: dict[str, Any] = {}
@@ -73,9 +73,9 @@ def split_of(dataset: Dataset, chosen: Split | None, choosing: bool = False) -> 
     return judging_split(dataset.splits, choosing) if chosen is None else chosen
 
 
-def all_of(data: Any) -> Iterable[Batch]:
+def all_of(data: Data) -> Iterable[Batch]:
     """All of the data with its labels, or so many draws where it has no end."""
-    return data.every() if hasattr(data, "every") else [data.first(DRAWS)]
+    return data.every() if isinstance(data, Finite) else [data.first(DRAWS)]
 
 
 def mistaken(scores: Tensor, label: Tensor) -> Tensor:

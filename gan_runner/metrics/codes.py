@@ -13,8 +13,8 @@ from torch import Tensor
 from gan_runner.datasets.base import Split, judging_split
 from gan_runner.datasets.labels import Classes
 from gan_runner.games.base import InfersCodes
+from gan_runner.metrics.base import Better
 from gan_runner.metrics.classification import all_of
-from gan_runner.metrics.figures import Better
 from gan_runner.metrics.results import CHUNK, Results
 from gan_runner.models.codes import Categorical
 from gan_runner.requirements import Requirement
@@ -118,8 +118,7 @@ class CodeError:
             raise ValueError("the labels of this dataset tell no classes apart; leave it out")
         have = ", ".join(system.dataset.splits)
         advice = "choose another split, set dataset.held_out for a validation split, or leave it out"
-        for option in ("matched_on", "measured_on"):
-            split = getattr(self, option)
+        for option, split in {"matched_on": self.matched_on, "measured_on": self.measured_on}.items():
             if split is not None and split not in system.dataset.splits:
                 raise ValueError(f"{option}={split}, and this dataset has {have}; {advice}")
         if self.counted_on(system.dataset) == self.matched_on:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from gan_runner.datasets.base import HasDensity
 from gan_runner.games.base import HasCritic
-from gan_runner.losses.base import Identifies
+from gan_runner.losses.base import BoundsDivergence, Identifies
 from gan_runner.losses.density_ratios import log_mean_exp
-from gan_runner.metrics.figures import figures
+from gan_runner.metrics.base import metric
 from gan_runner.metrics.optimal_transport import matched
 from gan_runner.metrics.results import Evaluated, Results
 from gan_runner.models.latents import Normal
-from gan_runner.requirements import Requirement, requires
+from gan_runner.requirements import Requirement
 from gan_runner.sampling.critic import critic_of, extra_fakes, has_unconditional_critic, identifies, score
 from gan_runner.system import evaluating
 
@@ -71,15 +71,17 @@ def an_f_divergence(system: System) -> None:
         raise ValueError(
             f"it integrates over the plane, and this data has shape {list(system.dataset.shape)}; leave it out"
         )
-    if not hasattr(system.loss, "f"):
+    if not isinstance(system.loss, BoundsDivergence):
         raise ValueError("it needs a loss that bounds an f-divergence; choose loss=fgan_kl, lsif or another of them")
 
 
 def true_log_ratio(results: Results, x: Tensor) -> Tensor:
     """log p/q of points (n, *shape): (n,)."""
-    generator: Any = results.system.networks["generator"]
+    data, generator = results.dataset, results.system.networks["generator"]
+    assert isinstance(data, HasDensity)
+    assert isinstance(generator, HasDensity)
     with torch.no_grad():
-        return results.dataset.log_prob(x) - generator.log_prob(x)  # type: ignore[attr-defined]
+        return data.log_prob(x) - generator.log_prob(x)
 
 
 def judged(results: Results) -> tuple[Tensor, Tensor]:
@@ -95,8 +97,7 @@ OFFSETS: Mapping[Identifies, Callable[[Tensor], Tensor | float]] = {
 """What the log ratios of fakes say that must be subtracted, so that E_q[p/q] = 1."""
 
 
-@figures(log_ratio_error=min)
-@requires(a_critic, known_densities, critic_that_identifies("ratio", "relative"))
+@metric(log_ratio_error=min, requires=(a_critic, known_densities, critic_that_identifies("ratio", "relative")))
 def log_ratio(results: Results, limit: float = 4.0) -> dict[str, float]:
     """Mean |log r̂ − log p/q| in nats over the mixture of p and q, where r̂ is the ratio that the critic implies.
 
@@ -109,8 +110,7 @@ def log_ratio(results: Results, limit: float = 4.0) -> dict[str, float]:
     return {"log_ratio_error": error.abs().mean().item()}
 
 
-@figures(sign_error=min)
-@requires(a_critic, known_densities, critic_that_identifies("sign"))
+@metric(sign_error=min, requires=(a_critic, known_densities, critic_that_identifies("sign")))
 def sign(results: Results) -> dict[str, float]:
     """The share of the mixture of p and q where the critic errs about which density is larger."""
     loss: Any = results.loss
@@ -118,16 +118,14 @@ def sign(results: Results) -> dict[str, float]:
     return {"sign_error": (loss.sign(scores) != truth.sign()).double().mean().item()}
 
 
-@figures(order_error=min)
-@requires(a_critic, known_densities)
+@metric(order_error=min, requires=(a_critic, known_densities))
 def order(results: Results) -> dict[str, float]:
     """1 − Spearman's rank correlation between scores and true log ratios, over the mixture of p and q."""
     ranks = torch.stack([values.argsort().argsort().double() for values in judged(results)])
     return {"order_error": 1 - torch.corrcoef(ranks)[0, 1].item()}
 
 
-@figures(divergence_gap=min)
-@requires(a_critic, known_densities, an_f_divergence)
+@metric(divergence_gap=min, requires=(a_critic, known_densities, an_f_divergence))
 def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[str, float]:
     """|bound − D_f(p‖q)| / |D_f(p‖q)|: how far the critic's bound is from the divergence, as a share of it.
 
@@ -145,8 +143,7 @@ def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[s
     return {"divergence_gap": ((bound - exact) / exact).abs().item()}
 
 
-@figures(transport_gap=min)
-@requires(a_critic, of_points, critic_that_identifies("potential"))
+@metric(transport_gap=min, requires=(a_critic, of_points, critic_that_identifies("potential")))
 def transport(results: Results, n: int = 2000) -> dict[str, float]:
     """1 − (E_p[D] − E_q[D]) / (K W₁), over n of the data and n samples: what the critic misses of their exact W₁.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gan_runner.metrics.figures import figures
+from gan_runner.metrics.base import metric
 from gan_runner.metrics.results import Results
 
 
-@figures(distance=min)
+@metric(distance=min)
 def distance(results: Results) -> dict[str, float]:
     """‖mean of the samples − mean of the data‖₂, in units of the data.
 

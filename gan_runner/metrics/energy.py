@@ -9,9 +9,9 @@ from torch import Tensor
 
 from gan_runner.datasets.base import HasDensity
 from gan_runner.losses.energy import BEGAN, EBGAN
-from gan_runner.metrics.figures import figures
+from gan_runner.metrics.base import metric
 from gan_runner.metrics.results import Evaluated, Results
-from gan_runner.requirements import Requirement, requires
+from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -45,8 +45,7 @@ def plane(results: Results, side: int) -> tuple[Tensor, float]:
     return torch.cartesian_prod(*axes).to(points), float(((high - low + 2 * margin) / (side - 1)).prod())
 
 
-@figures(total_variation_gap=min)
-@requires(densities_in_the_plane, loss_of_kind(EBGAN))
+@metric(total_variation_gap=min, requires=(densities_in_the_plane, loss_of_kind(EBGAN)))
 @torch.no_grad()
 def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     """What the judge makes of the total variation of data and samples, against the truth by quadrature.
@@ -66,8 +65,7 @@ def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     return {"total_variation_gap": (estimate - truth).abs().item()}
 
 
-@figures(balance_gap=min, convergence=min)
-@requires(loss_of_kind(BEGAN))
+@metric(balance_gap=min, convergence=min, requires=(loss_of_kind(BEGAN),))
 def equilibrium(results: Results) -> dict[str, float]:
     """|E[L(G(z))] / E[L(x)] − γ|, and the measure of convergence M (Berthelot et al. 2017, Eq. 5, Section 3.4.1)."""
     scores = Evaluated(results.real_scores, results.fake_scores)

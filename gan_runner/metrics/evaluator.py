@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,7 +18,9 @@ from gan_runner.config.paths import CONF
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import DrawsConditions
+from gan_runner.metrics.base import HasConditions, LooksInPieces, Prepares, best_of
 from gan_runner.metrics.results import Reference, Results
+from gan_runner.requirements import declaration
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -77,7 +78,7 @@ class Evaluator:
     def prepare(self) -> None:
         """Make ready what metrics look through, so that what is wrong with it is said before a run and not in it."""
         for metric in self.metrics.values():
-            if hasattr(metric, "prepare"):
+            if isinstance(metric, Prepares):
                 metric.prepare(self.reference)
 
     def measure(self) -> dict[str, float]:
@@ -88,7 +89,7 @@ class Evaluator:
         """
         results = Results(self.system, self.noise, self.reference)
         found: dict[str, dict[str, float]] = {}
-        for name, metric in sorted(self.metrics.items(), key=lambda item: getattr(item[1], "in_pieces", False)):
+        for name, metric in sorted(self.metrics.items(), key=lambda item: looks_in_pieces(item[1])):
             began = time.perf_counter()
             try:
                 found[name] = metric(results)
@@ -107,12 +108,18 @@ class Evaluator:
         return {name: value for name, value in (base | own).items() if value is not None}
 
 
+def looks_in_pieces(metric: Any) -> bool:
+    """Whether a metric looks at a piece of the samples at a time."""
+    return isinstance(metric, LooksInPieces) and metric.in_pieces
+
+
 def own_conditions(metric: Any, splits: Sequence[Split], choosing: bool = False) -> dict[str, Any]:
     """What a metric, with or without its knobs, says of on what it measures, of data that has these splits.
 
     It may be another where figures are `choosing` among checkpoints.
     """
-    said = getattr(metric.func if isinstance(metric, partial) else metric, "conditions", {})
+    declared = declaration(metric)
+    said = declared.conditions if isinstance(declared, HasConditions) else {}
     return {name: value(splits, choosing) if callable(value) else value for name, value in said.items()}
 
 
@@ -140,7 +147,7 @@ def figures_of_metrics() -> dict[str, Collection[str]]:
         option: OmegaConf.load(CONF / "metric" / f"{option}.yaml").metric[option]._target_
         for option in options_in("metric")
     }
-    figures = {option: getattr(locate(target, ()), "figures", None) for option, target in targets.items()}
+    figures = {option: best_of(locate(target, ())) for option, target in targets.items()}
     return {option: found for option, found in figures.items() if isinstance(found, Mapping)}
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gan_runner.datasets.labels import Attributes, Labels
 from gan_runner.extractors.base import Extractor
 from gan_runner.extractors.classifier import TrainedHere
+from gan_runner.metrics.base import Better
 from gan_runner.metrics.classifier_score import classifier_score
-from gan_runner.metrics.figures import Better
 from gan_runner.metrics.frechet import frechet_distance, moments
 from gan_runner.metrics.kernel_distance import kernel_distance
 from gan_runner.metrics.neighbours import precision_recall_density_coverage

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets.base import judging_split, mix
-from gan_runner.metrics.figures import figures, measured
+from gan_runner.metrics.base import metric
 from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
-from gan_runner.requirements import requires
 from gan_runner.sampling.inference import draw_codes, encodes
 from gan_runner.tools.precision import full_precision
 
@@ -64,9 +63,11 @@ def normal_latents(system: System) -> None:
         raise ValueError("it compares codes with latents N(0, I), and this game draws others; leave it out")
 
 
-@figures(latent_rejected=min)
-@measured(samples=None, real=None, split=judging_split)
-@requires(encodes, normal_latents)
+@metric(
+    latent_rejected=min,
+    requires=(encodes, normal_latents),
+    conditions={"samples": None, "real": None, "split": judging_split},
+)
 def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
     """How Gaussian the codes of held-out data are, which for a likelihood are to be N(0, I) (Danihelka et al. 2017,
     arXiv:1705.05263, whose flows trained by a critic have codes that are not).

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import judging_split
-from gan_runner.metrics.figures import figures, measured
+from gan_runner.metrics.base import metric
 from gan_runner.models.dcgan import DCGANDiscriminator, resolutions
 from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.models.sizes import at_least_one
-from gan_runner.requirements import requires
 from gan_runner.terms.gradient_penalties import gradient_norms
 
 if TYPE_CHECKING:
@@ -100,9 +99,11 @@ def held_out(system: System) -> None:
         raise ValueError("it needs data that was not trained on; set dataset.held_out=1000, or choose other data")
 
 
-@figures(independent_wasserstein=min)
-@measured(split=lambda splits, choosing: judging_split(splits))
-@requires(held_out)
+@metric(
+    independent_wasserstein=min,
+    requires=(held_out,),
+    conditions={"split": lambda splits, choosing: judging_split(splits)},
+)
 def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
     """W₁ as an independent critic finds it: trained and measured on data that the game has not seen, half of it each.
 

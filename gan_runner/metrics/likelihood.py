@@ -10,12 +10,11 @@ from torch import Tensor
 
 from gan_runner.datasets.base import HasDensity, Split, judging_split
 from gan_runner.datasets.images import bits, dequantised
+from gan_runner.metrics.base import metric
 from gan_runner.metrics.classification import split_of
-from gan_runner.metrics.figures import figures, measured
 from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
 from gan_runner.models.sizes import at_least_one
-from gan_runner.requirements import requires
 from gan_runner.sampling.inference import log_prob
 
 if TYPE_CHECKING:
@@ -48,9 +47,11 @@ def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:
             yield piece
 
 
-@figures(bits_per_dimension=min)
-@measured(samples=None, real=None, split=judging_split)
-@requires(density_known)
+@metric(
+    bits_per_dimension=min,
+    requires=(density_known,),
+    conditions={"samples": None, "real": None, "split": judging_split},
+)
 def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: int = 0) -> dict[str, float]:
     """−E log₂ p(x) / D on held-out data, D numbers making a sample, by averaged weights where there are any.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.base import HasModes, modes_of
 from gan_runner.losses.kernels import (
     RBF,
     Kernel,
@@ -17,10 +18,9 @@ from gan_runner.losses.kernels import (
     squared_distances,
     unbiased_mmd2,
 )
-from gan_runner.metrics.figures import figures
+from gan_runner.metrics.base import metric
 from gan_runner.metrics.results import Results
 from gan_runner.models.gaussian import Gaussian
-from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -44,7 +44,7 @@ def permuted_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, perm
     return (within_first + within_second) / (n * (n - 1)) - 2 * across / n**2
 
 
-@figures(mmd2=min, mmd_p_value=max)
+@metric(mmd2=min, mmd_p_value=max)
 def mmd(
     results: Results, kernel: Kernel, median: bool = True, points: int = 500, permutations: int = 200
 ) -> dict[str, float]:
@@ -70,18 +70,20 @@ def mmd(
 
 def both_gaussian(system: System) -> None:
     """Data and samples must be Gaussian."""
-    modes = getattr(system.dataset, "modes", None)
+    modes = modes_of(system.dataset)
     generator = system.networks.get("generator")
     if modes is None or len(modes) != 1 or not isinstance(generator, Gaussian):
         raise ValueError("MMD has a closed form between Gaussians; choose dataset=gaussian model=gaussian")
 
 
-@figures(mmd_gap=min)
-@requires(both_gaussian)
+@metric(mmd_gap=min, requires=(both_gaussian,))
 @torch.no_grad()
 def mmd_gap(results: Results, kernel: RBF | RationalQuadratic) -> dict[str, float]:
     """How far the unbiased estimate lies from MMD² between the Gaussians of data and generator, which is exact."""
-    mean, std = results.dataset.modes[0].double(), results.dataset.mode_std  # type: ignore[attr-defined]
+    data = results.dataset
+    assert isinstance(data, HasModes)
+    assert data.modes is not None
+    mean, std = data.modes[0].double(), data.mode_std
     generator = results.system.networks["generator"]
     assert isinstance(generator, Gaussian)
     fake_mean, fake_variance = generator.mean.double().cpu(), (2 * generator.log_std.double().cpu()).exp()

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import HasModes
+from gan_runner.datasets.base import HasModes, modes_of
 from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.extractors.base import Extractor
-from gan_runner.metrics.figures import figures
+from gan_runner.metrics.base import metric
 from gan_runner.metrics.results import Reference, Results
-from gan_runner.requirements import requires
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def known_modes(system: System) -> None:
     """The data's modes must be known."""
-    if not isinstance(system.dataset, HasModes) or system.dataset.modes is None:
+    if modes_of(system.dataset) is None:
         raise ValueError(
             "this dataset has no known modes; choose dataset=ring8, grid25 or gaussian_mixture, or leave it out"
         )
@@ -38,23 +37,25 @@ def reverse_kl(modes: Tensor, weights: Tensor) -> float:
     return (torch.xlogy(q, q) - torch.xlogy(q, p)).sum().item()
 
 
-@figures(modes=max, high_quality=max, reverse_kl=min)
-@requires(known_modes)
+@metric(modes=max, high_quality=max, reverse_kl=min, requires=(known_modes,))
 def mode_coverage(results: Results, deviations: float = 3.0) -> dict[str, float]:
     """Modes reached and the share of good samples (Srivastava et al. 2017, arXiv:1705.07761, Section 5.1).
 
     A sample is good if it lies within `deviations` standard deviations of its nearest mode; a mode is reached
     if a good sample is nearest to it. For the reverse KL each sample, good or not, is of the mode nearest to it.
     """
-    modes = results.dataset.modes.to(results.samples)  # type: ignore[attr-defined]
+    data = results.dataset
+    assert isinstance(data, HasModes)
+    assert data.modes is not None
+    modes = data.modes.to(results.samples)
     # Differences, not the expanded square: its rounding would swamp narrow modes far from the origin.
     exact = "donot_use_mm_for_euclid_dist"
     distance, nearest = torch.cdist(results.samples, modes, compute_mode=exact).min(1)
-    good = distance <= deviations * results.dataset.mode_std  # type: ignore[attr-defined]
+    good = distance <= deviations * data.mode_std
     return {
         "modes": float(len(nearest[good].unique())),
         "high_quality": good.double().mean().item(),
-        "reverse_kl": reverse_kl(nearest, results.dataset.weights()),  # type: ignore[attr-defined]
+        "reverse_kl": reverse_kl(nearest, data.weights()),
     }
 
 

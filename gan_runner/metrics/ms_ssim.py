@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gan_runner.metrics.figures import figures
-from gan_runner.requirements import requires
+from gan_runner.metrics.base import metric
 
 if TYPE_CHECKING:
     from gan_runner.metrics.results import Results
@@ -116,8 +115,7 @@ def images_large_enough(system: System) -> None:
         raise ValueError(f"it compares images of {WINDOW} px or more, and this data is {list(shape)}; leave it out")
 
 
-@figures(ms_ssim=min)
-@requires(images_large_enough)
+@metric(ms_ssim=min, requires=(images_large_enough,))
 def ms_ssim_diversity(results: Results, pairs: int = 500) -> dict[str, float]:
     """Mean MS-SSIM of random pairs of samples, and of the data: 1 where all are alike, far below the data's noise."""
     return {

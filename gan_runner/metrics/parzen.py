@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.losses.kernels import require_positive, squared_distances
-from gan_runner.metrics.figures import figures, measured
-from gan_runner.requirements import requires
+from gan_runner.metrics.base import metric
 
 if TYPE_CHECKING:
     from gan_runner.metrics.results import Results
@@ -76,9 +75,7 @@ def validation_and_test(system: System) -> None:
             raise ValueError(f"it needs a {split} split, and this dataset has none; {advice}")
 
 
-@figures(parzen_nats=max)
-@measured(split="test")
-@requires(validation_and_test)
+@metric(parzen_nats=max, requires=(validation_and_test,), conditions={"split": "test"})
 def parzen(
     results: Results, sigmas: Sequence[float] = AUTHORS_SIGMAS, validation: int = 1000, test: int = 10000
 ) -> dict[str, float]:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from gan_runner.losses.base import Loss
+from gan_runner.metrics.base import metric
 from gan_runner.metrics.critic import a_critic
-from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Evaluated, Results
-from gan_runner.requirements import requires
 from gan_runner.sampling.critic import critic_of
 from gan_runner.system import evaluating
 
@@ -24,8 +23,7 @@ def both_halves(system: System) -> None:
         raise ValueError("it needs a loss with a discriminator's and a generator's half; choose another loss")
 
 
-@figures(critic_value=max, push=max)
-@requires(a_critic, both_halves)
+@metric(critic_value=max, push=max, requires=(a_critic, both_halves))
 def push(results: Results) -> dict[str, float]:
     """What the critic estimates, and how strongly the generator is pushed.
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gan_runner.datasets.base import Split
 from gan_runner.metrics.classification import split_of
-from gan_runner.metrics.figures import figures
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
 from gan_runner.sampling.inference import encodes, reconstruct
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 
-@figures(reconstruction_absolute=min, reconstruction_squared=min)
 @dataclass
 class Reconstruction:
     """`reconstruction_absolute` and `reconstruction_squared`: the mean of |x − x̂| and of (x − x̂)² over all elements.
@@ -30,6 +28,8 @@ class Reconstruction:
 
     split: Split | None = None
     samples: int | None = None
+
+    figures: ClassVar = {"reconstruction_absolute": min, "reconstruction_squared": min}
 
     def __post_init__(self) -> None:
         if self.samples is not None and self.samples < 1:

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ BEYOND = 2.0
 """Traversals of a continuous code go to so many times the half-width, or standard deviation, of its prior (Fig. 2)."""
 
 
+@runtime_checkable
 class Code(Protocol):
     """A prior P(c) over codes, and the family that Q(c|x) is from. Codes are independent of each other."""
 
@@ -228,7 +229,7 @@ class Codes:
         if not codes:
             raise ValueError("there must be at least one code")
         for name, code in codes.items():
-            if not hasattr(code, "log_prob"):
+            if not isinstance(code, Code):
                 raise ValueError(f"{name}={code} is no code; give it a _target_, such as {__name__}.Categorical")
         self.codes = dict(codes)
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets.base import Data
-from gan_runner.datasets.captions import CaptionedImageDataset, decode, encode, left_out
+from gan_runner.datasets.base import CountsLabels, Data
+from gan_runner.datasets.captions import CaptionedImageDataset, HasCaptions, decode, encode, left_out
 from gan_runner.datasets.labels import Labels
 from gan_runner.models.text import JointEmbedding, TextEncoder
 from gan_runner.tools.precision import full_precision
@@ -97,15 +97,16 @@ class LabelCondition(nn.Module):
 
     def prepare(self, data: Data) -> None:
         """Keep the different ones, and the share of the data that has each."""
-        different, shares = data.label_shares()  # type: ignore[attr-defined]
+        assert isinstance(data, CountsLabels)
+        different, shares = data.label_shares()
         self.known = self.labels.vectors(different).to(self.known)
         self.shares = shares.to(self.shares)
 
     def draw(self, n: int, rng: torch.Generator, data: Data | None = None) -> Tensor:
         """In their shares, at random: (n, dim)."""
         known, shares = self.known, self.shares
-        if data is not None:
-            different, shares = data.label_shares()  # type: ignore[attr-defined]
+        if isinstance(data, CountsLabels):
+            different, shares = data.label_shares()
             known = self.labels.vectors(different)
         chosen = torch.multinomial(shares.cpu(), n, replacement=True, generator=rng)
         return known.cpu()[chosen].to(torch.get_default_dtype())
@@ -183,7 +184,8 @@ class TextCondition(nn.Module):
         """Of captions of the training split, at random; or the first ones of this data: (n, dim)."""
         if data is None:
             return self.phi(self.known).cpu()[torch.randint(KNOWN, (n,), generator=rng)]
-        codes, _ = data.captions(n)  # type: ignore[attr-defined]
+        assert isinstance(data, HasCaptions)
+        codes, _ = data.captions(n)
         return torch.cat([self.phi(some).cpu() for some in codes.to(self.known.device).split(KNOWN)])
 
     @torch.no_grad()

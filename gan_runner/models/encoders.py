@@ -49,7 +49,7 @@ class Encoder(nn.Module):
         outputs: numbers read off the trunk for each datum.
     """
 
-    judges = False
+    is_scored = False
     """No score depends on it, so what smooths scores asks nothing of it."""
 
     def __init__(self, judge: Discriminator, latent_dim: int, outputs: int):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,45 @@ Head = Callable[[int], Conditioned]
 
 Augment = dict[str, Callable[..., Any]]
 """By name: shape=… of one sample → a layer (n, *shape) → (n, *shape), twice differentiable."""
+
+
+@runtime_checkable
+class HasFeatures(Protocol):
+    """A network of which later ones are told how many features it has."""
+
+    num_features: int
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """A head, or a network, that gives logits."""
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits (n, classes) from features (n, in_features)."""
+
+
+@runtime_checkable
+class SaysIfScored(Protocol):
+    """A network that says whether a score depends on it; without a word it is taken to."""
+
+    is_scored: bool
+
+
+def is_scored(network: nn.Module) -> bool:
+    """Whether a score depends on a network, so that what bounds and smooths scores is for it, too."""
+    return not isinstance(network, SaysIfScored) or network.is_scored
+
+
+@runtime_checkable
+class TakesCondition(Protocol):
+    """A network that may be given a condition."""
+
+    condition_dim: int
+
+
+def takes_condition(network: nn.Module) -> bool:
+    """Whether a network is built to be given a condition."""
+    return isinstance(network, TakesCondition) and network.condition_dim > 0
 
 
 def as_built(network: nn.Module) -> None:
@@ -192,7 +231,7 @@ class Discriminator(Network):
     @property
     def needs_condition(self) -> bool:
         """Whether its scores are of data beside a condition, and there are none of data alone."""
-        return getattr(self.head[-1], "needs_condition", False)
+        return isinstance(self.head[-1], Conditioned) and self.head[-1].needs_condition
 
     def prepare(self, inputs: Tensor, data: Tensor, condition: Tensor | None = None) -> None:
         """Data-dependent initialisation.

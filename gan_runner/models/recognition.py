@@ -26,7 +26,7 @@ class Recognition(Network):
         ValueError: a size below one, or a depth below zero.
     """
 
-    judges = False
+    is_scored = False
     """No score depends on it, so what bounds and smooths scores leaves it as it is."""
 
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gan_runner.metrics.figures import Better
+from gan_runner.metrics.base import Better
 from gan_runner.runs.event import StepEvent
 
 if TYPE_CHECKING:

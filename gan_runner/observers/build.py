@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 from gan_runner.build import build_checked
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
+from gan_runner.metrics.base import best_of
 from gan_runner.metrics.evaluator import figures_of_metrics
-from gan_runner.metrics.figures import best_of
 from gan_runner.observers.base import Observer
 from gan_runner.system import System
 

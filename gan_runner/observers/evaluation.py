@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gan_runner.datasets.base import Split
+from gan_runner.metrics.base import best_of
 from gan_runner.metrics.evaluator import Evaluator, check_split
-from gan_runner.metrics.figures import best_of
 from gan_runner.observers.base import Periodic
 from gan_runner.requirements import Requirement
 from gan_runner.runs.event import Measurement, StepEvent

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from omegaconf import OmegaConf
 
-from gan_runner.metrics.figures import best_of
+from gan_runner.metrics.base import best_of
 from gan_runner.observers.base import Observer
 from gan_runner.runs.environment import new_wandb_id
 from gan_runner.runs.event import StepEvent

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from gan_runner.metrics.figures import Better
+from gan_runner.metrics.base import Better
 
 
 @dataclass

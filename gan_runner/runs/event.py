@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gan_runner.metrics.figures import Better
+from gan_runner.metrics.base import Better
 
 
 @dataclass(frozen=True)

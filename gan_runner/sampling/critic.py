@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import repeat
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from gan_runner.games.base import HasCritic
 from gan_runner.losses.base import Evaluated, Identifies, Loss, generator_slope
+from gan_runner.requirements import Declared, declaration
 from gan_runner.system import System, evaluating
 
 
@@ -40,8 +40,8 @@ def has_unconditional_critic(system: System) -> bool:
 def extra_fakes(system: System) -> str | None:
     """What a term has the critic tell from data beside samples, so that its ratio is not that of samples alone."""
     weighed = [(term, player.weights[name]) for player in system.players for name, term in player.terms.items()]
-    others = [getattr(getattr(term, "func", term), "extra_fakes", None) for term, weight in weighed if weight]
-    return next(filter(None, others), None)
+    declared = [declaration(term) for term, weight in weighed if weight]
+    return next((term.extra_fakes for term in declared if isinstance(term, Declared) and term.extra_fakes), None)
 
 
 def identifies(system: System) -> Identifies | None:
@@ -67,7 +67,7 @@ def sample_gradient(system: System, x: Tensor, among: Evaluated, chunk: int = 51
 def descends(system: System, term: object) -> bool:
     """Whether a player descends this term, with a weight other than 0."""
     return any(
-        isinstance(own, partial) and own.func is term and player.weights[name]
+        declaration(own) is term and bool(player.weights[name])
         for player in system.players
         for name, own in player.terms.items()
     )

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.autoencoding import AutoencodingTurn, BidirectionalTurn, EncodingTurn
-from gan_runner.games.gan import FromLatents, LazyScores
+from gan_runner.games.gan import LazyScores
 from gan_runner.losses.base import Evaluated, Loss, Scores
 from gan_runner.models.encoders import GaussianEncoder
 from gan_runner.models.latents import Normal, Sphere, demand
-from gan_runner.requirements import judged, requires
+from gan_runner.requirements import OwnedNetworks, adds_fakes, judged, requires
 
 
 def has_density(networks: Mapping[str, nn.Module]) -> None:
@@ -34,17 +34,16 @@ ANOTHER = ", or choose another prior=, such as code_discriminator"
 """What goes with any p(z)."""
 
 
-def normal_prior(networks: Mapping[str, nn.Module], game: FromLatents) -> None:
+def normal_prior(networks: OwnedNetworks) -> None:
     """The prior must be N(0, I)."""
-    demand(
-        game.latent, Normal, why="the distance of q(z|x) to the prior is known where that is N(0, I)", otherwise=ANOTHER
-    )
+    why = "the distance of q(z|x) to the prior is known where that is N(0, I)"
+    demand(networks.game.latent, Normal, why=why, otherwise=ANOTHER)
 
 
-def standard_prior(networks: Mapping[str, nn.Module], game: FromLatents) -> None:
+def standard_prior(networks: OwnedNetworks) -> None:
     """Each coordinate of the prior must have mean 0 and variance 1, and its directions be alike."""
     why = "moments of codes are compared with those of N(0, I)"
-    demand(game.latent, Normal, Sphere, why=why, otherwise=ANOTHER)
+    demand(networks.game.latent, Normal, Sphere, why=why, otherwise=ANOTHER)
 
 
 @requires(has_density, normal_prior)
@@ -101,15 +100,13 @@ def code_encoder_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     return loss.generator(code_scores(turn))
 
 
+@adds_fakes("reconstructions")
 def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     """The discriminator's half of a loss, on reconstructions against data.
 
     Beside the same of samples, what an optimal critic knows is the ratio of p to the mean of both.
     """
     return loss.discriminator(turn.scores_against(turn.reconstruction_scores))
-
-
-reconstruction_discriminator_loss.extra_fakes = "reconstructions"  # type: ignore[attr-defined]
 
 
 def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.gan import GANTurn
+from gan_runner.models.networks import Network, is_scored
 from gan_runner.requirements import requires
 from gan_runner.tools import per_sample
 from gan_runner.tools.precision import full_precision
@@ -28,8 +29,8 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
     (Karras et al. 2018, arXiv:1710.10196), so it is allowed. Networks on which no score depends may do as they like.
     """
     for name, network in networks.items():
-        if getattr(network, "judges", True) and any(isinstance(module, BATCH_NORMS) for module in network.modules()):
-            whole = hasattr(network, "norm")  # or made of networks that have one each
+        if is_scored(network) and any(isinstance(module, BATCH_NORMS) for module in network.modules()):
+            whole = isinstance(network, Network)  # or made of networks that have one each
             option = f"model.{name}.norm" if whole else "model.discriminator.norm or model.generator.norm"
             raise ValueError(
                 "a gradient penalty needs each score to depend on its own sample alone, and "

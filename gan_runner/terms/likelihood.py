@@ -7,23 +7,29 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gan_runner.datasets.base import HasDensity
 from gan_runner.datasets.images import bits
-from gan_runner.games.gan import FromLatents, GenerativeTurn
+from gan_runner.games.gan import GenerativeTurn
 from gan_runner.models.latents import Normal, demand
-from gan_runner.requirements import requires
+from gan_runner.requirements import OwnedNetworks, requires
 
 
 def has_density(networks: Mapping[str, nn.Module]) -> None:
     """The player's generator must have a density."""
-    if not hasattr(networks.get("generator"), "log_prob"):
+    if not isinstance(networks.get("generator"), HasDensity):
         raise ValueError(
             "maximum likelihood is for a generator whose density is known; choose model=real_nvp, or leave it out"
         )
 
 
-def normal_latents(networks: Mapping[str, nn.Module], game: FromLatents) -> None:
+def normal_latents(networks: OwnedNetworks) -> None:
     """Latents must be N(0, I)."""
-    demand(game.latent, Normal, why="densities are those of latents N(0, I)", otherwise=", or leave likelihood out")
+    demand(
+        networks.game.latent,
+        Normal,
+        why="densities are those of latents N(0, I)",
+        otherwise=", or leave likelihood out",
+    )
 
 
 @requires(has_density, normal_latents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch.func import functional_call
 from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss
-from gan_runner.requirements import judged, requires
+from gan_runner.requirements import OwnedNetworks, judged
 from gan_runner.terms.at import At
 from gan_runner.tools.precision import full_precision
 from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
@@ -32,7 +32,6 @@ def generator_alone(networks: Mapping[str, nn.Module]) -> None:
         )
 
 
-@requires(generator_alone, judged)
 class UnrolledGeneratorLoss(nn.Module):
     """The generator's loss after k simulated updates of the discriminator (Metz et al. 2017, arXiv:1611.02163, Eq. 7).
 
@@ -44,8 +43,7 @@ class UnrolledGeneratorLoss(nn.Module):
     here from move to move: at each move they take in the first simulated gradient.
 
     Args:
-        networks: the player's own.
-        others: those of the other players, among which is the one that judges.
+        networks: the player's own, and those of the others, among which is the critic.
         loss: of which the generator's half is descended.
         terms: what the discriminator descends, by name.
         weights: of the terms.
@@ -59,12 +57,13 @@ class UnrolledGeneratorLoss(nn.Module):
         ValueError: there is nothing to simulate.
     """
 
+    requirements: ClassVar = (generator_alone, judged)
+
     moves: Tensor
 
     def __init__(
         self,
-        networks: Mapping[str, nn.Module],
-        others: Mapping[str, nn.Module],
+        networks: OwnedNetworks,
         loss: Loss,
         terms: Mapping[str, Callable[[GANTurn], Tensor]],
         weights: Mapping[str, float | Schedule],
@@ -89,7 +88,7 @@ class UnrolledGeneratorLoss(nn.Module):
         self.judge = judge
         self.steps = steps
         self.update = gradient_descent(lr) if betas is None else adam(lr, *betas, eps)
-        network = others[judge]
+        network = networks.others[judge]
         self.calls = (Calls(network),)  # in a tuple, so that its weights are not kept twice
         parameters = list(network.parameters())
         self.register_buffer("moves", torch.zeros(()))

@@ -10,8 +10,8 @@ from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.toy import GaussianMixture
 from gan_runner.losses.energy import BEGAN, EBGAN
 from gan_runner.losses.hinge import Hinge
+from gan_runner.metrics.base import best_of
 from gan_runner.metrics.energy import equilibrium, total_variation
-from gan_runner.metrics.figures import best_of
 from gan_runner.models.gaussian import Gaussian
 from gan_runner.requirements import check_requirements
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from gan_runner.datasets.toy import GaussianMixture, Ring
 from gan_runner.losses.kernels import RBF, RationalQuadratic, squared_distances, unbiased_mmd2
-from gan_runner.metrics.figures import best_of
+from gan_runner.metrics.base import best_of
 from gan_runner.metrics.mmd import mmd, mmd_gap, permuted_mmd2
 from gan_runner.models.gaussian import Gaussian
 from gan_runner.models.mlp import MLPGenerator

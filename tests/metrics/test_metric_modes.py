@@ -9,7 +9,7 @@ import torch
 
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.toy import GaussianMixture, Grid, Ring, SwissRoll
-from gan_runner.metrics.figures import best_of
+from gan_runner.metrics.base import best_of
 from gan_runner.metrics.modes import mode_coverage
 from gan_runner.requirements import check_requirements
 

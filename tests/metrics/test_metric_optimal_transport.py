@@ -6,7 +6,7 @@ import ot
 import pytest
 import torch
 
-from gan_runner.metrics.figures import best_of
+from gan_runner.metrics.base import best_of
 from gan_runner.metrics.optimal_transport import matched, optimal_transport
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from gan_runner.metrics.figures import best_of
+from gan_runner.metrics.base import best_of
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
 

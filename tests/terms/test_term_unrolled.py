@@ -9,6 +9,7 @@ from gan_runner.games.gan import GAN
 from gan_runner.losses.bernoulli import Minimax, NonSaturating
 from gan_runner.models.latents import Normal
 from gan_runner.models.mlp import MLPDiscriminator, MLPGenerator
+from gan_runner.requirements import OwnedNetworks
 from gan_runner.terms.adversarial import discriminator_loss, generator_loss
 from gan_runner.terms.gradient_penalties import gradient_penalty, r1, r2
 from gan_runner.terms.unrolled import UnrolledGeneratorLoss, adam
@@ -40,9 +41,9 @@ def game():
 
 def unrolled(networks, loss, penalty=r1, **knobs):
     terms = {"adversarial": lambda turn: discriminator_loss(turn, loss), "penalty": penalty}
-    generator = {"generator": networks["generator"]}
     others = {"discriminator": networks["discriminator"]}
-    return UnrolledGeneratorLoss(generator, others, loss, terms, {"adversarial": 1.0, "penalty": 0.1}, **knobs)
+    owned = OwnedNetworks({"generator": networks["generator"]}, GAN(Normal(2)), others)
+    return UnrolledGeneratorLoss(owned, loss, terms, {"adversarial": 1.0, "penalty": 0.1}, **knobs)
 
 
 def fixed_gradient_penalty(turn):
