@@ -23,12 +23,10 @@ from gan_runner.turn import Batch
 
 log = logging.getLogger("gan_runner")
 
-
 MORE_THAN_RATES = (LambdaOptions, CyclicLR, OneCycleLR)
 """Schedulers of more than learning rates; other options of an optimizer are constants of an iteration's graph."""
 
 Compile = Literal["auto", "iteration"] | bool
-
 
 Wrap = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any]]
 """A compiled function, the same uncompiled → what is called."""

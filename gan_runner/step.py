@@ -1,7 +1,8 @@
-"""Other ways to play a training step than one after the other (`gan_runner.step.train_step`).
+"""One training step: every player moves, in turn (`train_step`) or otherwise.
 
-They matter because a game is no descent: on min over x, max over y of x·y players who move at once spiral outwards,
-who move in turn go round for ever, and who look ahead arrive (`game=bilinear`, `tests/games/test_game_bilinear.py`).
+The other ways matter because a game is no descent: on min over x, max over y of x·y, players who move at once spiral
+outwards, players who move in turn circle for ever, and players who look ahead arrive (`game=bilinear`,
+`tests/games/test_game_bilinear.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,23 @@ from torch import Tensor
 from gan_runner.players import Gradients, Player
 from gan_runner.tools.torch_internals import copy_together
 from gan_runner.turn import Batch
+
+Play = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
+"""Players, batches → one training step's report. It draws as many batches at every step of a phase."""
+
+
+def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
+    """Let every player move in turn; report the last move of each by name, still on the device."""
+    report: dict[str, Tensor] = {}
+    batch: Batch | None = None
+    for player in players:
+        losses: dict[str, Tensor] = {}
+        for _ in range(player.updates):
+            batch = next(batches) if player.fresh_batches or batch is None else batch
+            losses, gradients = player.move(batch)
+            player.descend(gradients)
+        report |= {f"{player.name}/{name}": value for name, value in losses.items()}
+    return report
 
 
 def simultaneous(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
@@ -78,10 +96,6 @@ def descend(players: Sequence[Player], moves: Sequence[tuple[dict[str, Tensor], 
     return report
 
 
-Play = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
-"""Players, batches → one training step's report. It draws as many batches at every step of a phase."""
-
-
 def batches_per_step(play: Play, players: Sequence[Player]) -> int:
     """How many batches a step of the present phase draws: counted by copies of the players that do not move."""
     drawn = itertools.count()
@@ -91,17 +105,3 @@ def batches_per_step(play: Play, players: Sequence[Player]) -> int:
         player.move, player.update = (lambda batch: ({}, ())), (lambda gradients: None)
     play(still, ({} for _ in drawn))
     return next(drawn)
-
-
-def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-    """Let every player move in turn; report the last move of each by name, still on the device."""
-    report: dict[str, Tensor] = {}
-    batch: Batch | None = None
-    for player in players:
-        losses: dict[str, Tensor] = {}
-        for _ in range(player.updates):
-            batch = next(batches) if player.fresh_batches or batch is None else batch
-            losses, gradients = player.move(batch)
-            player.descend(gradients)
-        report |= {f"{player.name}/{name}": value for name, value in losses.items()}
-    return report

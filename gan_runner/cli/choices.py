@@ -15,7 +15,6 @@ from gan_runner.runs.saved import Checkpoint
 GROUPS = ("metric", "extractor")
 """What is chosen anew; everything else stays as the run had it."""
 
-
 OF_SPLITS = ("split", "measured_on")
 """Options by which a metric that has a split of its own is told which."""
 

@@ -23,14 +23,11 @@ from gan_runner.system import System
 ROWS = 8
 """Draws from the prior, if nothing is said."""
 
-
 COLUMNS = 8
 """Images a row, or steps from one image to another."""
 
-
 STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 """How many times an attribute vector is added."""
-
 
 WAYS = ("reconstruct", "between", "attribute")
 

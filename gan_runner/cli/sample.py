@@ -32,10 +32,8 @@ from gan_runner.tools.files import write_atomically
 SAMPLES = 64
 """So many are drawn if nothing is said."""
 
-
 ALL_CODES = ""
 """What `--traverse` without a name means."""
-
 
 STEPS = 8
 """From one latent to another."""

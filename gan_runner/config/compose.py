@@ -17,7 +17,6 @@ from gan_runner.config.paths import CONF
 HAS_EXECUTION_WHITELIST = tuple(map(int, hydra.__version__.split(".")[:2])) >= (1, 4)
 """Whether Hydra asks which targets it may call, and no longer for the version whose defaults it should take."""
 
-
 VERSION_BASE: dict[str, Any] = {} if HAS_EXECUTION_WHITELIST else {"version_base": "1.3"}
 """The version whose defaults Hydra 1.3 takes; Hydra 1.4 wants to be asked for none."""
 

@@ -16,7 +16,6 @@ NON_TRAINING_KEYS = (
 )
 """Top-level options that change neither what is trained nor how."""
 
-
 RUNTIME_KEYS = (
     *("device", "compile", "channels_last", "deterministic"),
     *("log_every", "sample_every", "evaluate_every", "checkpoint_every"),

@@ -32,17 +32,14 @@ PACKAGES = (
     "step",
 )
 
-
 TRUSTED = (*(f"gan_runner.{package}." for package in PACKAGES), "torch.optim.", "torchvision.datasets.")
 """What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
-
 
 KINDS = {
     "torch.optim.": ("Optimizer", "LRScheduler"),
     "torchvision.datasets.": ("VisionDataset",),
 }
 """Of other people's packages, only the classes that derive from these: not their helpers, which may write files."""
-
 
 DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
 

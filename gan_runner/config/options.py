@@ -15,7 +15,6 @@ from gan_runner.config.paths import CONF
 GROUPS = ("game", "loss", "method", "regularizer", "model")
 """Those whose options may not go with one another."""
 
-
 FEW = 6
 """So many choices are listed, at most."""
 

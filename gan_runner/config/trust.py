@@ -32,14 +32,11 @@ TEXTS = {
 }
 """Below `hydra`, what a file may set to a text, beside a sweep's parameters. Numbers and nulls name nothing."""
 
-
 CALLBACK = re.compile(r"gan_runner\.(plots|runs)\.\w+\.Sweep\w+")
 """gan-runner's own callbacks: what is made at the end of a sweep."""
 
-
 SET_BY_HYDRA = ("runtime", "overrides", "searchpath", "job.override_dirname", "job.config_name")
 """Below `hydra`, what Hydra fills in itself, or what is looked at by itself."""
-
 
 Leaf = tuple[str, Any]
 """The key of a value within nested dictionaries and lists, and the value."""

@@ -18,7 +18,6 @@ LOOSE = "."
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
 
-
 SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
 """Names of folders that are hardly those of classes."""
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 TIMEOUT = timedelta(minutes=30)
 """How long a process waits for another, as while the main process evaluates, before it gives up."""
 
-
 GRACE = timedelta(seconds=20)
 """How long the other processes wait at their end for the main one, less than the 30 s after which torchrun kills."""
 

@@ -13,7 +13,6 @@ from gan_runner.tools.files import write_atomically
 FRAMES = 100
 """At most so many are in an animation."""
 
-
 WIDEST = 900
 """Pixels across an animation, at most."""
 

@@ -27,7 +27,6 @@ ANALYTIC: Mapping[str, Callable[[float], float]] = {
 }
 """What each distance is at θ."""
 
-
 ESTIMATED_BY: Mapping[str, tuple[str, float]] = {
     "KL(p‖q)": ("fgan_kl", 1.0),
     "KL(q‖p)": ("fgan_reverse_kl", 1.0),
@@ -35,7 +34,6 @@ ESTIMATED_BY: Mapping[str, tuple[str, float]] = {
     "W₁": ("wgan_gp", 1.0),
 }
 """The loss whose critic estimates it, and by what its value is multiplied: fgan_js bounds twice JS."""
-
 
 Curve = Sequence[tuple[float, float]]
 """(θ, value), by θ."""

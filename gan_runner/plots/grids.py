@@ -112,7 +112,6 @@ def image_grid(images: Tensor, columns: int | None = None, gap: int | None = Non
 SHORT = 16
 """Letters, at most, of captions that stand to the left of their rows; longer ones stand under them."""
 
-
 BELOW_CAPTION = 20
 """Pixels between a caption and the row below it: many more than to its own."""
 

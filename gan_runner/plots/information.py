@@ -24,7 +24,6 @@ from gan_runner.runs.sweep import SweepTable, told_apart
 KEY = "metric/mutual_information_"
 """What a run logs of each code, in nats."""
 
-
 Curve = Sequence[tuple[int, float]]
 """(step, L_I), by step."""
 

@@ -15,7 +15,6 @@ from gan_runner.plots.scatter import save_figure
 MOST_NAMES = 20
 """Of more classes the colours are not told apart, and no names are given."""
 
-
 MOST_LINES = 64
 """Of more coordinates of codes, so many are shown one by one."""
 

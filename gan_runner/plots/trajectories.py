@@ -18,7 +18,6 @@ from gan_runner.tools.files import write_text
 NAME = "trajectory.csv"
 """In a run's directory: a line a step, the step and how far each coordinate of (x, y) is from the equilibrium's."""
 
-
 Path2D = np.ndarray
 """(steps, 1 + 2 · dim): the lines of such a file."""
 

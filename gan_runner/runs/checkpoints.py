@@ -26,7 +26,6 @@ from gan_runner.tools.files import write_atomically
 
 log = logging.getLogger("gan_runner")
 
-
 FORMAT = 4
 
 
@@ -56,7 +55,6 @@ class Content(BaseModel, strict=True):
 
 
 MARK = b"sha256:"
-
 
 COMMENT = len(MARK) + 64
 

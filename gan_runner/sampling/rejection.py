@@ -14,14 +14,11 @@ from gan_runner.system import System
 BURN_IN = 10_000
 """Samples whose greatest ratio is the first guess of the greatest of all, as in the paper."""
 
-
 CHUNK = 1_000
 """Samples drawn at a time."""
 
-
 LIMIT = 20.0
 """Log ratios are cut to ±this: where a loss implies infinite ones, such as least squares beyond its targets."""
-
 
 PATIENCE = 1_000_000
 """Samples drawn before rejection gives up."""

@@ -16,10 +16,8 @@ from torch import Tensor
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 
-
 HALF: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """What the layers of networks multiply in, where that is not the precision of the weights."""
-
 
 HAVE_HALF = ("cpu", "cuda", "xpu", "mps")
 """Devices on which networks can be made to."""

@@ -18,10 +18,8 @@ from urllib.parse import quote
 NAMED_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW(OR)?D|CREDENTIAL", re.IGNORECASE)
 """What the names of variables that hold secrets have in them."""
 
-
 SHORTEST = 8
 """Characters: shorter values, as `true` or `1`, are too common to be looked for."""
-
 
 LOGIN = re.compile(r"(?<=://)(?!(?:[^\s/'\":@]*:)?\$\{oc\.env:\w+\}@)[^\s/'\"]+(?=@)")
 """A user and a password, or a token in place of both, before the host of a URL; unless it is a variable's name."""
