@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from combinations import overrides
-from methods import METHODS, batches_of, name_of, options_of, prepared
+from methods import METHODS, batches_of, name_of, prepared
 from torch import nn
 
 from gan_runner.compile import compile_moves
@@ -61,7 +61,7 @@ def test_penalties_are_those_of_full_precision_to_the_bit(make_system, penalty):
 def test_every_method_steps_in_bf16_near_full_precision(make_system, method):
     reports = {}
     for precision in ("fp32", "bf16"):
-        system = prepared(make_system(*options_of(method), precision=precision))
+        system = prepared(make_system(*overrides(*method), precision=precision))
         torch.manual_seed(0)
         reports[precision] = system.step(batches_of(system))
     for name, value in reports["fp32"].items():
