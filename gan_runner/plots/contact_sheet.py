@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from gan_runner.runs.saved import runs_in
-from gan_runner.runs.sweep import SweepTable, told_apart
+from gan_runner.runs.sweep import sweep_directory, told_apart
 
 MOST = 24
 """Pictures on one sheet."""
@@ -25,8 +25,7 @@ class SweepSamples(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Look for the pictures; draw."""
-        directory = SweepTable.directory
-        assert directory is not None
+        directory = sweep_directory(config)
         runs = runs_in(directory)
         found = {}
         for name, run in zip(told_apart([run.overrides for run in runs]), runs):

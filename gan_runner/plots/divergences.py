@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from gan_runner.plots.scatter import save_figure
 from gan_runner.runs.saved import SavedRun, runs_in
-from gan_runner.runs.sweep import SweepTable
+from gan_runner.runs.sweep import sweep_directory
 
 ANALYTIC: Mapping[str, Callable[[float], float]] = {
     "KL(p‖q)": lambda theta: 0.0 if theta == 0 else math.inf,
@@ -108,10 +108,10 @@ class SweepDivergences(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Read the runs back; draw."""
-        assert SweepTable.directory is not None
-        runs = runs_in(SweepTable.directory)
+        directory = sweep_directory(config)
+        runs = runs_in(directory)
         values, pushes = curves(runs, "critic_value"), curves(runs, "push")
         if values:
-            path = SweepTable.directory / "divergences.png"
+            path = directory / "divergences.png"
             draw_divergences(path, values, pushes)
             print(f"divergences, computed and analytic: {path}")

@@ -19,7 +19,7 @@ from gan_runner.config.instantiate import build, locate
 from gan_runner.models.codes import Code
 from gan_runner.plots.scatter import save_figure
 from gan_runner.runs.saved import SavedRun, runs_in
-from gan_runner.runs.sweep import SweepTable, told_apart
+from gan_runner.runs.sweep import sweep_directory, told_apart
 
 KEY = "metric/mutual_information_"
 """What a run logs of each code, in nats."""
@@ -75,8 +75,8 @@ class SweepInformation(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Read the runs back; draw."""
-        assert SweepTable.directory is not None
-        runs = runs_in(SweepTable.directory)
+        directory = sweep_directory(config)
+        runs = runs_in(directory)
         found: dict[str, dict[str, Curve]] = {}
         codes: dict[str, Code] = {}
         for said, run in zip(told_apart([run.overrides for run in runs]), runs):
@@ -84,6 +84,6 @@ class SweepInformation(Callback):
                 found[said.replace("game=", "").replace("_", " ") or run.path.name] = measured
                 codes = codes_of(run) | codes
         if found:
-            path = SweepTable.directory / "mutual_information.png"
+            path = directory / "mutual_information.png"
             draw_information(path, found, codes)
             print(f"what samples tell of their codes: {path}")

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from gan_runner.plots.scatter import save_figure
 from gan_runner.runs.saved import runs_in
-from gan_runner.runs.sweep import SweepTable, told_apart
+from gan_runner.runs.sweep import sweep_directory, told_apart
 from gan_runner.tools.files import write_text
 
 NAME = "trajectory.csv"
@@ -86,10 +86,10 @@ class SweepTrajectories(Callback):
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Read the runs back; draw."""
-        assert SweepTable.directory is not None
-        trajectories = read_sweep(SweepTable.directory)
+        directory = sweep_directory(config)
+        trajectories = read_sweep(directory)
         if trajectories:
-            path = SweepTable.directory / "trajectories.png"
+            path = directory / "trajectories.png"
             draw_trajectories(path, trajectories)
             print(f"all trajectories: {path}")
 

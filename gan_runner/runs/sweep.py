@@ -23,34 +23,38 @@ if TYPE_CHECKING:
 class SweepTable(Callback):
     """Prints and saves a table when a sweep has ended; its exit code is 0 only if every run completed."""
 
-    directory: ClassVar[Path | None] = None
+    started: ClassVar[Path | None] = None
+    """The directory of the sweep of this process, for `remove_if_nothing_ran`: a sweep that fails calls no callback."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Remember where the sweep writes, and remove half-written files of one that was killed there."""
-        SweepTable.directory = Path(config.hydra.sweep.dir)
-        remove_partial(SweepTable.directory)
+        SweepTable.started = sweep_directory(config)
+        remove_partial(SweepTable.started)
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Read the runs back; print and save the table."""
-        assert SweepTable.directory is not None
-        runs = runs_in(SweepTable.directory)
+        """Read the runs back; print and save the table; end the process with exit code 1 or 2 where a run failed."""
+        directory = sweep_directory(config)
+        runs = runs_in(directory)
         failed = [run for run in runs if run.outcome["status"] != "completed"]
         if runs and all(run.outcome.get("exit_code") == 2 for run in runs):
-            if holds_only(SweepTable.directory, NOTES):
-                shutil.rmtree(SweepTable.directory)
+            if holds_only(directory, NOTES):
+                shutil.rmtree(directory)
             sys.exit(2)
         if runs:
-            report(SweepTable.directory, runs)
+            report(directory, runs)
         if failed:
             sys.exit(1)
 
     @classmethod
     def remove_if_nothing_ran(cls) -> None:
         """Remove a sweep's directory that holds nothing but Hydra's `multirun.yaml`."""
-        if cls.directory is None or not cls.directory.is_dir():
-            return
-        if holds_only(cls.directory, {"multirun.yaml"}):
-            shutil.rmtree(cls.directory)
+        if cls.started is not None and cls.started.is_dir() and holds_only(cls.started, {"multirun.yaml"}):
+            shutil.rmtree(cls.started)
+
+
+def sweep_directory(config: DictConfig) -> Path:
+    """Where a sweep writes, of the configuration that Hydra gives its callbacks."""
+    return Path(config.hydra.sweep.dir)
 
 
 NOTES = {"multirun.yaml", "overrides.yaml", "summary.json"}

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_runner.plots.contact_sheet import MOST, SweepSamples, draw_sheet, one_seed_each
-from gan_runner.runs.sweep import SweepTable
 
 COLOURS = [(255, 0, 0), (0, 160, 0), (0, 0, 255)]
 
 
 @pytest.fixture
-def sweep(tmp_path, monkeypatch):
+def sweep(tmp_path):
     """A sweep's directory, and what adds a run with two pictures, of which the last has a colour of its own."""
-    monkeypatch.setattr(SweepTable, "directory", tmp_path)
 
     def add(index, overrides, colour):
         samples = tmp_path / str(index) / "samples"
@@ -30,6 +29,11 @@ def sweep(tmp_path, monkeypatch):
     return add
 
 
+def config_of(directory):
+    """What Hydra tells a callback of a sweep in this directory."""
+    return OmegaConf.create({"hydra": {"sweep": {"dir": str(directory)}}})
+
+
 def area(path: Path, colour):
     """The part of the picture that has this colour."""
     with Image.open(path) as picture:
@@ -39,7 +43,7 @@ def area(path: Path, colour):
 def test_the_last_picture_of_every_run_is_on_it_at_one_size(sweep, tmp_path, capsys):
     for index, colour in enumerate(COLOURS):
         sweep(index, [f"loss={'abc'[index]}", "seed=0"], colour)
-    SweepSamples().on_multirun_end(None)
+    SweepSamples().on_multirun_end(config_of(tmp_path))
     areas = [area(tmp_path / "samples.png", colour) for colour in COLOURS]
     assert min(areas) > 0.1
     assert max(areas) < 1.05 * min(areas)
@@ -52,13 +56,13 @@ def test_pictures_of_a_run_that_failed_early_are_left_out(sweep, tmp_path):
         samples = sweep(index, [f"seed={index}"], colour)
     for path in samples.iterdir():
         path.unlink()
-    SweepSamples().on_multirun_end(None)
+    SweepSamples().on_multirun_end(config_of(tmp_path))
     assert area(tmp_path / "samples.png", COLOURS[1]) > 0.1
 
 
 def test_one_picture_needs_no_sheet(sweep, tmp_path):
     sweep(0, ["seed=0"], COLOURS[0])
-    SweepSamples().on_multirun_end(None)
+    SweepSamples().on_multirun_end(config_of(tmp_path))
     assert not (tmp_path / "samples.png").exists()
 
 

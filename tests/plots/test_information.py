@@ -12,7 +12,6 @@ import gan_runner.plots.information
 from gan_runner.models.codes import Categorical, Gaussian, Uniform
 from gan_runner.plots.information import SweepInformation, codes_of, curves, draw_information
 from gan_runner.runs.saved import SavedRun
-from gan_runner.runs.sweep import SweepTable
 
 
 def test_curves_are_read_back_by_code(tmp_path):
@@ -73,9 +72,8 @@ def test_all_codes_of_all_runs_that_measured_any_are_drawn(tmp_path, monkeypatch
         row = {"step": 5, **{f"metric/mutual_information_{code}": 0.5 for code in its or ()}}
         (tmp_path / name / "metrics.jsonl").write_text(json.dumps(row) + "\n")
     drawn = []
-    monkeypatch.setattr(SweepTable, "directory", tmp_path)
     monkeypatch.setattr(gan_runner.plots.information, "draw_information", lambda *arguments: drawn.append(arguments))
-    SweepInformation().on_multirun_end(None)
+    SweepInformation().on_multirun_end(OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}}}))
     ((_, runs, all_codes),) = drawn
     assert set(runs) == {"seed=1", "seed=2"}
     assert sorted(all_codes) == ["a", "b", "c"]

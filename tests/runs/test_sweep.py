@@ -5,7 +5,7 @@ import statistics
 from types import SimpleNamespace
 
 import pytest
-from tiny_runs import TINY_RUN
+from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.runs.sweep import over_seeds
 
@@ -56,6 +56,22 @@ def test_a_failing_run_does_not_take_the_others_along(gan_run, tmp_path):
     assert status == ["diverged", "completed"]
     assert "0 of 1" in out
     assert "1 of 1" in out
+
+
+def test_a_failing_run_does_not_take_the_pictures_of_the_others_along(gan_run, tmp_path):
+    code, out, err = gan_run("-m", *TINY_RUN, PICTURE, "optimizer=sgd", "optimizer.lr=1e30,1e-3,1e-4")
+    assert code == 1, err
+    (sweep,) = tmp_path.glob("outputs/multirun/*/*")
+    assert (sweep / "samples.png").is_file()
+    assert "0 of 1" in out
+
+
+def test_the_pictures_of_a_sweep_need_no_table(gan_run, tmp_path):
+    code, _, err = gan_run("-m", *TINY_RUN, PICTURE, "seed=0,1", "~hydra.callbacks.sweep_table")
+    assert code == 0, err
+    (sweep,) = tmp_path.glob("outputs/multirun/*/*")
+    assert (sweep / "samples.png").is_file()
+    assert not (sweep / "sweep.json").exists()
 
 
 def test_a_bad_configuration_among_good_ones_is_told_in_the_table(gan_run, tmp_path):
