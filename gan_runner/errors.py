@@ -29,15 +29,20 @@ class CheckpointError(BadInput):
 
 
 class DiskFull(Exception):  # noqa: N818
-    """There is no room for a file; what was there before is as it was."""
+    """There is no room for a file; what was there before is as it was.
+
+    Attributes:
+        what: the message without advice.
+    """
 
     def __init__(self, path: Path, size: int):
         free = shutil.disk_usage(path.parent).free
         missing = max(size - free, 0) or size  # a quota may be full where the disk is not
-        super().__init__(
+        self.what = (
             f"the disk of {path.parent} is full: {path.name} takes {size / 1e6:.3g} MB, {free / 1e6:.3g} MB are free, "
-            f"{missing / 1e6:.3g} MB are missing; make room, and resume=RUN_DIR goes on"
+            f"{missing / 1e6:.3g} MB are missing"
         )
+        super().__init__(f"{self.what}; make room, and resume=RUN_DIR goes on")
 
 
 class Diverged(Exception):  # noqa: N818

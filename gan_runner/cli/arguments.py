@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_runner.cli.messages import explain
 from gan_runner.config.resolve import register
-from gan_runner.errors import BadInput, ConfigError
+from gan_runner.errors import BadInput, ConfigError, DiskFull
 from gan_runner.tools.outlets import outlets
 
 
@@ -22,7 +21,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say it, and where all options stand."""
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
+        self.fail(2, f"{message}; see {self.prog} --help")
+
+    def fail(self, code: int, message: str) -> NoReturn:
+        """End the command with one line on standard error."""
+        self.exit(code, f"{self.prog}: {' '.join(message.split())}\n")
 
 
 def command(
@@ -30,7 +33,8 @@ def command(
 ) -> Callable[[Callable[[argparse.Namespace], None]], Callable[..., None]]:
     """Make a command of a function of parsed options.
 
-    What is wrong with the options, or with the files that they name, is one line on standard error and exit code 2.
+    What is wrong with the options, or with the files that they name, is one line on standard error and exit code 2;
+    a full disk is one and exit code 1.
 
     Args:
         parser: of the command line.
@@ -45,11 +49,11 @@ def command(
             register()
             try:
                 run(options)
+            except DiskFull as error:
+                line.fail(1, f"{error.what}; make room, and type the line again")
             except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
                 of_file = isinstance(error, OSError) and not isinstance(error, HydraException)
-                said = f"{place_of(error)}; {elsewhere}" if of_file else explain(error)
-                print(f"{line.prog}: {' '.join(said.split())}", file=sys.stderr)
-                sys.exit(2)
+                line.fail(2, f"{place_of(error)}; {elsewhere}" if of_file else explain(error))
 
         return main
 

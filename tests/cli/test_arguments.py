@@ -1,6 +1,10 @@
-"""Bad lines of the commands that are not `gan-run`."""
+"""Bad lines, and a full disk, of the commands that are not `gan-run`."""
+
+import errno
+import os
 
 import pytest
+from tiny_runs import TINY_RUN
 
 from gan_runner.cli import compare, evaluate, sample
 
@@ -23,3 +27,26 @@ def test_a_bad_line_gets_one_clear_line(capfd, command, line):
     out, err = capfd.readouterr()
     assert (stopped.value.code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(BAD[command, line])
+
+
+FILES = {
+    (sample, "run --picture new.png"): "new.png",
+    (sample, "run --out new"): "samples.csv",
+    (evaluate, "run --samples 50 metric=[sliced_wasserstein]"): "evaluation.json",
+    (compare, "run"): "comparison.html",
+}
+
+
+@pytest.mark.parametrize(("command", "line"), FILES, ids=lambda part: getattr(part, "__name__", part))
+def test_a_full_disk_gets_one_clear_line(finished_run, capfd, monkeypatch, command, line):
+    def failing(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    finished_run(*TINY_RUN)
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(SystemExit) as stopped:
+        command.main(line.split())
+    err = capfd.readouterr().err
+    assert (stopped.value.code, err.count("\n")) == (1, 1), err
+    assert f" is full: {FILES[command, line]} takes " in err
+    assert err.endswith(" MB are missing; make room, and type the line again\n")
