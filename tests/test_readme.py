@@ -45,7 +45,7 @@ def test_added_loss_works_as_shown(gan_run, tmp_path, monkeypatch):
 
 
 def test_added_game_works_as_shown(gan_run, tmp_path, monkeypatch):
-    """It trains, compiled too, and goes on; the generator listens to both judges."""
+    """It trains, compiled too, and goes on; the generator listens to both critics."""
     (tmp_path / "my_games.py").write_text(block("`my_games.py`", "python"))
     (tmp_path / "my_conf" / "game").mkdir(parents=True)
     (tmp_path / "my_conf" / "game" / "two_scales.yaml").write_text(block("`my_conf/game", "yaml"))
