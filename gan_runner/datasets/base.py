@@ -34,6 +34,7 @@ class Data(Protocol):
 
     def real(self, n: int) -> Tensor:
         """The same choice in one piece: (n, *shape)."""
+        return torch.cat(list(self.pieces(n)))
 
     def first(self, n: int) -> Batch:
         """The same choice with all that belongs to it: labels, captions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ LETTERS = frozenset(ALPHABET) - {" "}
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptionedFiles(CaptionedImageDataset):
+class CaptionedFiles(CaptionedImageDataset, ABC):
     """Image files, and files that hold sentences about them.
 
     Args:
@@ -54,13 +55,13 @@ class CaptionedFiles(CaptionedImageDataset):
         """Those for testing."""
         return self.chosen("test")
 
+    @abstractmethod
     def chosen(self, split: Split) -> CaptionedSource:
         """Those for training or for testing.
 
         Raises:
             DataError: a file is missing or broken.
         """
-        raise TypeError(f"{type(self).__name__} does not say which images it has")
 
     def read(self, path: Path, understand: Callable[[Path], Content]) -> Content:
         """What a file or folder holds.
@@ -141,9 +142,9 @@ class CaptionedClasses(CaptionedFiles):
         """What they are called where nothing else is said: by their numbers from 1 on."""
         return [str(i + 1) for i in range(self.known)]
 
+    @abstractmethod
     def pictures(self) -> Iterator[Picture]:
         """All images, in the order in which they were published."""
-        raise TypeError(f"{type(self).__name__} does not say which images it has")
 
     def chosen(self, split: Split) -> CaptionedSource:
         """Those for training or for testing, by class or by image."""

@@ -326,7 +326,7 @@ def fixed_choice(length: int, n: int) -> Tensor:
     return Order(length, seed=0).indices(0, min(n, length))
 
 
-class ResidentImages:
+class ResidentImages(Data):
     """All images on the device as uint8."""
 
     def __init__(self, name: str, images: Tensor, labels: Tensor, flip: bool):
@@ -352,10 +352,6 @@ class ResidentImages:
         chosen = fixed_choice(len(self), n)
         yield from (normalised(self.images[some]) for some in chosen.to(self.images.device).split(CHUNK))
 
-    def real(self, n: int) -> Tensor:
-        """The same in one piece."""
-        return torch.cat(list(self.pieces(n)))
-
     def first(self, n: int) -> Batch:
         """The same with their labels."""
         chosen = fixed_choice(len(self), n).to(self.images.device)
@@ -377,7 +373,7 @@ class ResidentImages:
         return f"{n:,} images {channels}×{height}×{width} of {self.name}, in {place}"
 
 
-class StreamedImages:
+class StreamedImages(Data):
     """Images decoded on the way, by worker processes that read ahead."""
 
     def __init__(self, source: Source, device: torch.device, flip: bool, workers: int):
@@ -410,10 +406,6 @@ class StreamedImages:
         """The first n images of a fixed permutation, so many at a time."""
         for some in fixed_choice(len(self), n).split(CHUNK):
             yield normalised(torch.stack([self.source[i][0] for i in some.tolist()]).to(self.device))
-
-    def real(self, n: int) -> Tensor:
-        """The same in one piece."""
-        return torch.cat(list(self.pieces(n)))
 
     def first(self, n: int) -> Batch:
         """The same with their labels."""

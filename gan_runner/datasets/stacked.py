@@ -9,7 +9,7 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import ALL, Split, rng
+from gan_runner.datasets.base import ALL, Data, Split, rng
 from gan_runner.datasets.images import CHUNK, ImageDataset, ResidentImages, normalised
 from gan_runner.datasets.labels import Classes
 from gan_runner.errors import DataError
@@ -80,7 +80,7 @@ def numbered(digits: Tensor) -> Tensor:
     return (digits * torch.tensor([100, 10, 1], device=digits.device)).sum(1)
 
 
-class StackedImages:
+class StackedImages(Data):
     """Fresh stacks of digits that are held on the device."""
 
     def __init__(self, digits: ResidentImages, split: Split):
@@ -102,10 +102,6 @@ class StackedImages:
         """n stacks (k, 3, h, w) that are the same every time, so many at a time."""
         generator = rng(-1, 0)
         yield from (self.drawn(min(CHUNK, n - i), generator)["data"] for i in range(0, n, CHUNK))
-
-    def real(self, n: int) -> Tensor:
-        """The same in one piece."""
-        return torch.cat(list(self.pieces(n)))
 
     def first(self, n: int) -> Batch:
         """The same with their labels."""

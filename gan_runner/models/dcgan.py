@@ -14,7 +14,7 @@ from torch import nn
 from gan_runner.models.layers.conditioning import Chain
 from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
-from gan_runner.models.sizes import at_least_one
+from gan_runner.models.sizes import at_least_one, square_images_only
 
 
 def resolutions(shape: tuple[int, ...]) -> list[int]:
@@ -23,11 +23,7 @@ def resolutions(shape: tuple[int, ...]) -> list[int]:
     Raises:
         ValueError: if the data are not square images whose side halves down to between 4 and 7.
     """
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(
-            f"a convolutional network needs square images, and this data has shape {list(shape)}; "
-            "choose model=mlp or maxout, or a dataset of images"
-        )
+    square_images_only(shape)
     sides = [shape[1]]
     while sides[0] % 2 == 0 and sides[0] >= 8:
         sides.insert(0, sides[0] // 2)

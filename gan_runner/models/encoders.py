@@ -5,12 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
 from gan_runner.models.layers.normalization import reparametrize, unbounded
-from gan_runner.models.layers.weight_norm import standardize
-from gan_runner.models.networks import Discriminator, WithReference
+from gan_runner.models.networks import Discriminator, initialise_from_data
 from gan_runner.models.sizes import at_least_one
 from gan_runner.tools import per_sample
 
@@ -69,13 +67,9 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> Posterior:
         """q(z|x)."""
 
-    @torch.no_grad()
     def prepare(self, inputs: Tensor, data: Tensor) -> None:
         """Data-dependent initialisation from (n, *shape): reference batches, weight norm."""
-        for module in self.modules():
-            if isinstance(module, WithReference):
-                module.prepare(inputs)
-        standardize(self, inputs)
+        initialise_from_data(self, inputs)
 
 
 class DeterministicEncoder(Encoder):

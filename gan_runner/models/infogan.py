@@ -8,7 +8,7 @@ from gan_runner.models.dcgan import init_weights
 from gan_runner.models.layers.conditioning import Chain
 from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head
-from gan_runner.models.sizes import at_least_one
+from gan_runner.models.sizes import at_least_one, square_images_only
 
 
 def quarter(shape: tuple[int, ...]) -> int:
@@ -17,11 +17,7 @@ def quarter(shape: tuple[int, ...]) -> int:
     Raises:
         ValueError: the data are not square images whose side can be halved twice.
     """
-    if len(shape) != 3 or shape[1] != shape[2]:
-        raise ValueError(
-            f"a convolutional network needs square images, and this data has shape {list(shape)}; "
-            "choose model=mlp, or a dataset of images"
-        )
+    square_images_only(shape)
     if shape[1] % 4:
         raise ValueError(f"dataset.image_size={shape[1]} does not halve twice; choose a multiple of 4, such as 28")
     return shape[1] // 4

@@ -4,8 +4,6 @@ conditional one (Mirza & Osindero 2014, arXiv:1411.1784, Section 4.1).
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +11,16 @@ from gan_runner.models.layers.conditioning import Chain, Conditioned
 from gan_runner.models.layers.dropout import Dropout
 from gan_runner.models.layers.maxout import Maxout
 from gan_runner.models.layers.normalization import Norm, WeightNorm
-from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
+from gan_runner.models.networks import (
+    Augment,
+    Discriminator,
+    FeatureLayer,
+    Generator,
+    Head,
+    Initialise,
+    elements,
+    linear_weights,
+)
 from gan_runner.models.sizes import at_least_one
 
 
@@ -30,20 +37,13 @@ class Affine(nn.Module):
         return self.factor * x + self.offset
 
 
-def uniform_weights(network: nn.Module, bound: float) -> None:
+def uniform_weights(bound: float) -> Initialise:
     """Weights U(−bound, bound), biases zero, in every linear layer."""
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.uniform_(module.weight, -bound, bound)
-            nn.init.zeros_(module.bias)
+    return linear_weights(nn.init.uniform_, a=-bound, b=bound)
 
 
-def he_weights(network: nn.Module) -> None:
-    """He's weights for ReLU (He et al. 2015, arXiv:1502.01852, Eq. 10), biases zero, in every linear layer."""
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
+he_weights = linear_weights(nn.init.kaiming_uniform_, nonlinearity="relu")
+"""He's weights for ReLU (He et al. 2015, arXiv:1502.01852, Eq. 10), biases zero, in every linear layer."""
 
 
 class SigmoidGenerator(Generator):
@@ -108,7 +108,7 @@ class ReLUSigmoidGenerator(SigmoidGenerator):
             nn.ReLU(),
             *self.output_layers(width, shape, bounded),
         )
-        self.assemble(body, latent_dim, bounded, weight_norm, partial(uniform_weights, bound=init_bound))
+        self.assemble(body, latent_dim, bounded, weight_norm, uniform_weights(init_bound))
 
 
 class Branches(Conditioned):
@@ -185,7 +185,7 @@ class TwoBranchGenerator(SigmoidGenerator):
             self.normalization(width),
             *self.output_layers(width, shape, bounded),
         )
-        initialise = he_weights if init_bound is None else partial(uniform_weights, bound=init_bound)
+        initialise = he_weights if init_bound is None else uniform_weights(init_bound)
         self.assemble(body, latent_dim, bounded, weight_norm, initialise)
 
 
@@ -235,5 +235,5 @@ class MaxoutDiscriminator(Discriminator):
             hidden += [Maxout(in_features, width, pieces), self.normalization(width), Dropout(dropout)]
         scaled = Affine(0.5, 0.5) if bounded else nn.Identity()
         trunk = nn.Sequential(nn.Flatten(), scaled, Dropout(input_dropout), *hidden)
-        initialise = partial(uniform_weights, bound=init_bound)
+        initialise = uniform_weights(init_bound)
         self.assemble(trunk, shape, width, feature_layer, weight_norm, initialise, augment=augment, head=head)

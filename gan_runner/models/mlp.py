@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Literal
 
 from torch import nn
@@ -19,6 +18,7 @@ from gan_runner.models.networks import (
     Initialise,
     as_built,
     elements,
+    linear_weights,
 )
 from gan_runner.models.sizes import at_least_one
 
@@ -31,17 +31,9 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
 }
 
 
-def orthogonal_weights(network: nn.Module, gain: float) -> None:
-    """Orthogonal weights of this gain, biases zero, in every linear layer (Saxe et al. 2014, arXiv:1312.6120)."""
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.orthogonal_(module.weight, gain)
-            nn.init.zeros_(module.bias)
-
-
 def initialise_with(orthogonal_gain: float | None) -> Initialise:
-    """Orthogonal weights, if a gain is given."""
-    return as_built if orthogonal_gain is None else partial(orthogonal_weights, gain=orthogonal_gain)
+    """Orthogonal weights (Saxe et al. 2014, arXiv:1312.6120), biases zero, if a gain is given."""
+    return as_built if orthogonal_gain is None else linear_weights(nn.init.orthogonal_, gain=orthogonal_gain)
 
 
 def hidden_layers(

@@ -101,6 +101,27 @@ def as_built(network: nn.Module) -> None:
     """Leave the weights as their layers made them."""
 
 
+def linear_weights(fill: Callable[..., object], **options: Any) -> Initialise:
+    """Fill the weights of every linear layer by a function of `torch.nn.init` with these options, biases with zero."""
+
+    def initialise(network: nn.Module) -> None:
+        for module in network.modules():
+            if isinstance(module, nn.Linear):
+                fill(module.weight, **options)
+                nn.init.zeros_(module.bias)
+
+    return initialise
+
+
+@torch.no_grad()
+def initialise_from_data(network: nn.Module, inputs: Tensor, *condition: Tensor | None) -> None:
+    """Fix the reference batches of a network, and let weight norm standardise, on a batch (n, …) of what it is fed."""
+    for module in network.modules():
+        if isinstance(module, WithReference):
+            module.prepare(inputs)
+    standardize(network, inputs, *condition)
+
+
 class Network(nn.Module):
     """A network that may hold a reference batch.
 
@@ -132,14 +153,7 @@ class Network(nn.Module):
             inputs: a batch of what this network is fed, (n, *input_shape).
             data: a batch of the dataset, (n, *shape).
         """
-        self.keep_reference(inputs)
-        standardize(self, inputs)
-
-    def keep_reference(self, inputs: Tensor) -> None:
-        """Fix the reference batches."""
-        for module in self.modules():
-            if isinstance(module, WithReference):
-                module.prepare(inputs)
+        initialise_from_data(self, inputs)
 
 
 class Generator(Network):
@@ -241,8 +255,7 @@ class Discriminator(Network):
             data: a batch of the dataset, (n, *shape).
             condition: what stands beside the inputs, (n, condition_dim), for a head that looks at it.
         """
-        self.keep_reference(inputs)
-        standardize(self, inputs, condition)
+        initialise_from_data(self, inputs, condition)
 
     def features(self, x: Tensor) -> Tensor:
         """(n, num_features); of augmented data while training."""

@@ -12,24 +12,11 @@ from gan_runner.models.layers.gaussian_noise import GaussianNoise
 from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.layers.weight_norm import normalize_weight, normalized_weights
 from gan_runner.models.maxout import Affine
-from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
+from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements, linear_weights
 from gan_runner.models.sizes import at_least_one
 
-
-def glorot_weights(network: nn.Module) -> None:
-    """Weights U(−a, a), a² = 6 / (inputs + outputs), biases zero (Glorot & Bengio 2010), in every linear layer."""
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            nn.init.zeros_(module.bias)
-
-
-def normal_weights(network: nn.Module, std: float) -> None:
-    """Weights N(0, std²), biases zero, in every linear layer."""
-    for module in network.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=std)
-            nn.init.zeros_(module.bias)
+glorot_weights = linear_weights(nn.init.xavier_uniform_)
+"""Weights U(−a, a), a² = 6 / (inputs + outputs), biases zero (Glorot & Bengio 2010), in every linear layer."""
 
 
 class SoftplusGenerator(Generator):
@@ -129,7 +116,7 @@ class NoisyDiscriminator(Discriminator):
             widths[-1],
             partial(NoisyFeatures, std=hidden_noise, then=feature_layer),
             weight_norm,
-            partial(normal_weights, std=init_std),
+            linear_weights(nn.init.normal_, std=init_std),
             augment=augment,
             head=head,
         )

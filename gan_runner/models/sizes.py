@@ -12,6 +12,15 @@ def at_least_one(**sizes: int) -> None:
             raise ValueError(f"{name} must be at least 1, not {size}")
 
 
+def square_images_only(shape: Sequence[int]) -> None:
+    """Raise ValueError if the shape of one sample is not (channels, side, side), which convolutional networks need."""
+    if len(shape) != 3 or shape[1] != shape[2]:
+        raise ValueError(
+            f"a convolutional network needs square images, and this data has shape {list(shape)}; "
+            "choose model=mlp or maxout, or a dataset of images"
+        )
+
+
 def images_only(part: str, shape: Sequence[int]) -> None:
     """Raise ValueError if the shape of one sample is not (channels, height, width), which a part needs."""
     if len(shape) != 3:
