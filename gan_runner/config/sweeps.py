@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import OverrideParseException
 
 PLAIN_KEYS = ("seed", "seeds", "resume", "objective", "full_scale")
@@ -22,8 +22,8 @@ def parse_overrides(lines: Sequence[str]) -> list[Override]:
     return OverridesParser.create().parse_overrides(list(lines))
 
 
-def is_part(override: Override) -> bool:
-    """Whether an option may choose a part, `GROUP=NAME` or `GROUP@PLACE=NAME`, and does not only set a value."""
+def looks_like_part(override: Override) -> bool:
+    """Whether an option is spelled like the choice of a part, `GROUP=NAME` or `GROUP@PLACE=NAME`, not like a value."""
     return "." not in override.key_or_group and override.key_or_group not in PLAIN_KEYS
 
 
@@ -35,7 +35,7 @@ def leave_to_jobs(lines: Sequence[str]) -> list[str]:
     jobs, each of which is told `dataset.root=x` as it was typed.
     """
     overrides = parse_overrides(lines)
-    if not any(override.is_sweep_override() and is_part(override) for override in overrides):
+    if not any(override.is_sweep_override() and looks_like_part(override) for override in overrides):
         return list(lines)
     return [as_choice(override) for override in overrides]
 
@@ -59,12 +59,23 @@ def as_choice(override: Override) -> str:
     return str(override.input_line)
 
 
-def choices_of_parts(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Every combination of parts that the jobs of a sweep choose, without other values. The last of a group counts."""
+def choices_of_parts(lines: Sequence[str], options_of: Callable[[str], Sequence[str] | None]) -> Iterator[list[str]]:
+    """Every combination of parts that the jobs of a sweep choose, without other values. The last of a group counts.
+
+    Args:
+        lines: options KEY=VALUE, sweeps among them.
+        options_of: the names of a group's options; None if there is no group of that name. Any key may be one: for
+            Hydra, a folder of that name makes it a group.
+    """
     alternatives = {}
-    for override in filter(is_part, parse_overrides(lines)):
-        key = override.get_key_element()
-        swept = override.is_sweep_override()
-        names = override.sweep_string_iterator() if swept else []
-        alternatives[key] = [f"{key}={name}" for name in names] if swept else [str(override.input_line)]
+    for override in parse_overrides(lines):
+        options = options_of(override.key_or_group)
+        if options is None:
+            continue
+        key, value = override.get_key_element(), override.value()
+        if override.is_sweep_override():
+            names = value.filter(list(options)) if isinstance(value, Glob) else override.sweep_string_iterator()
+            alternatives[key] = [f"{key}={name}" for name in names]
+        else:
+            alternatives[key] = [str(override.input_line)]
     yield from map(list, product(*alternatives.values()))

@@ -64,7 +64,7 @@ def check_files(line: Namespace, overrides: Sequence[str]) -> None:
         return
     of_files = [f"{key}={value}" for key, value in (shared.hydra.sweeper.get("params") or {}).items()]
     for_hydra = [override for override in typed if override.is_hydra_override()]
-    for parts in choices_of_parts([*of_files, *overrides]):
+    for parts in choices_of_parts([*of_files, *overrides], files.options_of):
         files.check([*for_hydra, *parse_overrides(parts)])
 
 
@@ -77,7 +77,8 @@ class UserFiles:
         searched: the folders of `hydra.searchpath`.
 
     Raises:
-        ConfigError: the file to start from names folders, or `--config-path` names none.
+        ConfigError: `--config-path` is not a folder; or the first file, that of `--config-name`, sets
+            `hydra.searchpath`, by which it would add folders itself.
     """
 
     def __init__(self, line: Namespace, typed: Sequence[Override], searched: Sequence[str]):
@@ -89,11 +90,23 @@ class UserFiles:
         self.folder = CONF if line.config_path is None else Path(line.config_path).absolute()
         if not self.folder.is_dir():
             raise ConfigError(f"--config-path={line.config_path} is no folder; --config-dir adds one to gan-run's own")
-        places = [self.folder, *(Path(folder.removeprefix("file://")) for folder in self.folders)]
-        files = (place / f"{self.name.removesuffix('.yaml')}.yaml" for place in places)
+        self.places = [self.folder, *(Path(folder.removeprefix("file://")) for folder in self.folders)]
+        files = (place / f"{self.name.removesuffix('.yaml')}.yaml" for place in self.places)
         first = next((file for file in files if file.is_file()), CONF / "config.yaml")
         if first != CONF / "config.yaml" and OmegaConf.select(OmegaConf.load(first), "hydra.searchpath"):
             raise ConfigError(refusal("hydra.searchpath"))
+
+    def searchpath(self) -> str:
+        """The option by which Hydra looks in these folders too."""
+        return "hydra.searchpath=[{}]".format(",".join(f'"{folder}"' for folder in self.folders))
+
+    def options_of(self, group: str) -> list[str] | None:
+        """The names of a group's options; None if Hydra would not take it for a group: no folder has that name."""
+        with initialized(self.folder) as loader:
+            found = loader.get_group_options(group, results_filter=None, overrides=[self.searchpath()])
+            if not found and not any((place / group).is_dir() for place in self.places):
+                return None
+            return loader.get_group_options(group, overrides=[self.searchpath()])
 
     def check(self, overrides: Sequence[Override]) -> DictConfig:
         """What Hydra will compose from these options, with the key `hydra`.
@@ -101,9 +114,8 @@ class UserFiles:
         Raises:
             ConfigError: it holds what only a file can have said.
         """
-        searchpath = ",".join(f'"{folder}"' for folder in self.folders)
         lines = [str(o.input_line) for o in overrides if o.get_key_element() != "hydra.searchpath"]
-        lines.append(f"hydra.searchpath=[{searchpath}]")
+        lines.append(self.searchpath())
         config = compose_config(lines, self.name, self.folder, with_hydra=True)
         own = own_config(config.hydra.runtime.choices)
         allowed = {*leaves(own.hydra), *plugin_leaves()}

@@ -488,6 +488,8 @@ BAD_EXPERIMENTS = {
     ),
     "hydra: {job: {env_set: {LD_PRELOAD: evil.so}}}": "sets hydra.job.env_set.LD_PRELOAD",
     "hydra: {searchpath: ['pkg://antigravity']}": "Overriding hydra.searchpath is only supported from",
+    "hydra: {mode: MULTIRUN, sweeper: {params: {+full_scale: logging}}}": "sets hydra.job_logging.root",
+    "hydra: {mode: MULTIRUN, sweeper: {params: {+logger.project: logging}}}": "sets hydra.job_logging.root",
     "defaults: [/loss@hydra.callbacks.x: evil]": "sets hydra.callbacks.x._target_",
     "defaults: [/loss@_global_: trusting]": "sets trusted",
     "defaults: [override /hydra/launcher: evil]": "sets hydra.launcher._target_",
@@ -524,6 +526,8 @@ def test_experiment_of_someone_else_runs_no_code(gan_run, tmp_path, content, way
         "loss/evil": LOAD,
         "loss/trusting": "trusted: [subprocess]",
         "hydra/launcher/evil": LOAD,
+        "full_scale/logging": f"# @package _global_\n{LOGGING}",
+        "logger.project/logging": f"# @package _global_\n{LOGGING}",
     }
     for name, text in files.items():
         path = tmp_path / "mine" / f"{name}.yaml"
@@ -548,6 +552,7 @@ PRIMARY = "defaults: [config, _self_]\nhydra: {searchpath: ['pkg://antigravity']
         ("-m experiment=smoke,logging", "sets hydra.job_logging.root"),
         ("-m seed=1,2 experiment=logging,smoke", "sets hydra.job_logging.root"),
         ("-m model=mlp,dcgan loss=trusting", "sets trusted"),
+        ("-m experiment=glob(log*)", "sets hydra.job_logging.root"),
         ("experiment=sweep", "sets trusted"),
         ("experiment=single", "sets trusted"),
         ("+hydra.callbacks={} experiment=callback", "sets hydra.callbacks.x._target_"),

@@ -34,4 +34,12 @@ def test_a_sweep_over_values_stays_as_it_is():
 def test_every_combination_of_parts_is_named():
     line = ["loss=lsgan", "loss=hinge,wgan", "setting/rosca@_global_=choice(folder)", "seed=0,1", "loss.scale=1,2"]
     parts = ["setting/rosca@_global_=folder", "model=mlp"]
-    assert list(choices_of_parts([*line, "model=mlp"])) == [["loss=hinge", *parts], ["loss=wgan", *parts]]
+    options = {"loss": [], "setting/rosca": [], "model": []}
+    combinations = list(choices_of_parts([*line, "model=mlp"], options.get))
+    assert combinations == [["loss=hinge", *parts], ["loss=wgan", *parts]]
+
+
+def test_any_key_may_be_a_group_whose_options_a_pattern_chooses():
+    options = {"seed": ["a1", "a2", "b"], "logger.mode": []}
+    line = ["seed=glob(a*)", "+logger.mode=x", "trainer.steps=1"]
+    assert list(choices_of_parts(line, options.get)) == [["seed=a1", "+logger.mode=x"], ["seed=a2", "+logger.mode=x"]]
