@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import ALL, Order, Split, mix, rng
+from gan_runner.datasets.base import ALL, Data, Order, Split, mix, rng
 from gan_runner.datasets.images import CHUNK, ImageDataset, Item, ResidentImages, Source, StreamedImages
 from gan_runner.datasets.labels import Labels
 from gan_runner.turn import Batch
@@ -194,7 +194,7 @@ class HasCaptions(Protocol):
         """Always the same n captions: character codes (n, length), and what they say (n, dim)."""
 
 
-class CaptionedImages:
+class CaptionedImages(Data):
     """Images that come with one of their captions, another at each visit.
 
     Args:
@@ -232,10 +232,6 @@ class CaptionedImages:
     def pieces(self, n: int) -> Iterator[Tensor]:
         """The first n images of a fixed permutation, so many at a time."""
         return self.data.pieces(n)
-
-    def real(self, n: int) -> Tensor:
-        """The same in one piece."""
-        return self.data.real(n)
 
     def first(self, n: int) -> Batch:
         """The same with their labels, and a caption of each that is always the same."""

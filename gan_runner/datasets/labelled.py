@@ -83,7 +83,7 @@ class LabelledSubset:
         return together, torch.arange(classes, device=together.device).repeat_interleave(wanted)
 
 
-class PartlyLabelled:
+class PartlyLabelled(Data):
     """Data of which a few labels are known: beside each batch of `data` stands one of what is labelled.
 
     What the data says of itself is said of all of it; it keeps the labels of the others to itself.
@@ -117,10 +117,6 @@ class PartlyLabelled:
     def pieces(self, n: int) -> Iterator[Tensor]:
         """Those of the data."""
         return self.data.pieces(n)
-
-    def real(self, n: int) -> Tensor:
-        """Those of the data."""
-        return self.data.real(n)
 
     def first(self, n: int) -> Batch:
         """Those of the data, without labels."""
