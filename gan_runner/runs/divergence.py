@@ -20,15 +20,16 @@ def fetch(system: System, event: StepEvent) -> dict[str, float]:
     This is the one wait for the device; a step itself has none. All processes must fetch the same steps.
 
     Returns:
-        By name the reported values, the norm of each player's gradients (`PLAYER/gradient_norm`), and in fp16 its
-        `PLAYER/loss_scale`; of several processes the means.
+        By name the reported values; of each player that moved in this step the norm of its gradients
+        (`PLAYER/gradient_norm`), and in fp16 its `PLAYER/loss_scale`; of several processes the means.
     """
     if event.values:
         return event.values
     values: dict[str, Tensor] = dict(event.report)
-    for player in system.players:
+    for player in (player for player in system.players if player.updates):
         gradients = [p.grad for p in player.parameters if p.grad is not None]
-        values[f"{player.name}/gradient_norm"] = get_total_norm(gradients)
+        if gradients:  # of none the norm is on the CPU, wherever the rest is
+            values[f"{player.name}/gradient_norm"] = get_total_norm(gradients)
         if player.loss_scale is not None:
             values[f"{player.name}/loss_scale"] = player.loss_scale
     fetched = to_numbers(values | largest_weights(system))
@@ -63,5 +64,5 @@ def forgive_overflow(system: System, fetched: dict[str, float]) -> None:
     """Leave out gradients that overflowed in fp16: the step was skipped and the loss scale halved, down to one."""
     for player in system.players:
         norm = f"{player.name}/gradient_norm"
-        if fetched.get(f"{player.name}/loss_scale", 0.0) >= 1 and not math.isfinite(fetched[norm]):
+        if fetched.get(f"{player.name}/loss_scale", 0.0) >= 1 and not math.isfinite(fetched.get(norm, 0.0)):
             del fetched[norm]

@@ -97,3 +97,25 @@ def test_gradients_that_overflow_in_fp16_are_forgiven_while_their_scale_can_be_h
     assert event.values["generator/loss_scale"] == scale
     assert event.values["discriminator/gradient_norm"] == 0
     assert event.non_finite == found
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_gradients_are_told_of_the_players_that_moved_alone(gan_run, together):
+    """One that has not moved has none, and one that no longer moves has those of its last move."""
+    phases = ["players.discriminator.updates={0: 1, 3: 0}", "players.generator.updates={0: 0, 2: 1}"]
+    line = [*TINY_RUN, *phases, "trainer.log_every=1", "hydra.run.dir=run", *(["seeds=2"] if together else [])]
+    code, _, err = gan_run(*line)
+    assert code == 0, err
+    lines = [json.loads(one) for one in Path("run", "0" if together else ".", "metrics.jsonl").read_text().splitlines()]
+    told = {
+        one["step"]: [name for name in ("discriminator", "generator") if f"{name}/gradient_norm" in one]
+        for one in lines
+    }
+    assert told == {1: ["discriminator"], 2: ["discriminator"], 3: ["discriminator", "generator"], 4: ["generator"]}
+
+
+def test_where_a_player_has_no_gradients_no_norm_is_told(make_system):
+    """Of none, torch makes a norm on the CPU, which cannot be stacked with values of a GPU."""
+    assert not any(
+        "gradient_norm" in name for name in fetch(make_system("model=mlp", "dataset=ring8"), StepEvent(1, {}))
+    )
