@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.base import Game
 from gan_runner.optimizers.eager import eager_step
-from gan_runner.tools.scheduled import Scheduled, schedules_in, times
+from gan_runner.tools.scheduled import Scheduled, times
 from gan_runner.turn import AS_IT_IS, Batch
 
 OPTIMIZER_FLAGS = ("fused", "foreach", "capturable")
@@ -80,8 +80,6 @@ class Player:
         self.device = self.parameters[0].device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.autocast_dtype is torch.float16)
         self.loss_scale = self.read_loss_scale()
-        networks = [self.networks[name] for name in self.owned]
-        self.schedules = list(schedules_in([*networks, self.stateful_modules()]))
         self.begin_step()
         self.move, self.update = self.losses_and_gradients, self.step_optimizer
         self.optimizer_step = eager_step(self.optimizer)
@@ -134,24 +132,14 @@ class Player:
         self.loss_scale = self.read_loss_scale()
 
     def begin_step(self) -> None:
-        """A training step begins: look up how many times to move. The scheduler counts, and is saved and loaded."""
+        """A training step begins: look up how many times to move in it.
+
+        `scheduler.last_epoch` is the number of training steps done, which checkpoints keep.
+        """
         self.updates = self.phases[max(first for first in self.phases if first <= self.scheduler.last_epoch)]
 
     def end_step(self) -> None:
-        """A training step is over: go on with the learning rate, and with every number that follows a schedule.
-
-        A player that does not move in this phase does so too: the step of a schedule is the training step.
-        """
-        self.step_scheduler()
-        self.move_schedules()
-
-    def move_schedules(self) -> None:
-        """Give every number that follows a schedule its value in the present step."""
-        for number in self.schedules:
-            number.move_to(self.scheduler.last_epoch)
-
-    def step_scheduler(self) -> None:
-        """Go on with the learning rate."""
+        """A training step is over: go on with the learning rate, also of a player that does not move in this phase."""
         if self.scheduler.last_epoch > 0:
             self.scheduler.step()
             return
@@ -160,7 +148,7 @@ class Player:
             self.scheduler.step()
 
     def stateful_modules(self) -> nn.ModuleDict:
-        """Terms, constraints and weights with parameters or buffers, for a checkpoint."""
+        """Terms, constraints and weights that are modules: with parameters, buffers or schedules."""
         kinds: dict[str, Mapping[str, Any]] = {
             "terms": self.terms,
             "constraints": self.constraints,
@@ -208,7 +196,6 @@ class Player:
             self.scaler.load_state_dict(state["scaler"])
             self.loss_scale = self.read_loss_scale()
         self.stateful_modules().load_state_dict(state["modules"])
-        self.move_schedules()
 
 
 def phases_of(updates: int | Mapping[int, int]) -> dict[int, int]:

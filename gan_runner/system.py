@@ -16,6 +16,7 @@ from gan_runner.errors import CheckpointError
 from gan_runner.games.base import Game
 from gan_runner.players import Player, plain
 from gan_runner.step import Play
+from gan_runner.tools.scheduled import schedules_in
 from gan_runner.turn import Batch
 
 
@@ -41,14 +42,24 @@ class System:
     device: torch.device
     loss: Any = None
 
+    def __post_init__(self) -> None:
+        memories = [player.stateful_modules() for player in self.players]
+        self.schedules = list(schedules_in([*self.networks.values(), *memories]))
+
     def step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
-        """One training step, and one of the learning rates; the report of the players, on the device."""
+        """One training step, and one of all schedules; the report of the players, on the device."""
         for player in self.players:
             player.begin_step()
         report = self.play(self.players, batches)
         for player in self.players:
             player.end_step()
+        self.move_schedules()
         return report
+
+    def move_schedules(self) -> None:
+        """Give every number that follows a schedule its value in the present step, which all players are at."""
+        for number in self.schedules:
+            number.move_to(self.players[0].scheduler.last_epoch)
 
     def sampling_networks(self) -> dict[str, nn.Module]:
         """The networks that samples are drawn from: averaged ones where a player keeps averages."""
@@ -89,6 +100,7 @@ class System:
             for player in self.players:
                 check_alike(*map(plain, (player.scheduler.state_dict(), state["players"][player.name]["scheduler"])))
                 player.load_state_dict(state["players"][player.name], (changed or {}).get(player.name, ()))
+            self.move_schedules()
         except MISFIT as error:
             reason = shorten(str(error), 200, placeholder=" …")
             raise CheckpointError(

@@ -31,12 +31,12 @@ COUNT = "step"
 
 
 class Stack:
-    """System that differ in their seeds, and one more that moves for all of them.
+    """Systems that differ in their seeds, and one more that moves for all of them.
 
-    The tensors of the parts become views of the stacked ones, so whoever looks at one of the parts sees it trained.
+    The tensors of the systems become views of the stacked ones, so whoever looks at one of them sees it trained.
 
     Args:
-        parts: of every seed, ready to train, without channels_last: what is traced depends on the layout.
+        systems: of every seed, ready to train, without channels_last: what is traced depends on the layout.
         whole: built from the same configuration; its tensors are replaced.
         randomness: the states of each seed's random number generators.
         batch: an example of what a player sees.
@@ -48,13 +48,13 @@ class Stack:
 
     def __init__(
         self,
-        system: Sequence[System],
+        systems: Sequence[System],
         whole: System,
         randomness: Sequence[dict[str, Any]],
         batch: Batch,
         compile_move: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda move: move,
     ):
-        self.system = system
+        self.systems = systems
         self.whole = whole
         self.randomness = list(randomness)
         for player in whole.players:
@@ -66,14 +66,17 @@ class Stack:
             player.name: {name: Traced(silent(part), list(state.values())) for name, part in player.constraints.items()}
             for player in whole.players
         }
-        seeds = [tensors_of(part) for part in system]
+        # First trace: with stacked tensors a move would mix the seeds, and `vmap` would add their dimension twice.
+        # Then assign `.data`: new tensors would leave optimizers and modules with the old ones.
+        # Then the optimizers: what they remember must have the shapes of the stacked parameters.
+        seeds = [tensors_of(system) for system in systems]
         for name, tensor in state.items():
             tensor.data = torch.stack([seed[name].data for seed in seeds])
             for seed, own in zip(seeds, tensor.data):
                 seed[name].data = own
         self.state = list(state.values())
         for player in whole.players:
-            self.stack_optimizers(player, [p for part in system for p in part.players if p.name == player.name])
+            self.stack_optimizers(player, [p for one in systems for p in one.players if p.name == player.name])
             player.move = moves[player.name].restored(self.vectorised(traced[player.name], compile_move))
             player.constraints = {
                 name: self.vectorised(constraint, compile_move) for name, constraint in constraints[player.name].items()
@@ -131,9 +134,10 @@ class Stack:
             group.update(options_in(first))
 
     def hand_out(self) -> None:
-        """Give the players of every seed its gradients, what its optimizer remembers, and its learning rate."""
-        for seed, system in enumerate(self.system):
+        """Give the players of every seed its gradients, what its optimizer remembers, its learning rate and phase."""
+        for seed, system in enumerate(self.systems):
             for whole, player in zip(self.whole.players, system.players):
+                player.updates = whole.updates
                 for stacked, own in zip(whole.parameters, player.parameters):
                     own.grad = None if stacked.grad is None else stacked.grad[seed]
                     if stacked in whole.optimizer.state:  # unless no loss has depended on it yet

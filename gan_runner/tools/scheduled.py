@@ -2,9 +2,9 @@
 
 Whoever takes such a number passes what the configuration says through `scheduled` and multiplies by `times`, or looks
 at it with `value_of`. A plain number stays one, and costs nothing. A schedule, such as those of
-`gan_runner.optimizers.schedules`, becomes a buffer: graphs read it, checkpoints hold it, and the player moves it once a
-training step, together with its learning rate. It is a closed form of the step, so that a run which is resumed with
-another schedule follows that one.
+`gan_runner.optimizers.schedules`, becomes a buffer that graphs read and that the system moves once a training step,
+together with the learning rates. It is a closed form of the step, so no checkpoint holds its value: a run may be
+resumed with another schedule, with a number in place of a schedule, or the other way round.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Scheduled(nn.Module):
     def __init__(self, schedule: Schedule):
         super().__init__()
         self.schedule = schedule
-        self.register_buffer("value", torch.tensor(float(schedule(0))))
+        self.register_buffer("value", torch.tensor(float(schedule(0))), persistent=False)
 
     @torch.no_grad()
     def move_to(self, step: int) -> None:
@@ -44,7 +44,11 @@ class Scheduled(nn.Module):
 
 
 def scheduled(number: float | Schedule) -> float | Scheduled:
-    """A plain number as it is; a schedule as a module, which whoever holds it is to keep among its own."""
+    """A plain number as it is; a schedule as a module.
+
+    Whoever calls this must be a module, in its constructor, and keep what is returned as an attribute: the system moves
+    the schedules that it finds in modules. A term that is a function would begin a new one at step 0 every time.
+    """
     return Scheduled(number) if callable(number) else number
 
 

@@ -60,11 +60,11 @@ def assert_each_is_its_own(make_system, options, steps=3, **more):
     for number, seed in enumerate(SEEDS):
         system, report = alone(make_system, options, seed, steps)
         for name, value in tensors_of(system).items():
-            found = tensors_of(stack.system[number])[name]
+            found = tensors_of(stack.systems[number])[name]
             assert torch.allclose(found, value, rtol=1e-9, atol=1e-11), name
         for name, value in report.items():
             assert torch.allclose(reports[name][number], value, rtol=1e-8, atol=1e-10), name
-        for player, own in zip(stack.system[number].players, system.players):
+        for player, own in zip(stack.systems[number].players, system.players):
             compare(player.state_dict(), own.state_dict())
 
 
@@ -140,7 +140,7 @@ def test_compiled_it_is_the_same(make_system):
 def test_a_seed_saved_from_the_stack_goes_on_alone_and_in_a_stack(make_system):
     options = [*overrides("mlp", "lsgan", "historical_averaging", "points"), "optimizer=adam"]
     stack, _ = together(make_system, options, 3)
-    saved = stack.system[1].state_dict()
+    saved = stack.systems[1].state_dict()
     system, batches, _ = ready(make_system, options, SEEDS[1])
     for _ in range(3):
         next(batches)
@@ -152,7 +152,7 @@ def test_a_seed_saved_from_the_stack_goes_on_alone_and_in_a_stack(make_system):
         assert torch.allclose(tensors_of(system)[name], value, rtol=1e-9, atol=1e-11), name
 
     readied = [ready(make_system, options, seed) for seed in SEEDS]
-    for (again, _, _), trained in zip(readied, stack.system):
+    for (again, _, _), trained in zip(readied, stack.systems):
         again.load_state_dict(trained.state_dict())
     example = next(readied[0][1])
     whole = ready(make_system, options, 0)[0]

@@ -1,6 +1,7 @@
 """Numbers that follow a schedule: what players descend with them, and after a run is resumed."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from methods import batches_of, some_steps
 from gan_runner.errors import ConfigError
 from gan_runner.models.layers.gaussian_noise import GaussianNoise
 from gan_runner.optimizers.schedules import ramp
-from gan_runner.tools.scheduled import Scheduled
+from gan_runner.tools.scheduled import Scheduled, value_of
 
 RAMP = "{_target_: gan_runner.optimizers.schedules.ramp, _partial_: true, start: %s, end: %s, steps: %s}"
 WEIGHT = "++players.discriminator.weights.gradient_penalty="
@@ -79,12 +80,40 @@ def test_a_layer_s_knob_follows_its_schedule():
 
 
 def test_a_plain_number_stays_one(make_system):
-    player = make_system(*SMALL).players[0]
+    system = make_system(*SMALL)
+    player = system.players[0]
     assert player.weights == {"adversarial": 1.0, "gradient_penalty": 0.1}
-    assert not player.schedules
+    assert not system.schedules
     assert not player.stateful_modules().state_dict()
 
 
 def test_a_weight_that_is_no_number_is_refused(make_system):
     with pytest.raises(ConfigError, match=r"weights\.gradient_penalty"):
         make_system(*SMALL, WEIGHT + "much")
+
+
+NUMBERS = (WEIGHT + "0.5", "regularizer=[gradient_penalty,ema]", "regularizer.ema.decay=0.5")
+
+
+@pytest.mark.parametrize("to_number", [False, True])
+def test_a_resumed_run_may_have_a_number_for_a_schedule_or_the_other_way_round(make_system, to_number):
+    ramped = (*scheduled(), "regularizer.ema.decay=" + RAMP % (0.1, 0.5, 4))
+    before, after = (NUMBERS, ramped) if not to_number else (ramped, NUMBERS)
+    first, second = make_system(*SMALL, *before), make_system(*SMALL, *after)
+    first.step(batches_of(first))
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    weight, average = second.players[0].weights["gradient_penalty"], second.players[1].constraints["ema"]
+    assert value_of(weight) == (0.5 if to_number else ramp(1, 0.25, 1.25, 4))
+    assert value_of(average.decay) == pytest.approx(0.5 if to_number else ramp(1, 0.1, 0.5, 4))
+
+
+def test_networks_that_nobody_descends_follow_their_schedules(make_system):
+    """As those that a game keeps fixed, or whose player rests from the first step to the last."""
+    system = make_system(*SMALL)
+    system = replace(system, networks={**system.networks, "still": GaussianNoise(lambda step: 2.0 * step)})
+    system.step(batches_of(system))
+    assert system.networks["still"].std.value == 2
+    again = make_system(*SMALL)
+    again = replace(again, networks={**again.networks, "still": GaussianNoise(lambda step: 3.0 * step)})
+    again.load_state_dict(copy.deepcopy(system.state_dict()))
+    assert again.networks["still"].std.value == 3
