@@ -54,6 +54,9 @@ class Content(BaseModel, strict=True):
     system: dict[str, Any]
 
 
+OWN_NAMES = {"format", *Content.model_fields} - {"best", "random"}
+"""Names in a checkpoint that a run writes by itself; `best` and `random` it registers, as others do their parts."""
+
 MARK = b"sha256:"
 
 COMMENT = len(MARK) + 64

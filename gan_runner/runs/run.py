@@ -22,10 +22,10 @@ from gan_runner.config.documents import yaml_of
 from gan_runner.config.expectations import Expectation, verdict
 from gan_runner.datasets.base import Batches, Data, Split, mix
 from gan_runner.distributed import processes
-from gan_runner.errors import CheckpointError
+from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.games.base import training_data
 from gan_runner.runs.best import BestValues
-from gan_runner.runs.checkpoints import load_checkpoint, random_state, save_checkpoint, set_random_state
+from gan_runner.runs.checkpoints import OWN_NAMES, load_checkpoint, random_state, save_checkpoint, set_random_state
 from gan_runner.runs.directory import RunDirectory, step_of
 from gan_runner.runs.environment import new_wandb_id
 from gan_runner.runs.event import StepEvent
@@ -121,10 +121,10 @@ class Run:
         """Have checkpoints keep the state of a part under a name, beside what the run itself keeps.
 
         Raises:
-            ValueError: the name is taken.
+            ConfigError: the name is taken, by another part or by the run itself.
         """
-        if name in self.registered:
-            raise ValueError(f"two parts are saved as {name}")
+        if name in {*OWN_NAMES, *self.registered}:
+            raise ConfigError(f"checkpoints hold something else under the name {name}; choose another saved_as")
         self.registered[name] = part
 
     def split(self, split: Split) -> Data:

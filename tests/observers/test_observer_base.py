@@ -43,6 +43,16 @@ def test_what_an_observer_keeps_is_saved_under_its_name_and_restored(gan_run, mo
     assert restored == [{"step": 4}]
 
 
+@pytest.mark.parametrize("name", ["step", "system", "format", "best", "random"])
+def test_a_name_that_the_run_has_taken_is_refused(gan_run, monkeypatch, name):
+    """Its state would stand in place of the run's own, and the run could not go on."""
+    monkeypatch.setattr(Collapse, "saved_as", name)
+    monkeypatch.setattr(Collapse, "state_dict", lambda observer: {}, raising=False)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 2, err
+    assert err == f"gan-run: checkpoints hold something else under the name {name}; choose another saved_as\n"
+
+
 @pytest.mark.parametrize(("every", "steps"), [(0, []), (3, [3, 6, 7]), (10, [7])])
 def test_periodic_observers_look_every_so_many_steps_and_after_the_last(every, steps):
     looked = []
