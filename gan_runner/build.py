@@ -21,12 +21,11 @@ from gan_runner.config.options import brought_by
 from gan_runner.datasets.base import Dataset
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
-from gan_runner.games.base import Game, HasParts, critic_name
+from gan_runner.games.base import Game, critic_name
 from gan_runner.models.networks import HasFeatures
 from gan_runner.players import Player, phases_of
-from gan_runner.requirements import OwnedNetworks, check_requirements
+from gan_runner.requirements import AroundTerm, OwnedNetworks, check_requirements
 from gan_runner.system import System
-from gan_runner.terms.at import At
 from gan_runner.tools.precision import HALF
 from gan_runner.tools.scheduled import Scheduled
 from gan_runner.tools.torch_internals import load_no_compiler
@@ -272,14 +271,9 @@ def built_on(key: str, part: Any, config: DictConfig, networks: OwnedNetworks) -
         ValueError: it does not go with the networks, or looks at a part that the game does not have.
         ConfigError: it does not go with the game.
     """
-    if isinstance(part, At):
-        game = networks.game
-        parts = game.parts if isinstance(game, HasParts) else {}
-        if part.part not in parts:
-            raise ValueError(f"this game has no part {part.part}; it has {', '.join(parts) or 'none'}")
-        inner = parts[part.part]
-        within = OwnedNetworks(inner.select(networks), inner.game, inner.select(networks.others))
-        return At(part.part, built_on(f"{key}.term", part.term, config, within))
+    if isinstance(part, AroundTerm):
+        part.term = built_on(f"{key}.term", part.term, config, part.select(networks))
+        return part
     check_kinds(key, part, config)
     check_turns(key, part, networks.game, config)
     check_requirements(part, networks)

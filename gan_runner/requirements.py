@@ -42,6 +42,17 @@ class HasRequirements(Protocol):
         """Checked in this order."""
 
 
+@runtime_checkable
+class AddsFakes(Protocol):
+    """A term that may have the critic tell more than samples from data.
+
+    Attributes:
+        extra_fakes: what it tells from data beside samples; None for nothing.
+    """
+
+    extra_fakes: str | None
+
+
 Options = ParamSpec("Options")
 Value = TypeVar("Value")
 
@@ -81,9 +92,33 @@ def adds_fakes(kind: str) -> Callable[[Callable[Options, Value]], Declared[Optio
     return lambda function: Declared(function, extra_fakes=kind)
 
 
+@runtime_checkable
+class AroundTerm(Protocol):
+    """A term made of another one, such as `gan_runner.terms.at.At`: what the inner one declares holds of it, too.
+
+    Attributes:
+        term: the inner one; it may be such a term again.
+    """
+
+    term: Any
+
+    def select(self, networks: OwnedNetworks) -> OwnedNetworks:
+        """Of a player's networks those that the inner term is built on.
+
+        Raises:
+            ValueError: the game has no place for it.
+        """
+
+
+def innermost(term: Any) -> Any:
+    """The term without others around it."""
+    return innermost(term.term) if isinstance(term, AroundTerm) else term
+
+
 def declaration(part: Any) -> Any:
     """The part that declares something: `_partial_` puts options around a function or a class."""
-    return part.func if isinstance(part, partial) else part
+    inner = innermost(part)
+    return inner.func if isinstance(inner, partial) else inner
 
 
 def check_requirements(part: Any, subject: Any) -> None:

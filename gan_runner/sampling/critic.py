@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_runner.games.base import HasCritic
 from gan_runner.losses.base import Evaluated, Identifies, Loss, generator_slope
-from gan_runner.requirements import Declared, declaration
+from gan_runner.requirements import AddsFakes, declaration
 from gan_runner.system import System, evaluating
 
 
@@ -41,7 +41,7 @@ def extra_fakes(system: System) -> str | None:
     """What a term has the critic tell from data beside samples, so that its ratio is not that of samples alone."""
     weighed = [(term, player.weights[name]) for player in system.players for name, term in player.terms.items()]
     declared = [declaration(term) for term, weight in weighed if weight]
-    return next((term.extra_fakes for term in declared if isinstance(term, Declared) and term.extra_fakes), None)
+    return next((term.extra_fakes for term in declared if isinstance(term, AddsFakes) and term.extra_fakes), None)
 
 
 def identifies(system: System) -> Identifies | None:

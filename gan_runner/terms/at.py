@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gan_runner.games.base import HasParts
 from gan_runner.players import Term
+from gan_runner.requirements import OwnedNetworks
 from gan_runner.turn import Turn
 
 
@@ -20,6 +22,18 @@ class At(nn.Module):
         super().__init__()
         self.part = part
         self.term = term
+
+    def select(self, networks: OwnedNetworks) -> OwnedNetworks:
+        """The player's networks in that part.
+
+        Raises:
+            ValueError: the game does not have the part.
+        """
+        parts = networks.game.parts if isinstance(networks.game, HasParts) else {}
+        if self.part not in parts:
+            raise ValueError(f"this game has no part {self.part}; it has {', '.join(parts) or 'none'}")
+        part = parts[self.part]
+        return OwnedNetworks(part.select(networks), part.game, part.select(networks.others))
 
     def forward(self, turn: Turn) -> Tensor:
         """The term, a scalar."""

@@ -14,8 +14,7 @@ from torch.func import functional_call
 from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss
-from gan_runner.requirements import OwnedNetworks, judged
-from gan_runner.terms.at import At
+from gan_runner.requirements import OwnedNetworks, innermost, judged
 from gan_runner.tools.precision import full_precision
 from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
 
@@ -190,5 +189,5 @@ class WithWeights:
 
 def remembers(term: Any) -> bool:
     """Whether a configured term is a class, which keeps something from move to move."""
-    inner = term.term if isinstance(term, At) else term
+    inner = innermost(term)
     return isinstance(inner, partial) and inspect.isclass(inner.func)

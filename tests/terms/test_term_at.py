@@ -1,6 +1,7 @@
 """Terms at the parts of a game: several discriminators are the sum of several games."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,9 @@ from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.least_squares import LeastSquares
+from gan_runner.sampling.critic import extra_fakes
+from gan_runner.terms.at import At
+from gan_runner.terms.autoencoding import reconstruction_discriminator_loss
 from gan_runner.terms.gradient_penalties import r1
 from gan_runner.terms.historical_averaging import HistoricalAveraging
 
@@ -182,3 +186,16 @@ def test_a_part_that_is_not_there_is_refused(make_system):
         make_system(
             "dataset=ring8", "model=mlp", "loss=lsgan", *options(), "players.generator.terms.adversarial_a.part=c"
         )
+
+
+def test_what_a_term_declares_holds_at_a_part(make_system):
+    """A critic of a part that is shown reconstructions knows no ratio of samples, either."""
+    system = make_system("dataset=ring8", "model=mlp", "loss=non_saturating", *options())
+    assert extra_fakes(system) is None
+    player = system.players[0]
+    for term in (reconstruction_discriminator_loss, partial(reconstruction_discriminator_loss, loss=system.loss)):
+        player.terms = {"adversarial_a": At("a", At("inner", term))}
+        assert extra_fakes(system) == "reconstructions"
+        player.weights = {"adversarial_a": 0.0}
+        assert extra_fakes(system) is None
+        player.weights = {"adversarial_a": 1.0}
