@@ -142,7 +142,7 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
         A play of the same players.
     """
     for player in players:
-        prepare_for_graph(player)
+        prepare_for_graph(player)  # before InPlace, which else would replace gradients where the graph writes them
         player.update = InPlace(player)
     rates = [group["lr"] for player in players for group in player.optimizer.param_groups]
     phases: dict[tuple[int, ...], Callable[[Iterator[Batch]], dict[str, Tensor]]] = {}

@@ -186,7 +186,7 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     for observer in observers.values():
         if observer.saved_as:
             run.register(observer.saved_as, observer)
-    run.register("random", RandomNumbers(system.device))  # the last to be restored
+    run.register("random", RandomNumbers(system.device))  # last: restoring another part may draw, and shift the rest
     if run.directory.has_checkpoint and step != 0:  # the checkpoint holds what initialisation left
         path = run.directory.numbered(step) if step else run.directory.last
         run.load(path, with_other_options=job.resumed)

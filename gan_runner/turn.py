@@ -128,7 +128,8 @@ class Part:
 
     Args:
         game: whose turns are parts of the whole's.
-        networks: the name in the whole game of each of the part's networks.
+        networks: the name in the whole game of each of the part's networks: with {"discriminator": "discriminator_b"},
+            the part's discriminator is the whole's discriminator_b.
     """
 
     game: Any

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import psutil
@@ -313,6 +313,17 @@ def bits(nats: Tensor, of_bytes: bool) -> Tensor:
     """
     units = math.log2(LEVELS / 2) if of_bytes else 0.0
     return nats / math.log(2) + units
+
+
+@runtime_checkable
+class Mirrors(Protocol):
+    """Data whose samples may come mirrored.
+
+    Attributes:
+        flip: whether they do, each with probability ½.
+    """
+
+    flip: bool
 
 
 def mirrored(data: Tensor, size: int, seed: int, number: int, rows: slice = ALL) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets.base import ALL, Data, Order, mix
-from gan_runner.datasets.images import mirrored
+from gan_runner.datasets.images import Mirrors, mirrored
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -110,7 +110,7 @@ class PartlyLabelled(Data):
         for number, batch in zip(count(start), self.data.stream(start, size, seed, rows)):
             chosen = order.indices(number, size)[rows].to(samples.device)
             labelled = samples[chosen]
-            if getattr(self.data, "flip", False):
+            if isinstance(self.data, Mirrors) and self.data.flip:
                 labelled = mirrored(labelled, size, own, number, rows)
             yield {"data": batch["data"], "labelled": labelled, "labelled_label": labels[chosen]}
 

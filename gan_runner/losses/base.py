@@ -72,6 +72,14 @@ class RatioLoss(Loss, Protocol):
 
 
 @runtime_checkable
+class SignLoss(Loss, Protocol):
+    """A loss whose optimal score says which of both densities is larger."""
+
+    def sign(self, score: Tensor) -> Tensor:
+        """Positive where a score (n,) takes a sample for one of the data."""
+
+
+@runtime_checkable
 class BoundsDivergence(Protocol):
     """A loss whose discriminator bounds an f-divergence."""
 

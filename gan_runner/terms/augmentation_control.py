@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.games.gan import GANTurn
-from gan_runner.losses.base import Loss
+from gan_runner.losses.base import Loss, RatioLoss, SignLoss
 from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
 
 
@@ -18,13 +18,14 @@ def evidence(loss: Loss) -> Callable[[Tensor], Tensor]:
     Raises:
         ValueError: the loss's critic is determined only up to a constant.
     """
-    readings: dict[str, str] = {"ratio": "log_ratio", "sign": "sign"}
-    if loss.identifies not in readings:
-        raise ValueError(
-            f"the sign of a score must tell real from fake, and that of {type(loss).__name__}'s critic tells nothing; "
-            "choose loss=non_saturating, minimax, hinge or lsgan, or regularizer=[diff_augment]"
-        )
-    return getattr(loss, readings[loss.identifies])
+    if loss.identifies == "ratio" and isinstance(loss, RatioLoss):
+        return loss.log_ratio
+    if loss.identifies == "sign" and isinstance(loss, SignLoss):
+        return loss.sign
+    raise ValueError(
+        f"the sign of a score must tell real from fake, and that of {type(loss).__name__}'s critic tells nothing; "
+        "choose loss=non_saturating, minimax, hinge or lsgan, or regularizer=[diff_augment]"
+    )
 
 
 class AugmentationControl(nn.Module):

@@ -255,11 +255,11 @@ def test_flowers_have_the_names_that_torchvision_knows(configured, tmp_path):
 # Missing and broken
 
 
-def one_line(caught, *system):
+def one_line(caught, *words):
     line = explain(caught.value)
     assert "\n" not in str(caught.value)
-    for part in system:
-        assert part in line
+    for word in words:
+        assert word in line
     return line
 
 

@@ -65,9 +65,9 @@ def test_an_image_keeps_its_colour_whatever_else_is_asked_for():
     everything = coloured().load(CPU)
     train, validation = (coloured(held_out=300).load(CPU, split) for split in ("train", "validation"))
     rows = {(*image.flatten().tolist(), *label.tolist()) for image, label in zip(everything.images, everything.labels)}
-    system = [(*i.flatten().tolist(), *y.tolist()) for d in (train, validation) for i, y in zip(d.images, d.labels)]
-    assert len(system) == len(everything)
-    assert set(system) == rows
+    split = [(*i.flatten().tolist(), *y.tolist()) for d in (train, validation) for i, y in zip(d.images, d.labels)]
+    assert len(split) == len(everything)
+    assert set(split) == rows
     assert not torch.equal(coloured(seed=1).load(CPU).labels, everything.labels)
     assert torch.equal(coloured().load(CPU).images, everything.images)
 

@@ -260,13 +260,13 @@ def test_celeba_has_its_splits(configured, tmp_path, split, count):
     assert set(data.labels.flatten().tolist()) == {0, 1}
 
 
-def one_line(caught, *system):
+def one_line(caught, *words):
     """Whether an error is one line that holds all these."""
     line = str(caught.value)
     assert "\n" not in line
     assert explain(caught.value) == line
-    for part in system:
-        assert part in line
+    for word in words:
+        assert word in line
 
 
 @pytest.mark.parametrize("name", NAMES)

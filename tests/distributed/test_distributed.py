@@ -192,10 +192,10 @@ def test_two_processes_step_as_one_in_the_rest(two_processes, one_process, jobs)
 def test_rows_of_all_processes_make_the_batch(resident, size):
     data = Digits(flip=True, resident=resident, workers=0).load(torch.device("cpu"))
     whole = Batches(data, size, seed=3, drawn=5)
-    system = [Batches(data, size, 3, 5, sharding.rows(size, 3, index)) for index in range(3)]
+    batches = [Batches(data, size, 3, 5, sharding.rows(size, 3, index)) for index in range(3)]
     for _ in range(3):
         batch = next(whole)
-        shares = [next(part) for part in system]
+        shares = [next(rows) for rows in batches]
         assert {len(share["data"]) for share in shares} == {size // 3}
         assert all(torch.equal(torch.cat([share[key] for share in shares]), batch[key]) for key in batch)
 
