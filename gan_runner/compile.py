@@ -142,8 +142,9 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
         A play of the same players.
     """
     for player in players:
-        prepare_for_graph(player)  # before InPlace, which else would replace gradients where the graph writes them
+        prepare_for_graph(player)  # or InPlace would assign other gradients than those that a graph has as its inputs
         player.update = InPlace(player)
+    # Read after `prepare_for_graph`, which makes them tensors: a plain number would be a constant of the graph.
     rates = [group["lr"] for player in players for group in player.optimizer.param_groups]
     phases: dict[tuple[int, ...], Callable[[Iterator[Batch]], dict[str, Tensor]]] = {}
 
@@ -151,7 +152,7 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
         for rate in rates:
             rate.clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32; CUDA graphs may not write to it
         phase = tuple(player.updates for player in players)
-        if phase not in phases:
+        if phase not in phases:  # a graph of its own: `skip_guards` would go on with the moves of the phase before
             phases[phase] = compile_phase(play, players, wrap, **options)
         return phases[phase](batches)
 

@@ -19,6 +19,7 @@ from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.base import HasDensity
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import InfersCodes
+from gan_runner.models.conditions import condition_of
 from gan_runner.models.latents import interpolation
 from gan_runner.plots.grids import draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.plots.samples import draw
@@ -272,7 +273,7 @@ def with_condition(system: System, noise: Tensor, conditions: Sequence[str]) -> 
         return noise
     if len(conditions) > 1:
         raise ConfigError("give one --label or --text, or two with --interpolate")
-    condition: Any = system.networks["condition"]
+    condition = condition_of(system.networks)
     try:
         wanted = condition.parse(conditions[0])
     except ValueError as error:

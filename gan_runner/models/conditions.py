@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,6 +54,11 @@ class Condition(Protocol):
 
     def shown(self, n: int) -> tuple[Tensor, list[str]]:
         """At most n conditions (k, dim) that are worth a row of a picture each, on the CPU, and what they say."""
+
+
+def condition_of(networks: Mapping[str, nn.Module]) -> Condition:
+    """The network of a conditional game that makes its conditions."""
+    return cast(Condition, networks["condition"])
 
 
 class LabelCondition(nn.Module):
