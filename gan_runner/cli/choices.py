@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.compose import compose_config
 from gan_runner.config.fingerprint import RUNTIME_KEYS
+from gan_runner.config.sweeps import parse_overrides
 from gan_runner.errors import ConfigError
 from gan_runner.runs.saved import Checkpoint
 
@@ -26,7 +26,7 @@ def chosen(checkpoint: Checkpoint, options: argparse.Namespace) -> DictConfig:
         ConfigError: an option would change what was trained.
     """
     config = checkpoint.config(options.device, options.trust)
-    parsed = OverridesParser.create().parse_overrides(options.overrides)
+    parsed = parse_overrides(options.overrides)
     groups = [override for override in parsed if override.key_or_group in GROUPS]
     composed = compose_config(str(override.input_line) for override in groups)
     for override in groups:

@@ -11,6 +11,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_runner.config.explain import explain_value
+from gan_runner.config.options import options_in
 from gan_runner.config.paths import CONF
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.distributed import processes
@@ -44,7 +45,7 @@ def explain(error: Exception | Stopped) -> str:
     """One line: what is wrong, and what to do."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"there is no {group}={option}{did_you_mean(option, error.options or options_of(group))}"
+        return f"there is no {group}={option}{did_you_mean(option, error.options or options_in(group))}"
     for cause in chain(error):
         if isinstance(cause, OmegaConfBaseException) and not isinstance(error, BadInput):
             return explain_value(cause)
@@ -115,11 +116,6 @@ def games_with(group: str) -> list[str]:
     own = {name for name, text in texts.items() if re.search(rf"^  - /{group}[@:]", text, re.MULTILINE)}
     built = {name for name, text in texts.items() if re.search(rf"^  - ({'|'.join(own)})$", text, re.MULTILINE)}
     return sorted(own | built) if own else []
-
-
-def options_of(group: str) -> list[str]:
-    """The names that a group offers."""
-    return [path.stem for path in (CONF / group).glob("*.yaml")]
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

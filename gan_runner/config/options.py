@@ -31,17 +31,19 @@ def calls_of(group: str, option: str) -> Mapping[str, str]:
     content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     calls: dict[str, str] = {}
     for base in content.pop("defaults", []):
-        other, _, name = added(base).rpartition("/")
+        other, _, name = option_added_by(base).rpartition("/")
         calls |= calls_of(other.strip("/") or group, name)
     everywhere = path.read_text(encoding="utf-8").startswith("# @package _global_")
     own = dict(targets("" if everywhere else group, content))
     return calls | {key: target for key, target in own.items() if key.partition(".")[0] not in NON_TRAINING_KEYS}
 
 
-def added(base: str | Mapping[str, Any]) -> str:
+def option_added_by(base: str | Mapping[str, Any]) -> str:
     """The option that an entry of a defaults list adds to the whole, as a path; empty if none.
 
-    What it overrides (`override /group`) may be overridden again, and so does not count.
+    What it overrides (`override /group`) may be overridden again, and so does not count. Of Hydra's defaults lists this
+    reads what the files of `conf/` have: `name`, `/group/name` and `group: name`, into `@_global_` too. It leaves out
+    entries for other packages (`@here`) and `optional` ones, and knows neither lists of names nor interpolations.
     """
     entry = base if isinstance(base, str) else "/".join(map(str, *base.items()))
     path = entry.replace("@_global_", "")

@@ -53,6 +53,7 @@ def check_files(line: Namespace, overrides: Sequence[str]) -> None:
         ConfigError: naming the key.
     """
     typed = parse_overrides(overrides)
+    check_names(line, typed)
     searched = next((o.value() for o in typed if o.get_key_element() == "hydra.searchpath"), [])
     if not (line.config_dir or line.config_path or searched):
         return  # all files are gan-runner's own
@@ -66,6 +67,16 @@ def check_files(line: Namespace, overrides: Sequence[str]) -> None:
     for_hydra = [override for override in typed if override.is_hydra_override()]
     for parts in choices_of_parts([*of_files, *overrides], files.options_of):
         files.check([*for_hydra, *parse_overrides(parts)])
+
+
+def check_names(line: Namespace, typed: Sequence[Override]) -> None:
+    """Raise ConfigError for a name of a part, or of the first file, that is a path out of its folder."""
+    if line.config_name and (".." in Path(line.config_name).parts or Path(line.config_name).is_absolute()):
+        raise ConfigError(f"--config-name={line.config_name} leaves its folder; name another by --config-dir")
+    for override in typed:
+        group, words = override.key_or_group, re.split(r"[^.\w-]+", str(override.input_line))
+        if ".." in words and (CONF / group).is_dir() and not isinstance(override.value(), dict):
+            raise ConfigError(f"{override.input_line} leaves the folder of {group}; name another by --config-dir")
 
 
 class UserFiles:

@@ -4,7 +4,7 @@ import pytest
 from conftest import names_in
 
 from gan_runner.config.instantiate import locate
-from gan_runner.config.options import GROUPS, added, brought_by, calls_of, choices, options_in, typed
+from gan_runner.config.options import GROUPS, brought_by, calls_of, choices, option_added_by, options_in, typed
 from gan_runner.config.resolve import resolve
 
 
@@ -30,9 +30,9 @@ def test_what_it_builds_on_is_included():
 def test_entries_of_a_defaults_list():
     kept = {"gan": "gan", "/regularizer/r1@_global_": "/regularizer/r1"}
     left = ["_self_", "/metric@here: fid", {"override /dataset": "ring8"}, {"/loss@loss.aim": "hinge"}]
-    assert [added(entry) for entry in kept] == list(kept.values())
-    assert added({"/setting/codes@_global_": "chen2016"}) == "/setting/codes/chen2016"
-    assert [added(entry) for entry in left] == [""] * 4
+    assert [option_added_by(entry) for entry in kept] == list(kept.values())
+    assert option_added_by({"/setting/codes@_global_": "chen2016"}) == "/setting/codes/chen2016"
+    assert [option_added_by(entry) for entry in left] == [""] * 4
 
 
 @pytest.mark.parametrize(
