@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 RESUME = re.compile(r"\+{0,2}resume=")
 """How the option is typed; a plus or two change nothing."""
 
+ONE_VALUE = re.compile(r"players\.\w+\.(updates|weights\.\w+)")
+"""Options that are one value even as a table of steps or a schedule: what is typed replaces it, where other nested
+options are merged."""
+
 
 def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
     """The directory of the run to go on with, if the command line names one.
@@ -64,7 +68,8 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
     for override in overrides:
         check_resumable(override)
         added = override.is_add() or override.is_force_add()
-        OmegaConf.update(config, override.key_or_group, override.value(), merge=True, force_add=added)
+        merged = not ONE_VALUE.fullmatch(override.key_or_group)
+        OmegaConf.update(config, override.key_or_group, override.value(), merge=merged, force_add=added)
     typed = [str(override.input_line) for override in overrides]
     return Job(config, directory, checkpoint.state["label"], typed, resumed=True)
 

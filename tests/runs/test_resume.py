@@ -9,9 +9,11 @@ import sys
 
 import pytest
 import torch
+import yaml
 from tiny_runs import PICTURE, RESUMED, TINY_RUN, assert_equal, outcome
 
 import gan_runner.train
+from gan_runner.config.documents import read_yaml
 from gan_runner.runs.checkpoints import load_checkpoint
 
 
@@ -120,6 +122,18 @@ def test_optimizer_of_a_resumed_run_takes_other_options(gan_run, tmp_path):
     code, _, err = gan_run("resume=run", "trainer.steps=9", "optimizer._target_=torch.optim.RAdam")
     assert code == 2
     assert "whose memory is of no use to torch.optim.RAdam; start a new run" in err
+
+
+def test_table_or_schedule_of_a_resumed_run_is_replaced(gan_run, tmp_path):
+    updates, weight = "players.generator.updates", "players.generator.weights.adversarial"
+    ramp = "{_target_: gan_runner.optimizers.schedules.ramp, _partial_: true, start: 0.25, end: 0.75, steps: 2}"
+    code, _, err = gan_run(*TINY_RUN, f"{updates}={{0: 1, 2: 2}}", f"{weight}=0.5", "hydra.run.dir=run")
+    assert code == 0, err
+    for steps, table, number in ((6, "{0: 1, 5: 2}", ramp), (8, "2", "0.5")):
+        code, _, err = gan_run("resume=run", f"trainer.steps={steps}", f"{updates}={table}", f"{weight}={number}")
+        assert code == 0, err
+        player = read_yaml(tmp_path / "run" / "config.yaml").players.generator
+        assert [player.updates, player.weights.adversarial] == [yaml.safe_load(table), yaml.safe_load(number)]
 
 
 @pytest.mark.parametrize(
