@@ -61,8 +61,8 @@ class LambdaOptions(LambdaLR):
         for name in options:
             if ("betas" if name in BETAS else name) not in optimizer.defaults:
                 raise ValueError(
-                    f"{type(optimizer).__name__} has no {name} to schedule; choose another optimizer, such as "
-                    f"optimizer={'adam' if name in BETAS else 'sgd'}, or another scheduler"
+                    f"{type(optimizer).__name__} has no {name} to schedule; choose "
+                    f"optimizer={'adam' if name in BETAS else 'sgd'} or another scheduler"
                 )
         self.options = options
         super().__init__(optimizer, lr_lambda)

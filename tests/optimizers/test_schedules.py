@@ -118,7 +118,7 @@ def test_beta2_rises_and_goes_on_exactly_from_a_checkpoint(make_system):
 
 def test_a_scheduled_option_must_be_one_of_the_optimizer():
     weights = [torch.zeros(1, requires_grad=True)]
-    with pytest.raises(ValueError, match="SGD has no beta2 to schedule; choose another optimizer, such as"):
+    with pytest.raises(ValueError, match="SGD has no beta2 to schedule; choose optimizer=adam or another scheduler"):
         LambdaOptions(torch.optim.SGD(weights, lr=0.1), constant, beta2=constant)
 
 
