@@ -24,7 +24,7 @@ whole = socket.socket.connect
 socket.socket.connect = lambda self, address: refuse(self, address) or whole(self, address)
 socket.socket.connect_ex = socket.socket.sendto = refuse
 socket.getaddrinfo = socket.gethostbyname = look_up
-from gan_runner.cli import main
+from gan_runner.cli.run import main
 main()
 """
 
