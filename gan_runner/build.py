@@ -50,7 +50,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def build_system(config: DictConfig) -> System:
-    """Everything that plays, freshly initialised from `seed`.
+    """Build networks, players, game, dataset and loss from a checked configuration, initialised from `seed`.
 
     Raises:
         ConfigError: a part refuses its options, or does not go with another.
@@ -70,7 +70,7 @@ def build_system(config: DictConfig) -> System:
     for name in names:
         networks[name] = build_network(name, config, network_kwargs).to(device).to(memory_format=memory_format)
         if isinstance(network := networks[name], HasFeatures):
-            network_kwargs["num_features"] = network.num_features  # of which those that come after are told
+            network_kwargs["num_features"] = network.num_features  # an argument of the networks built after it
     for name, network in networks.items():
         if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ConfigError(

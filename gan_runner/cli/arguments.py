@@ -1,4 +1,4 @@
-"""What the commands beside `gan-run` share: options, checks of them, and errors of one line."""
+"""Shared by gan-sample, gan-eval and gan-compare: options, their checks, and errors of one line."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from gan_runner.errors import ConfigError
 from gan_runner.runs.saved import Checkpoint
 
 GROUPS = ("metric", "extractor")
-"""What is chosen anew; everything else stays as the run had it."""
+"""Groups that may be chosen again for a trained run; all other options stay as they were in training."""
 
 OF_SPLITS = ("split", "measured_on")
-"""Options by which a metric that has a split of its own is told which."""
+"""Options that name the split of a metric which measures on a split of its own."""
 
 
 def chosen(checkpoint: Checkpoint, options: argparse.Namespace) -> DictConfig:

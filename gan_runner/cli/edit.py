@@ -21,7 +21,7 @@ from gan_runner.sampling.inference import encode, encoder_of, paths, reconstruct
 from gan_runner.system import System
 
 ROWS = 8
-"""Draws from the prior, if nothing is said."""
+"""The default number of draws from the prior."""
 
 COLUMNS = 8
 """Images a row, or steps from one image to another."""

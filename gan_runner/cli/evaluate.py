@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 SAMPLES, SEED = 10_000, 1
-"""What is measured if nothing else is said."""
+"""The default number of samples, and the default seed of their latents."""
 
 
 def parser() -> Parser:
@@ -103,7 +103,7 @@ def save_values(path: Path, measured: dict[str, Any]) -> None:
 
 
 def saved_values(kept: Path) -> dict[str, Any]:
-    """What was measured before.
+    """The metrics that an earlier `gan-eval` has written for this run.
 
     Raises:
         ConfigError: the file holds something else.

@@ -33,7 +33,7 @@ def report_error(error: Exception | Stopped) -> int:
 
 
 def exit_code(error: Exception | Stopped) -> int:
-    """What an error means to a shell or a scheduler."""
+    """The exit code of an error: 2 bad input, 3 diverged, 128 + n stopped by signal n, 1 anything else."""
     if isinstance(error, BadInput | HydraException | OmegaConfBaseException):
         return 2
     if isinstance(error, Diverged):
