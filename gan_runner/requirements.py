@@ -128,7 +128,7 @@ def check_requirements(part: Any, subject: Any) -> None:
         requirement(subject)
 
 
-def judged(networks: OwnedNetworks) -> None:
+def has_critic(networks: OwnedNetworks) -> None:
     """Raise ValueError where the game has a place for a critic, and there is none."""
     critic = critic_name(networks.game)
     if critic not in {None, *networks, *networks.others}:

@@ -61,14 +61,14 @@ class AutoencodingTurn(EncodingTurn):
 
     @lazy
     def reconstruction_features(self) -> Tensor:
-        """The judge's features of the reconstructions: (n, num_features)."""
-        with self.recording(self.judge, "encoder", "generator"):
+        """The critic's features of the reconstructions: (n, num_features)."""
+        with self.recording(self.critic_name, "encoder", "generator"):
             return self.features(self.reconstruction)
 
     @lazy
     def reconstruction_scores(self) -> Tensor:
-        """The judge's scores of the reconstructions: (n,)."""
-        with self.recording(self.judge, "encoder", "generator"):
+        """The critic's scores of the reconstructions: (n,)."""
+        with self.recording(self.critic_name, "encoder", "generator"):
             return self.score(self.reconstruction_features, self.reconstruction)
 
     @lazy
@@ -91,40 +91,40 @@ class AutoencodingTurn(EncodingTurn):
 
     def score_codes(self, z: Tensor) -> Tensor:
         """The code discriminator's scores of any codes (n, latent_dim), beside the data if it looks at them: (n,)."""
-        judge = self.networks["code_discriminator"]
+        code_critic = self.networks["code_discriminator"]
         if self.game.codes_beside_data:
-            return judge.score(self.code_features, self.real, z)  # type: ignore[operator]
-        return judge(z)
+            return code_critic.score(self.code_features, self.real, z)  # type: ignore[operator]
+        return code_critic(z)
 
 
 class BidirectionalTurn(EncodingTurn):
     """Pairs are judged: data beside its codes, fakes beside what they were made from."""
 
     @property
-    def judged_real(self) -> tuple[Tensor, ...]:
+    def real_critic_inputs(self) -> tuple[Tensor, ...]:
         """Data (n, *shape), and codes (n, latent_dim) drawn for it."""
         return self.real, self.codes
 
     @property
-    def judged_fake(self) -> tuple[Tensor, ...]:
+    def fake_critic_inputs(self) -> tuple[Tensor, ...]:
         """Fakes (n, *shape), and the noise (n, latent_dim) that they were made from."""
         return self.fake, self.noise
 
     @lazy
     def real_scores(self) -> Tensor:
         """Scores of data beside codes drawn for it: (n,)."""
-        with self.recording(self.judge, "encoder"):
-            return self.networks[self.judge].score(self.real_features, *self.judged_real)  # type: ignore[operator]
+        with self.recording(self.critic_name, "encoder"):
+            return self.networks[self.critic_name].score(self.real_features, *self.real_critic_inputs)  # type: ignore[operator]
 
     @lazy
     def fake_scores(self) -> Tensor:
         """Scores of fakes beside their noise: (n,)."""
-        with self.recording(self.judge, "generator"):
-            return self.networks[self.judge].score(self.fake_features, *self.judged_fake)  # type: ignore[operator]
+        with self.recording(self.critic_name, "generator"):
+            return self.networks[self.critic_name].score(self.fake_features, *self.fake_critic_inputs)  # type: ignore[operator]
 
     def critic(self, x: Tensor, *codes: Tensor) -> Tensor:
         """Scores (n,) of any data (n, *shape) beside codes (n, latent_dim)."""
-        return self.networks[self.judge].score(self.features(x), x, *codes)  # type: ignore[operator]
+        return self.networks[self.critic_name].score(self.features(x), x, *codes)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -133,25 +133,25 @@ class Encoding(GAN):
 
     Args:
         latent: the prior p(z).
-        judge: the network that scores data, if one does.
+        critic: the network that scores data, if one does.
     """
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
         """Initialise from n of the data what depends on it: reference batches, output biases."""
         real = data.real(n)
         noise = self.latent(len(real), real.device)
-        inputs = {"generator": (noise, real), "encoder": (real, real), **self.judged(real, noise)}
+        inputs = {"generator": (noise, real), "encoder": (real, real), **self.critic_inputs(real, noise)}
         for name, batches in inputs.items():
             if name in networks:
                 networks[name].prepare(*batches)  # type: ignore[operator]
 
-    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    def critic_inputs(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
         """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
-        return {self.judge: (real, real)}
+        return {self.critic: (real, real)}
 
     def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
         """Where somebody judges."""
-        return self.judge in networks
+        return self.critic in networks
 
     def encodes(self, networks: Mapping[str, nn.Module]) -> bool:
         """Where there is an encoder."""
@@ -168,7 +168,7 @@ class Autoencoding(Encoding):
 
     Args:
         latent: the prior p(z).
-        judge: the network that scores data, if one does.
+        critic: the network that scores data, if one does.
         observation: p(x|z), around what the generator makes of z.
         codes_beside_data: whether the discriminator of codes sees the data that they are codes of.
     """
@@ -180,10 +180,10 @@ class Autoencoding(Encoding):
         """What the player that owns `owned` sees of this batch."""
         return AutoencodingTurn(self, networks, owned, batch)
 
-    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    def critic_inputs(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
         """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
         codes = (real, real, noise) if self.codes_beside_data else (noise, real)
-        return {self.judge: (real, real), "code_discriminator": codes}
+        return {self.critic: (real, real), "code_discriminator": codes}
 
 
 @dataclass(frozen=True)
@@ -198,9 +198,9 @@ class Bidirectional(Encoding):
         """What the player that owns `owned` sees of this batch."""
         return BidirectionalTurn(self, networks, owned, batch)
 
-    def judged(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
+    def critic_inputs(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
         """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
-        return {self.judge: (real, real, noise)}
+        return {self.critic: (real, real, noise)}
 
     def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
         """Never: a score is of a point beside a code."""
@@ -208,4 +208,4 @@ class Bidirectional(Encoding):
 
     def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """The critic's scores (n,) of samples x (n, *shape), each beside the row (n, latent_dim) that made it."""
-        return networks[self.judge](x, rows)
+        return networks[self.critic](x, rows)

@@ -84,13 +84,13 @@ class NamesCritic(Protocol):
     """A game whose critic is the network of a name that can be chosen."""
 
     @property
-    def judge(self) -> str:
+    def critic(self) -> str:
         """The network that scores. There may be none of this name, where no term needs it."""
 
 
 def critic_name(game: object) -> str | None:
     """The network that scores data or samples, of a game that names it."""
-    return game.judge if isinstance(game, NamesCritic) else None
+    return game.critic if isinstance(game, NamesCritic) else None
 
 
 @runtime_checkable

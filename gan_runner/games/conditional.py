@@ -44,7 +44,7 @@ class ConditionalTurn(GANTurn):
 
     def score_with(self, features: Tensor, x: Tensor, condition: Tensor) -> Tensor:
         """Scores (n,) of data `x` with these features, beside conditions (n, condition_dim)."""
-        return self.networks[self.judge].score(features, x, condition)  # type: ignore[operator]
+        return self.networks[self.critic_name].score(features, x, condition)  # type: ignore[operator]
 
 
 def takes_conditions(networks: Mapping[str, nn.Module]) -> None:
@@ -66,7 +66,7 @@ class ConditionalGAN(GAN):
 
     Args:
         latent: the prior p(z) that the generator is fed from.
-        judge: the network that scores.
+        critic: the network that scores.
         fixed: the network that makes conditions of batches, which nobody descends.
     """
 
@@ -95,15 +95,15 @@ class ConditionalGAN(GAN):
         real, condition = first["data"], networks["condition"](first)
         rows = torch.cat([self.latent(len(real), real.device), condition], 1)
         networks["generator"].prepare(rows, real)  # type: ignore[operator]
-        networks[self.judge].prepare(real, real, condition)  # type: ignore[operator]
+        networks[self.critic].prepare(real, real, condition)  # type: ignore[operator]
 
     def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
         """Not where the critic is told the condition: then a score is of a point beside one."""
-        return not networks[self.judge].needs_condition
+        return not networks[self.critic].needs_condition
 
     def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """The critic's scores (n,) of samples x (n, *shape), each beside the condition in its row (n, …)."""
-        return networks[self.judge](x, None if rows is None else rows[:, self.latent.dim :])
+        return networks[self.critic](x, None if rows is None else rows[:, self.latent.dim :])
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """Latents, and beside each the condition of one of the training data: (n, latent_dim + condition_dim)."""

@@ -58,14 +58,14 @@ class GenerativeTurn(Turn):
 
 
 class GANTurn(GenerativeTurn):
-    """Also features and scores, by the judge."""
+    """Also features and scores, by the critic."""
 
     shown: tuple[str, ...] = ("real_scores", "fake_scores")
 
     @property
-    def judge(self) -> str:
+    def critic_name(self) -> str:
         """The network that scores."""
-        return self.game.judge
+        return self.game.critic
 
     def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
         """The same batch, noise and fakes, as another player or other networks see them."""
@@ -74,52 +74,52 @@ class GANTurn(GenerativeTurn):
 
     def features(self, x: Tensor) -> Tensor:
         """The discriminator's features of `x`: (n, num_features)."""
-        return self.networks[self.judge].features(x)  # type: ignore[operator]
+        return self.networks[self.critic_name].features(x)  # type: ignore[operator]
 
     def score(self, features: Tensor, x: Tensor) -> Tensor:
         """The discriminator's scores (n,) of data `x` with these features: logits, or a critic's values."""
-        return self.networks[self.judge].score(features, x)  # type: ignore[operator]
+        return self.networks[self.critic_name].score(features, x)  # type: ignore[operator]
 
     def classify(self, features: Tensor) -> Tensor:
-        """The logits (n, classes) of a judge that classifies, from features."""
-        return self.networks[self.judge].classify(features)  # type: ignore[operator]
+        """The logits (n, classes) of a critic that classifies, from features."""
+        return self.networks[self.critic_name].classify(features)  # type: ignore[operator]
 
     def critic(self, x: Tensor) -> Tensor:
         """The discriminator's scores (n,) of data `x`."""
         return self.score(self.features(x), x)
 
     @property
-    def judged_real(self) -> tuple[Tensor, ...]:
+    def real_critic_inputs(self) -> tuple[Tensor, ...]:
         """What `critic` is given of the data, and penalties differentiate by: data (n, *shape) alone."""
         return (self.real,)
 
     @property
-    def judged_fake(self) -> tuple[Tensor, ...]:
+    def fake_critic_inputs(self) -> tuple[Tensor, ...]:
         """The same of the fakes."""
         return (self.fake,)
 
     @lazy
     def real_features(self) -> Tensor:
         """Features of the data: (n, num_features)."""
-        with self.recording(self.judge):
+        with self.recording(self.critic_name):
             return self.features(self.real)
 
     @lazy
     def fake_features(self) -> Tensor:
         """Features of the fakes: (n, num_features)."""
-        with self.recording(self.judge, "generator"):
+        with self.recording(self.critic_name, "generator"):
             return self.features(self.fake)
 
     @lazy
     def real_scores(self) -> Tensor:
         """Scores (n,) of the data."""
-        with self.recording(self.judge):
+        with self.recording(self.critic_name):
             return self.score(self.real_features, self.real)
 
     @lazy
     def fake_scores(self) -> Tensor:
         """Scores (n,) of the fakes."""
-        with self.recording(self.judge, "generator"):
+        with self.recording(self.critic_name, "generator"):
             return self.score(self.fake_features, self.fake)
 
     @lazy
@@ -184,10 +184,10 @@ class GAN(FromLatents):
 
     Args:
         latent: the prior p(z) that the generator is fed from.
-        judge: the network that scores: a discriminator, or an autoencoder by its reconstruction error.
+        critic: the network that scores: a discriminator, or an autoencoder by its reconstruction error.
     """
 
-    judge: str = "discriminator"
+    critic: str = "discriminator"
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> GANTurn:
         """What the player that owns `owned` sees of this batch."""
@@ -197,7 +197,7 @@ class GAN(FromLatents):
         """Initialise from n of the data what depends on it: reference batches, output biases."""
         real = data.real(n)
         noise = self.latent(len(real), real.device)
-        for name, inputs in {"generator": noise, self.judge: real}.items():
+        for name, inputs in {"generator": noise, self.critic: real}.items():
             networks[name].prepare(inputs, real)  # type: ignore[operator]
 
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
@@ -210,4 +210,4 @@ class GAN(FromLatents):
 
     def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
         """The critic's scores (n,) of points (n, *shape), or of samples beside the rows (n, …) they were made from."""
-        return networks[self.judge](x)
+        return networks[self.critic](x)

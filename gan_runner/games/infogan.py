@@ -1,6 +1,6 @@
 """InfoGAN (Chen et al. 2016, arXiv:1606.03657): codes that the samples must tell.
 
-The generator is fed codes c beside its noise z. A network Q reads them off the judge's features of the fakes, and what
+The generator is fed codes c beside its noise z. A network Q reads them off the critic's features of the fakes, and what
 it gets right bounds the mutual information I(c; G(z, c)) from below (Eq. 5). Who moves for it is said by who owns Q and
 who descends the term `mutual_information`: in `conf/game/infogan.yaml` all do, as in the authors' code; in
 `conf/game/gan_with_codes.yaml` Q is a player of its own, which looks on and steers nobody.
@@ -35,8 +35,8 @@ class InfoGANTurn(GANTurn):
 
     @lazy
     def information(self) -> dict[str, Tensor]:
-        """L_I of each code by name, scalars in nats; with a graph to Q, the judge and the generator, by who moves."""
-        with self.recording(self.judge, "q", "generator"):
+        """L_I of each code by name, scalars in nats; with a graph to Q, the critic and the generator, by who moves."""
+        with self.recording(self.critic_name, "q", "generator"):
             outputs = self.networks["q"](self.fake_features)
             return self.game.joint.information(outputs, self.game.codes_in(self.noise))
 
@@ -66,13 +66,13 @@ class InfoGAN(GAN):
 
     def check(self, networks: Mapping[str, nn.Module]) -> None:
         """Raise ValueError if nobody owns Q, there are no features of a discriminator, or it wants a condition."""
-        judge = networks.get(self.judge)
-        if "q" not in networks or not isinstance(judge, Discriminator):
+        critic = networks.get(self.critic)
+        if "q" not in networks or not isinstance(critic, Discriminator):
             raise ValueError(
                 "codes are read off a discriminator's features by q, which a player must own; "
                 "choose a loss with a discriminator"
             )
-        if isinstance(judge.head[-1], Conditioned):
+        if isinstance(critic.head[-1], Conditioned):
             raise ValueError(
                 "a method tells the discriminator labels, and in this game it finds out codes; leave out method=, or "
                 "choose game=conditional"
@@ -115,9 +115,9 @@ class InfoGAN(GAN):
         """Initialise from n of the data what depends on it."""
         real = data.real(n)
         networks["generator"].prepare(self.rows(len(real), real.device), real)  # type: ignore[operator]
-        networks[self.judge].prepare(real, real)  # type: ignore[operator]
-        networks["q"].prepare(networks[self.judge].features(real), real)  # type: ignore[operator]
+        networks[self.critic].prepare(real, real)  # type: ignore[operator]
+        networks["q"].prepare(networks[self.critic].features(real), real)  # type: ignore[operator]
 
     def infer_codes(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """What Q says of the codes of any data (n, *shape): (n, num_parameters)."""
-        return networks["q"](networks[self.judge].features(x))  # type: ignore[operator]
+        return networks["q"](networks[self.critic].features(x))  # type: ignore[operator]

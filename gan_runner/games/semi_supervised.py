@@ -37,7 +37,7 @@ class SemiSupervisedTurn(GANTurn):
     @lazy
     def labelled_logits(self) -> Tensor:
         """What the discriminator takes them for: (n, K)."""
-        with self.recording(self.judge):
+        with self.recording(self.critic_name):
             return self.classify(self.features(self.labelled))
 
 
@@ -47,7 +47,7 @@ class SemiSupervised(GAN):
 
     Args:
         latent: the prior p(z) that the generator is fed from.
-        judge: the network that scores and classifies.
+        critic: the network that scores and classifies.
         labelled: which labels are known.
         prepare_on: samples that data-dependent initialisation sees, if those of a batch are fewer.
     """
@@ -62,8 +62,8 @@ class SemiSupervised(GAN):
 
     def check(self, networks: Mapping[str, nn.Module]) -> None:
         """Raise ValueError if the discriminator has no logits."""
-        judge: Any = networks[self.judge]
-        if not isinstance(judge.head[-1], Classifier):
+        critic: Any = networks[self.critic]
+        if not isinstance(critic.head[-1], Classifier):
             raise ValueError("its discriminator classifies; leave model.discriminator.head as this game has it")
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
@@ -90,8 +90,8 @@ class SemiSupervised(GAN):
 
     def classify(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
         """Logits (n, K) of data (n, *shape)."""
-        judge: Any = networks[self.judge]
-        return judge.classify(judge.features(x))
+        critic: Any = networks[self.critic]
+        return critic.classify(critic.features(x))
 
 
 def classes_of(dataset: Dataset) -> int:

@@ -44,7 +44,7 @@ class TextTurn(ConditionalTurn):
     @lazy
     def mismatched_scores(self) -> Tensor:
         """Scores (n,) of the data, each beside the caption of another image."""
-        with self.recording(self.judge):
+        with self.recording(self.critic_name):
             return self.score_with(self.real_features, self.real, self.other_condition)
 
     def between(self, share_of_own: float) -> tuple[Tensor, Tensor]:
@@ -56,7 +56,7 @@ class TextTurn(ConditionalTurn):
     def scores_between(self, share_of_own: float) -> Tensor:
         """Scores (n,) of fakes for conditions between two captions, beside these conditions."""
         condition, x = self.between(share_of_own)
-        with self.recording(self.judge, "generator"):
+        with self.recording(self.critic_name, "generator"):
             return self.score_with(self.features(x), x, condition)
 
 
@@ -74,7 +74,7 @@ class TextToImage(ConditionalGAN):
 
     Args:
         latent: the prior p(z) that the generator is fed from.
-        judge: the network that scores.
+        critic: the network that scores.
         fixed: the network that makes conditions of batches, which nobody descends.
         condition_dim: length of φ.
     """

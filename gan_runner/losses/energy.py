@@ -1,4 +1,4 @@
-"""Energy-based games: the judge is an autoencoder, whose score is minus its reconstruction error, the energy."""
+"""Energy-based games: the critic is an autoencoder, whose score is minus its reconstruction error, the energy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a judge of energies knows of the densities, held against them; and how balanced its game is."""
+"""What a critic of energies knows of the densities, held against them; and how balanced its game is."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def plane(results: Results, side: int) -> tuple[Tensor, float]:
 @metric(total_variation_gap=min, requires=(densities_in_the_plane, loss_of_kind(EBGAN)))
 @torch.no_grad()
 def total_variation(results: Results, side: int = 200) -> dict[str, float]:
-    """What the judge makes of the total variation of data and samples, against the truth by quadrature.
+    """What the critic makes of the total variation of data and samples, against the truth by quadrature.
 
     It is |1 − cost / m − TV|, the cost being the discriminator's on data and samples.
 

@@ -18,7 +18,7 @@ Error = Literal["squared", "absolute"]
 class Autoencoder(nn.Module):
     """Data (n, *shape) → codes (n, latent_dim) → reconstructions (n, *shape); its score is minus the error.
 
-    A judge of energy-based games (Zhao et al. 2017, arXiv:1609.03126, Fig. 1), so it works with every model. Of
+    A critic of energy-based games (Zhao et al. 2017, arXiv:1609.03126, Fig. 1), so it works with every model. Of
     the encoder it takes all but the last layer of the head; a linear layer to the code comes in its place.
 
     Args:

@@ -1,4 +1,4 @@
-"""What a generator and its judge are told beside latents and data, as a network that nobody descends."""
+"""What a generator and its critic are told beside latents and data, as a network that nobody descends."""
 
 from __future__ import annotations
 

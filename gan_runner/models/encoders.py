@@ -42,7 +42,7 @@ class Encoder(nn.Module):
     `orthogonal`) are left out. The norm of its activations is kept.
 
     Args:
-        judge: the discriminator whose trunk it is built like.
+        discriminator: the discriminator whose trunk it is built like.
         latent_dim: of z.
         outputs: numbers read off the trunk for each datum.
     """
@@ -50,13 +50,13 @@ class Encoder(nn.Module):
     is_scored = False
     """No score depends on it, so what smooths scores asks nothing of it."""
 
-    def __init__(self, judge: Discriminator, latent_dim: int, outputs: int):
+    def __init__(self, discriminator: Discriminator, latent_dim: int, outputs: int):
         super().__init__()
         at_least_one(latent_dim=latent_dim)
         self.latent_dim = latent_dim
-        self.trunk = unbounded(judge.trunk)
-        self.output = nn.Linear(judge.num_features, outputs)
-        reparametrize(self.output, judge.weight_norm)
+        self.trunk = unbounded(discriminator.trunk)
+        self.output = nn.Linear(discriminator.num_features, outputs)
+        reparametrize(self.output, discriminator.weight_norm)
         unbounded(self.output)
 
     def read(self, x: Tensor) -> Tensor:
@@ -76,13 +76,13 @@ class DeterministicEncoder(Encoder):
     """One code a datum.
 
     Args:
-        judge: the discriminator whose trunk it is built like.
+        discriminator: the discriminator whose trunk it is built like.
         latent_dim: of z.
         spherical: whether codes are brought to the sphere of radius √latent_dim, that of `latents.Sphere`.
     """
 
-    def __init__(self, judge: Discriminator, latent_dim: int, spherical: bool = False):
-        super().__init__(judge, latent_dim, latent_dim)
+    def __init__(self, discriminator: Discriminator, latent_dim: int, spherical: bool = False):
+        super().__init__(discriminator, latent_dim, latent_dim)
         self.spherical = spherical
 
     def forward(self, x: Tensor) -> Posterior:
@@ -97,12 +97,12 @@ class GaussianEncoder(Encoder):
     """N(μ(x), diag σ²(x)), drawn from by z = μ + σ ε (Kingma & Welling 2014, arXiv:1312.6114, Section 2.4).
 
     Args:
-        judge: the discriminator whose trunk it is built like.
+        discriminator: the discriminator whose trunk it is built like.
         latent_dim: of z.
     """
 
-    def __init__(self, judge: Discriminator, latent_dim: int):
-        super().__init__(judge, latent_dim, 2 * latent_dim)
+    def __init__(self, discriminator: Discriminator, latent_dim: int):
+        super().__init__(discriminator, latent_dim, 2 * latent_dim)
 
     def forward(self, x: Tensor) -> Posterior:
         """Mean, logarithm of the standard deviation, and a draw."""
@@ -118,14 +118,14 @@ class ImplicitEncoder(Encoder):
     make a code of both.
 
     Args:
-        judge: the discriminator whose trunk it is built like.
+        discriminator: the discriminator whose trunk it is built like.
         latent_dim: of z.
         noise_dim: of ε.
         width: units of either hidden layer.
     """
 
-    def __init__(self, judge: Discriminator, latent_dim: int, noise_dim: int = 32, width: int = 256):
-        super().__init__(judge, latent_dim, width)
+    def __init__(self, discriminator: Discriminator, latent_dim: int, noise_dim: int = 32, width: int = 256):
+        super().__init__(discriminator, latent_dim, width)
         at_least_one(noise_dim=noise_dim, width=width)
         self.noise_dim = noise_dim
         self.of_noise = nn.Linear(noise_dim, width, bias=False)

@@ -1,6 +1,6 @@
 """Heads: what a discriminator makes of its features, beside which it may be told a condition.
 
-A head maps features (n, in_features) and a condition (n, condition_dim) to scores (n, 1). So every way to judge a
+A head maps features (n, in_features) and a condition (n, condition_dim) to scores (n, 1). So every way to critic a
 sample together with its condition works on every trunk, under every loss.
 """
 

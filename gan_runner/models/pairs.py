@@ -21,27 +21,27 @@ class PairDiscriminator(Discriminator):
     Layers on the features, such as minibatch discrimination, are kept.
 
     Args:
-        judge: the discriminator whose trunk it is built like.
+        discriminator: the discriminator whose trunk it is built like.
         latent_dim: of a code.
         embedding: units that see the code alone.
         width: units that see both.
 
     Raises:
-        ValueError: the judge has a head of its own, which knows nothing of codes.
+        ValueError: the discriminator has a head of its own, which knows nothing of codes.
     """
 
-    def __init__(self, judge: Discriminator, latent_dim: int, embedding: int = 128, width: int = 256):
+    def __init__(self, discriminator: Discriminator, latent_dim: int, embedding: int = 128, width: int = 256):
         nn.Module.__init__(self)
-        *layers, scoring = judge.head
+        *layers, scoring = discriminator.head
         if not isinstance(scoring, nn.Linear):
             kind = type(scoring).__name__
             raise ValueError(f"pairs are scored by layers of their own, and not by a {kind}; leave out its head")
-        in_features: Any = layers[-1].out_features if layers else judge.num_features
+        in_features: Any = layers[-1].out_features if layers else discriminator.num_features
         head = ConcatHead(in_features, latent_dim, embedding, width, rescale=False)
-        reparametrize(head, judge.weight_norm)
-        self.shape = judge.shape
-        self.weight_norm = judge.weight_norm
-        self.augment = judge.augment
-        self.trunk = judge.trunk
-        self.num_features = judge.num_features
+        reparametrize(head, discriminator.weight_norm)
+        self.shape = discriminator.shape
+        self.weight_norm = discriminator.weight_norm
+        self.augment = discriminator.augment
+        self.trunk = discriminator.trunk
+        self.num_features = discriminator.num_features
         self.head = Chain(*layers, head)

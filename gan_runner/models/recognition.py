@@ -10,10 +10,10 @@ from gan_runner.models.sizes import at_least_one
 
 
 class Recognition(Network):
-    """Features (n, num_features) of the judge → the parameters of Q(c|x) for all codes, (n, num_parameters).
+    """Features (n, num_features) of the discriminator → the parameters of Q(c|x) for all codes, (n, num_parameters).
 
     Args:
-        num_features: of the judge.
+        num_features: of the discriminator.
         num_parameters: of all codes together.
         width: units in each hidden layer.
         depth: hidden layers; 0 for a linear map of the features.

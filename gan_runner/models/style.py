@@ -29,9 +29,9 @@ class StyleEncoder(nn.Module):
             raise ValueError("this game has no latents to be found; leave out regularizer=[style_encoder]")
         if norm == "virtual":
             raise ValueError("norm=virtual has no reference batch here; choose norm=batch")
-        judge = DCGANDiscriminator(shape, width, norm)
-        self.trunk = judge.trunk
-        self.latent = nn.Linear(judge.num_features, latent_dim)
+        discriminator = DCGANDiscriminator(shape, width, norm)
+        self.trunk = discriminator.trunk
+        self.latent = nn.Linear(discriminator.num_features, latent_dim)
         init_weights(self.latent)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from gan_runner.games.gan import LazyScores
 from gan_runner.losses.base import Evaluated, Loss, Scores
 from gan_runner.models.encoders import GaussianEncoder
 from gan_runner.models.latents import Normal, Sphere, demand
-from gan_runner.requirements import OwnedNetworks, adds_fakes, judged, requires
+from gan_runner.requirements import OwnedNetworks, adds_fakes, has_critic, requires
 
 
 def has_density(networks: Mapping[str, nn.Module]) -> None:
@@ -114,9 +114,9 @@ def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     return loss.generator(turn.scores_against(turn.reconstruction_scores))
 
 
-@requires(judged)
+@requires(has_critic)
 def feature_reconstruction(turn: AutoencodingTurn) -> Tensor:
-    """½ E‖f(x) − f(x̂)‖² for the judge's features f, in nats up to a constant: a learned similarity.
+    """½ E‖f(x) − f(x̂)‖² for the critic's features f, in nats up to a constant: a learned similarity.
 
     That is −log N(f(x); f(x̂), I) (Larsen et al. 2016, arXiv:1512.09300, Eqs. 7 and 8).
     """

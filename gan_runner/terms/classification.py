@@ -1,4 +1,4 @@
-"""The judge also tells the condition, and the generator makes it easy (Odena et al. 2017, arXiv:1610.09585, Eq. 3)."""
+"""The critic also tells the condition, and the generator makes it easy (Odena et al. 2017, arXiv:1610.09585, Eq. 3)."""
 
 from __future__ import annotations
 

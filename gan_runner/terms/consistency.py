@@ -37,12 +37,12 @@ def changed(x: Tensor, shift: float, flip: bool) -> Tensor:
 @requires(on_images)
 def consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_p[(D(x) − D(T(x)))²] on real data (Zhang et al. 2020, arXiv:1910.12027, Algorithm 1)."""
-    x, *beside = turn.judged_real
+    x, *beside = turn.real_critic_inputs
     return (turn.real_scores - turn.critic(changed(x, shift, flip), *beside)).square().mean()
 
 
 @requires(on_images)
 def fake_consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_q[(D(x) − D(T(x)))²] on fakes (Zhao et al. 2020, arXiv:2002.04724, Algorithm 1)."""
-    x, *beside = turn.judged_fake
+    x, *beside = turn.fake_critic_inputs
     return (turn.fake_scores - turn.critic(changed(x, shift, flip), *beside)).square().mean()

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.gan import GANTurn
-from gan_runner.requirements import judged, requires
+from gan_runner.requirements import has_critic, requires
 
 
-@requires(judged)
+@requires(has_critic)
 def feature_matching(turn: GANTurn) -> Tensor:
     """Squared difference of the mean features of data and fakes (Salimans et al. 2016, Section 3.1).
 

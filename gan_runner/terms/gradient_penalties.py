@@ -1,6 +1,6 @@
 """Penalties on the gradient of the critic with respect to its input.
 
-The norm is taken per sample, over all elements of that sample: ‖∇ₓD(xᵢ)‖₂ for each i. Where pairs are judged, x is
+The norm is taken per sample, over all elements of that sample: ‖∇ₓD(xᵢ)‖₂ for each i. Where pairs are has_critic, x is
 the pair: data and its code move together, and both count.
 """
 
@@ -62,7 +62,7 @@ def between(starts: Sequence[Tensor], ends: Sequence[Tensor]) -> list[Tensor]:
 @requires(per_sample_scores)
 def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
     """E[(‖∇D(x̂)‖₂ − target)²] on lines from real to fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3)."""
-    points = between(turn.judged_real, turn.judged_fake)
+    points = between(turn.real_critic_inputs, turn.fake_critic_inputs)
     return (gradient_norms(turn.critic, *points) - target).square().mean()
 
 
@@ -73,7 +73,7 @@ def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
     As the authors' code, δ = scale · std(x) · U[0, 1) elementwise with the standard deviation of the global
     batch, so that it perturbs to one side, and the penalised point lies at a random place on the way there.
     """
-    real = turn.judged_real
+    real = turn.real_critic_inputs
     shares = [per_sample.rand(*x.shape, device=x.device, dtype=x.dtype) for x in real]
     perturbed = [x + scale * all_gather(x).std(correction=0) * share for x, share in zip(real, shares)]
     return (gradient_norms(turn.critic, *between(real, perturbed)) - target).square().mean()
@@ -82,10 +82,10 @@ def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
 @requires(per_sample_scores)
 def r1(turn: GANTurn) -> Tensor:
     """½ E_p[‖∇D(x)‖₂²] on real data (Mescheder et al. 2018, arXiv:1801.04406, Eq. 9); its weight is γ."""
-    return squared_gradient_norms(turn.critic, *turn.judged_real).mean() / 2
+    return squared_gradient_norms(turn.critic, *turn.real_critic_inputs).mean() / 2
 
 
 @requires(per_sample_scores)
 def r2(turn: GANTurn) -> Tensor:
     """½ E_q[‖∇D(x)‖₂²] on fakes (Mescheder et al. 2018, arXiv:1801.04406, Eq. 10); its weight is γ."""
-    return squared_gradient_norms(turn.critic, *turn.judged_fake).mean() / 2
+    return squared_gradient_norms(turn.critic, *turn.fake_critic_inputs).mean() / 2

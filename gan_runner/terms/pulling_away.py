@@ -8,15 +8,15 @@ from torch.nn.functional import normalize
 
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.moment_matching import MomentMatchingTurn
-from gan_runner.requirements import judged, requires
+from gan_runner.requirements import has_critic, requires
 from gan_runner.tools.precision import full_precision
 
 
-@requires(judged)
+@requires(has_critic)
 def pulling_away(turn: MomentMatchingTurn) -> Tensor:
     """Mean squared cosine between the features of two fakes (Zhao et al. 2017, arXiv:1609.03126, Eq. 6).
 
-    1 / n(n − 1) Σ_{i ≠ j} (SᵢᵀSⱼ / ‖Sᵢ‖‖Sⱼ‖)² over the judge's features S (n, num_features); n ≥ 2.
+    1 / n(n − 1) Σ_{i ≠ j} (SᵢᵀSⱼ / ‖Sᵢ‖‖Sⱼ‖)² over the critic's features S (n, num_features); n ≥ 2.
     """
     features = normalize(all_gather(turn.fake_features), dim=1)
     n = len(features)

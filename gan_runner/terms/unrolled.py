@@ -14,7 +14,7 @@ from torch.func import functional_call
 from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss
-from gan_runner.requirements import OwnedNetworks, innermost, judged
+from gan_runner.requirements import OwnedNetworks, has_critic, innermost
 from gan_runner.tools.precision import full_precision
 from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
 
@@ -46,7 +46,7 @@ class UnrolledGeneratorLoss(nn.Module):
         loss: of which the generator's half is descended.
         terms: what the discriminator descends, by name.
         weights: of the terms.
-        judge: the network that scores, whose updates are simulated.
+        critic: the network that scores, whose updates are simulated.
         steps: k.
         lr: learning rate of the simulated updates.
         betas: Adam's β₁ and β₂; None for gradient descent.
@@ -56,7 +56,7 @@ class UnrolledGeneratorLoss(nn.Module):
         ValueError: there is nothing to simulate.
     """
 
-    requirements: ClassVar = (generator_alone, judged)
+    requirements: ClassVar = (generator_alone, has_critic)
 
     moves: Tensor
 
@@ -66,7 +66,7 @@ class UnrolledGeneratorLoss(nn.Module):
         loss: Loss,
         terms: Mapping[str, Callable[[GANTurn], Tensor]],
         weights: Mapping[str, float | Schedule],
-        judge: str = "discriminator",
+        critic: str = "discriminator",
         steps: int = 5,
         lr: float = 1e-4,
         betas: tuple[float, float] | None = (0.5, 0.999),
@@ -84,10 +84,10 @@ class UnrolledGeneratorLoss(nn.Module):
             )
         self.weights = {name: scheduled(weight) for name, weight in weights.items()}
         self.schedules = nn.ModuleList(weight for weight in self.weights.values() if isinstance(weight, Scheduled))
-        self.judge = judge
+        self.critic = critic
         self.steps = steps
         self.update = gradient_descent(lr) if betas is None else adam(lr, *betas, eps)
-        network = networks.others[judge]
+        network = networks.others[critic]
         self.calls = (Calls(network),)  # in a tuple, so that its weights are not kept twice
         parameters = list(network.parameters())
         self.register_buffer("moves", torch.zeros(()))
@@ -101,10 +101,10 @@ class UnrolledGeneratorLoss(nn.Module):
 
     def look_ahead(self, turn: GANTurn) -> Tensor:
         """The same, in the precision of the weights."""
-        weights: Weights = dict(turn.networks[self.judge].named_parameters())
+        weights: Weights = dict(turn.networks[self.critic].named_parameters())
         state: State = (self.moves, list(self.first), list(self.second))
         for step in range(self.steps):
-            seen = self.seen_with(turn, weights, (self.judge,))
+            seen = self.seen_with(turn, weights, (self.critic,))
             total = torch.stack([value_of(self.weights[name]) * term(seen) for name, term in self.terms.items()]).sum()
             gradients = all_reduce_mean(torch.autograd.grad(total, list(weights.values()), create_graph=True))
             changes, state = self.update(gradients, state)
@@ -114,8 +114,8 @@ class UnrolledGeneratorLoss(nn.Module):
         return self.loss.generator(self.seen_with(turn, weights, turn.owned).scores)
 
     def seen_with(self, turn: GANTurn, weights: Weights, owned: tuple[str, ...]) -> GANTurn:
-        """The same turn with other weights of the judge, as the owner of `owned` sees it."""
-        return turn.replace({**turn.networks, self.judge: WithWeights(self.calls[0], weights)}, owned)
+        """The same turn with other weights of the critic, as the owner of `owned` sees it."""
+        return turn.replace({**turn.networks, self.critic: WithWeights(self.calls[0], weights)}, owned)
 
     @torch.no_grad()
     def remember(self, moves: Tensor, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:

@@ -44,13 +44,13 @@ def test_best_score_is_the_log_ratio_of_the_conditional_densities(head):
     """p(x|y) = N(μ_y, ½²) for μ = −1, 1 against q(x|y) = N(0, 1), so that y makes a difference."""
     torch.manual_seed(0)
     means = torch.tensor([-1.0, 1.0])
-    judge = MLPDiscriminator((1,), 32, 2, "leaky_relu", head=HEADS[head])
-    descent = torch.optim.Adam(judge.parameters(), 5e-3)
+    critic = MLPDiscriminator((1,), 32, 2, "leaky_relu", head=HEADS[head])
+    descent = torch.optim.Adam(critic.parameters(), 5e-3)
     rate = torch.optim.lr_scheduler.LinearLR(descent, 1.0, 0.01, 400)
 
     def score(x, y):
-        features = judge.features(x)
-        return judge.score(features, x, nn.functional.one_hot(y, 2).float())
+        features = critic.features(x)
+        return critic.score(features, x, nn.functional.one_hot(y, 2).float())
 
     def log_ratio(x, y):
         p, q = torch.distributions.Normal(means[y], 0.5), torch.distributions.Normal(0.0, 1.0)
@@ -109,11 +109,11 @@ def test_surprise_at_attributes_is_that_at_each_question():
 
 def test_classifiers_terms_are_those_of_the_paper(make_system):
     system, batch = conditional(make_system, "method=ac_gan")
-    judge, player = system.networks["discriminator"], system.players[0]
+    critic, player = system.networks["discriminator"], system.players[0]
     turn = system.game.turn(system.networks, player.owned, batch)
     value = player.terms["classification"](turn)
     fake = system.networks["generator"](torch.cat([turn.noise, turn.condition], 1))
-    by_hand = sum(cross_entropy(judge.classify(judge.features(x)), batch["label"]) for x in (batch["data"], fake))
+    by_hand = sum(cross_entropy(critic.classify(critic.features(x)), batch["label"]) for x in (batch["data"], fake))
     torch.testing.assert_close(value, by_hand)
 
 

@@ -110,10 +110,10 @@ def test_initialisation_sees_more_than_a_batch(make_system):
     data = system.dataset.load(system.device)
     system.game.prepare(system.networks, data, 8)
     seen = []
-    judge = system.networks["discriminator"]
-    for layer, _ in normalized_weights(judge):
+    critic = system.networks["discriminator"]
+    for layer, _ in normalized_weights(critic):
         layer.register_forward_hook(lambda _, __, output: seen.append(output))
-    judge(data.real(500))
+    critic(data.real(500))
     assert len(seen) == 3
     for y in seen:
         torch.testing.assert_close(y.mean(0), torch.zeros(y.shape[1]), atol=1e-4, rtol=0)

@@ -1,4 +1,4 @@
-"""What a judge of energies says, where the right answer is known."""
+"""What a critic of energies says, where the right answer is known."""
 
 from types import SimpleNamespace
 
@@ -16,8 +16,8 @@ from gan_runner.models.gaussian import Gaussian
 from gan_runner.requirements import check_requirements
 
 
-def game(judge, loss, n=20_000):
-    """Results of a game of N((0.5, 0), I) against N((−0.5, 0), I) with this judge: points → scores."""
+def game(critic, loss, n=20_000):
+    """Results of a game of N((0.5, 0), I) against N((−0.5, 0), I) with this critic: points → scores."""
     torch.manual_seed(0)
     dataset, generator = GaussianMixture(means=((0.5, 0.0),), std=1.0), Gaussian(2, (2,), (-0.5, 0.0))
     system = SimpleNamespace(dataset=dataset, networks={"generator": generator}, loss=loss)
@@ -28,8 +28,8 @@ def game(judge, loss, n=20_000):
         loss=loss,
         real=real,
         samples=samples,
-        real_scores=judge(real),
-        fake_scores=judge(samples),
+        real_scores=critic(real),
+        fake_scores=critic(samples),
     )
 
 

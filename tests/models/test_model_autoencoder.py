@@ -25,42 +25,42 @@ def make(model, error="squared", code=5, shape=SHAPE, **knobs):
 @every_model
 @pytest.mark.parametrize("error", ["squared", "absolute"])
 def test_score_is_minus_the_mean_error_of_each_sample(model, error):
-    judge = make(model, error).eval()
+    critic = make(model, error).eval()
     x = torch.rand(6, *SHAPE)
-    assert judge.features(x).shape == (6, 5)
-    assert judge.reconstruct(x).shape == x.shape
-    difference = (judge.reconstruct(x) - x).flatten(1)
+    assert critic.features(x).shape == (6, 5)
+    assert critic.reconstruct(x).shape == x.shape
+    difference = (critic.reconstruct(x) - x).flatten(1)
     errors = {"squared": difference.square(), "absolute": difference.abs()}[error].mean(1)
-    torch.testing.assert_close(judge(x), -errors)
-    torch.testing.assert_close(judge.score(judge.features(x), x), judge(x))
+    torch.testing.assert_close(critic(x), -errors)
+    torch.testing.assert_close(critic.score(critic.features(x), x), critic(x))
 
 
 @every_model
 def test_every_parameter_takes_part(model):
-    judge = make(model)
-    slopes = torch.autograd.grad(judge(torch.rand(6, *SHAPE)).sum(), list(judge.parameters()))
+    critic = make(model)
+    slopes = torch.autograd.grad(critic(torch.rand(6, *SHAPE)).sum(), list(critic.parameters()))
     assert all(slope.isfinite().all() for slope in slopes)
 
 
 def test_it_learns_to_reconstruct():
     data = torch.rand(32, *SHAPE).round() * 2 - 1
-    judge = make("mlp", code=16, width=64)
-    optimizer = torch.optim.Adam(judge.parameters(), 3e-3)
-    before = judge(data).mean().item()
+    critic = make("mlp", code=16, width=64)
+    optimizer = torch.optim.Adam(critic.parameters(), 3e-3)
+    before = critic(data).mean().item()
     for _ in range(150):
         optimizer.zero_grad()
-        (-judge(data).mean()).backward()
+        (-critic(data).mean()).backward()
         optimizer.step()
-    assert judge(data).mean().item() > 0.2 * before  # both are negative
+    assert critic(data).mean().item() > 0.2 * before  # both are negative
 
 
 @every_model
 def test_virtual_batch_norm_gets_its_references(model):
-    judge = make(model, norm="virtual", reference_size=4)
+    critic = make(model, norm="virtual", reference_size=4)
     data = torch.rand(8, *SHAPE)
-    judge.prepare(data, data)
-    torch.testing.assert_close(judge.encoder.trunk.reference, data[:4])
-    assert judge.decoder.body.reference.abs().sum() > 0
+    critic.prepare(data, data)
+    torch.testing.assert_close(critic.encoder.trunk.reference, data[:4])
+    assert critic.decoder.body.reference.abs().sum() > 0
 
 
 @every_model
@@ -74,9 +74,9 @@ def test_spectral_norm_reaches_the_code(model):
 
 @every_model
 def test_minibatch_discrimination_stands_before_the_code(model):
-    judge = make(model, feature_layer=partial(MinibatchDiscrimination, kernels=7), norm="none").eval()
+    critic = make(model, feature_layer=partial(MinibatchDiscrimination, kernels=7), norm="none").eval()
     x = torch.rand(6, *SHAPE)
-    together, alone = judge.features(x), torch.cat([judge.features(one) for one in x.split(1)])
+    together, alone = critic.features(x), torch.cat([critic.features(one) for one in x.split(1)])
     assert not torch.allclose(together, alone)
 
 

@@ -15,12 +15,12 @@ from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.models.pairs import PairDiscriminator
 
 
-def judge(norm="none"):
+def discriminator(norm="none"):
     return MLPDiscriminator((3,), width=8, depth=1, norm=norm)
 
 
 def test_a_gaussian_draws_from_what_it_says():
-    encoder = GaussianEncoder(judge(), 2)
+    encoder = GaussianEncoder(discriminator(), 2)
     codes, mean, log_std = encoder(torch.ones(20_000, 3))
     assert (mean == mean[0]).all()
     codes = codes.detach()
@@ -29,7 +29,7 @@ def test_a_gaussian_draws_from_what_it_says():
 
 
 def test_an_implicit_one_draws_and_says_no_density():
-    encoder = ImplicitEncoder(judge(), 2)
+    encoder = ImplicitEncoder(discriminator(), 2)
     codes, _, log_std = encoder(torch.ones(100, 3))
     assert log_std is None
     assert (codes.std(0) > 0).all()
@@ -38,13 +38,13 @@ def test_an_implicit_one_draws_and_says_no_density():
 
 
 def test_a_deterministic_one_says_the_same_of_the_same():
-    codes, mean, _ = DeterministicEncoder(judge(), 2)(torch.ones(5, 3))
+    codes, mean, _ = DeterministicEncoder(discriminator(), 2)(torch.ones(5, 3))
     assert (codes == codes[0]).all()
     assert codes is mean
 
 
 def test_codes_on_the_sphere_are_where_its_prior_is():
-    codes = DeterministicEncoder(judge(), 7, spherical=True)(torch.randn(5, 3)).codes.detach()
+    codes = DeterministicEncoder(discriminator(), 7, spherical=True)(torch.randn(5, 3)).codes.detach()
     drawn = Sphere(7)(50_000, torch.device("cpu"))
     for points in (codes, drawn):
         assert points.norm(dim=1) == pytest.approx(torch.full((len(points),), 7**0.5), rel=1e-5)
@@ -54,7 +54,7 @@ def test_codes_on_the_sphere_are_where_its_prior_is():
 
 def test_a_reference_batch_is_kept_by_the_trunk():
     """With virtual batch norm what is said of a datum does not depend on its batch-mates."""
-    encoder = DeterministicEncoder(judge("virtual"), 2)
+    encoder = DeterministicEncoder(discriminator("virtual"), 2)
     x = torch.randn(6, 3)
     encoder.prepare(x, x)
     assert torch.allclose(encoder(x[:1]).codes, encoder(x).codes[:1], atol=1e-6)
@@ -94,7 +94,7 @@ def test_a_head_that_knows_nothing_of_codes_is_refused():
 
 
 def test_a_pair_is_judged_by_both_of_its_halves():
-    pairs = PairDiscriminator(judge(), 2)
+    pairs = PairDiscriminator(discriminator(), 2)
     x, z = torch.randn(4, 3), torch.randn(4, 2)
     scores = pairs(x, z)
     assert scores.shape == (4,)

@@ -136,7 +136,7 @@ def recording(make, seen):
                 return turn(self, networks, owned, batch)
 
         for player in system.players:
-            player.game = Watched(game.latent, game.judge, game.names)
+            player.game = Watched(game.latent, game.critic, game.names)
         return system
 
     return made

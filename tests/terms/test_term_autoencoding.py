@@ -115,7 +115,7 @@ def test_the_ratio_of_an_optimal_discriminator_measures_the_divergence():
 
 
 class FeaturesAre(nn.Module):
-    """A judge whose features are twice the data, and whose score is their sum."""
+    """A critic whose features are twice the data, and whose score is their sum."""
 
     def features(self, x):
         return 2 * x
