@@ -24,7 +24,7 @@ from gan_runner.errors import ConfigError
 from gan_runner.games.base import Game, critic_name
 from gan_runner.models.networks import HasFeatures
 from gan_runner.players import Player, phases_of
-from gan_runner.requirements import AroundTerm, OwnedNetworks, check_requirements
+from gan_runner.requirements import OwnedNetworks, TermWrapper, check_requirements
 from gan_runner.system import System
 from gan_runner.tools.precision import HALF
 from gan_runner.tools.scheduled import Scheduled
@@ -112,7 +112,9 @@ def build_network(name: str, config: DictConfig, network_kwargs: Mapping[str, An
     own: Mapping[str, Any] = {}
     for _, call in constructor_calls(node):
         asked = inspect.signature(locate(call._target_, config.trusted)).parameters
-        lacking = [name for name in OF_CONDITIONS if is_required(asked, name) and name not in {*call, *network_kwargs}]
+        lacking = [
+            name for name in CONDITION_KWARGS if is_required(asked, name) and name not in {*call, *network_kwargs}
+        ]
         if lacking:
             what = brought_by(config, call._target_) or f"model.{name}: {str(call._target_).rpartition('.')[2]}"
             raise ConfigError(
@@ -127,7 +129,7 @@ def build_network(name: str, config: DictConfig, network_kwargs: Mapping[str, An
     return build(f"model.{name}", node, **own)
 
 
-OF_CONDITIONS = ("condition_dim", "labels")
+CONDITION_KWARGS = ("condition_dim", "labels")
 """Facts that only a game with conditions tells."""
 
 
@@ -271,7 +273,7 @@ def built_on(key: str, part: Any, config: DictConfig, networks: OwnedNetworks) -
         ValueError: it does not go with the networks, or looks at a part that the game does not have.
         ConfigError: it does not go with the game.
     """
-    if isinstance(part, AroundTerm):
+    if isinstance(part, TermWrapper):
         part.term = built_on(f"{key}.term", part.term, config, part.select(networks))
         return part
     check_kinds(key, part, config)

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 from gan_runner.errors import ConfigError
 from gan_runner.optimizers.schedules import LambdaOptions
 from gan_runner.players import Gradients, Player
-from gan_runner.step import Play, batches_per_step
+from gan_runner.step import UpdateScheme, batches_per_step
 from gan_runner.tools.torch_internals import bare_step, copy_together, is_compiler_error, mark_static, trace_autograd
 from gan_runner.turn import Batch
 
@@ -57,13 +57,17 @@ def eager_fallback(graph: Callable[..., Any], eager: Callable[..., Any]) -> Call
 
 
 def compiled(
-    what: Compile, play: Play, players: Sequence[Player], device: torch.device, wrap: Wrap = eager_fallback
-) -> Play:
-    """The play, compiled as the configuration says; what cannot be compiled stays eager, after one line.
+    what: Compile,
+    update_scheme: UpdateScheme,
+    players: Sequence[Player],
+    device: torch.device,
+    wrap: Wrap = eager_fallback,
+) -> UpdateScheme:
+    """The update scheme, compiled as the configuration says; what cannot be compiled stays eager, after one line.
 
     Args:
         what: nothing, each move, the whole iteration, or (auto) the moves on a GPU and nothing elsewhere.
-        play: how the players move.
+        update_scheme: how the players move.
         players: who move.
         device: where; on a GPU what is compiled is captured as CUDA graphs.
         wrap: chooses between the compiled and the eager function.
@@ -72,17 +76,17 @@ def compiled(
         ConfigError: a schedule moves more than learning rates, which would be constants of an iteration's graph.
     """
     if not is_wanted(what, device):
-        return play
+        return update_scheme
     if what == "iteration" and any(isinstance(player.scheduler, MORE_THAN_RATES) for player in players):
         raise ConfigError(
             "trainer.compile=iteration would keep the momentum or the betas, which this scheduler moves, as they are; "
             "choose trainer.compile=true or another scheduler"
         )
     if what != "iteration":
-        return compile_moves(play, players, wrap=wrap, **options_for(device))
+        return compile_moves(update_scheme, players, wrap=wrap, **options_for(device))
     if device.type == "cuda":
         torch.compiler.reset()  # drops earlier graphs: tracing an optimizer fails where it meets other CUDA graphs
-    return compile_iteration(play, players, wrap=wrap, **options_for(device))
+    return compile_iteration(update_scheme, players, wrap=wrap, **options_for(device))
 
 
 def compiled_graph(what: Compile, graph: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
@@ -110,36 +114,40 @@ def options_for(device: torch.device) -> dict[str, Any]:
     return {"options": {"triton.cudagraphs": True, "layout_optimization": False}} if device.type == "cuda" else {}
 
 
-def compile_moves(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:
+def compile_moves(
+    update_scheme: UpdateScheme, players: Sequence[Player], wrap: Wrap = always, **options: Any
+) -> UpdateScheme:
     """Each player's move as one graph: forward pass, losses, penalties, double backward.
 
     Without `fullgraph`, a graph break inside a double backward runs and never updates; with it, it is an error.
 
     Args:
-        play: how the players move.
+        update_scheme: how the players move.
         players: whose `move` becomes a graph, compiled at its first call.
         wrap: chooses between the compiled and the eager function.
         options: of `torch.compile`: backend, options.
     """
     for player in players:
         player.move = wrap(whole_graph(player.move, **options), player.move)
-    return mark_steps(play)
+    return mark_steps(update_scheme)
 
 
-def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always, **options: Any) -> Play:
+def compile_iteration(
+    update_scheme: UpdateScheme, players: Sequence[Player], wrap: Wrap = always, **options: Any
+) -> UpdateScheme:
     """The whole training step as one graph a phase: all moves, optimizers and constraints.
 
     What changes from step to step is an input of the graph and no constant: gradients are written in place, learning
     rates are tensors, and the first step is eager, since it makes the optimizers' state.
 
     Args:
-        play: how the players move.
+        update_scheme: how the players move.
         players: whose `update` writes in place from now on.
         wrap: chooses between the compiled and the eager function.
         options: of `torch.compile`: backend, options.
 
     Returns:
-        A play of the same players.
+        An update scheme for the same players.
     """
     for player in players:
         prepare_for_graph(player)  # or InPlace would assign other gradients than those that a graph has as its inputs
@@ -153,20 +161,20 @@ def compile_iteration(play: Play, players: Sequence[Player], wrap: Wrap = always
             rate.clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32; CUDA graphs may not write to it
         phase = tuple(player.updates for player in players)
         if phase not in phases:  # a graph of its own: `skip_guards` would go on with the moves of the phase before
-            phases[phase] = compile_phase(play, players, wrap, **options)
+            phases[phase] = compile_phase(update_scheme, players, wrap, **options)
         return phases[phase](batches)
 
     return mark_steps(step)
 
 
 def compile_phase(
-    play: Play, players: Sequence[Player], wrap: Wrap, **options: Any
+    update_scheme: UpdateScheme, players: Sequence[Player], wrap: Wrap, **options: Any
 ) -> Callable[[Iterator[Batch]], dict[str, Tensor]]:
     """The training step of the present phase, in which each player moves as many times as now, as one graph."""
-    drawn = batches_per_step(play, players)
+    drawn = batches_per_step(update_scheme, players)
 
     def iteration(batches: Sequence[Batch]) -> dict[str, Tensor]:
-        return play(players, iter(batches))
+        return update_scheme(players, iter(batches))
 
     graph = wrap(whole_graph(iteration, **options), iteration)
     has_state = all(player.optimizer.state for player in players if player.updates)  # in a resumed run
@@ -271,11 +279,11 @@ def skip_guards(graph: Callable[..., Any], warm_up: int = 8) -> Callable[..., An
     return call
 
 
-def mark_steps(play: Play) -> Play:
-    """The play, which tells CUDA graphs that they may overwrite the outputs of the last step."""
+def mark_steps(update_scheme: UpdateScheme) -> UpdateScheme:
+    """The update scheme, which tells CUDA graphs that they may overwrite the outputs of the last step."""
 
     def step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
         torch.compiler.cudagraph_mark_step_begin()
-        return play(players, batches)
+        return update_scheme(players, batches)
 
     return step

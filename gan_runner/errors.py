@@ -16,7 +16,7 @@ class ConfigError(BadInput):
     """A configuration that cannot work."""
 
 
-class Occupied(ConfigError):  # noqa: N818
+class DirectoryInUse(ConfigError):  # noqa: N818
     """Another run is in the directory."""
 
 

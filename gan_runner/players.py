@@ -16,7 +16,7 @@ from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.base import Game
 from gan_runner.optimizers.eager import eager_step
 from gan_runner.tools.scheduled import Scheduled, times
-from gan_runner.turn import AS_IT_IS, Batch
+from gan_runner.turn import NO_CONTEXT, Batch
 
 OPTIMIZER_FLAGS = ("fused", "foreach", "capturable")
 """Options of torch's optimizers that choose an implementation and not an update."""
@@ -98,7 +98,7 @@ class Player:
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Inside, layers multiply in `autocast_dtype`."""
-        return AS_IT_IS if self.autocast_dtype is None else torch.autocast(self.device.type, self.autocast_dtype)
+        return NO_CONTEXT if self.autocast_dtype is None else torch.autocast(self.device.type, self.autocast_dtype)
 
     def read_loss_scale(self) -> Tensor | None:
         """The factor of the loss in fp16, a scalar on the device, so that small gradients are not rounded to zero."""

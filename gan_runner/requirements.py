@@ -93,7 +93,7 @@ def adds_fakes(kind: str) -> Callable[[Callable[Options, Value]], Declared[Optio
 
 
 @runtime_checkable
-class AroundTerm(Protocol):
+class TermWrapper(Protocol):
     """A term made of another one, such as `gan_runner.terms.at.At`: what the inner one declares holds of it, too.
 
     Attributes:
@@ -112,7 +112,7 @@ class AroundTerm(Protocol):
 
 def innermost(term: Any) -> Any:
     """The term without others around it."""
-    return innermost(term.term) if isinstance(term, AroundTerm) else term
+    return innermost(term.term) if isinstance(term, TermWrapper) else term
 
 
 def declaration(part: Any) -> Any:

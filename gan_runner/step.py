@@ -18,7 +18,7 @@ from gan_runner.players import Gradients, Player
 from gan_runner.tools.torch_internals import copy_together
 from gan_runner.turn import Batch
 
-Play = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
+UpdateScheme = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
 """Players, batches → one training step's report. It draws as many batches at every step of a phase."""
 
 
@@ -96,12 +96,12 @@ def descend(players: Sequence[Player], moves: Sequence[tuple[dict[str, Tensor], 
     return report
 
 
-def batches_per_step(play: Play, players: Sequence[Player]) -> int:
+def batches_per_step(update_scheme: UpdateScheme, players: Sequence[Player]) -> int:
     """How many batches a step of the present phase draws: counted by copies of the players that do not move."""
     drawn = itertools.count()
     still = [copy.copy(player) for player in players]
     for player in still:
         player.parameters, player.constraints = [], {}
         player.move, player.update = (lambda batch: ({}, ())), (lambda gradients: None)
-    play(still, ({} for _ in drawn))
+    update_scheme(still, ({} for _ in drawn))
     return next(drawn)

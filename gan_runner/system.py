@@ -15,7 +15,7 @@ from gan_runner.datasets.base import Dataset
 from gan_runner.errors import CheckpointError
 from gan_runner.games.base import Game
 from gan_runner.players import Player, plain
-from gan_runner.step import Play
+from gan_runner.step import UpdateScheme
 from gan_runner.tools.scheduled import schedules_in
 from gan_runner.turn import Batch
 
@@ -29,7 +29,7 @@ class System:
         game: who sees what.
         networks: all networks, by name.
         players: in the order in which they move.
-        play: how they move in a training step; returns what they report.
+        update_scheme: how they move in a training step; returns what they report.
         device: that all of it is on.
         loss: what the scores of data mean, or what is descended in their place; None if there is neither.
     """
@@ -38,7 +38,7 @@ class System:
     game: Game
     networks: dict[str, nn.Module]
     players: list[Player]
-    play: Play
+    update_scheme: UpdateScheme
     device: torch.device
     loss: Any = None
 
@@ -50,7 +50,7 @@ class System:
         """One training step, and one of all schedules; the report of the players, on the device."""
         for player in self.players:
             player.begin_step()
-        report = self.play(self.players, batches)
+        report = self.update_scheme(self.players, batches)
         for player in self.players:
             player.end_step()
         self.move_schedules()
@@ -74,7 +74,7 @@ class System:
     def sample(self, noise: Tensor, chunk: int = 512) -> Tensor:
         """Samples (n, *shape) for such rows of `noise` (n, …), networks in evaluation mode, a chunk at a time."""
         networks = self.sampling_networks()
-        with evaluating(networks):
+        with eval_mode(networks):
             return torch.cat([self.game.sample(networks, part) for part in noise.to(self.device).split(chunk)])
 
     def noise(self, n: int, seed: int) -> Tensor:
@@ -98,21 +98,23 @@ class System:
         try:
             nn.ModuleDict(self.networks).load_state_dict(state["networks"])
             for player in self.players:
-                check_alike(*map(plain, (player.scheduler.state_dict(), state["players"][player.name]["scheduler"])))
+                check_same_types(
+                    *map(plain, (player.scheduler.state_dict(), state["players"][player.name]["scheduler"]))
+                )
                 player.load_state_dict(state["players"][player.name], (changed or {}).get(player.name, ()))
             self.move_schedules()
-        except MISFIT as error:
+        except LOAD_ERRORS as error:
             reason = shorten(str(error), 200, placeholder=" …")
             raise CheckpointError(
                 f"the checkpoint does not fit the networks and players of this configuration ({reason})"
             ) from error
 
 
-MISFIT = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+LOAD_ERRORS = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
 """What is raised for a state that is of something else."""
 
 
-def check_alike(own: Any, other: Any) -> None:
+def check_same_types(own: Any, other: Any) -> None:
     """Whether plain values are of the same kinds as what they are to replace, which a scheduler does not look at.
 
     Raises:
@@ -124,13 +126,13 @@ def check_alike(own: Any, other: Any) -> None:
         raise TypeError(f"{other} is no {type(own).__name__}")
     if isinstance(own, dict):
         for name in own.keys() & other.keys():
-            check_alike(own[name], other[name])
+            check_same_types(own[name], other[name])
     elif isinstance(own, list | tuple):
         for mine, its in zip(own, other):
-            check_alike(mine, its)
+            check_same_types(mine, its)
 
 
-class evaluating:  # noqa: N801  (a context, read as a verb)
+class eval_mode:  # noqa: N801  (a context, read as a verb)
     """Networks in evaluation mode, and afterwards each module in the mode it was in."""
 
     def __init__(self, networks: Mapping[str, nn.Module]):

@@ -93,7 +93,9 @@ def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnin
     if is_complete(run):
         return run.best.value
     processes.present.check_same_start(run.step, [p for player in run.system.players for p in player.parameters])
-    run.system.play = compiled(run.config.trainer.compile, run.system.play, run.system.players, run.system.device)
+    run.system.update_scheme = compiled(
+        run.config.trainer.compile, run.system.update_scheme, run.system.players, run.system.device
+    )
     with prepared_directory(run, job, buffered), Trainer(run, observers).fitting() as trainer:
         signals.stepping = True
         while run.step < run.config.trainer.steps:

@@ -22,7 +22,7 @@ Value = TypeVar("Value")
 Network = TypeVar("Network")
 Self = TypeVar("Self", bound="Quantities")
 
-AS_IT_IS = nullcontext()
+NO_CONTEXT = nullcontext()
 
 
 class lazy(Generic[Value]):  # noqa: N801  (it reads as a decorator)
@@ -77,7 +77,7 @@ class Turn(Quantities):
     """
 
     whole: Turn
-    shown: tuple[str, ...] = ()
+    logged: tuple[str, ...] = ()
     """Names of the quantities that are logged, as means over the batch, if a term asked for them."""
 
     def __init__(self, game: Any, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch):
@@ -85,7 +85,7 @@ class Turn(Quantities):
         self.networks = networks
         self.owned = owned
         self.batch = batch
-        self.notes: dict[str, Tensor] = {}
+        self.values: dict[str, Tensor] = {}
         self.parts: dict[str, Turn] = {}
 
     def part(self, name: str) -> Turn:
@@ -94,28 +94,28 @@ class Turn(Quantities):
             self.parts[name] = self.game.parts[name].turn(self)
         return self.parts[name]
 
-    def recording(self, *names: str) -> AbstractContextManager[Any]:
+    def grad_if_owned(self, *names: str) -> AbstractContextManager[Any]:
         """Record gradients only if the player owns one of the named networks."""
         wanted = any(name in self.owned for name in names)
-        return AS_IT_IS if wanted == torch.is_grad_enabled() else torch.set_grad_enabled(wanted)
+        return NO_CONTEXT if wanted == torch.is_grad_enabled() else torch.set_grad_enabled(wanted)
 
     @lazy
     def parameters(self) -> list[Tensor]:
         """The parameters that the moving player descends."""
         return [p for name in self.owned for p in self.networks[name].parameters()]
 
-    def note(self, name: str, value: Tensor) -> None:
+    def log(self, name: str, value: Tensor) -> None:
         """Log a value, or its mean, beside the terms."""
-        self.notes[name] = value.detach()
+        self.values[name] = value.detach()
 
     def report(self) -> dict[str, Tensor]:
         """What was noted, and the quantities in `shown` that this turn happened to compute: not yet their means.
 
         What parts report has their names behind its own: `real_scores_ab`.
         """
-        shown = {name: value.detach() for name, value in self.computed(*self.shown).items()}
+        shown = {name: value.detach() for name, value in self.computed(*self.logged).items()}
         parts = {f"{key}_{name}": value for name, part in self.parts.items() for key, value in part.report().items()}
-        return shown | self.notes | parts
+        return shown | self.values | parts
 
 
 @dataclass(frozen=True)

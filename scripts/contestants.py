@@ -167,8 +167,8 @@ class Runner(Contestant):
 
     def build(self) -> None:
         system = self.setting.system
-        system.play = compilation.compiled(
-            self.what, system.play, system.players, system.device, wrap=compilation.always
+        system.update_scheme = compilation.compiled(
+            self.what, system.update_scheme, system.players, system.device, wrap=compilation.always
         )
         self.stream = ({"data": batch} for batch in self.real)
 

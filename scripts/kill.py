@@ -40,7 +40,7 @@ from unittest import mock
 os.environ["OMP_NUM_THREADS"] = "1"  # a process that has threads must not be forked
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from combinations import UNJUDGED_GAMES
+from combinations import GAMES_WITHOUT_DISCRIMINATOR
 from conftest import TINY, names_in
 from methods import INFOGAN, TEXT
 from tiny_runs import RESUMED, assert_equal, outcome, without_clock
@@ -57,7 +57,7 @@ ALONE = ("model=mlp", "dataset=digits", *GENERATOR, *LENGTH)
 MLP = (*ALONE, *DISCRIMINATOR)
 GAMES = {
     **dict.fromkeys(names_in("game"), MLP),
-    **dict.fromkeys(UNJUDGED_GAMES, ALONE),
+    **dict.fromkeys(GAMES_WITHOUT_DISCRIMINATOR, ALONE),
     "bilinear": (*LENGTH, "trainer.evaluate_every=0"),
     "conditional": (*MLP, "regularizer=[ema]"),
     "gan_with_codes": (*MLP, *INFOGAN),

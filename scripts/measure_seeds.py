@@ -83,7 +83,7 @@ def alone(typed: list[str], compiled: bool) -> Callable[[], object]:
     """A step of one seed."""
     system, batches = system_of(typed, 0)
     if compiled:
-        system.play = compile_moves(system.play, system.players)
+        system.update_scheme = compile_moves(system.update_scheme, system.players)
     return partial(system.step, batches)
 
 

@@ -23,7 +23,7 @@ KINDS = tuple(SHAPES)
 RECORD = Path(__file__).parent / "refused.json"
 
 
-def judged_by(game):
+def has_discriminator(game):
     """Whether a game has a discriminator, whatever else is chosen."""
     content = OmegaConf.load(CONF / "game" / f"{game}.yaml")
     return OmegaConf.select(content, "model.discriminator", default="some") is not None
@@ -35,14 +35,15 @@ def game_of(loss):
     return chosen[1] if chosen else "gan"
 
 
-UNJUDGED = tuple(loss for loss in LOSSES if not judged_by(game_of(loss)))
-UNJUDGED_GAMES = ("vae", "aae", "adversarial_vb", "age")
+LOSSES_WITHOUT_DISCRIMINATOR = tuple(loss for loss in LOSSES if not has_discriminator(game_of(loss)))
+GAMES_WITHOUT_DISCRIMINATOR = ("vae", "aae", "adversarial_vb", "age")
 
 
 def moves(loss, updates, *options):
     """How often the discriminator moves a step, where there is one."""
-    unjudged = loss in UNJUDGED or any(f"game={game}" in options for game in UNJUDGED_GAMES)
-    return [] if unjudged else [f"players.discriminator.updates={updates}"]
+    if loss in LOSSES_WITHOUT_DISCRIMINATOR or any(f"game={game}" in options for game in GAMES_WITHOUT_DISCRIMINATOR):
+        return []
+    return [f"players.discriminator.updates={updates}"]
 
 
 def tiny(model):
@@ -57,7 +58,9 @@ def tiny(model):
 def overrides(model, loss, regularizer, kind, *more):
     """What a user would type, made small."""
     listed = f"[{regularizer}]" if regularizer else "[]"
-    small = [option for option in tiny(model) if "discriminator" not in option or loss not in UNJUDGED]
+    small = [
+        option for option in tiny(model) if "discriminator" not in option or loss not in LOSSES_WITHOUT_DISCRIMINATOR
+    ]
     return [
         f"model={model}",
         f"loss={loss}",

@@ -221,15 +221,15 @@ def signal_in_step(monkeypatch):
 
         def building(config):
             system = build_system(config)
-            play = system.play
+            update_scheme = system.update_scheme
 
             def stepping(*arguments):
                 left[0] -= 1
                 if left[0] == 0:
                     os.kill(os.getpid(), signum)
-                return play(*arguments)
+                return update_scheme(*arguments)
 
-            system.play = stepping
+            system.update_scheme = stepping
             return system
 
         monkeypatch.setattr(gan_runner.train, "build_system", building)

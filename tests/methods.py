@@ -211,9 +211,9 @@ def some_steps(make_system, method, compiled=None, backend="aot_eager", optimize
         player.stateful_modules().to(dtype)
     system.game.prepare(system.networks, Drawn(next(batches_in(dtype, system))), 8)
     if compiled == "moves":
-        system.play = compile_moves(system.play, system.players, backend=backend)
+        system.update_scheme = compile_moves(system.update_scheme, system.players, backend=backend)
     if compiled == "iteration":
-        system.play = compile_iteration(system.play, system.players, backend=backend)
+        system.update_scheme = compile_iteration(system.update_scheme, system.players, backend=backend)
     batches = batches_in(dtype, system)
     torch.manual_seed(1)
     reports = [system.step(batches) for _ in range(steps)]

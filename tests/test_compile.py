@@ -119,7 +119,7 @@ def test_what_cannot_be_compiled_goes_on_eagerly_after_one_line(caplog, monkeypa
 def test_batches_of_a_step_are_counted(make_system):
     for play, expected in {"alternating": 5, "simultaneous": 5, "extragradient": 6}.items():
         system = make_system("dataset=ring8", "model=mlp", "loss=wgan", f"play={play}")
-        assert batches_per_step(system.play, system.players) == expected
+        assert batches_per_step(system.update_scheme, system.players) == expected
 
 
 def test_gradients_get_the_layout_of_their_parameters():
@@ -168,7 +168,7 @@ def test_a_compiled_iteration_goes_on_beside_a_layer_that_no_loss_depends_on(mak
     first, second = systems
     first.step(batches_of(first))
     second.load_state_dict(copy.deepcopy(first.state_dict()))
-    second.play = compile_iteration(second.play, second.players, backend="aot_eager")
+    second.update_scheme = compile_iteration(second.update_scheme, second.players, backend="aot_eager")
     ends = []
     for system in systems:
         torch.manual_seed(1)
@@ -209,7 +209,9 @@ def test_what_changes_at_every_call_goes_on_eagerly(make_system):
         generator, batches = system.players[1], batches_of(system)
         generator.terms, generator.weights = {**generator.terms, "late": Counter()}, {**generator.weights, "late": 1.0}
         if compiled:
-            system.play = compile_moves(system.play, system.players, wrap=eager_fallback, backend="eager")
+            system.update_scheme = compile_moves(
+                system.update_scheme, system.players, wrap=eager_fallback, backend="eager"
+            )
         torch.manual_seed(0)
         ends.append([system.step(batches)["generator/late"].item() for _ in range(16)])
     assert ends[1] == pytest.approx(ends[0], rel=1e-4)
@@ -232,7 +234,7 @@ def test_an_optimizer_without_memory_is_compiled_too(make_system):
 def test_a_run_compiled_as_a_whole_goes_on_with_fused_optimizers(make_system):
     options = ("dataset=ring8", "model=mlp", "optimizer=adam")
     first, second = make_system(*options), make_system(*options)
-    compile_iteration(first.play, first.players, backend="eager")
+    compile_iteration(first.update_scheme, first.players, backend="eager")
     second.load_state_dict(first.state_dict())
     assert second.players[0].optimizer.param_groups[0]["fused"]
     assert isinstance(second.players[0].optimizer.param_groups[0]["lr"], float)

@@ -89,7 +89,7 @@ def test_batches_are_counted_by_phase(make_system):
     for _ in range(8):
         for player in system.players:
             player.begin_step()
-        counted.append(batches_per_step(system.play, system.players))
+        counted.append(batches_per_step(system.update_scheme, system.players))
         system.step(batches)
     assert counted == [2, 2, 2, 2, 2, 2, 1, 1]
     assert next(drawn) == sum(counted)

@@ -164,7 +164,7 @@ def step_on_meta(system):
     """One whole step, optimizers and constraints included, on a device that has shapes and no numbers."""
     batch = {name: torch.empty_like(value, device="meta") for name, value in next(batches_of(system)).items()}
     with FakeTensorMode(allow_non_fake_inputs=True):
-        system.play(system.players, itertools.repeat(batch))
+        system.update_scheme(system.players, itertools.repeat(batch))
 
 
 @pytest.mark.parametrize("method", METHODS, ids=name_of)

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
             "name the directory of a sweep"
         )
     configs = {name: resolve(chosen(checkpoint, options)) for name, checkpoint in saved.items()}
-    check_alike(configs)
+    check_same_types(configs)
     members = {name: member(name, checkpoint, configs[name]) for name, checkpoint in saved.items()}
     beliefs, label, split = believed(members, options.split)
     errors = {name: int(mistaken(belief, label).sum()) for name, belief in beliefs.items()}
@@ -109,7 +109,7 @@ def believed(members: Mapping[str, System], split: Any) -> tuple[dict[str, Tenso
     return beliefs, torch.cat([batch["label"].cpu() for batch in batches]), split
 
 
-def check_alike(configs: Mapping[str, DictConfig]) -> None:
+def check_same_types(configs: Mapping[str, DictConfig]) -> None:
     """Refuse runs that were not told of the same data and of the same labels.
 
     Raises:

@@ -33,7 +33,7 @@ from gan_runner.config.resolve import register
 from gan_runner.config.sweeps import leave_to_jobs
 from gan_runner.config.trust import check_files, execution_whitelist
 from gan_runner.distributed import processes
-from gan_runner.errors import ConfigError, Occupied, Stopped
+from gan_runner.errors import ConfigError, DirectoryInUse, Stopped
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.lock import locked
 from gan_runner.runs.sweep import SweepTable
@@ -167,7 +167,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
 
 def write_failure(directory: RunDirectory, error: Exception, code: int) -> None:
     """Write why a job of a sweep failed, unless the run has written a summary, or another run is in its directory."""
-    if isinstance(error, Occupied) or any(directory.path.glob("**/summary.json")):
+    if isinstance(error, DirectoryInUse) or any(directory.path.glob("**/summary.json")):
         return
     if not directory.overrides.exists():
         write_text(directory.overrides, yaml_of(HydraConfig.get().overrides.task))

@@ -118,7 +118,7 @@ class CountsLabels(Protocol):
         """Different labels (k, …) and the share (k,) of each."""
 
 
-def judging_split(splits: Sequence[Split], choosing: bool = False) -> Split:
+def evaluation_split(splits: Sequence[Split], choosing: bool = False) -> Split:
     """The one of these that judges what was trained on `train`: for testing, else for validation, else itself.
 
     Where its figures choose among checkpoints or options, that for validation goes first: the other stays unseen.

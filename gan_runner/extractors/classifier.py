@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets.base import judging_split
+from gan_runner.datasets.base import evaluation_split
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.datasets.labels import Labels
 from gan_runner.extractors.base import Extractor, Eye, Seen
@@ -95,7 +95,7 @@ class TrainedHere(Extractor):
 
         def train() -> dict[str, Any]:
             trained = self.train(self.new(dataset.shape, labels.dim, device), data, labels)
-            split = judging_split(dataset.splits)
+            split = evaluation_split(dataset.splits)
             held_out = data if split == "train" else dataset.load(device, split)
             return {"network": trained.state_dict(), "accuracy": accuracy(trained, held_out, labels), "split": split}
 

@@ -27,7 +27,7 @@ class EncodingTurn(GANTurn):
     @lazy
     def posterior(self) -> Posterior:
         """q(z|x) of the data."""
-        with self.recording("encoder"):
+        with self.grad_if_owned("encoder"):
             return self.networks["encoder"](self.real)
 
     @property
@@ -38,55 +38,55 @@ class EncodingTurn(GANTurn):
     @lazy
     def fake_codes(self) -> Tensor:
         """A draw of q(z|x) for each of the fakes: (n, latent_dim)."""
-        with self.recording("encoder", "generator"):
+        with self.grad_if_owned("encoder", "generator"):
             return self.networks["encoder"](self.fake).codes
 
 
 class AutoencodingTurn(EncodingTurn):
     """Also reconstructions, and what a discriminator of codes makes of codes and of the prior."""
 
-    shown = (*GANTurn.shown, "errors", "reconstruction_scores", "code_scores", "prior_scores")
+    logged = (*GANTurn.logged, "errors", "reconstruction_scores", "code_scores", "prior_scores")
 
     @lazy
     def reconstruction(self) -> Tensor:
         """G(z) for z ~ q(z|x): (n, *shape)."""
-        with self.recording("encoder", "generator"):
+        with self.grad_if_owned("encoder", "generator"):
             return self.networks["generator"](self.codes)
 
     @lazy
     def errors(self) -> Tensor:
         """How unlikely data is, given its reconstruction: (n,)."""
-        with self.recording("encoder", "generator"):
+        with self.grad_if_owned("encoder", "generator"):
             return self.game.observation(self.reconstruction, self.real)
 
     @lazy
     def reconstruction_features(self) -> Tensor:
         """The critic's features of the reconstructions: (n, num_features)."""
-        with self.recording(self.critic_name, "encoder", "generator"):
+        with self.grad_if_owned(self.critic_name, "encoder", "generator"):
             return self.features(self.reconstruction)
 
     @lazy
     def reconstruction_scores(self) -> Tensor:
         """The critic's scores of the reconstructions: (n,)."""
-        with self.recording(self.critic_name, "encoder", "generator"):
+        with self.grad_if_owned(self.critic_name, "encoder", "generator"):
             return self.score(self.reconstruction_features, self.reconstruction)
 
     @lazy
     def code_features(self) -> Tensor:
         """What a discriminator of codes beside their data makes of the data: (n, num_features)."""
-        with self.recording("code_discriminator"):
+        with self.grad_if_owned("code_discriminator"):
             return self.networks["code_discriminator"].features(self.real)  # type: ignore[operator]
 
     @lazy
     def code_scores(self) -> Tensor:
         """The code discriminator's scores of codes: (n,)."""
-        with self.recording("code_discriminator", "encoder"):
+        with self.grad_if_owned("code_discriminator", "encoder"):
             return self.score_codes(self.codes)
 
     @lazy
     def prior_scores(self) -> Tensor:
         """The code discriminator's scores of draws from the prior: (n,)."""
-        with self.recording("code_discriminator"):
+        with self.grad_if_owned("code_discriminator"):
             return self.score_codes(self.noise)
 
     def score_codes(self, z: Tensor) -> Tensor:
@@ -113,13 +113,13 @@ class BidirectionalTurn(EncodingTurn):
     @lazy
     def real_scores(self) -> Tensor:
         """Scores of data beside codes drawn for it: (n,)."""
-        with self.recording(self.critic_name, "encoder"):
+        with self.grad_if_owned(self.critic_name, "encoder"):
             return self.networks[self.critic_name].score(self.real_features, *self.real_critic_inputs)  # type: ignore[operator]
 
     @lazy
     def fake_scores(self) -> Tensor:
         """Scores of fakes beside their noise: (n,)."""
-        with self.recording(self.critic_name, "generator"):
+        with self.grad_if_owned(self.critic_name, "generator"):
             return self.networks[self.critic_name].score(self.fake_features, *self.fake_critic_inputs)  # type: ignore[operator]
 
     def critic(self, x: Tensor, *codes: Tensor) -> Tensor:

@@ -25,13 +25,13 @@ class BilinearTurn(Turn):
     @lazy
     def x(self) -> Tensor:
         """The generator's point (dim,)."""
-        with self.recording("generator"):
+        with self.grad_if_owned("generator"):
             return self.networks["generator"]()
 
     @lazy
     def y(self) -> Tensor:
         """The discriminator's point (dim,)."""
-        with self.recording("discriminator"):
+        with self.grad_if_owned("discriminator"):
             return self.networks["discriminator"]()
 
     @lazy

@@ -35,7 +35,7 @@ class ConditionalTurn(GANTurn):
     @lazy
     def fake(self) -> Tensor:
         """Generated data (n, *shape), with a graph only in the generator's own turn."""
-        with self.recording("generator"):
+        with self.grad_if_owned("generator"):
             return self.networks["generator"](torch.cat([self.noise, self.condition], 1))
 
     def score(self, features: Tensor, x: Tensor) -> Tensor:

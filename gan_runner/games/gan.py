@@ -53,14 +53,14 @@ class GenerativeTurn(Turn):
     @lazy
     def fake(self) -> Tensor:
         """Generated data (n, *shape), with a graph only in the generator's own turn."""
-        with self.recording("generator"):
+        with self.grad_if_owned("generator"):
             return self.networks["generator"](self.noise)
 
 
 class GANTurn(GenerativeTurn):
     """Also features and scores, by the critic."""
 
-    shown: tuple[str, ...] = ("real_scores", "fake_scores")
+    logged: tuple[str, ...] = ("real_scores", "fake_scores")
 
     @property
     def critic_name(self) -> str:
@@ -101,25 +101,25 @@ class GANTurn(GenerativeTurn):
     @lazy
     def real_features(self) -> Tensor:
         """Features of the data: (n, num_features)."""
-        with self.recording(self.critic_name):
+        with self.grad_if_owned(self.critic_name):
             return self.features(self.real)
 
     @lazy
     def fake_features(self) -> Tensor:
         """Features of the fakes: (n, num_features)."""
-        with self.recording(self.critic_name, "generator"):
+        with self.grad_if_owned(self.critic_name, "generator"):
             return self.features(self.fake)
 
     @lazy
     def real_scores(self) -> Tensor:
         """Scores (n,) of the data."""
-        with self.recording(self.critic_name):
+        with self.grad_if_owned(self.critic_name):
             return self.score(self.real_features, self.real)
 
     @lazy
     def fake_scores(self) -> Tensor:
         """Scores (n,) of the fakes."""
-        with self.recording(self.critic_name, "generator"):
+        with self.grad_if_owned(self.critic_name, "generator"):
             return self.score(self.fake_features, self.fake)
 
     @lazy

@@ -36,7 +36,7 @@ class InfoGANTurn(GANTurn):
     @lazy
     def information(self) -> dict[str, Tensor]:
         """L_I of each code by name, scalars in nats; with a graph to Q, the critic and the generator, by who moves."""
-        with self.recording(self.critic_name, "q", "generator"):
+        with self.grad_if_owned(self.critic_name, "q", "generator"):
             outputs = self.networks["q"](self.fake_features)
             return self.game.joint.information(outputs, self.game.codes_in(self.noise))
 

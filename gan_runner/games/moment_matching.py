@@ -57,30 +57,30 @@ class DataTurn(GenerativeTurn):
 class CodesTurn(GenerativeTurn):
     """Features are codes; the generator makes codes, and the autoencoder learns from the data alone."""
 
-    shown = ("errors",)
+    logged = ("errors",)
 
     @lazy
     def real_features(self) -> Tensor:
         """Codes of the data: (n, code_dim)."""
-        with self.recording("autoencoder"):
+        with self.grad_if_owned("autoencoder"):
             return self.networks["autoencoder"].features(self.real)  # type: ignore[operator]
 
     @lazy
     def fake_features(self) -> Tensor:
         """Generated codes: (n, code_dim)."""
-        with self.recording("code_generator"):
+        with self.grad_if_owned("code_generator"):
             return self.networks["code_generator"](self.noise)
 
     @lazy
     def fake(self) -> Tensor:
         """Generated data (n, *shape): decoded codes."""
-        with self.recording("code_generator", "autoencoder"):
+        with self.grad_if_owned("code_generator", "autoencoder"):
             return self.networks["autoencoder"].decode(self.fake_features)  # type: ignore[operator]
 
     @lazy
     def errors(self) -> Tensor:
         """Reconstruction errors (n,) of the data."""
-        with self.recording("autoencoder"):
+        with self.grad_if_owned("autoencoder"):
             return -self.networks["autoencoder"].score(self.real_features, self.real)  # type: ignore[operator]
 
 

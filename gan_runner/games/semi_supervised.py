@@ -37,7 +37,7 @@ class SemiSupervisedTurn(GANTurn):
     @lazy
     def labelled_logits(self) -> Tensor:
         """What the discriminator takes them for: (n, K)."""
-        with self.recording(self.critic_name):
+        with self.grad_if_owned(self.critic_name):
             return self.classify(self.features(self.labelled))
 
 

@@ -26,7 +26,7 @@ from gan_runner.turn import Batch, lazy
 class TextTurn(ConditionalTurn):
     """Also captions of other images, and images for what lies between two captions."""
 
-    shown: tuple[str, ...] = ("real_scores", "fake_scores", "mismatched_scores")
+    logged: tuple[str, ...] = ("real_scores", "fake_scores", "mismatched_scores")
 
     @lazy
     def other_condition(self) -> Tensor:
@@ -44,19 +44,19 @@ class TextTurn(ConditionalTurn):
     @lazy
     def mismatched_scores(self) -> Tensor:
         """Scores (n,) of the data, each beside the caption of another image."""
-        with self.recording(self.critic_name):
+        with self.grad_if_owned(self.critic_name):
             return self.score_with(self.real_features, self.real, self.other_condition)
 
     def between(self, share_of_own: float) -> tuple[Tensor, Tensor]:
         """Conditions β t₁ + (1 − β) t₂ (n, condition_dim) between captions and others, and fakes for them."""
         condition = share_of_own * self.condition + (1 - share_of_own) * self.other_condition
-        with self.recording("generator"):
+        with self.grad_if_owned("generator"):
             return condition, self.networks["generator"](torch.cat([self.noise, condition], 1))
 
     def scores_between(self, share_of_own: float) -> Tensor:
         """Scores (n,) of fakes for conditions between two captions, beside these conditions."""
         condition, x = self.between(share_of_own)
-        with self.recording(self.critic_name, "generator"):
+        with self.grad_if_owned(self.critic_name, "generator"):
             return self.score_with(self.features(x), x, condition)
 
 

@@ -24,7 +24,7 @@ class Scores(Protocol):
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class GivenScores:
     """Scores of data and fakes, for a loss."""
 
     real: Tensor
@@ -108,7 +108,7 @@ def generator_slope(loss: Loss, scores: Tensor, among: Scores, pairings: int = 1
         fake = torch.cat([s, among.fake[len(s) :]])
         shifts = range(apart // 2, n, apart)
         with torch.enable_grad():
-            losses = [loss.generator(Evaluated(ranked.roll(shift), fake)) for shift in shifts]
+            losses = [loss.generator(GivenScores(ranked.roll(shift), fake)) for shift in shifts]
             mean = torch.stack(losses).mean()
         slopes.append(n * torch.autograd.grad(mean, s)[0])
     return torch.cat(slopes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from gan_runner.datasets.base import Data, Finite, Split, judging_split
+from gan_runner.datasets.base import Data, Finite, Split, evaluation_split
 from gan_runner.games.base import Classifies
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
@@ -70,7 +70,7 @@ def split_of(dataset: Dataset, chosen: Split | None, choosing: bool = False) -> 
     """
     if chosen is not None and chosen not in dataset.splits:
         raise ValueError(f"there are no {chosen} images in this data, which has {', '.join(dataset.splits)}")
-    return judging_split(dataset.splits, choosing) if chosen is None else chosen
+    return evaluation_split(dataset.splits, choosing) if chosen is None else chosen
 
 
 def all_of(data: Data) -> Iterable[Batch]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import Split, judging_split
+from gan_runner.datasets.base import Split, evaluation_split
 from gan_runner.datasets.labels import Classes
 from gan_runner.games.base import InfersCodes
 from gan_runner.metrics.base import Better
@@ -129,7 +129,7 @@ class CodeError:
     def counted_on(self, dataset: Dataset, choosing: bool = False) -> Split:
         """The split whose errors count; `choosing` is whether they choose among checkpoints."""
         left = [split for split in dataset.splits if split != self.matched_on]
-        return self.measured_on or judging_split(left, choosing)
+        return self.measured_on or evaluation_split(left, choosing)
 
     def chosen(self, game: Any) -> str:
         """The code's name.

@@ -14,11 +14,11 @@ from gan_runner.losses.base import BoundsDivergence, Identifies
 from gan_runner.losses.density_ratios import log_mean_exp
 from gan_runner.metrics.base import metric
 from gan_runner.metrics.optimal_transport import matched
-from gan_runner.metrics.results import Evaluated, Results
+from gan_runner.metrics.results import GivenScores, Results
 from gan_runner.models.latents import Normal
 from gan_runner.requirements import Requirement
 from gan_runner.sampling.critic import critic_of, extra_fakes, has_unconditional_critic, identifies, score
-from gan_runner.system import evaluating
+from gan_runner.system import eval_mode
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -139,7 +139,7 @@ def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[s
     with torch.no_grad():
         density = generator.log_prob(points).exp()
     exact = (density * loss.f(true_log_ratio(results, points))).sum() * step**2
-    bound = -loss.discriminator(Evaluated(results.real_scores.double(), results.fake_scores.double()))
+    bound = -loss.discriminator(GivenScores(results.real_scores.double(), results.fake_scores.double()))
     return {"divergence_gap": ((bound - exact) / exact).abs().item()}
 
 
@@ -161,6 +161,6 @@ def slopes(system: System, start: Tensor, end: Tensor, nodes: int = 8) -> Tensor
     """The critic's gradient norms at `nodes` points on each line from start to end: (n · nodes,)."""
     shares = torch.linspace(0, 1, nodes, device=start.device).view(-1, *[1] * start.dim())
     x = (start + shares * (end - start)).flatten(0, 1).requires_grad_()
-    with evaluating(system.networks):
+    with eval_mode(system.networks):
         (gradient,) = torch.autograd.grad(critic_of(system).score(system.networks, x).sum(), x)
     return gradient.flatten(1).norm(dim=1)

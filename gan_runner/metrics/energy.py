@@ -10,7 +10,7 @@ from torch import Tensor
 from gan_runner.datasets.base import HasDensity
 from gan_runner.losses.energy import BEGAN, EBGAN
 from gan_runner.metrics.base import metric
-from gan_runner.metrics.results import Evaluated, Results
+from gan_runner.metrics.results import GivenScores, Results
 from gan_runner.requirements import Requirement
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     p = results.dataset.log_prob(points).exp()
     q = results.system.networks["generator"].log_prob(points).exp()  # type: ignore[operator]
     truth = (p - q).abs().sum() * area / 2
-    estimate = results.loss.total_variation(Evaluated(results.real_scores, results.fake_scores))
+    estimate = results.loss.total_variation(GivenScores(results.real_scores, results.fake_scores))
     return {"total_variation_gap": (estimate - truth).abs().item()}
 
 
 @metric(balance_gap=min, convergence=min, requires=(loss_of_kind(BEGAN),))
 def equilibrium(results: Results) -> dict[str, float]:
     """|E[L(G(z))] / E[L(x)] − γ|, and the measure of convergence M (Berthelot et al. 2017, Eq. 5, Section 3.4.1)."""
-    scores = Evaluated(results.real_scores, results.fake_scores)
+    scores = GivenScores(results.real_scores, results.fake_scores)
     ratio = scores.fake.mean() / scores.real.mean()
     return {
         "balance_gap": (ratio - results.loss.diversity).abs().item(),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import judging_split, mix
+from gan_runner.datasets.base import evaluation_split, mix
 from gan_runner.metrics.base import metric
 from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
@@ -66,7 +66,7 @@ def normal_latents(system: System) -> None:
 @metric(
     latent_rejected=min,
     requires=(encodes, normal_latents),
-    conditions={"samples": None, "real": None, "split": judging_split},
+    conditions={"samples": None, "real": None, "split": evaluation_split},
 )
 def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
     """How Gaussian the codes of held-out data are, which for a likelihood are to be N(0, I) (Danihelka et al. 2017,

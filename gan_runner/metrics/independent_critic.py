@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets.base import judging_split
+from gan_runner.datasets.base import evaluation_split
 from gan_runner.metrics.base import metric
 from gan_runner.models.dcgan import DCGANDiscriminator, resolutions
 from gan_runner.models.mlp import MLPDiscriminator
@@ -102,7 +102,7 @@ def held_out(system: System) -> None:
 @metric(
     independent_wasserstein=min,
     requires=(held_out,),
-    conditions={"split": lambda splits, choosing: judging_split(splits)},
+    conditions={"split": lambda splits, choosing: evaluation_split(splits)},
 )
 def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
     """W₁ as an independent critic finds it: trained and measured on data that the game has not seen, half of it each.
@@ -116,7 +116,7 @@ def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed:
         steps: of the critic.
         seed: of the critic.
     """
-    split = judging_split(results.dataset.splits)
+    split = evaluation_split(results.dataset.splits)
     real = results.reference.split(split).real(n)
     learned, judged = real.chunk(2)
     fake_learned, fake_judged = results.samples[:n].chunk(2)

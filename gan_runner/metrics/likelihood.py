@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import HasDensity, Split, judging_split
+from gan_runner.datasets.base import HasDensity, Split, evaluation_split
 from gan_runner.datasets.images import bits, dequantised
 from gan_runner.metrics.base import metric
 from gan_runner.metrics.classification import split_of
@@ -50,7 +50,7 @@ def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:
 @metric(
     bits_per_dimension=min,
     requires=(density_known,),
-    conditions={"samples": None, "real": None, "split": judging_split},
+    conditions={"samples": None, "real": None, "split": evaluation_split},
 )
 def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: int = 0) -> dict[str, float]:
     """−E log₂ p(x) / D on held-out data, D numbers making a sample, by averaged weights where there are any.

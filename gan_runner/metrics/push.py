@@ -9,9 +9,9 @@ import torch
 from gan_runner.losses.base import Loss
 from gan_runner.metrics.base import metric
 from gan_runner.metrics.critic import a_critic
-from gan_runner.metrics.results import Evaluated, Results
+from gan_runner.metrics.results import GivenScores, Results
 from gan_runner.sampling.critic import critic_of
-from gan_runner.system import evaluating
+from gan_runner.system import eval_mode
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -31,11 +31,11 @@ def push(results: Results) -> dict[str, float]:
     the generator's gradient; for a generator of a single number, minus its derivative, which is where it would move.
     """
     system, loss = results.system, results.loss
-    value = -loss.discriminator(Evaluated(results.real_scores, results.fake_scores))
+    value = -loss.discriminator(GivenScores(results.real_scores, results.fake_scores))
     parameters = list(system.networks["generator"].parameters())
-    with evaluating(system.networks), torch.enable_grad():
+    with eval_mode(system.networks), torch.enable_grad():
         fake = system.game.sample(system.networks, results.noise)
-        scores = Evaluated(results.real_scores, critic_of(system).score(system.networks, fake))
+        scores = GivenScores(results.real_scores, critic_of(system).score(system.networks, fake))
         gradients = torch.autograd.grad(loss.generator(scores), parameters)
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     return {"critic_value": value.item(), "push": (-flat[0] if len(flat) == 1 else flat.norm()).item()}

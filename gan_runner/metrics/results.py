@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.extractors.base import Extractor, Eye, Seen
-from gan_runner.losses.base import Evaluated as Evaluated
+from gan_runner.losses.base import GivenScores as GivenScores
 from gan_runner.metrics.frechet import Moments, moments
 from gan_runner.sampling.critic import score
 from gan_runner.tools.cache import kept, key_of

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, max_pool1d, relu
 
-from gan_runner.datasets.base import Data, judging_split
+from gan_runner.datasets.base import Data, evaluation_split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset
 from gan_runner.distributed import processes
 from gan_runner.models.sizes import at_least_one
@@ -193,7 +193,7 @@ class JointEmbedding:
 
         def train() -> dict[str, Any]:
             text, image = self.trained(captioned, data, like)
-            split = judging_split(captioned.splits)
+            split = evaluation_split(captioned.splits)
             held_out = data if split == "train" else captioned.load(first["data"].device, split)
             return {"text": text.state_dict(), "found": found_share(text, image, held_out), "split": split}
 

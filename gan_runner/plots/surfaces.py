@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor
 
-from gan_runner.losses.base import Evaluated
+from gan_runner.losses.base import GivenScores
 from gan_runner.sampling.critic import descends, has_unconditional_critic, identifies, sample_gradient, score
 from gan_runner.system import System
 from gan_runner.terms.adversarial import generator_loss
@@ -62,5 +62,5 @@ def sample_gradient_field(system: System, real: Tensor, samples: Tensor) -> Fiel
     """
     if not (descends(system, generator_loss) and has_unconditional_critic(system)):
         return None
-    among = Evaluated(score(system, real), score(system, samples))
+    among = GivenScores(score(system, real), score(system, samples))
     return Field("−∇ of the generator's loss", lambda x: sample_gradient(system, x, among))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from gan_runner.errors import ConfigError, Occupied
+from gan_runner.errors import ConfigError, DirectoryInUse
 
 HELD: set[BinaryIO] = set()
 """Locked files. A forked process closes them, or it would hold the lock after its parent was killed."""
@@ -21,7 +21,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep all other runs out of a directory meanwhile. However this process ends, the kernel releases the lock.
 
     Raises:
-        Occupied: another run is in it.
+        DirectoryInUse: another run is in it.
         ConfigError: nothing can be written there.
     """
     path = folder / ".lock"
@@ -29,7 +29,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = opened_alone(path)
     except BlockingIOError:
-        raise Occupied(f"another run is in {folder}; wait for it, or choose another hydra.run.dir") from None
+        raise DirectoryInUse(f"another run is in {folder}; wait for it, or choose another hydra.run.dir") from None
     except OSError as error:
         raise ConfigError(f"{folder} cannot be written ({error.strerror}); choose another hydra.run.dir") from error
     HELD.add(file)

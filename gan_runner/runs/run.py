@@ -31,7 +31,7 @@ from gan_runner.runs.environment import new_wandb_id
 from gan_runner.runs.event import StepEvent
 from gan_runner.runs.signals import StopSignals
 from gan_runner.sampling.critic import identifies
-from gan_runner.system import MISFIT, System
+from gan_runner.system import LOAD_ERRORS, System
 from gan_runner.tools.files import write_json, write_text
 
 
@@ -67,7 +67,7 @@ class RandomNumbers:
         """
         try:
             set_random_state(state, self.device)
-        except MISFIT as error:
+        except LOAD_ERRORS as error:
             raise CheckpointError(f"the checkpoint holds no random numbers to go on with ({error})") from error
 
 

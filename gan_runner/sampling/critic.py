@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from gan_runner.games.base import HasCritic
-from gan_runner.losses.base import Evaluated, Identifies, Loss, generator_slope
+from gan_runner.losses.base import GivenScores, Identifies, Loss, generator_slope
 from gan_runner.requirements import AddsFakes, declaration
-from gan_runner.system import System, evaluating
+from gan_runner.system import System, eval_mode
 
 
 def critic_of(system: System) -> HasCritic:
@@ -27,7 +27,7 @@ def score(system: System, x: Tensor, rows: Tensor | None = None, chunk: int = 51
     looks at a whole batch (minibatch discrimination), the chunk is that batch.
     """
     beside = repeat(None) if rows is None else rows.split(chunk)
-    with evaluating(system.networks):
+    with eval_mode(system.networks):
         pairs = zip(x.to(system.device).split(chunk), beside)
         return torch.cat([critic_of(system).score(system.networks, part, row) for part, row in pairs])
 
@@ -49,7 +49,7 @@ def identifies(system: System) -> Identifies | None:
     return system.loss.identifies if isinstance(system.loss, Loss) and not extra_fakes(system) else None
 
 
-def sample_gradient(system: System, x: Tensor, among: Evaluated, chunk: int = 512) -> Tensor:
+def sample_gradient(system: System, x: Tensor, among: GivenScores, chunk: int = 512) -> Tensor:
     """−n ∂L/∂x of the generator's loss L for fakes at x (n, *shape), each one `among` others: (n, *shape).
 
     For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
@@ -57,7 +57,7 @@ def sample_gradient(system: System, x: Tensor, among: Evaluated, chunk: int = 51
     gradients = []
     for part in x.to(system.device).split(chunk):
         points = part.clone().requires_grad_()
-        with evaluating(system.networks), torch.enable_grad():
+        with eval_mode(system.networks), torch.enable_grad():
             scores = critic_of(system).score(system.networks, points)
             (slope,) = torch.autograd.grad(scores, points, generator_slope(system.loss, scores.detach(), among))
         gradients.append(-slope)

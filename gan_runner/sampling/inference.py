@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan_runner.games.base import Classifies, Encodes, InfersCodes, Networks
 from gan_runner.models.encoders import Invertible, Posterior
-from gan_runner.system import System, evaluating
+from gan_runner.system import System, eval_mode
 
 
 @torch.no_grad()
@@ -25,7 +25,7 @@ def infer(
     """
     networks = system.sampling_networks()
     own = [system.device] if system.device.type == "cuda" else []
-    with evaluating(networks), torch.random.fork_rng(own):
+    with eval_mode(networks), torch.random.fork_rng(own):
         torch.manual_seed(seed)
         return torch.cat([function(networks, part) for part in x.to(system.device).split(chunk)])
 

@@ -12,7 +12,7 @@ from gan_runner.losses.base import Loss, RatioLoss, SignLoss
 from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
 
 
-def evidence(loss: Loss) -> Callable[[Tensor], Tensor]:
+def realness(loss: Loss) -> Callable[[Tensor], Tensor]:
     """What of a score is positive where the discriminator takes a sample for real.
 
     Raises:
@@ -65,7 +65,7 @@ class AugmentationControl(nn.Module):
             raise ValueError("there is no adaptive augmentation to steer; choose regularizer=[ada]")
         if interval < 1 or images < 1:
             raise ValueError(f"interval and images must be at least 1, not {interval} and {images}")
-        self.evidence = evidence(loss)
+        self.realness = realness(loss)
         self.target = target
         self.interval = interval
         self.images = images
@@ -76,7 +76,7 @@ class AugmentationControl(nn.Module):
     def forward(self, turn: GANTurn) -> Tensor:
         """r_t of this batch, a scalar without a gradient."""
         scores = turn.scores.real
-        r = self.evidence(scores).sign().mean()
+        r = self.realness(scores).sign().mean()
         self.moves += 1
         self.total += r
         due = self.moves == self.interval

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.autoencoding import AutoencodingTurn, BidirectionalTurn, EncodingTurn
 from gan_runner.games.gan import LazyScores
-from gan_runner.losses.base import Evaluated, Loss, Scores
+from gan_runner.losses.base import GivenScores, Loss, Scores
 from gan_runner.models.encoders import GaussianEncoder
 from gan_runner.models.latents import Normal, Sphere, demand
 from gan_runner.requirements import OwnedNetworks, adds_fakes, has_critic, requires
@@ -129,4 +129,4 @@ def swapped_loss(turn: BidirectionalTurn, loss: Loss) -> Tensor:
     Generator and encoder descend it together (Donahue et al. 2017, arXiv:1605.09782, Section 3.4, whose "inverse"
     objective this is for the original loss).
     """
-    return loss.discriminator(Evaluated(real=turn.scores.fake, fake=turn.scores.real))
+    return loss.discriminator(GivenScores(real=turn.scores.fake, fake=turn.scores.real))

@@ -32,7 +32,7 @@ class BoundaryEquilibrium(nn.Module):
         """The loss with the present k, a scalar; then k moves."""
         value = self.loss.discriminator(turn.scores, self.balance.clone())
         with torch.no_grad():
-            turn.note("balance", self.balance.clone())
-            turn.note("convergence", self.loss.convergence(turn.scores))
+            turn.log("balance", self.balance.clone())
+            turn.log("convergence", self.loss.convergence(turn.scores))
             self.balance.copy_(self.loss.next_balance(self.balance, turn.scores))
         return value

@@ -29,7 +29,7 @@ def mirror(x: Tensor) -> Tensor:
     return torch.where(heads, x.flip(3), x)
 
 
-def changed(x: Tensor, shift: float, flip: bool) -> Tensor:
+def augmented(x: Tensor, shift: float, flip: bool) -> Tensor:
     """T(x): each image moved by up to a share of its side, with zeros coming in, and mirrored if that is wanted."""
     return translation(mirror(x) if flip else x, shift)
 
@@ -38,11 +38,11 @@ def changed(x: Tensor, shift: float, flip: bool) -> Tensor:
 def consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_p[(D(x) − D(T(x)))²] on real data (Zhang et al. 2020, arXiv:1910.12027, Algorithm 1)."""
     x, *beside = turn.real_critic_inputs
-    return (turn.real_scores - turn.critic(changed(x, shift, flip), *beside)).square().mean()
+    return (turn.real_scores - turn.critic(augmented(x, shift, flip), *beside)).square().mean()
 
 
 @requires(on_images)
 def fake_consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_q[(D(x) − D(T(x)))²] on fakes (Zhao et al. 2020, arXiv:2002.04724, Algorithm 1)."""
     x, *beside = turn.fake_critic_inputs
-    return (turn.fake_scores - turn.critic(changed(x, shift, flip), *beside)).square().mean()
+    return (turn.fake_scores - turn.critic(augmented(x, shift, flip), *beside)).square().mean()

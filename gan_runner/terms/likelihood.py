@@ -42,7 +42,7 @@ def negative_log_likelihood(turn: GenerativeTurn) -> Tensor:
     """
     generator: Any = turn.networks["generator"]
     x = turn.dequantised
-    with turn.recording("generator"):
+    with turn.grad_if_owned("generator"):
         nats = -generator.log_prob(x).mean() / x[0].numel()
-    turn.note("bits_per_dimension", bits(nats, generator.bounded))
+    turn.log("bits_per_dimension", bits(nats, generator.bounded))
     return nats

@@ -14,5 +14,5 @@ def mutual_information(turn: InfoGANTurn) -> Tensor:
     That of each code is logged beside it.
     """
     for name, value in turn.information.items():
-        turn.note(f"mutual_information_{name}", value)
+        turn.log(f"mutual_information_{name}", value)
     return torch.stack(list(turn.information.values())).sum()

@@ -22,7 +22,7 @@ Weights = dict[str, Tensor]
 """Parameters of a network, by name."""
 
 
-def generator_alone(networks: Mapping[str, nn.Module]) -> None:
+def no_encoder(networks: Mapping[str, nn.Module]) -> None:
     """The player must not have an encoder too."""
     if "encoder" in networks:
         raise ValueError(
@@ -56,7 +56,7 @@ class UnrolledGeneratorLoss(nn.Module):
         ValueError: there is nothing to simulate.
     """
 
-    requirements: ClassVar = (generator_alone, has_critic)
+    requirements: ClassVar = (no_encoder, has_critic)
 
     moves: Tensor
 
@@ -76,7 +76,7 @@ class UnrolledGeneratorLoss(nn.Module):
         if steps < 0:
             raise ValueError(f"steps must be at least 0, not {steps}")
         self.loss = loss
-        self.terms = {name: term for name, term in terms.items() if not remembers(term)}
+        self.terms = {name: term for name, term in terms.items() if not is_stateful(term)}
         if steps and not self.terms:
             raise ValueError(
                 f"all terms of the discriminator ({', '.join(terms)}) remember something, and so cannot be simulated; "
@@ -104,21 +104,21 @@ class UnrolledGeneratorLoss(nn.Module):
         weights: Weights = dict(turn.networks[self.critic].named_parameters())
         state: State = (self.moves, list(self.first), list(self.second))
         for step in range(self.steps):
-            seen = self.seen_with(turn, weights, (self.critic,))
+            seen = self.turn_with(turn, weights, (self.critic,))
             total = torch.stack([value_of(self.weights[name]) * term(seen) for name, term in self.terms.items()]).sum()
             gradients = all_reduce_mean(torch.autograd.grad(total, list(weights.values()), create_graph=True))
             changes, state = self.update(gradients, state)
             weights = {name: weight - change for (name, weight), change in zip(weights.items(), changes, strict=True)}
             if step == 0:
-                self.remember(*state)
-        return self.loss.generator(self.seen_with(turn, weights, turn.owned).scores)
+                self.keep_moments(*state)
+        return self.loss.generator(self.turn_with(turn, weights, turn.owned).scores)
 
-    def seen_with(self, turn: GANTurn, weights: Weights, owned: tuple[str, ...]) -> GANTurn:
+    def turn_with(self, turn: GANTurn, weights: Weights, owned: tuple[str, ...]) -> GANTurn:
         """The same turn with other weights of the critic, as the owner of `owned` sees it."""
         return turn.replace({**turn.networks, self.critic: WithWeights(self.calls[0], weights)}, owned)
 
     @torch.no_grad()
-    def remember(self, moves: Tensor, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:
+    def keep_moments(self, moves: Tensor, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:
         """Keep Adam's state after the first simulated update."""
         self.moves.copy_(moves)
         for kept, present in zip([*self.first, *self.second], [*first, *second], strict=True):
@@ -187,7 +187,7 @@ class WithWeights:
         return functional_call(self.calls, self.weights, ("classify", features))
 
 
-def remembers(term: Any) -> bool:
+def is_stateful(term: Any) -> bool:
     """Whether a configured term is a class, which keeps something from move to move."""
     inner = innermost(term)
     return isinstance(inner, partial) and inspect.isclass(inner.func)

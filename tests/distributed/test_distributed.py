@@ -33,13 +33,13 @@ PROCESSES = 2
 def shared(build, index, *options):
     """System that play with this process's rows of each batch."""
     system = build(*options)
-    play = system.play
+    play = system.update_scheme
 
     def playing(players, batches):
         with sharding.sharded(PROCESSES, index):
             return play(players, ({name: sharding.local_shard(x) for name, x in batch.items()} for batch in batches))
 
-    system.play = playing
+    system.update_scheme = playing
     return system
 
 

@@ -62,7 +62,7 @@ def test_who_moves_for_what(make_system, game):
     assert system.sample(system.noise(3, 0)).shape == (3, 2)
 
 
-JUDGES = ("discriminator", "code_discriminator")
+CRITICS = ("discriminator", "code_discriminator")
 
 
 @pytest.mark.usefixtures("_float64")
@@ -79,7 +79,7 @@ def test_every_term_moves_all_that_its_player_owns_and_a_judge_nothing_else(make
                 moved = any(slope is not None and slope.abs().sum() > 1e-12 for slope in slopes)
                 if network in player.owned:
                     assert moved, f"{player.name}/{name} leaves {network} where it is"
-                elif player.name in JUDGES:
+                elif player.name in CRITICS:
                     assert not any(slope is not None for slope in slopes), f"{player.name}/{name} reaches {network}"
 
 
@@ -102,7 +102,7 @@ def test_both_of_a_variational_autoencoder_move_at_once(make_system):
     parameters = encoder.parameters + generator.parameters
     gradients = torch.autograd.grad(reconstruction(turn), parameters)
     wanted = [p.detach() - 0.01 * g for p, g in zip(parameters, gradients)]
-    system.play(system.players, iter([batch]))
+    system.update_scheme(system.players, iter([batch]))
     assert all(torch.allclose(p, w, atol=1e-6) for p, w in zip(parameters, wanted))
 
 

@@ -34,7 +34,7 @@ def walk(make_system, steps, *options):
     data = iter(lambda: {"data": torch.tensor([system.dataset.point], dtype=torch.float64)}, None)
     points = [system.sample(system.noise(1, 0))[0]]
     for _ in range(steps):
-        system.play(system.players, data)
+        system.update_scheme(system.players, data)
         points.append(system.sample(system.noise(1, 0))[0])
     return torch.stack(points)
 

@@ -9,12 +9,12 @@ from torch.nn.functional import softmax
 from gan_runner.datasets.base import Batches, Order, mix
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import training_data
-from gan_runner.losses.base import Evaluated
+from gan_runner.losses.base import GivenScores
 from gan_runner.losses.bernoulli import NonSaturating
 from gan_runner.models.heads import LogSumExpHead
 from gan_runner.models.layers.weight_norm import normalized_weights
 from gan_runner.sampling.inference import classify
-from gan_runner.system import evaluating
+from gan_runner.system import eval_mode
 
 OPTIONS = ["game=semi_supervised", "model=salimans_mnist", "dataset.image_size=8", *TINY["salimans_mnist"]]
 FEATURES = ["loss=feature_matching"]
@@ -47,7 +47,7 @@ def test_unsupervised_loss_is_the_cross_entropy_of_k_plus_one_classes():
     zeros = torch.zeros(9, 1)
     p = softmax(torch.cat([head.classify(features), zeros], 1), 1)[:, 10]
     truth = -(1 - p[:5]).log().mean() - p[5:].log().mean()
-    torch.testing.assert_close(NonSaturating().discriminator(Evaluated(real, fake)), truth)
+    torch.testing.assert_close(NonSaturating().discriminator(GivenScores(real, fake)), truth)
 
 
 def test_what_the_discriminator_descends_by_hand(system):
@@ -130,7 +130,7 @@ def test_classifier_is_the_averaged_discriminator(system):
     with torch.no_grad():
         torch.testing.assert_close(found, average.classify(average.features(x)))
         present = {"discriminator": system.networks["discriminator"]}
-        with evaluating(present):
+        with eval_mode(present):
             assert not torch.allclose(found, system.game.classify(present, x))
     assert found.shape == (8, 10)
 

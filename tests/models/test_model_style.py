@@ -13,7 +13,7 @@ from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import ConfigError
 from gan_runner.models.style import StyleEncoder
 from gan_runner.runs.saved import open_checkpoint
-from gan_runner.system import evaluating
+from gan_runner.system import eval_mode
 from gan_runner.terms.style import style
 
 DCGAN = ("model.generator.width=4", "model.discriminator.width=4")
@@ -88,7 +88,7 @@ def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
         for path in [tmp_path / "made" / "00000.png", *sorted((tmp_path / "alike").iterdir())]
     )
     assert len(alike) == 1  # more would be the same
-    with evaluating(system.networks), torch.no_grad():
+    with eval_mode(system.networks), torch.no_grad():
         latent = system.networks["style"]((made / 127.5 - 1).view(1, 1, 16, 16))
     expected = ((system.sample(latent)[0, 0] + 1) * 127.5).round()
     assert (alike[0] - expected).abs().max() <= 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from combinations import LOSSES, UNJUDGED
+from combinations import LOSSES, LOSSES_WITHOUT_DISCRIMINATOR
 from conftest import TINY
 from methods import options_of, prepared
 from PIL import Image
@@ -158,7 +158,9 @@ def test_a_relativistic_average_push_is_that_on_one_fake_among_the_others(make_s
     assert torch.allclose(field.arrows(POINTS), chance.unsqueeze(1) * gradient_of_curved(POINTS), atol=0.02)
 
 
-@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss not in (*UNJUDGED, "feature_matching")])
+@pytest.mark.parametrize(
+    "loss", [loss for loss in LOSSES if loss not in (*LOSSES_WITHOUT_DISCRIMINATOR, "feature_matching")]
+)
 def test_a_field_leaves_everything_as_it_was(make_system, loss):
     system = prepared(make_system(*options_of(("mlp", loss, None, "points"))))
     before = {name: value.clone() for name, value in torch.nn.ModuleDict(system.networks).state_dict().items()}

@@ -34,7 +34,7 @@ def poisoned(monkeypatch):
 
         def building(config):
             system = build_system(config)
-            play, steps = system.play, [0]
+            play, steps = system.update_scheme, [0]
             poison = left[0] > 0
             left[0] -= 1
 
@@ -48,7 +48,7 @@ def poisoned(monkeypatch):
                         os.kill(os.getpid(), signum)
                 return report
 
-            system.play = stepping
+            system.update_scheme = stepping
             return system
 
         monkeypatch.setattr(gan_runner.train, "build_system", building)

@@ -27,7 +27,7 @@ def test_of_the_identity_it_is_the_mean_square_of_the_data():
     turn = turn_of(RealNVP(3, (3,), False), x)
     expected = x.square().mean() / 2 + math.log(2 * math.pi) / 2
     torch.testing.assert_close(negative_log_likelihood(turn), expected)
-    torch.testing.assert_close(turn.notes["bits_per_dimension"], expected / math.log(2))
+    torch.testing.assert_close(turn.values["bits_per_dimension"], expected / math.log(2))
 
 
 def test_points_are_as_they_are_and_images_have_noise_drawn_once():

@@ -31,8 +31,8 @@ def in_step(monkeypatch):
     def arrange(action):
         def building(config):
             system = build_system(config)
-            play = system.play
-            system.play = lambda *arguments: (action(), play(*arguments))[1]
+            play = system.update_scheme
+            system.update_scheme = lambda *arguments: (action(), play(*arguments))[1]
             return system
 
         monkeypatch.setattr(gan_runner.train, "build_system", building)

@@ -75,7 +75,7 @@ def test_bf16_compiled_sees_the_same_and_descends_the_same_to_its_rounding(make_
         torch.compiler.reset()
         system = prepared(make_system(*overrides("mlp", "wgan_gp", None, "points"), "trainer.precision=bf16"))
         if compiled:
-            compile_moves(system.play, system.players, backend="aot_eager")
+            compile_moves(system.update_scheme, system.players, backend="aot_eager")
         torch.manual_seed(0)
         moves.append(system.players[0].move(next(batches_of(system))))
     (seen, eager), (seen_compiled, graph) = moves

@@ -91,7 +91,7 @@ def test_critic_moves_as_often_as_configured(make_system, play, drawn):
     moved, batches = [], itertools.count()
     for player in system.players:
         player.constraints = {"count": lambda name=player.name: moved.append(name)}
-    system.play(system.players, ({"data": torch.randn(4, 2)} for _ in batches))
+    system.update_scheme(system.players, ({"data": torch.randn(4, 2)} for _ in batches))
     assert moved == ["discriminator"] * 5 + ["generator"]
     assert next(batches) == drawn
 
@@ -101,7 +101,7 @@ def test_constraints_act_once_an_update(make_system, play):
     system = make_system(*SMALL, "regularizer=[ema,weight_clipping]", f"play={play}")
     discriminator, generator = system.players
     for _ in range(3):
-        system.play(system.players, data())
+        system.update_scheme(system.players, data())
     assert generator.constraints["ema"].updates == 3
     assert all(p.abs().max() <= 0.01 for p in discriminator.parameters)
 
