@@ -63,7 +63,7 @@ class Drawn:
     def real(self, n):
         return self.batch["data"][:n]
 
-    def label_shares(self):
+    def label_frequencies(self):
         return shares(self.batch["label"])
 
     def first(self, n):

@@ -15,7 +15,7 @@ from gan_runner.config.fingerprint import without_runtime_keys
 from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import Classifies
-from gan_runner.metrics.classification import all_of, mistaken, split_of
+from gan_runner.metrics.classification import all_batches, misclassified, resolve_split
 from gan_runner.runs.saved import Checkpoint, runs_in
 from gan_runner.runs.sweep import mean_and_sd
 from gan_runner.sampling.inference import classify
@@ -49,8 +49,8 @@ def run(options: argparse.Namespace) -> None:
     check_same_types(configs)
     members = {name: member(name, checkpoint, configs[name]) for name, checkpoint in saved.items()}
     beliefs, label, split = believed(members, options.split)
-    errors = {name: int(mistaken(belief, label).sum()) for name, belief in beliefs.items()}
-    together = int(mistaken(torch.stack([*beliefs.values()]).mean(0), label).sum())
+    errors = {name: int(misclassified(belief, label).sum()) for name, belief in beliefs.items()}
+    together = int(misclassified(torch.stack([*beliefs.values()]).mean(0), label).sum())
     found = {"errors": errors, "ensemble": together, "images": len(label), "split": split, "left_out": left_out}
     print(*report(found), sep="\n")
     try:
@@ -98,10 +98,10 @@ def believed(members: Mapping[str, System], split: Any) -> tuple[dict[str, Tenso
     """
     first = next(iter(members.values()))
     try:
-        split = split_of(first.dataset, split)
+        split = resolve_split(first.dataset, split)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    batches = list(all_of(first.dataset.load(first.device, split)))
+    batches = list(all_batches(first.dataset.load(first.device, split)))
     beliefs = {
         name: torch.cat([classify(system, batch["data"]).double().softmax(1).cpu() for batch in batches])
         for name, system in members.items()

@@ -288,7 +288,7 @@ def captions_of(system: System, rows: Tensor | None) -> list[str]:
     condition: Any = system.networks.get("condition")
     if condition is None or rows is None:
         return []
-    return [condition.labels.say(vector) for vector in rows[:, system.game.latent.dim :].cpu()]
+    return [condition.labels.describe(vector) for vector in rows[:, system.game.latent.dim :].cpu()]
 
 
 def with_style(system: System, noise: Tensor, image: Path | None) -> Tensor:

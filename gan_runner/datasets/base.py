@@ -29,12 +29,12 @@ class Data(Protocol):
         Of each, only these rows: with others they are the same batch.
         """
 
-    def pieces(self, n: int) -> Iterator[Tensor]:
+    def chunks(self, n: int) -> Iterator[Tensor]:
         """A fixed choice of n samples, some (k, *shape) at a time, on the device, to compare generated ones with."""
 
     def real(self, n: int) -> Tensor:
         """The same choice in one piece: (n, *shape)."""
-        return torch.cat(list(self.pieces(n)))
+        return torch.cat(list(self.chunks(n)))
 
     def first(self, n: int) -> Batch:
         """The same choice with all that belongs to it: labels, captions."""
@@ -106,24 +106,24 @@ def modes_of(dataset: object) -> Tensor | None:
 class Finite(Protocol):
     """Data that has an end."""
 
-    def every(self, size: int = ...) -> Iterator[Batch]:
+    def epoch(self, size: int = ...) -> Iterator[Batch]:
         """All of it once, in order, with its labels, `size` at a time."""
 
 
 @runtime_checkable
-class CountsLabels(Protocol):
+class HasLabelFrequencies(Protocol):
     """Data of which it is known how often each label occurs."""
 
-    def label_shares(self) -> tuple[Tensor, Tensor]:
+    def label_frequencies(self) -> tuple[Tensor, Tensor]:
         """Different labels (k, …) and the share (k,) of each."""
 
 
-def evaluation_split(splits: Sequence[Split], choosing: bool = False) -> Split:
+def evaluation_split(splits: Sequence[Split], selecting: bool = False) -> Split:
     """The one of these that judges what was trained on `train`: for testing, else for validation, else itself.
 
     Where its figures choose among checkpoints or options, that for validation goes first: the other stays unseen.
     """
-    order: tuple[Split, ...] = ("validation", "test") if choosing else ("test", "validation")
+    order: tuple[Split, ...] = ("validation", "test") if selecting else ("test", "validation")
     return next((split for split in order if split in splits), "train")
 
 
@@ -157,7 +157,7 @@ class Batches:
         return batch
 
 
-def mix(seed: int, number: int) -> int:
+def derive_seed(seed: int, number: int) -> int:
     """A well-spread 63-bit seed for item `number` of the stream `seed` (splitmix64, Steele et al. 2014)."""
     state = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & (2**64 - 1)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
@@ -167,7 +167,7 @@ def mix(seed: int, number: int) -> int:
 
 def rng(seed: int, number: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Random numbers for item `number` of a stream."""
-    return torch.Generator(device).manual_seed(mix(seed, number))
+    return torch.Generator(device).manual_seed(derive_seed(seed, number))
 
 
 class Order:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 import torch
 
 from gan_runner.datasets.base import Split
-from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset, CaptionedSource, collected
+from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset, CaptionedSource, collect_captions
 from gan_runner.datasets.folder import Files, subfolders
 from gan_runner.datasets.images import Source
 from gan_runner.datasets.labels import Classes, classes
@@ -88,7 +88,7 @@ class CaptionedFiles(CaptionedImageDataset, ABC):
         if not files:
             raise DataError(f"{self.folder} has no such images of {self.name} with captions; {self.advice}")
         images = Source(self.name, Files(list(files), list(labels)), self.image_size, self.channels, files)
-        return CaptionedSource(images, collected(sentences, torch.tensor(labels), self.caption_length))
+        return CaptionedSource(images, collect_captions(sentences, torch.tensor(labels), self.caption_length))
 
 
 @dataclass(frozen=True)
@@ -170,8 +170,8 @@ class CaptionedClasses(CaptionedFiles):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Birds(CaptionedClasses):
-    """Caltech-UCSD Birds-200-2011 (Wah et al. 2011), 150 classes for training and 50 for testing."""
+class CUB(CaptionedClasses):
+    """Caltech-UCSD CUB-200-2011 (Wah et al. 2011), 150 classes for training and 50 for testing."""
 
     images: str = "CUB_200_2011"
     texts: str = "cvpr2016_cub"
@@ -209,7 +209,7 @@ class Birds(CaptionedClasses):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flowers(CaptionedClasses):
+class Oxford102(CaptionedClasses):
     """Oxford's 102 category flowers (Nilsback & Zisserman 2008), 82 classes for training and 20 for testing."""
 
     images: str = "flowers-102"
@@ -236,7 +236,7 @@ class Flowers(CaptionedClasses):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommonObjects(CaptionedFiles):
+class COCO(CaptionedFiles):
     """COCO's captions (Chen et al. 2015, arXiv:1504.00325): about five sentences of each scene, no classes.
 
     Its validation images are the test split, since captions of its test images were not published.

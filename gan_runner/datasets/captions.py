@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import ALL, Data, Order, Split, mix, rng
+from gan_runner.datasets.base import ALL, Data, Order, Split, derive_seed, rng
 from gan_runner.datasets.images import CHUNK, ImageDataset, Item, ResidentImages, Source, StreamedImages
 from gan_runner.datasets.labels import Labels
 from gan_runner.turn import Batch
@@ -111,7 +111,7 @@ class Captions:
         first, count = self.first[images], self.first[images + 1] - self.first[images]
         return first + (chance * count).long()
 
-    def fixed(self, n: int, labels: Labels | None) -> tuple[Tensor, Tensor]:
+    def fixed_choice(self, n: int, labels: Labels | None) -> tuple[Tensor, Tensor]:
         """The same n sentences every time, of one image after the other: (n, length) codes, (n, dim) what they say."""
         images = Order(len(self), seed=0).indices(0, n)
         rows = self.rows(images, torch.rand(n, generator=rng(-1, len(self)), dtype=torch.float64))
@@ -119,7 +119,7 @@ class Captions:
         return self.codes[rows].long(), said
 
 
-def collected(sentences: Sequence[Sequence[str]], labels: Tensor, length: int) -> Captions:
+def collect_captions(sentences: Sequence[Sequence[str]], labels: Tensor, length: int) -> Captions:
     """Sentences of each image as captions, which say what the image is labelled with (n, …)."""
     counts = torch.tensor([len(some) for some in sentences])
     first = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
@@ -183,7 +183,7 @@ class CaptionedImageDataset(ImageDataset):
         Raises:
             DataError: the files that hold them are missing or broken.
         """
-        return self.captioned(split).captions.fixed(n, self.labels)
+        return self.captioned(split).captions.fixed_choice(n, self.labels)
 
 
 @runtime_checkable
@@ -218,7 +218,7 @@ class CaptionedImages(Data):
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """All batches from number `start` on; `caption` (size, length) are character codes."""
         order = Order(len(self), seed)
-        drawing = mix(seed, -1)  # apart from the numbers that mirror images
+        drawing = derive_seed(seed, -1)  # apart from the numbers that mirror images
         for number, batch in enumerate(self.data.stream(start, size, seed, rows), start):
             chance = torch.rand(size, generator=rng(drawing, number), dtype=torch.float64)[rows]
             chosen = self.sentences.rows(order.indices(number, size)[rows], chance)
@@ -226,25 +226,25 @@ class CaptionedImages(Data):
 
     def captions(self, n: int) -> tuple[Tensor, Tensor]:
         """The same n captions every time, on the device: codes (n, length), and what they say (n, dim)."""
-        codes, said = self.sentences.fixed(n, self.labels)
+        codes, said = self.sentences.fixed_choice(n, self.labels)
         return codes.to(self.codes.device), said.to(self.codes.device)
 
-    def pieces(self, n: int) -> Iterator[Tensor]:
+    def chunks(self, n: int) -> Iterator[Tensor]:
         """The first n images of a fixed permutation, so many at a time."""
-        return self.data.pieces(n)
+        return self.data.chunks(n)
 
     def first(self, n: int) -> Batch:
         """The same with their labels, and a caption of each that is always the same."""
         batch = self.data.first(n)
         return {**batch, "caption": self.captions(len(batch["data"]))[0]}
 
-    def label_shares(self) -> tuple[Tensor, Tensor]:
+    def label_frequencies(self) -> tuple[Tensor, Tensor]:
         """The different labels (k, …) of the images, and the share that has each (k,)."""
-        return self.data.label_shares()
+        return self.data.label_frequencies()
 
-    def every(self, size: int = CHUNK) -> Iterator[Batch]:
+    def epoch(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, without captions, `size` at a time."""
-        return self.data.every(size)
+        return self.data.epoch(size)
 
     def describe(self) -> str:
         """What the images are, and how many captions they have."""

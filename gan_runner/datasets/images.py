@@ -171,7 +171,9 @@ class Source(TorchDataset[Item]):
         """Images (k, c, h, w) and labels (k, …) in order, `size` at a time, decoded by some processes."""
         if len(self) < 1_000:
             workers = 0  # starting processes would take longer
-        yield from DataLoader(self, size, num_workers=workers, generator=torch.Generator(), worker_init_fn=undisturbed)
+        yield from DataLoader(
+            self, size, num_workers=workers, generator=torch.Generator(), worker_init_fn=ignore_signals
+        )
 
     def all(self, workers: int) -> Item:
         """Every image (n, c, h, w) and label (n, …).
@@ -316,7 +318,7 @@ def bits(nats: Tensor, of_bytes: bool) -> Tensor:
 
 
 @runtime_checkable
-class Mirrors(Protocol):
+class HasFlip(Protocol):
     """Data whose samples may come mirrored.
 
     Attributes:
@@ -358,7 +360,7 @@ class ResidentImages(Data):
             data = mirrored(data, size, seed, number, rows) if self.flip else data
             yield {"data": data, "label": self.labels[indices]}
 
-    def pieces(self, n: int) -> Iterator[Tensor]:
+    def chunks(self, n: int) -> Iterator[Tensor]:
         """The first n images of a fixed permutation, so many at a time."""
         chosen = fixed_choice(len(self), n)
         yield from (normalised(self.images[some]) for some in chosen.to(self.images.device).split(CHUNK))
@@ -368,11 +370,11 @@ class ResidentImages(Data):
         chosen = fixed_choice(len(self), n).to(self.images.device)
         return {"data": normalised(self.images[chosen]), "label": self.labels[chosen]}
 
-    def label_shares(self) -> tuple[Tensor, Tensor]:
+    def label_frequencies(self) -> tuple[Tensor, Tensor]:
         """The different labels (k, …), and the share of the images that has each (k,)."""
         return shares(self.labels)
 
-    def every(self, size: int = CHUNK) -> Iterator[Batch]:
+    def epoch(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, `size` at a time."""
         for images, labels in zip(self.images.split(size), self.labels.split(size)):
             yield {"data": normalised(images), "label": labels}
@@ -405,7 +407,7 @@ class StreamedImages(Data):
             prefetch_factor=READ_AHEAD if self.workers else None,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # or it would draw from the run's own random numbers
-            worker_init_fn=undisturbed,
+            worker_init_fn=ignore_signals,
         )
         batches = copied_ahead(loader, self.device) if self.device.type == "cuda" else loader
         for number, (images, labels) in enumerate(batches, start):
@@ -413,7 +415,7 @@ class StreamedImages(Data):
             data = mirrored(data, size, seed, number, rows) if self.flip else data
             yield {"data": data, "label": labels}
 
-    def pieces(self, n: int) -> Iterator[Tensor]:
+    def chunks(self, n: int) -> Iterator[Tensor]:
         """The first n images of a fixed permutation, so many at a time."""
         for some in fixed_choice(len(self), n).split(CHUNK):
             yield normalised(torch.stack([self.source[i][0] for i in some.tolist()]).to(self.device))
@@ -426,12 +428,12 @@ class StreamedImages(Data):
             "label": torch.stack([torch.as_tensor(label) for label in labels]).to(self.device),
         }
 
-    def label_shares(self) -> tuple[Tensor, Tensor]:
+    def label_frequencies(self) -> tuple[Tensor, Tensor]:
         """The different labels (k, …), and the share that has each (k,) of a fixed choice: they come with images."""
         chosen = self.source.only(fixed_choice(len(self), LOOKED_THROUGH))
         return shares(torch.cat([labels.clone() for _, labels in chosen.chunks(self.workers)]).to(self.device))
 
-    def every(self, size: int = CHUNK) -> Iterator[Batch]:
+    def epoch(self, size: int = CHUNK) -> Iterator[Batch]:
         """All images once, in order, never mirrored, `size` at a time."""
         for images, labels in self.source.chunks(self.workers, size):
             yield {"data": normalised(images.to(self.device)), "label": labels.to(self.device)}
@@ -445,7 +447,7 @@ class StreamedImages(Data):
         )
 
 
-def undisturbed(worker: int) -> None:
+def ignore_signals(worker: int) -> None:
     """Let the run alone decide when a worker ends: Ctrl-C, and a scheduler's SIGTERM, reach all of its processes.
 
     A worker that died of them would take the run along before it has saved. A second SIGTERM takes its usual effect.

@@ -10,8 +10,8 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import ALL, Data, Order, mix
-from gan_runner.datasets.images import Mirrors, mirrored
+from gan_runner.datasets.base import ALL, Data, Order, derive_seed
+from gan_runner.datasets.images import HasFlip, mirrored
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
@@ -61,7 +61,7 @@ class LabelledSubset:
         seed = seed if self.seed is None else self.seed
         kept: dict[int, list[Tensor]] = defaultdict(list)
         left = len(data) if isinstance(data, Sized) else 1_000 * self.count  # of what has an end, each once
-        for batch in data.stream(0, READ, mix(-2, seed)):
+        for batch in data.stream(0, READ, derive_seed(-2, seed)):
             samples, labels = batch["data"][:left], batch["label"][:left]
             if labels.dim() != 1 or labels.max() >= classes:
                 raise DataError(
@@ -105,18 +105,18 @@ class PartlyLabelled(Data):
         Labelled samples come in permutations of their own, one after the other, and are mirrored where the data is.
         """
         samples, labels = self.subset.choose(self.data, self.classes, seed)
-        own = mix(seed, 1)  # an order of its own, whatever that of the data
+        own = derive_seed(seed, 1)  # an order of its own, whatever that of the data
         order = Order(len(samples), own)
         for number, batch in zip(count(start), self.data.stream(start, size, seed, rows)):
             chosen = order.indices(number, size)[rows].to(samples.device)
             labelled = samples[chosen]
-            if isinstance(self.data, Mirrors) and self.data.flip:
+            if isinstance(self.data, HasFlip) and self.data.flip:
                 labelled = mirrored(labelled, size, own, number, rows)
             yield {"data": batch["data"], "labelled": labelled, "labelled_label": labels[chosen]}
 
-    def pieces(self, n: int) -> Iterator[Tensor]:
+    def chunks(self, n: int) -> Iterator[Tensor]:
         """Those of the data."""
-        return self.data.pieces(n)
+        return self.data.chunks(n)
 
     def first(self, n: int) -> Batch:
         """Those of the data, without labels."""

@@ -30,7 +30,7 @@ class Labels(Protocol):
     def vectors(self, label: Tensor) -> Tensor:
         """A batch of labels, as the dataset yields them, as vectors (n, dim)."""
 
-    def place(self, text: str) -> int:
+    def index_of(self, text: str) -> int:
         """The place in a vector of the one thing that a person names.
 
         Raises:
@@ -44,13 +44,13 @@ class Labels(Protocol):
             ValueError: it names nothing that there is, saying what there is.
         """
 
-    def say(self, vector: Tensor) -> str:
+    def describe(self, vector: Tensor) -> str:
         """A vector (dim,) in words, which `parse` understands."""
 
-    def surprise(self, logits: Tensor, vectors: Tensor) -> Tensor:
+    def negative_log_likelihood(self, logits: Tensor, vectors: Tensor) -> Tensor:
         """−log P(vector) in nats (n,) of vectors (n, dim) under a classifier's logits (n, dim)."""
 
-    def hits(self, logits: Tensor, vectors: Tensor) -> Tensor:
+    def correct(self, logits: Tensor, vectors: Tensor) -> Tensor:
         """What a classifier's logits (n, dim) are right about, of vectors (n, dim): (n, questions) of booleans."""
 
 
@@ -80,7 +80,7 @@ class Classes:
         classes = torch.arange(self.dim, device=label.device)
         return (label.unsqueeze(-1) == classes).to(torch.get_default_dtype())
 
-    def place(self, text: str) -> int:
+    def index_of(self, text: str) -> int:
         """A name in any case, or else the number of a class."""
         name = found(text, self.names)
         if name is None and text.strip().isdecimal() and int(text) < self.dim:
@@ -91,17 +91,17 @@ class Classes:
 
     def parse(self, text: str) -> Tensor:
         """A name in any case, or else the number of a class: (dim,)."""
-        return self.vectors(torch.tensor(self.place(text)))
+        return self.vectors(torch.tensor(self.index_of(text)))
 
-    def say(self, vector: Tensor) -> str:
+    def describe(self, vector: Tensor) -> str:
         """The name of the class of a vector (dim,), which may be a mixture: the most probable one."""
         return self.names[int(vector.argmax())]
 
-    def surprise(self, logits: Tensor, vectors: Tensor) -> Tensor:
+    def negative_log_likelihood(self, logits: Tensor, vectors: Tensor) -> Tensor:
         """Cross-entropy (n,) in nats."""
         return -(logits.log_softmax(1) * vectors).sum(1)
 
-    def hits(self, logits: Tensor, vectors: Tensor) -> Tensor:
+    def correct(self, logits: Tensor, vectors: Tensor) -> Tensor:
         """Whether the class is the right one: (n, 1)."""
         return (logits.argmax(1) == vectors.argmax(1)).unsqueeze(1)
 
@@ -138,7 +138,7 @@ class Attributes:
         """Labels (n, dim) as floats."""
         return label.to(torch.get_default_dtype())
 
-    def place(self, text: str) -> int:
+    def index_of(self, text: str) -> int:
         """A name in any case."""
         name = found(text, self.names)
         if name is None:
@@ -147,7 +147,7 @@ class Attributes:
 
     def parse(self, text: str) -> Tensor:
         """Names in any case, with commas between them, one of each group: (dim,); other attributes are not there."""
-        named = [self.names[self.place(word)] for word in filter(str.strip, text.split(","))]
+        named = [self.names[self.index_of(word)] for word in filter(str.strip, text.split(","))]
         for group in self.groups:
             chosen = [name for name in group if name in named]
             if len(chosen) > 1:
@@ -156,7 +156,7 @@ class Attributes:
                 raise ValueError(f"{text!r} leaves something open; add one of {listed(group)}")
         return torch.tensor([float(name in named) for name in self.names])
 
-    def say(self, vector: Tensor) -> str:
+    def describe(self, vector: Tensor) -> str:
         """The names of what is there in a vector (dim,): of each group the largest, of others those above ½.
 
         Of a group that is zero altogether nothing is said.
@@ -174,7 +174,7 @@ class Attributes:
         alone = [(name,) for name in self.names if name not in grouped]
         return [[self.names.index(name) for name in question] for question in (*self.groups, *alone)]
 
-    def surprise(self, logits: Tensor, vectors: Tensor) -> Tensor:
+    def negative_log_likelihood(self, logits: Tensor, vectors: Tensor) -> Tensor:
         """Cross-entropy of each group, and of each attribute that is in none, added: (n,) in nats."""
         parts = []
         for places in self.questions:
@@ -185,7 +185,7 @@ class Attributes:
                 parts.append(-(asked.log_softmax(1) * true).sum(1))
         return torch.stack(parts, 1).sum(1)
 
-    def hits(self, logits: Tensor, vectors: Tensor) -> Tensor:
+    def correct(self, logits: Tensor, vectors: Tensor) -> Tensor:
         """Whether each question has the right answer: (n, groups and single attributes)."""
         right = []
         for places in self.questions:

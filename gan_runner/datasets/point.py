@@ -56,7 +56,7 @@ class PointMassData:
         """All batches are alike."""
         return repeat({"data": self.real(size)[rows]})
 
-    def pieces(self, n: int) -> Iterator[Tensor]:
+    def chunks(self, n: int) -> Iterator[Tensor]:
         """All n at once."""
         yield self.real(n)
 

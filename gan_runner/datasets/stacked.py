@@ -66,7 +66,7 @@ class StackedDigits:
             raise DataError(f"{data.name} holds no digits labelled 0 to 9; set dataset.digits to what dataset=mnist is")
         return StackedImages(data, split)
 
-    def apart(self, images: Tensor) -> Tensor:
+    def split_channels(self, images: Tensor) -> Tensor:
         """The digits (3n, 1, h, w) of images (n, 3, h, w)."""
         return images.flatten(0, 1).unsqueeze(1)
 
@@ -98,7 +98,7 @@ class StackedImages(Data):
         for number in count(start):
             yield {name: value[rows] for name, value in self.drawn(size, rng(seed, number)).items()}
 
-    def pieces(self, n: int) -> Iterator[Tensor]:
+    def chunks(self, n: int) -> Iterator[Tensor]:
         """n stacks (k, 3, h, w) that are the same every time, so many at a time."""
         generator = rng(-1, 0)
         yield from (self.drawn(min(CHUNK, n - i), generator)["data"] for i in range(0, n, CHUNK))
@@ -114,7 +114,7 @@ class StackedImages(Data):
         p = torch.bincount(self.digits.labels, minlength=CLASSES).double() / len(self.digits.labels)
         return torch.einsum("i,j,k->ijk", p, p, p).flatten()
 
-    def label_shares(self) -> tuple[Tensor, Tensor]:
+    def label_frequencies(self) -> tuple[Tensor, Tensor]:
         """All modes (1000,), and their probabilities."""
         probabilities = self.mode_weights()
         return torch.arange(len(probabilities), device=probabilities.device), probabilities

@@ -128,7 +128,7 @@ class FreshDraws:
             for data, label in islice(batches, max(0, start - chunk * AT_ONCE), None):
                 yield {"data": data[rows], "label": label[rows]}
 
-    def pieces(self, n: int) -> Iterator[Tensor]:
+    def chunks(self, n: int) -> Iterator[Tensor]:
         """All n at once: points are small."""
         yield self.real(n)
 
@@ -141,7 +141,7 @@ class FreshDraws:
         data, label = self.source.sample(n, rng(-1, SPLITS.index(self.split)))
         return {"data": data.to(self.device), "label": label.to(self.device)}
 
-    def label_shares(self) -> tuple[Tensor, Tensor]:
+    def label_frequencies(self) -> tuple[Tensor, Tensor]:
         """The different labels (k,), and the share of many draws that has each (k,)."""
         return shares(self.first(MANY)["label"])
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Features:
     """What a network makes of n images.
 
     Attributes:
@@ -32,22 +32,22 @@ class Seen:
     logits: Tensor
 
     @staticmethod
-    def together(batches: Iterable[Seen]) -> Seen:
+    def concatenate(batches: Iterable[Features]) -> Features:
         """Several, one after the other."""
         seen = list(batches)
-        return Seen(torch.cat([part.features for part in seen]), torch.cat([part.logits for part in seen]))
+        return Features(torch.cat([part.features for part in seen]), torch.cat([part.logits for part in seen]))
 
 
 @dataclass(frozen=True)
-class Eye:
+class LoadedExtractor:
     """A network that is ready to look.
 
     Attributes:
-        look: images (n, c, h, w) in [−1, 1] → what it makes of them, without a graph.
+        extract: images (n, c, h, w) in [−1, 1] → what it makes of them, without a graph.
         identity: the same for networks that see the same, to keep statistics by.
     """
 
-    look: Callable[[Tensor], Seen]
+    extract: Callable[[Tensor], Features]
     identity: str
 
 
@@ -65,7 +65,7 @@ class Extractor(ABC):
     def resize(self) -> str:
         """What is done to the size of images before they are looked at."""
 
-    def figure(self, kind: str) -> str:
+    def metric_name(self, kind: str) -> str:
         """The name of a figure of this kind: fd (Fréchet distance), kd (kernel distance), score, precision, …"""
         return f"{kind}_{self.name}"
 
@@ -75,7 +75,7 @@ class Extractor(ABC):
             raise ValueError("it looks at images, and this data is points; leave it out")
 
     @abstractmethod
-    def open(self, dataset: Dataset, device: torch.device) -> Eye:
+    def open(self, dataset: Dataset, device: torch.device) -> LoadedExtractor:
         """Make it ready for images of a dataset.
 
         Raises:

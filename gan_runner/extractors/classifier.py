@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import evaluation_split
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.datasets.labels import Labels
-from gan_runner.extractors.base import Extractor, Eye, Seen
+from gan_runner.extractors.base import Extractor, Features, LoadedExtractor
 from gan_runner.tools.cache import key_of, trained_once
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Trunk(nn.Module):
 
 
 @dataclass(frozen=True)
-class TrainedHere(Extractor):
+class TrainedClassifier(Extractor):
     """A network that is trained on the labels of the dataset whose images it will look at, once, and then kept.
 
     Args:
@@ -84,7 +84,7 @@ class TrainedHere(Extractor):
     def optimizer(self, network: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
         """Its optimizer, and the schedule of its learning rate."""
 
-    def open(self, dataset: Dataset, device: torch.device) -> Eye:
+    def open(self, dataset: Dataset, device: torch.device) -> LoadedExtractor:
         """Train it, unless it is kept from before; say how well it does."""
         data: Any = dataset.load(device)
         labels = dataset.labels
@@ -111,11 +111,11 @@ class TrainedHere(Extractor):
         network.eval()
 
         @torch.no_grad()
-        def look(images: Tensor) -> Seen:
+        def extract(images: Tensor) -> Features:
             features = network.body(images)
-            return Seen(features, network.head(features))
+            return Features(features, network.head(features))
 
-        return Eye(look, key)
+        return LoadedExtractor(extract, key)
 
     def new(self, shape: tuple[int, ...], classes: int, device: torch.device) -> Trunk:
         """Freshly initialised, the same every time, without a trace in the run's random numbers."""
@@ -127,7 +127,7 @@ class TrainedHere(Extractor):
         """Descend the cross-entropy, of attributes that of each question."""
         optimizer, schedule = self.optimizer(network)
         for _, batch in zip(range(self.steps), data.stream(0, self.batch_size, seed=0)):
-            loss = labels.surprise(network(batch["data"]), labels.vectors(batch["label"])).mean()
+            loss = labels.negative_log_likelihood(network(batch["data"]), labels.vectors(batch["label"])).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -138,12 +138,12 @@ class TrainedHere(Extractor):
 @torch.no_grad()
 def accuracy(network: nn.Module, data: Any, labels: Labels) -> float:
     """The share of all images of which it is right; of attributes, the share of right answers."""
-    hits = [labels.hits(network(batch["data"]), labels.vectors(batch["label"])).double() for batch in data.every()]
+    hits = [labels.correct(network(batch["data"]), labels.vectors(batch["label"])).double() for batch in data.epoch()]
     return torch.cat(hits).mean().item()
 
 
 @dataclass(frozen=True)
-class Classifier(TrainedHere):
+class Classifier(TrainedClassifier):
     """Two 3×3 convolutions of stride two and a hidden layer, whose values are the features.
 
     Args:
@@ -178,7 +178,7 @@ class Classifier(TrainedHere):
 
 
 @dataclass(frozen=True)
-class SoftmaxRegression(TrainedHere):
+class SoftmaxRegression(TrainedClassifier):
     """One linear layer on pixels in [0, 1] (as in the protocol of Kodali et al. 2017, arXiv:1705.07215, their code).
 
     Its features are the pixels.

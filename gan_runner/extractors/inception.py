@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_runner.datasets.images import as_bytes
 from gan_runner.errors import DataError
-from gan_runner.extractors.base import Eye, Pretrained, Seen, in_colour, read_weights
+from gan_runner.extractors.base import Features, LoadedExtractor, Pretrained, in_colour, read_weights
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Dataset
@@ -43,11 +43,11 @@ class Inception(Pretrained):
         """As in TensorFlow 1."""
         return "bilinear to 299×299 as in TensorFlow 1, of 8-bit images"
 
-    def figure(self, kind: str) -> str:
+    def metric_name(self, kind: str) -> str:
         """Only here is a Fréchet distance the FID."""
-        return KNOWN_AS.get(kind, super().figure(kind))
+        return KNOWN_AS.get(kind, super().metric_name(kind))
 
-    def open(self, dataset: Dataset, device: torch.device) -> Eye:
+    def open(self, dataset: Dataset, device: torch.device) -> LoadedExtractor:
         """Load the weights.
 
         Raises:
@@ -67,8 +67,8 @@ class Inception(Pretrained):
         network.to(device)
 
         @torch.no_grad()
-        def look(images: Tensor) -> Seen:
+        def extract(images: Tensor) -> Features:
             features, logits = network(as_bytes(in_colour(images)))
-            return Seen(features, logits)
+            return Features(features, logits)
 
-        return Eye(look, identity)
+        return LoadedExtractor(extract, identity)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.errors import DataError
-from gan_runner.extractors.base import Eye, Pretrained, Seen, in_colour, read_weights
+from gan_runner.extractors.base import Features, LoadedExtractor, Pretrained, in_colour, read_weights
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Dataset
@@ -62,7 +62,7 @@ class Torchvision(Pretrained):
         preset = self.preset
         return f"{preset.interpolation.value} to {preset.resize_size[0]}, cropped to {preset.crop_size[0]}"
 
-    def open(self, dataset: Dataset, device: torch.device) -> Eye:
+    def open(self, dataset: Dataset, device: torch.device) -> LoadedExtractor:
         """Load the weights.
 
         Raises:
@@ -89,11 +89,11 @@ class Torchvision(Pretrained):
         preset = self.preset
 
         @torch.no_grad()
-        def look(images: Tensor) -> Seen:
+        def extract(images: Tensor) -> Features:
             logits = network(preset((in_colour(images) + 1) / 2))
-            return Seen(read["features"].flatten(1), logits)
+            return Features(read["features"].flatten(1), logits)
 
-        return Eye(look, f"{self.backbone} {identity}")
+        return LoadedExtractor(extract, f"{self.backbone} {identity}")
 
     def read(self) -> tuple[dict[str, Any], str]:
         """The weights, and what identifies them."""

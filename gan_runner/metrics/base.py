@@ -1,4 +1,4 @@
-"""What a metric is, and what it declares of itself."""
+"""The interface of a metric, and what it declares about its values."""
 
 from __future__ import annotations
 
@@ -16,77 +16,77 @@ Values = dict[str, float]
 
 
 @runtime_checkable
-class HasFigures(Protocol):
-    """A metric that names the values that can be compared, and says of each whether less or more is better."""
+class HasDirections(Protocol):
+    """A metric that declares which of its values can be compared, and in which direction each is better."""
 
     @property
-    def figures(self) -> Mapping[str, Better]:
-        """By name."""
+    def directions(self) -> Mapping[str, Better]:
+        """`min` or `max` by the name of the value."""
 
 
 @runtime_checkable
 class HasConditions(Protocol):
-    """A metric that measures under conditions other than those of the evaluation."""
+    """A metric that does not measure under the conditions of the evaluation (samples, real samples, split)."""
 
     @property
     def conditions(self) -> Mapping[str, Any]:
-        """By name; None for one that does not apply.
+        """Its own conditions by name; None for one that does not apply.
 
-        A function is asked for one, of a dataset's splits and of whether values choose among checkpoints.
+        A condition may be a function (splits of the dataset, whether values select a checkpoint) → condition.
         """
 
 
 @runtime_checkable
 class Prepares(Protocol):
-    """A metric that needs something made ready, such as a feature network: what is wrong with it is said early."""
+    """A metric with something to load before it measures, such as a feature network, so that errors come early."""
 
     def prepare(self, reference: Reference) -> None:
-        """Make it ready."""
+        """Load what the metric needs."""
 
 
 @runtime_checkable
-class LooksInPieces(Protocol):
-    """A metric that looks at a piece of the samples at a time, and needs them not in memory all together."""
+class Streams(Protocol):
+    """A metric that can read the samples chunk by chunk, so that not all of them are in memory at once."""
 
-    in_pieces: bool
+    streaming: bool
 
 
 class MetricFunction(Declared[Options, Values]):
-    """A metric that is a function of the results.
+    """A function of the results as a metric.
 
     Args:
         function: `Results`, options → values by name.
-        figures: see `HasFigures`.
-        requirements: of the system.
+        directions: see `HasDirections`.
+        requirements: checks of the system.
         conditions: see `HasConditions`.
     """
 
     def __init__(
         self,
         function: Callable[Options, Values],
-        figures: Mapping[str, Better],
+        directions: Mapping[str, Better],
         requirements: tuple[Requirement, ...],
         conditions: Mapping[str, Any],
     ):
         super().__init__(function, requirements)
-        self.figures = figures
+        self.directions = directions
         self.conditions = conditions
 
 
 def metric(
-    *, requires: tuple[Requirement, ...] = (), conditions: Mapping[str, Any] | None = None, **figures: Better
+    *, requires: tuple[Requirement, ...] = (), conditions: Mapping[str, Any] | None = None, **directions: Better
 ) -> Callable[[Callable[Options, Values]], MetricFunction[Options]]:
-    """Make a metric of a function of `Results`.
+    """Decorate a function of `Results` as a metric.
 
     Args:
-        requires: what it needs of the system.
-        conditions: under which it measures, see `HasConditions`.
-        figures: the values that can be compared, and whether less (`min`) or more (`max`) of each is better.
+        requires: checks of the system.
+        conditions: see `HasConditions`.
+        directions: the values that can be compared, each with `min` or `max`, whichever is better.
     """
-    return lambda function: MetricFunction(function, figures, requires, conditions or {})
+    return lambda function: MetricFunction(function, directions, requires, conditions or {})
 
 
-def best_of(metric: Any) -> Mapping[str, Better]:
-    """What a metric, with or without its options, says of its values."""
+def directions_of(metric: Any) -> Mapping[str, Better]:
+    """The directions that a metric declares, whether or not its options are bound already."""
     declared = declaration(metric)
-    return declared.figures if isinstance(declared, HasFigures) else {}
+    return declared.directions if isinstance(declared, HasDirections) else {}

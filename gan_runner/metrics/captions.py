@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_runner.datasets.base import Split
 from gan_runner.datasets.shapes import CaptionedShapes
-from gan_runner.extractors.classifier import TrainedHere
+from gan_runner.extractors.classifier import TrainedClassifier
 from gan_runner.metrics.results import CHUNK, Reference, Results
 from gan_runner.models.conditions import TextCondition
 from gan_runner.requirements import Requirement
@@ -24,7 +24,7 @@ QUESTIONS = ("colour", "shape", "size", "position", "background")
 FIGURES = ("caption_accuracy", "caption_colour_and_shape", *(f"caption_{question}" for question in QUESTIONS))
 
 
-def drawn_for_sentences(system: System) -> None:
+def needs_captioned_shapes(system: System) -> None:
     """Sentences must say what a classifier can be asked for."""
     if not isinstance(system.dataset, CaptionedShapes) or not system.dataset.has_test:
         raise ValueError(
@@ -47,15 +47,15 @@ class CaptionAccuracy:
         split: whose captions.
     """
 
-    classifier: TrainedHere
+    classifier: TrainedClassifier
     split: Split = "test"
 
-    figures: ClassVar = dict.fromkeys(FIGURES, max)
+    directions: ClassVar = dict.fromkeys(FIGURES, max)
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """Sentences of drawn shapes, and the split."""
-        return (drawn_for_sentences, self.check)
+        return (needs_captioned_shapes, self.check)
 
     def check(self, system: System) -> None:
         """Raise ValueError if the data has no such split."""
@@ -71,7 +71,7 @@ class CaptionAccuracy:
 
     def prepare(self, reference: Reference) -> None:
         """Train the classifier."""
-        reference.eye(self.classifier, seen_whole(reference.dataset))
+        reference.load_extractor(self.classifier, with_all_pairs(reference.dataset))
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Shares of the attributes that captions speak of; and of images of which both colour and shape are right."""
@@ -81,17 +81,17 @@ class CaptionAccuracy:
         with torch.no_grad():
             conditions = torch.cat([condition.phi(some) for some in codes.to(results.noise.device).split(CHUNK)])
         rows = torch.cat([results.noise[:, : -condition.dim], conditions], 1)
-        eye = results.reference.eye(self.classifier, seen_whole(dataset))
-        logits = torch.cat([eye.look(results.system.sample(some)).logits for some in rows.split(CHUNK)])
-        return shares(dataset.labels.hits(logits.cpu(), said.cpu()), spoken_of(dataset, said.cpu()))
+        eye = results.reference.load_extractor(self.classifier, with_all_pairs(dataset))
+        logits = torch.cat([eye.extract(results.system.sample(some)).logits for some in rows.split(CHUNK)])
+        return shares(dataset.labels.correct(logits.cpu(), said.cpu()), mentioned_groups(dataset, said.cpu()))
 
 
-def seen_whole(dataset: Any) -> Any:
+def with_all_pairs(dataset: Any) -> Any:
     """The same drawings of all pairs of colour and shape, some held out to see how well a classifier does."""
     return replace(dataset, unseen=0, held_out=min(2000, dataset.count // 10))
 
 
-def spoken_of(dataset: CaptionedShapes, said: Tensor) -> Tensor:
+def mentioned_groups(dataset: CaptionedShapes, said: Tensor) -> Tensor:
     """Whether captions that say this (n, dim) speak of each group of attributes: (n, groups) booleans."""
     return torch.stack([said[:, places].any(1) for places in dataset.labels.questions], 1)
 

@@ -36,7 +36,7 @@ class ClassificationError:
 
     split: Split | None = None
 
-    figures: ClassVar = {"errors": min, "error_rate": min}
+    directions: ClassVar = {"errors": min, "error_rate": min}
 
     def __post_init__(self) -> None:
         self.conditions: dict[str, Any] = {}
@@ -50,34 +50,34 @@ class ClassificationError:
         """Raise ValueError where there is nothing to count."""
         if not isinstance(system.game, Classifies):
             raise ValueError("this game does not classify; choose game=semi_supervised, or leave it out")
-        split_of(system.dataset, self.split)
+        resolve_split(system.dataset, self.split)
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Look at all of them."""
-        split = split_of(results.dataset, self.split, results.reference.choosing)
+        split = resolve_split(results.dataset, self.split, results.reference.selecting)
         data = results.reference.split(split)
-        wrong = [mistaken(classify(results.system, batch["data"]), batch["label"]) for batch in all_of(data)]
+        wrong = [misclassified(classify(results.system, batch["data"]), batch["label"]) for batch in all_batches(data)]
         errors, count = sum(int(some.sum()) for some in wrong), sum(map(len, wrong))
         self.conditions = {"samples": None, "real": None, "split": split, "images": count}
         return {"errors": float(errors), "error_rate": errors / count}
 
 
-def split_of(dataset: Dataset, chosen: Split | None, choosing: bool = False) -> Split:
-    """The split whose errors count; `choosing` is whether they choose among checkpoints.
+def resolve_split(dataset: Dataset, chosen: Split | None, selecting: bool = False) -> Split:
+    """The split whose errors count; `selecting` is whether they choose among checkpoints.
 
     Raises:
         ValueError: the data has not the one that was chosen.
     """
     if chosen is not None and chosen not in dataset.splits:
         raise ValueError(f"there are no {chosen} images in this data, which has {', '.join(dataset.splits)}")
-    return evaluation_split(dataset.splits, choosing) if chosen is None else chosen
+    return evaluation_split(dataset.splits, selecting) if chosen is None else chosen
 
 
-def all_of(data: Data) -> Iterable[Batch]:
+def all_batches(data: Data) -> Iterable[Batch]:
     """All of the data with its labels, or so many draws where it has no end."""
-    return data.every() if isinstance(data, Finite) else [data.first(DRAWS)]
+    return data.epoch() if isinstance(data, Finite) else [data.first(DRAWS)]
 
 
-def mistaken(scores: Tensor, label: Tensor) -> Tensor:
+def misclassified(scores: Tensor, label: Tensor) -> Tensor:
     """Where the largest of the scores (n, K) is not that of the label (n,): (n,) of booleans."""
     return scores.argmax(1) != label.to(scores.device)

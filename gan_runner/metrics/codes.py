@@ -14,7 +14,7 @@ from gan_runner.datasets.base import Split, evaluation_split
 from gan_runner.datasets.labels import Classes
 from gan_runner.games.base import InfersCodes
 from gan_runner.metrics.base import Better
-from gan_runner.metrics.classification import all_of
+from gan_runner.metrics.classification import all_batches
 from gan_runner.metrics.results import CHUNK, Results
 from gan_runner.models.codes import Categorical
 from gan_runner.requirements import Requirement
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 
-def codes_read(system: System) -> None:
+def needs_codes(system: System) -> None:
     """There must be codes, and a network that reads them."""
     if not isinstance(system.game, InfersCodes):
         raise ValueError("it looks at codes, and this game has none; choose game=infogan, or leave it out")
@@ -43,10 +43,10 @@ class MutualInformation:
 
     codes: Mapping[str, Any] | None
 
-    requirements: ClassVar = (codes_read,)
+    requirements: ClassVar = (needs_codes,)
 
     @property
-    def figures(self) -> Mapping[str, Better]:
+    def directions(self) -> Mapping[str, Better]:
         """All together, and each."""
         return dict.fromkeys(["mutual_information", *(f"mutual_information_{name}" for name in self.codes or ())], max)
 
@@ -97,7 +97,7 @@ class CodeError:
     matched: int = 10000
     measured_on: Split | None = None
 
-    figures: ClassVar = {"code_error": min}
+    directions: ClassVar = {"code_error": min}
 
     def __post_init__(self) -> None:
         if self.matched_on == self.measured_on:
@@ -109,7 +109,7 @@ class CodeError:
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """Codes, and both splits."""
-        return (codes_read, self.check)
+        return (needs_codes, self.check)
 
     def check(self, system: System) -> None:
         """Raise ValueError if there is no such code, no such split, or labels are no classes."""
@@ -126,10 +126,10 @@ class CodeError:
                 f"matched_on={self.matched_on}, errors need a split of their own, and this dataset has {have}; {advice}"
             )
 
-    def counted_on(self, dataset: Dataset, choosing: bool = False) -> Split:
-        """The split whose errors count; `choosing` is whether they choose among checkpoints."""
+    def counted_on(self, dataset: Dataset, selecting: bool = False) -> Split:
+        """The split whose errors count; `selecting` is whether they choose among checkpoints."""
         left = [split for split in dataset.splits if split != self.matched_on]
-        return self.measured_on or evaluation_split(left, choosing)
+        return self.measured_on or evaluation_split(left, selecting)
 
     def chosen(self, game: Any) -> str:
         """The code's name.
@@ -147,12 +147,12 @@ class CodeError:
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Errors in %."""
-        counted_on = self.counted_on(results.dataset, results.reference.choosing)
+        counted_on = self.counted_on(results.dataset, results.reference.selecting)
         matching, measuring = (results.reference.split(split) for split in (self.matched_on, counted_on))
         batches = islice(matching.stream(0, CHUNK, seed=0), -(-self.matched // CHUNK))
         said, labels = self.read(results, batches)
         matched = assignment(said[: self.matched], labels[: self.matched], self.size(results))
-        said, labels = self.read(results, all_of(measuring))
+        said, labels = self.read(results, all_batches(measuring))
         self.conditions = {"split": counted_on, "matched_on": self.matched_on, "matched": self.matched}
         return {"code_error": 100 * (matched[said] != labels).double().mean().item()}
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 
-def a_critic(system: System) -> None:
+def needs_critic(system: System) -> None:
     """Somebody must judge, and points alone."""
     if system.loss is None or not isinstance(system.game, HasCritic):
         raise ValueError("it looks at a critic's scores, and in this game nobody judges; leave it out")
@@ -35,13 +35,13 @@ def a_critic(system: System) -> None:
         )
 
 
-def of_points(system: System) -> None:
+def needs_points(system: System) -> None:
     """The data must be points."""
     if len(system.dataset.shape) != 1:
         raise ValueError(f"it is about points, and this data has shape {list(system.dataset.shape)}; leave it out")
 
 
-def known_densities(system: System) -> None:
+def needs_known_densities(system: System) -> None:
     """Both densities must be known."""
     if not isinstance(system.dataset, HasDensity):
         raise ValueError("this dataset has no known density; choose dataset=gaussian or another mixture")
@@ -49,8 +49,8 @@ def known_densities(system: System) -> None:
         raise ValueError("this generator has no known density; choose model=gaussian")
 
 
-def critic_that_identifies(*kinds: Identifies) -> Requirement:
-    """The loss must identify one of these of the densities."""
+def needs_identified(*kinds: Identifies) -> Requirement:
+    """Require that an optimal critic of this loss identifies one of these about the densities."""
 
     def check(system: System) -> None:
         known = identifies(system) or "nothing"
@@ -65,7 +65,7 @@ def critic_that_identifies(*kinds: Identifies) -> Requirement:
     return check
 
 
-def an_f_divergence(system: System) -> None:
+def needs_f_divergence(system: System) -> None:
     """The discriminator must estimate an f-divergence."""
     if system.dataset.shape != (2,):
         raise ValueError(
@@ -84,7 +84,7 @@ def true_log_ratio(results: Results, x: Tensor) -> Tensor:
         return data.log_prob(x) - generator.log_prob(x)
 
 
-def judged(results: Results) -> tuple[Tensor, Tensor]:
+def scores_and_log_ratios(results: Results) -> tuple[Tensor, Tensor]:
     """Scores and true log ratios (n,) of data and samples together: points of the mixture of p and q."""
     truth = torch.cat([true_log_ratio(results, results.real), true_log_ratio(results, results.samples)])
     return torch.cat([results.real_scores, results.fake_scores]), truth
@@ -97,35 +97,35 @@ OFFSETS: Mapping[Identifies, Callable[[Tensor], Tensor | float]] = {
 """What the log ratios of fakes say that must be subtracted, so that E_q[p/q] = 1."""
 
 
-@metric(log_ratio_error=min, requires=(a_critic, known_densities, critic_that_identifies("ratio", "relative")))
+@metric(log_ratio_error=min, requires=(needs_critic, needs_known_densities, needs_identified("ratio", "relative")))
 def log_ratio(results: Results, limit: float = 4.0) -> dict[str, float]:
     """Mean |log r̂ − log p/q| in nats over the mixture of p and q, where r̂ is the ratio that the critic implies.
 
     Both are first cut to ±limit: beyond it one density is next to nothing, and an estimate may be infinite.
     """
     loss: Any = results.loss
-    scores, truth = judged(results)
+    scores, truth = scores_and_log_ratios(results)
     implied = loss.log_ratio(scores) - OFFSETS[loss.identifies](loss.log_ratio(results.fake_scores))
     error = implied.clamp(-limit, limit) - truth.clamp(-limit, limit)
     return {"log_ratio_error": error.abs().mean().item()}
 
 
-@metric(sign_error=min, requires=(a_critic, known_densities, critic_that_identifies("sign")))
+@metric(sign_error=min, requires=(needs_critic, needs_known_densities, needs_identified("sign")))
 def sign(results: Results) -> dict[str, float]:
     """The share of the mixture of p and q where the critic errs about which density is larger."""
     loss: Any = results.loss
-    scores, truth = judged(results)
+    scores, truth = scores_and_log_ratios(results)
     return {"sign_error": (loss.sign(scores) != truth.sign()).double().mean().item()}
 
 
-@metric(order_error=min, requires=(a_critic, known_densities))
+@metric(order_error=min, requires=(needs_critic, needs_known_densities))
 def order(results: Results) -> dict[str, float]:
     """1 − Spearman's rank correlation between scores and true log ratios, over the mixture of p and q."""
-    ranks = torch.stack([values.argsort().argsort().double() for values in judged(results)])
+    ranks = torch.stack([values.argsort().argsort().double() for values in scores_and_log_ratios(results)])
     return {"order_error": 1 - torch.corrcoef(ranks)[0, 1].item()}
 
 
-@metric(divergence_gap=min, requires=(a_critic, known_densities, an_f_divergence))
+@metric(divergence_gap=min, requires=(needs_critic, needs_known_densities, needs_f_divergence))
 def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[str, float]:
     """|bound − D_f(p‖q)| / |D_f(p‖q)|: how far the critic's bound is from the divergence, as a share of it.
 
@@ -143,7 +143,7 @@ def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[s
     return {"divergence_gap": ((bound - exact) / exact).abs().item()}
 
 
-@metric(transport_gap=min, requires=(a_critic, of_points, critic_that_identifies("potential")))
+@metric(transport_gap=min, requires=(needs_critic, needs_points, needs_identified("potential")))
 def transport(results: Results, n: int = 2000) -> dict[str, float]:
     """1 − (E_p[D] − E_q[D]) / (K W₁), over n of the data and n samples: what the critic misses of their exact W₁.
 

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 
-def densities_in_the_plane(system: System) -> None:
+def needs_planar_densities(system: System) -> None:
     """The densities of data and samples must be known, in two dimensions."""
     known = isinstance(system.dataset, HasDensity) and isinstance(system.networks.get("generator"), HasDensity)
     if not known or system.dataset.shape != (2,):
         raise ValueError("the densities of data and samples are not known; choose dataset=gaussian model=gaussian")
 
 
-def loss_of_kind(kind: type) -> Requirement:
+def needs_loss(kind: type) -> Requirement:
     """The demand that the game's loss is of this kind."""
 
     def demand(system: System) -> None:
@@ -45,7 +45,7 @@ def plane(results: Results, side: int) -> tuple[Tensor, float]:
     return torch.cartesian_prod(*axes).to(points), float(((high - low + 2 * margin) / (side - 1)).prod())
 
 
-@metric(total_variation_gap=min, requires=(densities_in_the_plane, loss_of_kind(EBGAN)))
+@metric(total_variation_gap=min, requires=(needs_planar_densities, needs_loss(EBGAN)))
 @torch.no_grad()
 def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     """What the critic makes of the total variation of data and samples, against the truth by quadrature.
@@ -65,7 +65,7 @@ def total_variation(results: Results, side: int = 200) -> dict[str, float]:
     return {"total_variation_gap": (estimate - truth).abs().item()}
 
 
-@metric(balance_gap=min, convergence=min, requires=(loss_of_kind(BEGAN),))
+@metric(balance_gap=min, convergence=min, requires=(needs_loss(BEGAN),))
 def equilibrium(results: Results) -> dict[str, float]:
     """|E[L(G(z))] / E[L(x)] − γ|, and the measure of convergence M (Berthelot et al. 2017, Eq. 5, Section 3.4.1)."""
     scores = GivenScores(results.real_scores, results.fake_scores)

@@ -18,7 +18,7 @@ from gan_runner.config.paths import CONF
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import DrawsConditions
-from gan_runner.metrics.base import HasConditions, LooksInPieces, Prepares, best_of
+from gan_runner.metrics.base import HasConditions, Prepares, Streams, directions_of
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import declaration
 
@@ -42,7 +42,7 @@ class Evaluator:
         seed: of the latents.
         split: of the data that they are compared with.
         data: this split, where it is at hand already.
-        choosing: whether figures choose among checkpoints: errors are then those of validation data, if there is any.
+        selecting: whether figures choose among checkpoints: errors are then those of validation data, if there is any.
 
     Attributes:
         conditions: by figure, on what it was measured: samples, real ones where any were read, their split, and what
@@ -58,11 +58,11 @@ class Evaluator:
         seed: int,
         split: Split = "train",
         data: Data | None = None,
-        choosing: bool = False,
+        selecting: bool = False,
     ):
         self.system = system
         self.metrics = metrics
-        self.reference = Reference(system.dataset, samples, system.device, split, data, choosing)
+        self.reference = Reference(system.dataset, samples, system.device, split, data, selecting)
         self.noise = self.draw_noise(samples, seed, split)
         self.conditions: dict[str, Mapping[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
@@ -89,7 +89,7 @@ class Evaluator:
         """
         results = Results(self.system, self.noise, self.reference)
         found: dict[str, dict[str, float]] = {}
-        for name, metric in sorted(self.metrics.items(), key=lambda item: looks_in_pieces(item[1])):
+        for name, metric in sorted(self.metrics.items(), key=lambda item: streams(item[1])):
             began = time.perf_counter()
             try:
                 found[name] = metric(results)
@@ -104,23 +104,23 @@ class Evaluator:
         """On what a metric measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
         base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
-        own = own_conditions(metric, self.system.dataset.splits, self.reference.choosing)
+        own = metric_conditions(metric, self.system.dataset.splits, self.reference.selecting)
         return {name: value for name, value in (base | own).items() if value is not None}
 
 
-def looks_in_pieces(metric: Any) -> bool:
+def streams(metric: Any) -> bool:
     """Whether a metric looks at a piece of the samples at a time."""
-    return isinstance(metric, LooksInPieces) and metric.in_pieces
+    return isinstance(metric, Streams) and metric.streaming
 
 
-def own_conditions(metric: Any, splits: Sequence[Split], choosing: bool = False) -> dict[str, Any]:
+def metric_conditions(metric: Any, splits: Sequence[Split], selecting: bool = False) -> dict[str, Any]:
     """What a metric, with or without its knobs, says of on what it measures, of data that has these splits.
 
-    It may be another where figures are `choosing` among checkpoints.
+    It may be another where figures are `selecting` among checkpoints.
     """
     declared = declaration(metric)
     said = declared.conditions if isinstance(declared, HasConditions) else {}
-    return {name: value(splits, choosing) if callable(value) else value for name, value in said.items()}
+    return {name: value(splits, selecting) if callable(value) else value for name, value in said.items()}
 
 
 def check_own_splits(metrics: Mapping[str, Any], split: str | None, splits: Sequence[Split]) -> None:
@@ -130,7 +130,7 @@ def check_own_splits(metrics: Mapping[str, Any], split: str | None, splits: Sequ
         ConfigError: naming the metric and its split.
     """
     for name, metric in metrics.items():
-        own = own_conditions(metric, splits).get("split", split)
+        own = metric_conditions(metric, splits).get("split", split)
         if split is not None and own != split:
             raise ConfigError(f"metric={name} measures on its own split ({own}); leave out --split {split}, or {name}")
 
@@ -141,13 +141,13 @@ def check_split(dataset: Dataset, split: Split, option: str) -> None:
         raise ValueError(f"there is no {option}={split} of this dataset, which has {', '.join(dataset.splits)}")
 
 
-def figures_of_metrics() -> dict[str, Collection[str]]:
+def metric_names_by_option() -> dict[str, Collection[str]]:
     """What each `metric=` measures, of those whose figures are always the same."""
     targets = {
         option: OmegaConf.load(CONF / "metric" / f"{option}.yaml").metric[option]._target_
         for option in options_in("metric")
     }
-    figures = {option: best_of(locate(target, ())) for option, target in targets.items()}
+    figures = {option: directions_of(locate(target, ())) for option, target in targets.items()}
     return {option: found for option, found in figures.items() if isinstance(found, Mapping)}
 
 

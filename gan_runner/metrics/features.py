@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gan_runner.datasets.labels import Attributes, Labels
 from gan_runner.extractors.base import Extractor
-from gan_runner.extractors.classifier import TrainedHere
+from gan_runner.extractors.classifier import TrainedClassifier
 from gan_runner.metrics.base import Better
 from gan_runner.metrics.classifier_score import classifier_score
 from gan_runner.metrics.frechet import frechet_distance, moments
@@ -45,24 +45,24 @@ class FeatureMetric:
 
     def prepare(self, reference: Reference) -> None:
         """Open its network."""
-        reference.eye(self.extractor)
+        reference.load_extractor(self.extractor)
 
 
 @dataclass(frozen=True)
 class FrechetDistance(FeatureMetric):
     """Fréchet distance between Gaussians fitted to features: `fid` by Inception, `fd_NAME` by another network."""
 
-    in_pieces: ClassVar[bool] = True
+    streaming: ClassVar[bool] = True
 
     @property
-    def figures(self) -> Mapping[str, Better]:
+    def directions(self) -> Mapping[str, Better]:
         """Less is better."""
-        return {self.extractor.figure("fd"): min}
+        return {self.extractor.metric_name("fd"): min}
 
     def __call__(self, results: Results) -> dict[str, float]:
         """In squared units of the features; biased upwards by few samples."""
-        fake = moments(results.features_in_pieces(self.extractor))
-        return {self.extractor.figure("fd"): frechet_distance(results.reference.moments(self.extractor), fake)}
+        fake = moments(results.feature_chunks(self.extractor))
+        return {self.extractor.metric_name("fd"): frechet_distance(results.reference.moments(self.extractor), fake)}
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,15 @@ class KernelDistance(FeatureMetric):
     subset_size: int = 1000
 
     @property
-    def figures(self) -> Mapping[str, Better]:
+    def directions(self) -> Mapping[str, Better]:
         """Less is better."""
-        return {self.extractor.figure("kd"): min}
+        return {self.extractor.metric_name("kd"): min}
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Unbiased: it may be negative."""
-        real, fake = results.reference.features(self.extractor), results.looked_at(self.extractor).features
+        real, fake = results.reference.features(self.extractor), results.extract(self.extractor).features
         mean, sd = kernel_distance(real, fake, self.subsets, self.subset_size)
-        name = self.extractor.figure("kd")
+        name = self.extractor.metric_name("kd")
         return {name: mean, f"{name}_sd": sd}
 
 
@@ -103,18 +103,18 @@ class PrecisionRecall(FeatureMetric):
     k: int = 5
 
     @property
-    def figures(self) -> Mapping[str, Better]:
+    def directions(self) -> Mapping[str, Better]:
         """More is better."""
-        return {self.extractor.figure(kind): max for kind in ("precision", "recall", "density", "coverage")}
+        return {self.extractor.metric_name(kind): max for kind in ("precision", "recall", "density", "coverage")}
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Shares; density may exceed one."""
-        real, fake = results.reference.features(self.extractor), results.looked_at(self.extractor).features
+        real, fake = results.reference.features(self.extractor), results.extract(self.extractor).features
         found = precision_recall_density_coverage(real, fake, self.k)
-        return {self.extractor.figure(kind): value for kind, value in found.items()}
+        return {self.extractor.metric_name(kind): value for kind, value in found.items()}
 
 
-def labels_as_conditions(system: System) -> None:
+def needs_label_condition(system: System) -> None:
     """Samples must have been made for labels."""
     if not isinstance(system.networks.get("condition"), LabelCondition):
         raise ValueError("it reads the labels that samples were made for; choose game=conditional, or leave it out")
@@ -128,24 +128,24 @@ class LabelAccuracy(FeatureMetric):
         extractor: the classifier, trained on the data's own labels.
     """
 
-    extractor: TrainedHere
+    extractor: TrainedClassifier
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """There are labels, and a classifier of them."""
-        return (labels_as_conditions, *super().requirements)
+        return (needs_label_condition, *super().requirements)
 
     @property
-    def figures(self) -> Mapping[str, Better]:
+    def directions(self) -> Mapping[str, Better]:
         """More is better."""
-        return {self.extractor.figure("accuracy"): max}
+        return {self.extractor.metric_name("accuracy"): max}
 
     def __call__(self, results: Results) -> dict[str, float]:
         """The share of samples of the right class; of attributes, of right answers, and of samples without a fault."""
         condition = results.system.networks["condition"]
         labels: Labels = condition.labels  # type: ignore[assignment]
-        hits = labels.hits(results.looked_at(self.extractor).logits, results.noise[:, -labels.dim :])
-        name = self.extractor.figure("accuracy")
+        hits = labels.correct(results.extract(self.extractor).logits, results.noise[:, -labels.dim :])
+        name = self.extractor.metric_name("accuracy")
         faultless = {} if hits.shape[1] == 1 else {f"{name}_faultless": hits.all(1).double().mean().item()}
         return {name: hits.double().mean().item(), **faultless}
 
@@ -168,16 +168,16 @@ class ClassifierScore(FeatureMetric):
 
     def check_classes(self, system: System) -> None:
         """Raise ValueError if the network is trained on attributes, many of which a sample may have."""
-        if isinstance(self.extractor, TrainedHere) and isinstance(system.dataset.labels, Attributes):
+        if isinstance(self.extractor, TrainedClassifier) and isinstance(system.dataset.labels, Attributes):
             raise ValueError("it needs one class a sample, and this dataset has attributes; choose extractor=inception")
 
     @property
-    def figures(self) -> Mapping[str, Better]:
+    def directions(self) -> Mapping[str, Better]:
         """More is better."""
-        return {self.extractor.figure("score"): max}
+        return {self.extractor.metric_name("score"): max}
 
     def __call__(self, results: Results) -> dict[str, float]:
         """From 1 to the number of classes, and its deviation over splits."""
-        mean, sd = classifier_score(results.looked_at(self.extractor).logits.double().softmax(1), self.splits)
-        name = self.extractor.figure("score")
+        mean, sd = classifier_score(results.extract(self.extractor).logits.double().softmax(1), self.splits)
+        name = self.extractor.metric_name("score")
         return {name: mean, f"{name}_sd": sd}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import evaluation_split, mix
+from gan_runner.datasets.base import derive_seed, evaluation_split
 from gan_runner.metrics.base import metric
 from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
@@ -57,7 +57,7 @@ def figures_of(z: Tensor) -> dict[str, float]:
     }
 
 
-def normal_latents(system: System) -> None:
+def needs_normal_latents(system: System) -> None:
     """Samples must be made from N(0, I)."""
     if not isinstance(system.game.latent, Normal):
         raise ValueError("it compares codes with latents N(0, I), and this game draws others; leave it out")
@@ -65,7 +65,7 @@ def normal_latents(system: System) -> None:
 
 @metric(
     latent_rejected=min,
-    requires=(encodes, normal_latents),
+    requires=(encodes, needs_normal_latents),
     conditions={"samples": None, "real": None, "split": evaluation_split},
 )
 def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
@@ -83,5 +83,7 @@ def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[s
         n: data, at most.
         seed: of the draws.
     """
-    pieces = results.reference.split(held_out(results)).pieces(n)
-    return figures_of(torch.cat([draw_codes(results.system, x, mix(seed, number)) for number, x in enumerate(pieces)]))
+    pieces = results.reference.split(held_out(results)).chunks(n)
+    return figures_of(
+        torch.cat([draw_codes(results.system, x, derive_seed(seed, number)) for number, x in enumerate(pieces)])
+    )

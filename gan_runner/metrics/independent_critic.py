@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 
-def a_critic_for(shape: tuple[int, ...]) -> nn.Module:
+def make_critic(shape: tuple[int, ...]) -> nn.Module:
     """A critic (n, *shape) → (n,): convolutional for images whose side halves well, else fully connected."""
     try:
         resolutions(shape)
@@ -75,7 +75,7 @@ def independent_wasserstein(
     device, unit = real.device, typical_distance(real, fake).clamp(min=torch.finfo(torch.float32).tiny)
     with torch.random.fork_rng([]), torch.enable_grad():
         torch.random.default_generator.manual_seed(seed)  # torch.manual_seed would also seed every GPU
-        critic = a_critic_for(tuple(real.shape[1:])).to(device)
+        critic = make_critic(tuple(real.shape[1:])).to(device)
         optimizer = torch.optim.Adam(critic.parameters(), lr=learning_rate, betas=(0.5, 0.9))
         for step in range(steps):
             x, y = ((data[torch.randint(len(data), (batch_size,)).to(device)] / unit).float() for data in (real, fake))
@@ -102,7 +102,7 @@ def held_out(system: System) -> None:
 @metric(
     independent_wasserstein=min,
     requires=(held_out,),
-    conditions={"split": lambda splits, choosing: evaluation_split(splits)},
+    conditions={"split": lambda splits, selecting: evaluation_split(splits)},
 )
 def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
     """W₁ as an independent critic finds it: trained and measured on data that the game has not seen, half of it each.

@@ -11,7 +11,7 @@ from torch import Tensor
 from gan_runner.datasets.base import HasDensity, Split, evaluation_split
 from gan_runner.datasets.images import bits, dequantised
 from gan_runner.metrics.base import metric
-from gan_runner.metrics.classification import split_of
+from gan_runner.metrics.classification import resolve_split
 from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
 from gan_runner.models.sizes import at_least_one
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 
-def density_known(system: System) -> None:
+def needs_density(system: System) -> None:
     """The generator must have a density, and its latents the prior that it is computed with."""
     if not isinstance(system.networks.get("generator"), HasDensity):
         raise ValueError("it needs a generator whose density is known; choose model=real_nvp, or leave it out")
@@ -31,7 +31,7 @@ def density_known(system: System) -> None:
 
 def held_out(results: Results) -> Split:
     """The split that figures of densities are measured on: the first that there is of test, validation, train."""
-    return split_of(results.dataset, None, results.reference.choosing)
+    return resolve_split(results.dataset, None, results.reference.selecting)
 
 
 def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:
@@ -40,7 +40,7 @@ def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:
     Images are dequantised, by the same noise for the same seed, whatever the device.
     """
     rng = torch.Generator().manual_seed(seed)
-    for piece in results.reference.split(held_out(results)).pieces(n):
+    for piece in results.reference.split(held_out(results)).chunks(n):
         if results.dataset.bounded:
             yield dequantised(piece, torch.rand(piece.shape, generator=rng).to(piece.device))
         else:
@@ -49,7 +49,7 @@ def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:
 
 @metric(
     bits_per_dimension=min,
-    requires=(density_known,),
+    requires=(needs_density,),
     conditions={"samples": None, "real": None, "split": evaluation_split},
 )
 def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: int = 0) -> dict[str, float]:

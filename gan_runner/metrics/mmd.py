@@ -68,7 +68,7 @@ def mmd(
     return {"mmd2": drawn[0].item(), "mmd_p_value": as_great.double().mean().item()}
 
 
-def both_gaussian(system: System) -> None:
+def needs_gaussians(system: System) -> None:
     """Data and samples must be Gaussian."""
     modes = modes_of(system.dataset)
     generator = system.networks.get("generator")
@@ -76,7 +76,7 @@ def both_gaussian(system: System) -> None:
         raise ValueError("MMD has a closed form between Gaussians; choose dataset=gaussian model=gaussian")
 
 
-@metric(mmd_gap=min, requires=(both_gaussian,))
+@metric(mmd_gap=min, requires=(needs_gaussians,))
 @torch.no_grad()
 def mmd_gap(results: Results, kernel: RBF | RationalQuadratic) -> dict[str, float]:
     """How far the unbiased estimate lies from MMD² between the Gaussians of data and generator, which is exact."""

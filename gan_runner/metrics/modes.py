@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 
-def known_modes(system: System) -> None:
+def needs_known_modes(system: System) -> None:
     """The data's modes must be known."""
     if modes_of(system.dataset) is None:
         raise ValueError(
@@ -37,7 +37,7 @@ def reverse_kl(modes: Tensor, weights: Tensor) -> float:
     return (torch.xlogy(q, q) - torch.xlogy(q, p)).sum().item()
 
 
-@metric(modes=max, high_quality=max, reverse_kl=min, requires=(known_modes,))
+@metric(modes=max, high_quality=max, reverse_kl=min, requires=(needs_known_modes,))
 def mode_coverage(results: Results, deviations: float = 3.0) -> dict[str, float]:
     """Modes reached and the share of good samples (Srivastava et al. 2017, arXiv:1705.07761, Section 5.1).
 
@@ -59,7 +59,7 @@ def mode_coverage(results: Results, deviations: float = 3.0) -> dict[str, float]
     }
 
 
-def stacked_digits(system: System) -> None:
+def needs_stacked_digits(system: System) -> None:
     """The data must be stacked digits."""
     if not isinstance(system.dataset, StackedDigits):
         raise ValueError("it tells the modes of stacked digits; choose dataset=stacked_mnist, or leave it out")
@@ -75,9 +75,9 @@ class ClassifiedModes:
 
     classifier: Extractor
 
-    in_pieces: ClassVar[bool] = True
-    figures: ClassVar = {"modes": max, "reverse_kl": min}
-    requirements: ClassVar = (stacked_digits,)
+    streaming: ClassVar[bool] = True
+    directions: ClassVar = {"modes": max, "reverse_kl": min}
+    requirements: ClassVar = (needs_stacked_digits,)
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -87,12 +87,14 @@ class ClassifiedModes:
     def prepare(self, reference: Reference) -> None:
         """Open the classifier."""
         dataset: Any = reference.dataset
-        reference.eye(self.classifier, dataset.digits)
+        reference.load_extractor(self.classifier, dataset.digits)
 
     def __call__(self, results: Results) -> dict[str, float]:
         """How many of 1,000, and KL(q ‖ p) in nats."""
         dataset: Any = results.dataset
-        eye = results.reference.eye(self.classifier, dataset.digits)
-        modes = torch.cat([dataset.mode(eye.look(dataset.apart(piece)).logits.argmax(1)) for piece in results.pieces()])
+        eye = results.reference.load_extractor(self.classifier, dataset.digits)
+        modes = torch.cat(
+            [dataset.mode(eye.extract(dataset.split_channels(piece)).logits.argmax(1)) for piece in results.chunks()]
+        )
         weights = results.reference.split("train").mode_weights()  # type: ignore[attr-defined]
         return {"modes": float(len(modes.unique())), "reverse_kl": reverse_kl(modes, weights)}

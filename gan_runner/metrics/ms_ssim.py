@@ -108,14 +108,14 @@ def diversity(images: Tensor, pairs: int = 100, seed: int = 0, chunk: int = 100)
     return torch.cat(values).mean().item()
 
 
-def images_large_enough(system: System) -> None:
+def needs_large_images(system: System) -> None:
     """The data must be images that hold a window."""
     shape = system.dataset.shape
     if len(shape) != 3 or shape[-1] < WINDOW:
         raise ValueError(f"it compares images of {WINDOW} px or more, and this data is {list(shape)}; leave it out")
 
 
-@metric(ms_ssim=min, requires=(images_large_enough,))
+@metric(ms_ssim=min, requires=(needs_large_images,))
 def ms_ssim_diversity(results: Results, pairs: int = 500) -> dict[str, float]:
     """Mean MS-SSIM of random pairs of samples, and of the data: 1 where all are alike, far below the data's noise."""
     return {

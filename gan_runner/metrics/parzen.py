@@ -66,7 +66,7 @@ def choose_sigma(validation: Tensor, samples: Tensor, sigmas: Sequence[float], c
     return sigmas[int(total.argmax())]
 
 
-def validation_and_test(system: System) -> None:
+def needs_validation_and_test(system: System) -> None:
     """The data must be bounded, and have splits for validation and for testing."""
     if not system.dataset.bounded:
         raise ValueError("its windows are made for images; choose metric=[optimal_transport] for points")
@@ -75,7 +75,7 @@ def validation_and_test(system: System) -> None:
             raise ValueError(f"it needs a {split} split, and this dataset has none; {advice}")
 
 
-@metric(parzen_nats=max, requires=(validation_and_test,), conditions={"split": "test"})
+@metric(parzen_nats=max, requires=(needs_validation_and_test,), conditions={"split": "test"})
 def parzen(
     results: Results, sigmas: Sequence[float] = AUTHORS_SIGMAS, validation: int = 1000, test: int = 10000
 ) -> dict[str, float]:

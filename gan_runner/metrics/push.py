@@ -8,7 +8,7 @@ import torch
 
 from gan_runner.losses.base import Loss
 from gan_runner.metrics.base import metric
-from gan_runner.metrics.critic import a_critic
+from gan_runner.metrics.critic import needs_critic
 from gan_runner.metrics.results import GivenScores, Results
 from gan_runner.sampling.critic import critic_of
 from gan_runner.system import eval_mode
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 
-def both_halves(system: System) -> None:
+def needs_score_loss(system: System) -> None:
     """The loss must be a function of scores for either player."""
     if not isinstance(system.loss, Loss):
         raise ValueError("it needs a loss with a discriminator's and a generator's half; choose another loss")
 
 
-@metric(critic_value=max, push=max, requires=(a_critic, both_halves))
+@metric(critic_value=max, push=max, requires=(needs_critic, needs_score_loss))
 def push(results: Results) -> dict[str, float]:
     """What the critic estimates, and how strongly the generator is pushed.
 

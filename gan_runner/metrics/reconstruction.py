@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gan_runner.datasets.base import Split
-from gan_runner.metrics.classification import split_of
+from gan_runner.metrics.classification import resolve_split
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
 from gan_runner.sampling.inference import encodes, reconstruct
@@ -29,7 +29,7 @@ class Reconstruction:
     split: Split | None = None
     samples: int | None = None
 
-    figures: ClassVar = {"reconstruction_absolute": min, "reconstruction_squared": min}
+    directions: ClassVar = {"reconstruction_absolute": min, "reconstruction_squared": min}
 
     def __post_init__(self) -> None:
         if self.samples is not None and self.samples < 1:
@@ -43,13 +43,13 @@ class Reconstruction:
 
     def check(self, system: System) -> None:
         """Raise ValueError if the data has no such split."""
-        split_of(system.dataset, self.split)
+        resolve_split(system.dataset, self.split)
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Look at them, some at a time."""
-        split = split_of(results.dataset, self.split, results.reference.choosing)
+        split = resolve_split(results.dataset, self.split, results.reference.selecting)
         absolute, squared, elements, count = 0.0, 0.0, 0, 0
-        for number, x in enumerate(results.reference.split(split).pieces(self.samples or results.reference.n)):
+        for number, x in enumerate(results.reference.split(split).chunks(self.samples or results.reference.n)):
             error = (reconstruct(results.system, x, seed=number) - x).double()
             absolute, squared = absolute + error.abs().sum().item(), squared + error.square().sum().item()
             elements, count = elements + x.numel(), count + len(x)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets.base import Data, Dataset, Split
-from gan_runner.extractors.base import Extractor, Eye, Seen
+from gan_runner.extractors.base import Extractor, Features, LoadedExtractor
 from gan_runner.losses.base import GivenScores as GivenScores
 from gan_runner.metrics.frechet import Moments, moments
 from gan_runner.sampling.critic import score
@@ -33,7 +33,7 @@ class Reference(Quantities):
         device: where.
         split: which of them.
         data: this split, where it is at hand already.
-        choosing: whether figures choose among checkpoints, as those of a run that goes on do.
+        selecting: whether figures choose among checkpoints, as those of a run that goes on do.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class Reference(Quantities):
         device: torch.device,
         split: Split = "train",
         data: Data | None = None,
-        choosing: bool = False,
+        selecting: bool = False,
     ):
         self.dataset = dataset
         self.n = n
         self.device = device
         self.chosen_split = split
-        self.choosing = choosing
+        self.selecting = selecting
         self.data: dict[Split, Data] = {} if data is None else {split: data}
-        self.eyes: dict[tuple[Extractor, bool], Eye] = {}
-        self.known_features: dict[Extractor, Seen] = {}
+        self.eyes: dict[tuple[Extractor, bool], LoadedExtractor] = {}
+        self.known_features: dict[Extractor, Features] = {}
         self.known_moments: dict[Extractor, Moments] = {}
 
     def split(self, split: Split) -> Data:
@@ -74,13 +74,13 @@ class Reference(Quantities):
         known += [moments.n for moments in self.known_moments.values()]
         return known[0] if known else None
 
-    def pieces(self) -> Iterator[Tensor]:
+    def chunks(self) -> Iterator[Tensor]:
         """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
         if self.computed("real"):
             return iter(self.real.split(CHUNK))
-        return self.split(self.chosen_split).pieces(self.n)
+        return self.split(self.chosen_split).chunks(self.n)
 
-    def eye(self, extractor: Extractor, dataset: Dataset | None = None) -> Eye:
+    def load_extractor(self, extractor: Extractor, dataset: Dataset | None = None) -> LoadedExtractor:
         """The feature network of a recipe, made ready once; for another dataset, if one is given."""
         key = (extractor, dataset is None)
         if key not in self.eyes:
@@ -90,23 +90,23 @@ class Reference(Quantities):
     def features(self, extractor: Extractor) -> Tensor:
         """Features (n, d) of the data."""
         if extractor not in self.known_features:
-            eye = self.eye(extractor)
-            self.known_features[extractor] = Seen.together(eye.look(piece) for piece in self.pieces())
+            eye = self.load_extractor(extractor)
+            self.known_features[extractor] = Features.concatenate(eye.extract(piece) for piece in self.chunks())
         return self.known_features[extractor].features
 
     def moments(self, extractor: Extractor) -> Moments:
         """Mean and covariance of the features of the data: kept from run to run."""
         if extractor not in self.known_moments:
-            eye = self.eye(extractor)
+            eye = self.load_extractor(extractor)
 
             def make() -> dict[str, Tensor | int]:
                 seen = self.known_features.get(extractor)
-                looks = (eye.look(piece).features for piece in self.pieces())
+                looks = (eye.extract(piece).features for piece in self.chunks())
                 found = moments(looks if seen is None else seen.features.split(CHUNK))
                 return {"mean": found.mean.cpu(), "covariance": found.covariance.cpu(), "n": found.n}
 
             content = hashlib.sha256()
-            for piece in self.pieces():
+            for piece in self.chunks():
                 content.update(piece.cpu().numpy().tobytes())
             key = key_of([eye.identity, content.digest()])
             self.known_moments[extractor] = Moments(**kept("statistics", key, make))
@@ -128,7 +128,7 @@ class Results(Quantities):
         self.loss = system.loss
         self.noise = noise
         self.reference = reference
-        self.seen: dict[Extractor, Seen] = {}
+        self.seen: dict[Extractor, Features] = {}
 
     @property
     def real(self) -> Tensor:
@@ -140,27 +140,27 @@ class Results(Quantities):
         """Generated data (n, *shape), from averaged weights where there are any."""
         return self.system.sample(self.noise)
 
-    def pieces(self) -> Iterator[Tensor]:
+    def chunks(self) -> Iterator[Tensor]:
         """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
         if self.computed("samples"):
             yield from self.samples.split(CHUNK)
         else:
             yield from (self.system.sample(noise) for noise in self.noise.split(CHUNK))
 
-    def looked_at(self, extractor: Extractor) -> Seen:
+    def extract(self, extractor: Extractor) -> Features:
         """What a feature network makes of the samples."""
         if extractor not in self.seen:
-            eye = self.reference.eye(extractor)
-            self.seen[extractor] = Seen.together(eye.look(piece) for piece in self.pieces())
+            eye = self.reference.load_extractor(extractor)
+            self.seen[extractor] = Features.concatenate(eye.extract(piece) for piece in self.chunks())
         return self.seen[extractor]
 
-    def features_in_pieces(self, extractor: Extractor) -> Iterator[Tensor]:
+    def feature_chunks(self, extractor: Extractor) -> Iterator[Tensor]:
         """Features (k, d) of the samples, so many at a time: not kept, unless they are already."""
         if extractor in self.seen:
             yield from self.seen[extractor].features.split(CHUNK)
         else:
-            eye = self.reference.eye(extractor)
-            yield from (eye.look(piece).features for piece in self.pieces())
+            eye = self.reference.load_extractor(extractor)
+            yield from (eye.extract(piece).features for piece in self.chunks())
 
     @lazy
     def real_scores(self) -> Tensor:

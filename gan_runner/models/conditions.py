@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets.base import CountsLabels, Data
+from gan_runner.datasets.base import Data, HasLabelFrequencies
 from gan_runner.datasets.captions import CaptionedImageDataset, HasCaptions, decode, encode, left_out
 from gan_runner.datasets.labels import Labels
 from gan_runner.models.text import JointEmbedding, TextEncoder
@@ -96,22 +96,22 @@ class LabelCondition(nn.Module):
         """Vectors (n, dim) of a batch."""
         return self.labels.vectors(batch["label"]).to(batch["data"].dtype)
 
-    def surprise(self, logits: Tensor, condition: Tensor) -> Tensor:
+    def negative_log_likelihood(self, logits: Tensor, condition: Tensor) -> Tensor:
         """−log P(condition) in nats under logits (n, dim): (n,)."""
-        return self.labels.surprise(logits, condition)
+        return self.labels.negative_log_likelihood(logits, condition)
 
     def prepare(self, data: Data) -> None:
         """Keep the different ones, and the share of the data that has each."""
-        assert isinstance(data, CountsLabels)
-        different, shares = data.label_shares()
+        assert isinstance(data, HasLabelFrequencies)
+        different, shares = data.label_frequencies()
         self.known = self.labels.vectors(different).to(self.known)
         self.shares = shares.to(self.shares)
 
     def draw(self, n: int, rng: torch.Generator, data: Data | None = None) -> Tensor:
         """In their shares, at random: (n, dim)."""
         known, shares = self.known, self.shares
-        if isinstance(data, CountsLabels):
-            different, shares = data.label_shares()
+        if isinstance(data, HasLabelFrequencies):
+            different, shares = data.label_frequencies()
             known = self.labels.vectors(different)
         chosen = torch.multinomial(shares.cpu(), n, replacement=True, generator=rng)
         return known.cpu()[chosen].to(torch.get_default_dtype())
@@ -129,7 +129,7 @@ class LabelCondition(nn.Module):
         vectors = self.known.cpu().to(torch.get_default_dtype()).unique(dim=0).flip(0)
         if len(vectors) > n:
             vectors = vectors[torch.linspace(0, len(vectors) - 1, n).long()]
-        return vectors, [self.labels.say(vector) for vector in vectors]
+        return vectors, [self.labels.describe(vector) for vector in vectors]
 
 
 class TextCondition(nn.Module):

@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 from gan_runner.build import build_checked
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
-from gan_runner.metrics.base import best_of
-from gan_runner.metrics.evaluator import figures_of_metrics
+from gan_runner.metrics.base import directions_of
+from gan_runner.metrics.evaluator import metric_names_by_option
 from gan_runner.observers.base import Observer
 from gan_runner.system import System
 
@@ -32,8 +32,8 @@ def check_metric_names(config: DictConfig, metrics: Mapping[str, Any], observers
     Raises:
         ConfigError: naming the metric, and which option measures it, or which name was meant.
     """
-    measured = [name for metric in metrics.values() for name in best_of(metric)]
-    options = figures_of_metrics()
+    measured = [name for metric in metrics.values() for name in directions_of(metric)]
+    options = metric_names_by_option()
     for observer_name, observer in observers.items():
         for name in [name for name in observer.reads if name not in measured]:
             able = [option for option, names in options.items() if name in names]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gan_runner.datasets.base import Split, mix
-from gan_runner.metrics.classification import split_of
+from gan_runner.datasets.base import Split, derive_seed
+from gan_runner.metrics.classification import resolve_split
 from gan_runner.models.sizes import at_least_one
 from gan_runner.observers.base import Observer, Periodic
 from gan_runner.plots.grids import draw_pairs, draw_paths
@@ -43,7 +43,7 @@ class HeldOut(Periodic):
 
     def check(self, system: System) -> None:
         """Raise ValueError if the data has no such split."""
-        split_of(system.dataset, self.split)
+        resolve_split(system.dataset, self.split)
 
     @property
     @abstractmethod
@@ -55,7 +55,7 @@ class HeldOut(Periodic):
         self.run = run
         self.of_images = len(run.system.dataset.shape) == 3
         if self.every > 0:
-            self.batch = run.split(split_of(run.system.dataset, self.split)).first(self.shown)
+            self.batch = run.split(resolve_split(run.system.dataset, self.split)).first(self.shown)
 
     def observe(self, event: StepEvent) -> None:
         """Draw."""
@@ -130,7 +130,7 @@ class LatentSpace(HeldOut):
     def draw(self, path: Path, step: int) -> None:
         """Two panels."""
         system = self.run.system
-        codes = draw_codes(system, self.batch["data"], mix(self.seed, 1))
+        codes = draw_codes(system, self.batch["data"], derive_seed(self.seed, 1))
         prior = system.noise(len(codes), self.seed)[:, : codes.shape[1]]
         groups = groups_of(system.dataset.labels, self.batch.get("label"))
         draw_latent_space(path, codes, prior, groups, f"step {step:,}: codes of data")

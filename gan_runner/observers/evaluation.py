@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gan_runner.datasets.base import Split
-from gan_runner.metrics.base import best_of
+from gan_runner.metrics.base import directions_of
 from gan_runner.metrics.evaluator import Evaluator, check_split
 from gan_runner.observers.base import Periodic
 from gan_runner.requirements import Requirement
@@ -45,7 +45,7 @@ class Evaluation(Periodic):
         """Fix the latents; make ready what metrics look through."""
         self.run = run
         data = run.data if self.split == "train" else None
-        self.evaluator = Evaluator(run.system, run.metrics, self.samples, self.seed, self.split, data, choosing=True)
+        self.evaluator = Evaluator(run.system, run.metrics, self.samples, self.seed, self.split, data, selecting=True)
         if self.every > 0:
             self.evaluator.prepare()
 
@@ -53,7 +53,9 @@ class Evaluation(Periodic):
         """Measure."""
         if not self.run.metrics:
             return
-        better = {name: better for metric in self.run.metrics.values() for name, better in best_of(metric).items()}
+        directions = {
+            name: best for metric in self.run.metrics.values() for name, best in directions_of(metric).items()
+        }
         for name, value in self.evaluator.measure().items():
-            event.measure(name, Measurement(value, better.get(name), self.evaluator.conditions[name]))
+            event.measure(name, Measurement(value, directions.get(name), self.evaluator.conditions[name]))
         event.metric_seconds = dict(self.evaluator.seconds)

@@ -29,7 +29,7 @@ def pixels(images: Tensor) -> Tensor:
     return images.flatten(1)
 
 
-def images_alone(system: System) -> None:
+def needs_finite_images(system: System) -> None:
     """Samples must be images, of which there is an end."""
     if not isinstance(system.dataset, ImageDataset):
         kind = "is drawn afresh" if len(system.dataset.shape) == 3 else f"has shape {system.dataset.shape}"
@@ -120,13 +120,13 @@ class Neighbours(Periodic):
     @property
     def requirements(self) -> tuple[Requirement, ...]:
         """Images, and what its network can look at."""
-        return (images_alone, *([] if self.extractor is None else [self.extractor.check]))
+        return (needs_finite_images, *([] if self.extractor is None else [self.extractor.check]))
 
     def start(self, run: Run) -> None:
         """Fix the latents; open the feature network."""
         self.run = run
         if self.extractor is not None and self.every > 0:
-            look = self.extractor.open(run.system.dataset, run.system.device).look
+            look = self.extractor.open(run.system.dataset, run.system.device).extract
             self.spaces = {**self.spaces, self.extractor.name: lambda images: look(images).features}
         self.noise = run.system.noise(self.samples, self.seed)
 
@@ -134,7 +134,7 @@ class Neighbours(Periodic):
         """Search and draw."""
         samples = self.run.system.sample(self.noise)
         data: Any = self.run.data
-        images = (batch["data"] for batch in data.every(self.chunk))
+        images = (batch["data"] for batch in data.epoch(self.chunk))
         for name, found in nearest(samples, images, self.spaces, self.k).items():
             path = self.run.directory.samples / f"neighbours_{name}_{event.step:07d}.png"
             save_image(path, nearest_grid(samples, found.images))

@@ -49,11 +49,11 @@ class Progress(Observer):
         pairs = (self.pair(line["step"], line) for line in lines if line["step"] <= run.step)
         self.pairs = [pair for pair in pairs if pair is not None]
 
-    def pair(self, step: int, figures: Mapping[str, float | None]) -> Pair | None:
+    def pair(self, step: int, values: Mapping[str, float | None]) -> Pair | None:
         """Both figures, where both were measured and are finite."""
-        values = [figures.get(f"metric/{name}") for name in self.reads]
-        numbers = [value for value in values if value is not None and math.isfinite(value)]
-        return (step, *numbers) if len(numbers) == 2 else None  # type: ignore[return-value]
+        found = [values.get(f"metric/{name}") for name in self.reads]
+        finite = [value for value in found if value is not None and math.isfinite(value)]
+        return (step, *finite) if len(finite) == 2 else None  # type: ignore[return-value]
 
     def __call__(self, event: StepEvent) -> None:
         """Where both were measured: correlate, draw."""

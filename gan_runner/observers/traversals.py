@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gan_runner.metrics.codes import codes_read
+from gan_runner.metrics.codes import needs_codes
 from gan_runner.observers.base import Periodic
 from gan_runner.plots.grids import draw_traversal
 from gan_runner.runs.event import StepEvent
@@ -26,7 +26,7 @@ class Traversals(Periodic):
         seed: of the latents.
     """
 
-    requirements: ClassVar = (codes_read,)
+    requirements: ClassVar = (needs_codes,)
 
     rows: int = 10
     columns: int = 10

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from omegaconf import OmegaConf
 
-from gan_runner.metrics.base import best_of
+from gan_runner.metrics.base import directions_of
 from gan_runner.observers.base import Observer
 from gan_runner.runs.environment import new_wandb_id
 from gan_runner.runs.event import StepEvent
@@ -165,7 +165,7 @@ class WeightsAndBiases(Observer):
         run.define_metric("images_seen", step_metric="step")
         run.define_metric("*", step_metric="step")
         for metric in self.run.metrics.values():
-            for name, better in best_of(metric).items():
+            for name, better in directions_of(metric).items():
                 run.define_metric(f"metric/{name}", step_metric="step", summary=better.__name__)
 
     def __call__(self, event: StepEvent) -> None:

@@ -12,10 +12,10 @@ from torch import Tensor
 from gan_runner.datasets.labels import Attributes, Classes, Labels
 from gan_runner.plots.scatter import save_figure
 
-MOST_NAMES = 20
+MAX_NAMES = 20
 """Of more classes the colours are not told apart, and no names are given."""
 
-MOST_LINES = 64
+MAX_LINES = 64
 """Of more coordinates of codes, so many are shown one by one."""
 
 
@@ -49,7 +49,7 @@ def quantiles(codes: Tensor, prior: Tensor, steps: int = 199) -> tuple[np.ndarra
         by one (steps, k).
     """
     share = (np.arange(steps) + 0.5) / steps
-    some = torch.linspace(0, codes.shape[1] - 1, min(codes.shape[1], MOST_LINES)).long()
+    some = torch.linspace(0, codes.shape[1] - 1, min(codes.shape[1], MAX_LINES)).long()
     return (
         np.quantile(prior.numpy(), share),
         np.quantile(codes.numpy(), share),
@@ -106,11 +106,11 @@ def draw_plane(panel: Any, codes: Tensor, prior: Tensor, groups: tuple[Tensor, t
         panel.scatter(*flat.T, s=6, color="tab:blue", label="codes of data", zorder=2)
     else:
         number, names = groups
-        colours = colormaps["tab10" if len(names) <= 10 else "tab20" if len(names) <= MOST_NAMES else "nipy_spectral"]
+        colours = colormaps["tab10" if len(names) <= 10 else "tab20" if len(names) <= MAX_NAMES else "nipy_spectral"]
         for place, name in enumerate(names):
             chosen = flat[number == place]
-            colour = colours(place if len(names) <= MOST_NAMES else place / len(names))
-            label = name if len(names) <= MOST_NAMES else None if place else f"{len(names):,} classes, by colour"
+            colour = colours(place if len(names) <= MAX_NAMES else place / len(names))
+            label = name if len(names) <= MAX_NAMES else None if place else f"{len(names):,} classes, by colour"
             panel.scatter(*chosen.T, s=6, color=[colour], label=label, zorder=2)
     panel.legend(loc="upper left", bbox_to_anchor=(1, 1), markerscale=2)
     panel.set_xlabel(f"first principal axis of the codes ({shares[0]:.0%} of their variance)")

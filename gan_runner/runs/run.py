@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_runner.build import optimizer_of
 from gan_runner.config.documents import yaml_of
 from gan_runner.config.expectations import Expectation, verdict
-from gan_runner.datasets.base import Batches, Data, Split, mix
+from gan_runner.datasets.base import Batches, Data, Split, derive_seed
 from gan_runner.distributed import processes
 from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.games.base import training_data
@@ -136,7 +136,7 @@ class Run:
     def batches_from(self, drawn: int) -> Batches:
         """The data in this run's order, after so many batches; of each batch, this process's rows."""
         size = self.config.trainer.batch_size
-        seed = mix(self.config.seed, self.rollbacks) if self.rollbacks else self.config.seed
+        seed = derive_seed(self.config.seed, self.rollbacks) if self.rollbacks else self.config.seed
         data = training_data(self.system.game, self.system.dataset, self.data)
         return Batches(data, size, seed, drawn, processes.present.rows(size))
 
@@ -144,8 +144,8 @@ class Run:
         """Go on with other batches and other random numbers, after so many rollbacks."""
         self.rollbacks = rollbacks
         self.batches = self.batches_from(self.batches.drawn)
-        random.seed(mix(self.config.seed, rollbacks))
-        torch.manual_seed(mix(self.config.seed, rollbacks))
+        random.seed(derive_seed(self.config.seed, rollbacks))
+        torch.manual_seed(derive_seed(self.config.seed, rollbacks))
 
     def advance(self, signals: StopSignals) -> StepEvent:
         """Take a training step; several processes agree on whether a signal stops them after it."""

@@ -25,7 +25,7 @@ CHUNK = 256
 """Data that is encoded at a time."""
 
 
-def some_of(data: Data, n: int) -> Iterator[Batch]:
+def first_batches(data: Data, n: int) -> Iterator[Batch]:
     """At most n of the data with its labels, each once, in an order that is always the same."""
     left = min(n, len(data)) if isinstance(data, Sized) else n
     batches = data.stream(0, CHUNK, seed=0)
@@ -49,7 +49,7 @@ def code_means(system: System, labels: Labels, data: Data, n: int) -> dict[str, 
         (), how many were looked at.
     """
     found = []
-    for number, batch in enumerate(some_of(data, n)):
+    for number, batch in enumerate(first_batches(data, n)):
         vectors = labels.vectors(batch["label"]).double()
         codes = encode(system, batch["data"], seed=number).double()
         if isinstance(labels, Classes):
@@ -68,7 +68,7 @@ def attribute_vector(means: Mapping[str, Tensor], labels: Labels, name: str) -> 
     Raises:
         ValueError: there is no such attribute, or all or none of the data had it.
     """
-    place = labels.place(name)
+    place = labels.index_of(name)
     vector = means["present"][place] - means["absent"][place]
     if vector.isnan().any():
         how_many = "none" if means["count"][place] == 0 else "all"

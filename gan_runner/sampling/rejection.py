@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan_runner.datasets.base import mix
+from gan_runner.datasets.base import derive_seed
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import HasCritic
 from gan_runner.sampling.critic import extra_fakes, identifies, score
@@ -74,7 +74,7 @@ def rejection_samples(system: System, n: int, seed: int, gamma: float = 0.0) -> 
     Raises:
         ConfigError: the loss identifies no ratio, or next to nothing is accepted.
     """
-    rows = system.noise(BURN_IN, mix(seed, 0))
+    rows = system.noise(BURN_IN, derive_seed(seed, 0))
     ceiling = log_ratio(system, system.sample(rows), rows).max()
     luck = torch.Generator().manual_seed(seed)
     accepted: list[Tensor] = []
@@ -82,7 +82,7 @@ def rejection_samples(system: System, n: int, seed: int, gamma: float = 0.0) -> 
     while kept < n:
         if drawn >= PATIENCE:
             raise ConfigError(f"only {kept} of {drawn} samples were accepted; choose a smaller --gamma than {gamma:g}")
-        rows = system.noise(CHUNK, mix(seed, drawn // CHUNK + 1))
+        rows = system.noise(CHUNK, derive_seed(seed, drawn // CHUNK + 1))
         samples = system.sample(rows)
         ratios = log_ratio(system, samples, rows)
         ceiling = torch.maximum(ceiling, ratios.max())

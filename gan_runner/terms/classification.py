@@ -19,4 +19,4 @@ def fake_classification(turn: ConditionalTurn) -> Tensor:
 
 def surprise(turn: ConditionalTurn, features: Tensor) -> Tensor:
     """−E[log P(c|x)] of samples with these features (n, num_features), a scalar."""
-    return turn.networks["condition"].surprise(turn.classify(features), turn.condition).mean()  # type: ignore[operator]
+    return turn.networks["condition"].negative_log_likelihood(turn.classify(features), turn.condition).mean()  # type: ignore[operator]

@@ -13,7 +13,7 @@ from gan_runner.cli import sample
 from gan_runner.cli.edit import read_images
 from gan_runner.plots.grids import image_grid, save_image, to_uint8
 from gan_runner.runs.saved import open_checkpoint
-from gan_runner.sampling.attributes import some_of
+from gan_runner.sampling.attributes import first_batches
 from gan_runner.sampling.inference import encode, reconstruct
 
 RUN = ["game=vae", "model=mlp", *TINY["mlp"], "trainer.steps=1", "trainer.batch_size=8", "trainer.sample_every=0"]
@@ -65,7 +65,7 @@ def test_a_row_leads_from_one_image_to_another(run, tmp_path):
 
 def test_an_attribute_is_added_to_images_or_to_samples(run, tmp_path):
     system, data = run.system, run.system.dataset.load(run.system.device)
-    batches = list(some_of(data, 400))
+    batches = list(first_batches(data, 400))
     codes = encode(system, torch.cat([batch["data"] for batch in batches]))
     label = torch.cat([batch["label"] for batch in batches])
     vector = codes[label == 7].mean(0) - codes[label != 7].mean(0)

@@ -54,7 +54,7 @@ def test_errors_of_each_are_its_own_and_of_all_those_of_the_mean(trained, gan_en
     finals = [json.loads((trained / f"{run}" / "summary.json").read_text())["final"] for run in range(3)]
     assert found["errors"] == {f"{run}": final["metric/errors"] for run, final in enumerate(finals)}
     assert (found["images"], found["split"], found["left_out"]) == (300, "validation", {})
-    images = next(make_system(*SMALL[:-1]).dataset.load(torch.device("cpu"), "validation").every(300))
+    images = next(make_system(*SMALL[:-1]).dataset.load(torch.device("cpu"), "validation").epoch(300))
     beliefs = []
     for run in range(3):
         system = make_system(*SMALL[:-1])

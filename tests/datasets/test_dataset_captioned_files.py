@@ -16,7 +16,7 @@ from scipy.io import savemat
 from gan_runner.cli.messages import explain
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets.captioned_files import Birds
+from gan_runner.datasets.captioned_files import CUB
 from gan_runner.datasets.captions import decode
 from gan_runner.datasets.labels import Classes
 from gan_runner.errors import DataError
@@ -360,4 +360,4 @@ def test_scenes_without_their_folder_are_told(configured, tmp_path):
 def test_a_home_folder_is_found(tmp_path, monkeypatch):
     write_cub(tmp_path / "birds")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert len(Birds(root="~/birds", image_size=8).load(CPU)) == 9
+    assert len(CUB(root="~/birds", image_size=8).load(CPU)) == 9

@@ -14,7 +14,7 @@ from gan_runner.datasets.captions import (
     LENGTH,
     CaptionedImageDataset,
     CaptionedSource,
-    collected,
+    collect_captions,
     decode,
     encode,
     encode_all,
@@ -106,7 +106,7 @@ class Numbered(CaptionedImageDataset):
         sentences = [[f"image {i} caption {k}" for k in range(i % 3 + 1)] for i in range(self.n)]
         labels = numbers % 2
         source = ArraySource("numbers", images, labels, self.image_size, self.channels)
-        return CaptionedSource(source, collected(sentences, labels, self.caption_length))
+        return CaptionedSource(source, collect_captions(sentences, labels, self.caption_length))
 
 
 HOW = pytest.mark.parametrize("resident", [True, False])

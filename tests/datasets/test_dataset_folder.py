@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def _processes_end_soon(monkeypatch):
-    """An error holds on to its DataLoader until it is collected, which then waits for its processes."""
+    """An error holds on to its DataLoader until it is collect_captions, which then waits for its processes."""
     monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
     yield
     gc.collect()

@@ -28,10 +28,10 @@ from gan_runner.datasets.images import (
     copied_ahead,
     fit,
     grey,
+    ignore_signals,
     mirrored,
     normalised,
     resized,
-    undisturbed,
 )
 from gan_runner.errors import DataError
 
@@ -470,7 +470,7 @@ def test_a_batch_is_handed_out_after_its_copy_and_with_the_next_on_its_way(monke
 def test_a_worker_outlives_the_signals_that_stop_a_run_but_not_a_second_sigterm(signals, ending):
     worker = os.fork()
     if worker == 0:
-        undisturbed(0)
+        ignore_signals(0)
         for signum in signals:
             os.kill(os.getpid(), signum)
         os._exit(7)

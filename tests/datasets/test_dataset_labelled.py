@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from gan_runner.datasets.base import Order, mix
+from gan_runner.datasets.base import Order, derive_seed
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.labelled import LabelledSubset, PartlyLabelled
 from gan_runner.datasets.toy import Ring
@@ -91,7 +91,7 @@ def test_other_labels_are_told_to_nobody():
     """Labels that were not looked at may be any others: every batch stays what it was."""
     data, subset = digits(), LabelledSubset(count=20)
     truth = batches(data, subset, 3)
-    unseen = Order(1797, mix(-2, 0)).indices(0, 1797)[256:]
+    unseen = Order(1797, derive_seed(-2, 0)).indices(0, 1797)[256:]
     assert len(unseen) == 1541  # the first piece had all that was wanted
     data.labels[unseen] = data.labels[unseen[torch.randperm(1541)]]
     for batch, same in zip(batches(data, subset, 3), truth):

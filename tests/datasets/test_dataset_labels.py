@@ -55,7 +55,7 @@ def test_what_is_said_is_understood(labels):
     else:
         vectors = torch.stack([labels.parse(f"{d}, {c}{hat}") for d in "012" for c in ("red", "blue") for hat in HATS])
         assert len(vectors.unique(dim=0)) == 12
-    assert torch.equal(torch.stack([labels.parse(labels.say(vector)) for vector in vectors]), vectors)
+    assert torch.equal(torch.stack([labels.parse(labels.describe(vector)) for vector in vectors]), vectors)
 
 
 HATS = ("", ", wearing hat")
@@ -67,13 +67,13 @@ def test_people_type_as_they_like():
     assert Classes(("5", "6")).parse("5").tolist() == [1, 0]
     assert Classes(("Cat", "cat")).parse("cat").tolist() == [0, 1]
     assert INK.parse("RED,2 , wearing_hat").tolist() == [0, 0, 1, 1, 0, 1]
-    assert INK.say(INK.parse("wearing hat, blue, 0")) == "0, blue, Wearing_Hat"
+    assert INK.describe(INK.parse("wearing hat, blue, 0")) == "0, blue, Wearing_Hat"
 
 
 def test_mixtures_are_called_by_what_is_most_of_them():
-    assert ANIMALS.say(torch.tensor([0.2, 0.5, 0.3])) == "dog"
-    assert INK.say(torch.tensor([0.1, 0.3, 0.2, 0.4, 0.3, 0.4])) == "1, red"
-    assert INK.say(torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 1.0])) == "2, Wearing_Hat"
+    assert ANIMALS.describe(torch.tensor([0.2, 0.5, 0.3])) == "dog"
+    assert INK.describe(torch.tensor([0.1, 0.3, 0.2, 0.4, 0.3, 0.4])) == "1, red"
+    assert INK.describe(torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 1.0])) == "2, Wearing_Hat"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_every_dataset_says_what_its_labels_mean_without_files(hydra_config, nam
     if labels is not None:
         assert labels.dim == len(labels.names)
         example = labels.parse(EXAMPLES.get(name, labels.names[0]))
-        assert torch.equal(labels.parse(labels.say(example)), example)
+        assert torch.equal(labels.parse(labels.describe(example)), example)
 
 
 UNLABELLED = {"coco", "image_folder", "lsun", "point_mass", "stl10", "swiss_roll"}
@@ -240,7 +240,7 @@ def test_a_checkpoint_knows_the_classes_of_a_folder_that_is_gone(gan_run, tmp_pa
 
 def test_one_thing_is_named_by_its_place():
     labels = Classes(("cat", "7", "dog"))
-    assert [labels.place(text) for text in ("Dog", "7", "0")] == [2, 1, 0]  # a name before a number
-    assert Attributes(("red", "blue", "Wearing_Hat"), (("red", "blue"),)).place("wearing hat") == 2
+    assert [labels.index_of(text) for text in ("Dog", "7", "0")] == [2, 1, 0]  # a name before a number
+    assert Attributes(("red", "blue", "Wearing_Hat"), (("red", "blue"),)).index_of("wearing hat") == 2
     with pytest.raises(ValueError, match="there is no attribute 'blau'; did you mean blue"):
-        Attributes(("red", "blue")).place("blau")
+        Attributes(("red", "blue")).index_of("blau")

@@ -172,7 +172,7 @@ def test_what_captions_say_is_the_case_and_is_what_their_labels_say():
     assert torch.equal(captions, data["caption"])
     for code, vector, label in zip(captions, said, data["label"]):
         named = {PHRASES[phrase] for phrase in PATTERN.findall(decode(code))}
-        assert named == set(dataset.labels.say(vector).split(", ")), decode(code)
+        assert named == set(dataset.labels.describe(vector).split(", ")), decode(code)
         assert ((vector == 0) | (label == 1)).all()
     groups = said.split([len(group) for group in dataset.groups], 1)
     assert (groups[0].sum(1) == 1).all()

@@ -44,7 +44,7 @@ def recipe(request, folder):
 
 def rows(dataset, split="train"):
     """Every image of a split with its label, as a row of numbers each."""
-    batches = list(dataset.load(CPU, split).every(16))
+    batches = list(dataset.load(CPU, split).epoch(16))
     return [
         (*image.flatten().tolist(), label.item())
         for batch in batches

@@ -12,7 +12,7 @@ from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.images import ArraySource, ImageDataset, normalised
 from gan_runner.datasets.stacked import StackedDigits
 from gan_runner.errors import DataError
-from gan_runner.extractors.base import Eye, Seen
+from gan_runner.extractors.base import Features, LoadedExtractor
 from gan_runner.extractors.classifier import Classifier
 from gan_runner.metrics.modes import ClassifiedModes
 from gan_runner.metrics.results import Reference, Results
@@ -48,12 +48,12 @@ def test_modes_are_as_the_labels_say_red_counts_hundreds():
 
 def test_taken_apart_channels_are_the_digits_and_their_mode_is_the_label():
     batch = next(PAINTED.load(CPU).stream(0, 50, seed=3))
-    apart = PAINTED.apart(batch["data"])
+    apart = PAINTED.split_channels(batch["data"])
     assert apart.shape == (150, 1, 4, 4)
     assert torch.equal(apart.view(50, 3, 4, 4), batch["data"])
     assert torch.equal(PAINTED.mode(read(batch["data"]).flatten()), batch["label"])
     in_memory = batch["data"].to(memory_format=torch.channels_last)
-    assert torch.equal(PAINTED.apart(in_memory), apart)
+    assert torch.equal(PAINTED.split_channels(in_memory), apart)
 
 
 def test_weights_are_products_of_frequencies():
@@ -87,7 +87,7 @@ def test_a_batch_is_a_function_of_seed_and_number_and_rows_are_its_own():
 def test_splits_are_stacks_of_digits_of_their_own():
     stacked = StackedDigits(digits=Digits(image_size=8, resident=True, held_out=100))
     ours = {tuple(x.flatten().tolist()) for x in normalised(stacked.load(CPU, "validation").digits.images)}
-    shown = stacked.apart(stacked.load(CPU, "validation").real(30))
+    shown = stacked.split_channels(stacked.load(CPU, "validation").real(30))
     assert {tuple(x.flatten().tolist()) for x in shown} <= ours
     assert not torch.equal(stacked.load(CPU).real(30), stacked.load(CPU, "validation").real(30))
 
@@ -113,11 +113,11 @@ class Reader(Classifier):
     def open(self, dataset, device):
         assert dataset is PAINTED.digits
 
-        def look(images):
+        def extract(images):
             logits = one_hot(((images[:, 0, 0, 0] + 1) * 127.5 / 20).round().long(), 10).float()
-            return Seen(logits, logits)
+            return Features(logits, logits)
 
-        return Eye(look, "reader")
+        return LoadedExtractor(extract, "reader")
 
 
 def modes_of(images):

@@ -46,7 +46,7 @@ def test_labels_say_what_is_seen():
     assert (batch["label"][:, :10].sum(1) == 1).all()
     assert dataset.labels.dim == 20
     for image, label in zip(batch["data"], batch["label"]):
-        digit, _, colour = dataset.labels.say(label).partition(", ")
+        digit, _, colour = dataset.labels.describe(label).partition(", ")
         assert (int(digit), list(COLOURS).index(colour)) == (label[:10].argmax(), colour_of(image[None])[0])
         assert torch.equal(dataset.labels.parse(f"{colour}, {digit}"), label.float())
 

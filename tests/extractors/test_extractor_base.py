@@ -9,7 +9,7 @@ import torch
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.images import as_bytes, normalised
 from gan_runner.errors import DataError
-from gan_runner.extractors.base import Seen, in_colour, read_weights
+from gan_runner.extractors.base import Features, in_colour, read_weights
 from gan_runner.extractors.classifier import Classifier, SoftmaxRegression
 from gan_runner.extractors.inception import Inception
 from gan_runner.extractors.torchvision import Torchvision
@@ -36,17 +36,17 @@ def test_grey_in_colour_is_grey():
 
 def test_parts_together_are_the_whole():
     features, logits = torch.rand(7, 2), torch.rand(7, 3)
-    whole = Seen.together(Seen(f, x) for f, x in zip(features.split(3), logits.split(3)))
+    whole = Features.concatenate(Features(f, x) for f, x in zip(features.split(3), logits.split(3)))
     assert torch.equal(whole.features, features)
     assert torch.equal(whole.logits, logits)
 
 
 def test_only_inceptions_figures_have_the_names_of_the_field():
-    names = [Inception(weights="w").figure(kind) for kind in KINDS[:4]]
+    names = [Inception(weights="w").metric_name(kind) for kind in KINDS[:4]]
     assert names == ["fid", "kid", "inception_score", "precision_inception"]
-    assert [Classifier().figure(kind) for kind in KINDS] == [f"{kind}_classifier" for kind in KINDS]
-    assert SoftmaxRegression().figure("fd") == "fd_softmax_regression"
-    assert Torchvision(backbone="resnet34").figure("kd") == "kd_resnet34"
+    assert [Classifier().metric_name(kind) for kind in KINDS] == [f"{kind}_classifier" for kind in KINDS]
+    assert SoftmaxRegression().metric_name("fd") == "fd_softmax_regression"
+    assert Torchvision(backbone="resnet34").metric_name("kd") == "kd_resnet34"
 
 
 class Code:

@@ -37,7 +37,7 @@ def trainings(monkeypatch):
     trained = []
     train = Classifier.train
     monkeypatch.setattr(
-        "gan_runner.extractors.classifier.TrainedHere.train",
+        "gan_runner.extractors.classifier.TrainedClassifier.train",
         lambda self, network, *data: trained.append(network) or train(self, network, *data),
     )
     return trained
@@ -45,7 +45,7 @@ def trainings(monkeypatch):
 
 def right(eye, split="validation"):
     """The share of a split's images of which it is right."""
-    hits = [eye.look(batch["data"]).logits.argmax(1) == batch["label"] for batch in DIGITS.load(CPU, split).every()]
+    hits = [eye.extract(batch["data"]).logits.argmax(1) == batch["label"] for batch in DIGITS.load(CPU, split).epoch()]
     return torch.cat(hits).double().mean().item()
 
 
@@ -104,7 +104,9 @@ def test_attributes_are_learnt_question_by_question(cache):
             return ArraySource("halves", images, labels, 4, 1)
 
     data = Halves(image_size=4, channels=1)
-    logits = Classifier(steps=300, lr=0.01, width=8, features=32).open(data, CPU).look(data.load(CPU).real(600)).logits
+    logits = (
+        Classifier(steps=300, lr=0.01, width=8, features=32).open(data, CPU).extract(data.load(CPU).real(600)).logits
+    )
     truth = data.load(CPU).first(600)["label"]
     assert logits.shape == (600, 4)
     assert (logits[:, :3].argmax(1) == truth[:, :3].argmax(1)).double().mean() > 0.98
@@ -117,17 +119,17 @@ def test_it_is_trained_once_and_then_kept(cache, trainings):
     again = QUICK.open(DIGITS, CPU)
     assert len(trainings) == 1
     assert again.identity == first.identity
-    assert torch.equal(again.look(images).logits, first.look(images).logits)
-    assert torch.equal(again.look(images).features, first.look(images).features)
+    assert torch.equal(again.extract(images).logits, first.extract(images).logits)
+    assert torch.equal(again.extract(images).features, first.extract(images).features)
 
 
 @pytest.mark.parametrize("broken", [b"", b"hello", "cut"])
 def test_what_is_kept_broken_is_trained_anew(cache, trainings, broken):
     images = DIGITS.load(CPU).real(50)
-    first = QUICK.open(DIGITS, CPU).look(images)
+    first = QUICK.open(DIGITS, CPU).extract(images)
     (kept,) = cache.rglob("*.pt")
     kept.write_bytes(kept.read_bytes()[:500] if broken == "cut" else broken)
-    assert torch.equal(QUICK.open(DIGITS, CPU).look(images).logits, first.logits)
+    assert torch.equal(QUICK.open(DIGITS, CPU).extract(images).logits, first.logits)
     assert len(trainings) == 2
     QUICK.open(DIGITS, CPU)
     assert len(trainings) == 2  # for it has been mended
@@ -136,7 +138,7 @@ def test_what_is_kept_broken_is_trained_anew(cache, trainings, broken):
 def test_where_nothing_can_be_kept_it_works_all_the_same(cache, trainings):
     cache.write_text("a file where the folder should be")
     images = DIGITS.load(CPU).real(50)
-    first, second = (QUICK.open(DIGITS, CPU).look(images).logits for _ in range(2))
+    first, second = (QUICK.open(DIGITS, CPU).extract(images).logits for _ in range(2))
     assert torch.equal(first, second)
     assert len(trainings) == 2
 
@@ -148,7 +150,7 @@ def test_the_same_whatever_was_drawn_before_and_it_draws_nothing(monkeypatch, tm
         monkeypatch.setenv("GAN_RUNNER_CACHE", str(tmp_path / str(seed)))
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        seen.append(recipe.open(DIGITS, CPU).look(images).logits)
+        seen.append(recipe.open(DIGITS, CPU).extract(images).logits)
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(*seen)
 
@@ -160,7 +162,7 @@ def test_seeding_it_seeds_no_gpu(monkeypatch):
 
 
 def test_looking_leaves_no_graph(cache):
-    seen = QUICK.open(DIGITS, CPU).look(DIGITS.load(CPU).real(3).requires_grad_())
+    seen = QUICK.open(DIGITS, CPU).extract(DIGITS.load(CPU).real(3).requires_grad_())
     assert not seen.features.requires_grad
     assert not seen.logits.requires_grad
 

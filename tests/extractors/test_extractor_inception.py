@@ -47,7 +47,7 @@ def bytes_like(n, channels=3, side=20, seed=0):
 def test_features_are_torch_fidelitys_of_the_same_bytes(weights, reference):
     images = bytes_like(2)
     features, logits = reference(images)
-    seen = Inception(weights=weights).open(Digits(), CPU).look(normalised(images))
+    seen = Inception(weights=weights).open(Digits(), CPU).extract(normalised(images))
     assert torch.equal(seen.features, features)
     assert torch.equal(seen.logits, logits)
     assert seen.features.shape == (2, 2048)
@@ -56,7 +56,7 @@ def test_features_are_torch_fidelitys_of_the_same_bytes(weights, reference):
 def test_grey_images_are_seen_as_grey_in_colour(weights, reference):
     images = bytes_like(2, channels=1)
     features, _ = reference(images.repeat(1, 3, 1, 1))
-    assert torch.equal(Inception(weights=weights).open(Digits(), CPU).look(normalised(images)).features, features)
+    assert torch.equal(Inception(weights=weights).open(Digits(), CPU).extract(normalised(images)).features, features)
 
 
 def test_opening_it_draws_nothing_and_tilde_is_home(weights, monkeypatch):

@@ -33,7 +33,7 @@ def test_features_are_what_its_average_pool_gives_and_logits_its_answer(network,
         preset = ResNet18_Weights.DEFAULT.transforms()
         logits = network(preset(((images + 1) / 2).expand(-1, 3, -1, -1)))
     handle.remove()
-    seen = Torchvision(weights=weights).open(Digits(), CPU).look(images)
+    seen = Torchvision(weights=weights).open(Digits(), CPU).extract(images)
     assert torch.equal(seen.features, pooled[0])
     assert torch.equal(seen.logits, logits)
     assert seen.features.shape == (2, 512)

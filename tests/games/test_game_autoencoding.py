@@ -10,7 +10,7 @@ from torch import nn
 
 from gan_runner.config.paths import CONF
 from gan_runner.errors import ConfigError
-from gan_runner.metrics.critic import critic_that_identifies
+from gan_runner.metrics.critic import needs_identified
 from gan_runner.plots.surfaces import critic_surface
 from gan_runner.sampling.critic import has_unconditional_critic, identifies
 from gan_runner.sampling.inference import encode, encoder_of
@@ -153,7 +153,7 @@ def test_a_critic_of_reconstructions_knows_no_ratio_of_samples(make_system):
     with pytest.raises(ConfigError, match="tells reconstructions from data beside samples"):
         log_ratio(system, torch.zeros(2, 2), system.noise(2, 0))
     with pytest.raises(ValueError, match="this critic judges reconstructions, too"):
-        critic_that_identifies("ratio")(system)
+        needs_identified("ratio")(system)
     alone = make_system("game=autoencoding", "likelihood=[observer,synthetic]", *POINTS)
     assert identifies(alone) == "ratio"
 

@@ -89,8 +89,8 @@ def test_surprise_is_cross_entropy():
     logits, label = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
     classes = Classes(("a", "b", "c"))
     expected = cross_entropy(logits, label, reduction="none")
-    torch.testing.assert_close(classes.surprise(logits, classes.vectors(label)), expected)
-    assert classes.hits(logits, classes.vectors(label)).squeeze(1).equal(logits.argmax(1) == label)
+    torch.testing.assert_close(classes.negative_log_likelihood(logits, classes.vectors(label)), expected)
+    assert classes.correct(logits, classes.vectors(label)).squeeze(1).equal(logits.argmax(1) == label)
 
 
 def test_surprise_at_attributes_is_that_at_each_question():
@@ -101,10 +101,10 @@ def test_surprise_at_attributes_is_that_at_each_question():
         + cross_entropy(logits[:, 3:], truth[:, 3:].argmax(1), reduction="none")
         + binary_cross_entropy_with_logits(logits[:, 2], truth[:, 2], reduction="none")
     )
-    torch.testing.assert_close(ATTRIBUTES.surprise(logits, truth), expected)
+    torch.testing.assert_close(ATTRIBUTES.negative_log_likelihood(logits, truth), expected)
     sure = 10 * (2 * truth - 1)
     sure[0, 2] *= -1  # of the first the one answer that is wrong is about its size
-    assert ATTRIBUTES.hits(sure, truth).tolist() == [[True, True, False], [True, True, True]]
+    assert ATTRIBUTES.correct(sure, truth).tolist() == [[True, True, False], [True, True, True]]
 
 
 def test_classifiers_terms_are_those_of_the_paper(make_system):

@@ -6,7 +6,7 @@ from conftest import TINY
 from methods import batches_of
 from torch.nn.functional import softmax
 
-from gan_runner.datasets.base import Batches, Order, mix
+from gan_runner.datasets.base import Batches, Order, derive_seed
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import training_data
 from gan_runner.losses.base import GivenScores
@@ -93,7 +93,7 @@ def test_labels_that_are_not_known_change_nothing(make_system):
         system = make_system(*OPTIONS, *FEATURES, "game.labelled.count=20")
         data = system.dataset.load(system.device)
         if permuted:
-            unseen = Order(len(data), mix(-2, 0)).indices(0, len(data))[256:]
+            unseen = Order(len(data), derive_seed(-2, 0)).indices(0, len(data))[256:]
             data.labels[unseen] = data.labels[unseen.flip(0)]
         system.game.prepare(system.networks, data, 8)
         batches = Batches(training_data(system.game, system.dataset, data), 8, 0)

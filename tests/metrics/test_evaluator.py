@@ -11,7 +11,7 @@ from tiny_runs import PICTURE, TINY_RUN, assert_equal, outcome
 
 from gan_runner.datasets.digits import Digits
 from gan_runner.errors import ConfigError
-from gan_runner.extractors.base import Eye, Seen
+from gan_runner.extractors.base import Features, LoadedExtractor
 from gan_runner.extractors.classifier import SoftmaxRegression
 from gan_runner.metrics import results as results_module
 from gan_runner.metrics.evaluator import Evaluator, check_own_splits
@@ -83,7 +83,7 @@ def test_unseen_data_are_nearer_than_anything_else_but_not_at_zero():
 def test_a_score_is_that_of_the_logits_that_its_network_gives():
     images = DIGITS.load(CPU).real(200)
     score = figures_of(images, ClassifierScore(RECIPE, splits=1))["score_softmax_regression"]
-    p = RECIPE.open(DIGITS, CPU).look(images).logits.double().softmax(1)
+    p = RECIPE.open(DIGITS, CPU).extract(images).logits.double().softmax(1)
     assert score == pytest.approx((p * (p / p.mean(0)).log()).sum(1).mean().exp().item())
     assert 3 < score < 10
     assert figures_of(images[:1].repeat(20, 1, 1, 1), ClassifierScore(RECIPE))["score_softmax_regression"] == (
@@ -100,11 +100,11 @@ class Counting(SoftmaxRegression):
     def open(self, dataset, device):
         Counting.opened += 1
 
-        def look(images):
+        def extract(images):
             Counting.looked += len(images)
-            return Seen(images.flatten(1), images.flatten(1))
+            return Features(images.flatten(1), images.flatten(1))
 
-        return Eye(look, "counting")
+        return LoadedExtractor(extract, "counting")
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from methods import TEXT, Drawn, batches_of
 
 from gan_runner.datasets.shapes import CaptionedShapes
 from gan_runner.errors import ConfigError
-from gan_runner.extractors.base import Eye, Seen
+from gan_runner.extractors.base import Features, LoadedExtractor
 from gan_runner.extractors.classifier import Classifier
-from gan_runner.metrics.captions import QUESTIONS, CaptionAccuracy, seen_whole, shares, spoken_of
+from gan_runner.metrics.captions import QUESTIONS, CaptionAccuracy, mentioned_groups, shares, with_all_pairs
 from gan_runner.metrics.evaluator import Evaluator, build_metrics
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import check_requirements
@@ -26,19 +26,19 @@ def test_shares_by_hand():
     assert found["caption_colour_and_shape"] == pytest.approx(1 / 3)
     by_group = [found[f"caption_{question}"] for question in QUESTIONS]
     assert by_group == pytest.approx([2 / 3, 2 / 3, 1, 0, 1])
-    assert found.keys() == CaptionAccuracy.figures.keys()
+    assert found.keys() == CaptionAccuracy.directions.keys()
 
 
 def test_what_captions_do_not_speak_of_is_not_asked_for():
     _, said = SMALL.captions(50, "test")
-    asked = spoken_of(SMALL, said)
+    asked = mentioned_groups(SMALL, said)
     assert asked[:, :2].all()  # every one names colour and shape
     assert 0.2 < asked[:, 2:].double().mean() < 0.8
     assert torch.equal(asked.sum(1), said.sum(1).long())
 
 
 def test_the_judge_has_seen_pairs_that_the_players_have_not():
-    whole = seen_whole(SMALL)
+    whole = with_all_pairs(SMALL)
     label = whole.load(torch.device("cpu")).first(400)["label"]
     pairs = {(row[:8].argmax().item(), row[8:16].argmax().item()) for row in label}
     unseen = {(SMALL.colours.index(colour), SMALL.shapes.index(shape)) for colour, shape in SMALL.unseen_pairs}
@@ -49,9 +49,9 @@ def test_the_judge_has_seen_pairs_that_the_players_have_not():
 def test_whoever_sees_what_there_is_finds_all_that_is_said_of_it_and_little_of_what_is_said_of_others():
     data = SMALL.load(torch.device("cpu"), "test")
     seen, said = data.first(50)["label"].double(), data.captions(50)[1]
-    asked = spoken_of(SMALL, said)
-    assert set(shares(SMALL.labels.hits(seen, said), asked).values()) == {1.0}
-    wrong = shares(SMALL.labels.hits(seen.roll(1, 0), said), asked)
+    asked = mentioned_groups(SMALL, said)
+    assert set(shares(SMALL.labels.correct(seen, said), asked).values()) == {1.0}
+    wrong = shares(SMALL.labels.correct(seen.roll(1, 0), said), asked)
     assert wrong["caption_accuracy"] < 0.5
     assert wrong["caption_colour_and_shape"] < 0.2
 
@@ -83,12 +83,12 @@ class Knows(Classifier):
         assert dataset.unseen == 0
         known = SMALL.load(device, "test").first(50)
 
-        def look(images):
+        def extract(images):
             which = torch.cdist(images.flatten(1), known["data"].flatten(1)).argmin(1)
             logits = 9 * (2 * known["label"][which].double() - 1)
-            return Seen(logits, logits)
+            return Features(logits, logits)
 
-        return Eye(look, "knows")
+        return LoadedExtractor(extract, "knows")
 
 
 def test_a_generator_that_shows_what_captions_say_is_right_and_one_that_shows_something_else_by_chance():
@@ -98,7 +98,7 @@ def test_a_generator_that_shows_what_captions_say_is_right_and_one_that_shows_so
     right, wrong = (
         metric(Results(game, torch.zeros(50, 4), reference)) for game in (Recalls(order), Recalls(order.flip(0)))
     )
-    assert right == dict.fromkeys(CaptionAccuracy.figures, 1.0)
+    assert right == dict.fromkeys(CaptionAccuracy.directions, 1.0)
     assert wrong["caption_colour"] < 0.3  # chance is 1/8
     assert wrong["caption_colour_and_shape"] < 0.2  # 1/16, the test split has so many pairs
     assert wrong["caption_accuracy"] < 0.4
@@ -112,7 +112,7 @@ def test_a_run_is_measured(hydra_config, make_system, monkeypatch):
     evaluator = Evaluator(system, build_metrics(hydra_config(*options), system), 20, 0)
     evaluator.prepare()
     found = evaluator.measure()
-    assert set(found) == set(CaptionAccuracy.figures)
+    assert set(found) == set(CaptionAccuracy.directions)
     assert all(0 <= value <= 1 for value in found.values())
     assert evaluator.conditions["caption_accuracy"]["split"] == "test"
     metrics = build_metrics(hydra_config(*options, "metric.caption_accuracy.split=train"), system)

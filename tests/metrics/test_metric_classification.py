@@ -8,7 +8,7 @@ from conftest import TINY
 
 from gan_runner.datasets.toy import Ring
 from gan_runner.errors import ConfigError
-from gan_runner.metrics.classification import ClassificationError, mistaken, split_of
+from gan_runner.metrics.classification import ClassificationError, misclassified, resolve_split
 from gan_runner.metrics.evaluator import Evaluator, build_checked
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.observers.evaluation import Evaluation
@@ -24,7 +24,7 @@ def test_mistakes_are_counted_once_an_image(make_system):
     evaluator = Evaluator(system, {"classification_error": metric}, 10, 0)
     check_requirements(metric, system)
     found = evaluator.measure()
-    every = next(system.dataset.load(system.device, "validation").every(200))
+    every = next(system.dataset.load(system.device, "validation").epoch(200))
     wrong = (classify(system, every["data"]).argmax(1) != every["label"]).sum().item()
     assert found == {"errors": wrong, "error_rate": wrong / 200}
     assert evaluator.conditions["errors"] == {"split": "validation", "images": 200}
@@ -34,7 +34,7 @@ def test_mistakes_are_counted_once_an_image(make_system):
 def test_of_a_classifier_that_is_right_but_for_some(wrong):
     label = torch.arange(10)
     scores = torch.nn.functional.one_hot((label + (label < wrong)) % 10, 10).float()
-    assert mistaken(scores, label).sum() == wrong
+    assert misclassified(scores, label).sum() == wrong
 
 
 def test_points_are_drawn_for_it():
@@ -47,12 +47,12 @@ def test_points_are_drawn_for_it():
 
 
 def test_the_split_is_one_that_is_there(make_system):
-    assert split_of(Ring(), None) == "test"
-    assert split_of(Ring(), "validation") == "validation"
-    assert split_of(Ring(), None, choosing=True) == "validation"
-    assert split_of(Ring(), "test", choosing=True) == "test"
+    assert resolve_split(Ring(), None) == "test"
+    assert resolve_split(Ring(), "validation") == "validation"
+    assert resolve_split(Ring(), None, selecting=True) == "validation"
+    assert resolve_split(Ring(), "test", selecting=True) == "test"
     system = make_system(*OPTIONS)
-    assert split_of(system.dataset, None) == "train"
+    assert resolve_split(system.dataset, None) == "train"
     with pytest.raises(ValueError, match="there are no test images in this data, which has train"):
         check_requirements(ClassificationError("test"), system)
 
@@ -62,8 +62,8 @@ def test_a_run_that_goes_on_looks_at_no_test_image_where_others_are_held_out(mak
     run = SimpleNamespace(system=system, metrics={}, data=None, config=None, measured_on={})
     observer = Evaluation(every=0)
     observer.start(run)
-    assert observer.evaluator.reference.choosing
-    assert not Evaluator(system, {}, 10, 0).reference.choosing  # gan-eval, afterwards
+    assert observer.evaluator.reference.selecting
+    assert not Evaluator(system, {}, 10, 0).reference.selecting  # gan-eval, afterwards
 
 
 def test_nothing_is_chosen_by_test_images(hydra_config):

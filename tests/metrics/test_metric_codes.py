@@ -60,9 +60,9 @@ def system_with(codes, infer_codes):
     return SimpleNamespace(game=game, sampling_networks=dict, device=torch.device("cpu"))
 
 
-def results_of(choosing=False, **splits):
+def results_of(selecting=False, **splits):
     system = system_with(Codes(CODES), reads_greys)
-    reference = SimpleNamespace(split=splits.get, choosing=choosing)
+    reference = SimpleNamespace(split=splits.get, selecting=selecting)
     return SimpleNamespace(system=system, dataset=SimpleNamespace(splits=tuple(splits)), reference=reference)
 
 
@@ -80,13 +80,13 @@ def test_while_a_run_goes_on_errors_are_those_of_the_validation_split():
     validation = data_with([0, 1], [2, 1])
     metric = CodeError(matched=20)
     everything = {"train": train, "validation": validation, "test": test}
-    assert metric(results_of(choosing=True, **everything)) == {"code_error": pytest.approx(50.0)}
+    assert metric(results_of(selecting=True, **everything)) == {"code_error": pytest.approx(50.0)}
     assert metric.conditions["split"] == "validation"
-    assert metric(results_of(choosing=False, **everything)) == {"code_error": pytest.approx(20.0)}
+    assert metric(results_of(selecting=False, **everything)) == {"code_error": pytest.approx(20.0)}
     assert metric.conditions["split"] == "test"
-    assert metric(results_of(choosing=True, train=train, test=test)) == {"code_error": pytest.approx(20.0)}
+    assert metric(results_of(selecting=True, train=train, test=test)) == {"code_error": pytest.approx(20.0)}
     matched_elsewhere = CodeError(matched_on="validation", matched=2)
-    matched_elsewhere(results_of(choosing=True, **everything))
+    matched_elsewhere(results_of(selecting=True, **everything))
     assert matched_elsewhere.conditions["split"] == "test"
 
 
@@ -110,7 +110,7 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
     found = MutualInformation(codes.codes)(SimpleNamespace(system=system, samples=rows, noise=rows))
     expected = pytest.approx(math.log(4) if right else 0.0, abs=1e-9)
     assert found == {"mutual_information": expected, "mutual_information_c": expected}
-    assert set(MutualInformation(codes.codes).figures) == set(found)
+    assert set(MutualInformation(codes.codes).directions) == set(found)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_validation_split_will_do(hydra_config, make_system):
     assert isinstance(system.dataset.labels, Classes)
     metric = build_metrics(resolve(hydra_config(*options)), system)["code_error"]
     splits = {split: system.dataset.load(system.device, split) for split in ("train", "validation")}
-    reference = SimpleNamespace(split=splits.get, choosing=False)
+    reference = SimpleNamespace(split=splits.get, selecting=False)
     found = metric(SimpleNamespace(system=system, dataset=system.dataset, reference=reference))
     assert found["code_error"] * 40 / 100 == pytest.approx(round(found["code_error"] * 40 / 100))
     assert metric.conditions == {"split": "validation", "matched_on": "train", "matched": 50}

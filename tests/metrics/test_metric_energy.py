@@ -10,7 +10,7 @@ from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.toy import GaussianMixture
 from gan_runner.losses.energy import BEGAN, EBGAN
 from gan_runner.losses.hinge import Hinge
-from gan_runner.metrics.base import best_of
+from gan_runner.metrics.base import directions_of
 from gan_runner.metrics.energy import equilibrium, total_variation
 from gan_runner.models.gaussian import Gaussian
 from gan_runner.requirements import check_requirements
@@ -64,5 +64,5 @@ def test_what_cannot_be_measured_is_refused():
 
 
 def test_which_is_better():
-    assert best_of(total_variation) == {"total_variation_gap": min}
-    assert best_of(equilibrium) == {"balance_gap": min, "convergence": min}
+    assert directions_of(total_variation) == {"total_variation_gap": min}
+    assert directions_of(equilibrium) == {"balance_gap": min, "convergence": min}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gan_runner.datasets.labels import Attributes, Classes
-from gan_runner.extractors.base import Eye, Seen
+from gan_runner.extractors.base import Features, LoadedExtractor
 from gan_runner.extractors.classifier import Classifier
 from gan_runner.metrics.features import LabelAccuracy
 from gan_runner.metrics.results import Reference, Results
@@ -24,7 +24,7 @@ class ReadsPixels(Classifier):
     title: ClassVar[str] = "pixels"
 
     def open(self, dataset, device):
-        return Eye(lambda images: Seen(images.flatten(1), images.flatten(1)), "pixels")
+        return LoadedExtractor(lambda images: Features(images.flatten(1), images.flatten(1)), "pixels")
 
 
 def measured(labels, rows, sample):

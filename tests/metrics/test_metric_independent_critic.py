@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_runner.metrics.independent_critic import a_critic_for, independent_wasserstein, typical_distance
+from gan_runner.metrics.independent_critic import independent_wasserstein, make_critic, typical_distance
 from gan_runner.models.dcgan import DCGANDiscriminator
 from gan_runner.models.mlp import MLPDiscriminator
 
@@ -73,7 +73,7 @@ def test_typical_distance_is_over_all_pairs():
     [((2,), MLPDiscriminator), ((1, 28, 28), DCGANDiscriminator), ((3, 9, 9), MLPDiscriminator)],
 )
 def test_critic_suits_the_data(shape, kind):
-    critic = a_critic_for(shape)
+    critic = make_critic(shape)
     assert isinstance(critic, kind)
     assert critic(torch.zeros(3, *shape)).shape == (3,)
 

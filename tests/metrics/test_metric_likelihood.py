@@ -9,7 +9,7 @@ from conftest import TINY
 
 from gan_runner.datasets.images import bits, dequantised, normalised
 from gan_runner.metrics.evaluator import Evaluator
-from gan_runner.metrics.likelihood import bits_per_dimension, density_known
+from gan_runner.metrics.likelihood import bits_per_dimension, needs_density
 from gan_runner.models.latents import Sphere
 from gan_runner.requirements import check_requirements
 
@@ -87,4 +87,4 @@ def test_densities_of_other_latents_are_refused(make_system):
     check_requirements(bits_per_dimension, system)
     other = SimpleNamespace(networks=system.networks, game=SimpleNamespace(latent=Sphere(2)))
     with pytest.raises(ValueError, match=r"those of latents N\(0, I\)"):
-        density_known(other)
+        needs_density(other)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from gan_runner.datasets.toy import GaussianMixture, Ring
 from gan_runner.losses.kernels import RBF, RationalQuadratic, squared_distances, unbiased_mmd2
-from gan_runner.metrics.base import best_of
+from gan_runner.metrics.base import directions_of
 from gan_runner.metrics.mmd import mmd, mmd_gap, permuted_mmd2
 from gan_runner.models.gaussian import Gaussian
 from gan_runner.models.mlp import MLPGenerator
@@ -125,5 +125,5 @@ def test_closed_form_needs_gaussians(fault):
 
 
 def test_which_is_better():
-    assert best_of(mmd) == {"mmd2": min, "mmd_p_value": max}
-    assert best_of(mmd_gap) == {"mmd_gap": min}
+    assert directions_of(mmd) == {"mmd2": min, "mmd_p_value": max}
+    assert directions_of(mmd_gap) == {"mmd_gap": min}

@@ -9,7 +9,7 @@ import torch
 
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.toy import GaussianMixture, Grid, Ring, SwissRoll
-from gan_runner.metrics.base import best_of
+from gan_runner.metrics.base import directions_of
 from gan_runner.metrics.modes import mode_coverage
 from gan_runner.requirements import check_requirements
 
@@ -100,4 +100,8 @@ def test_data_without_modes_are_refused():
 
 
 def test_more_is_better():
-    assert best_of(partial(mode_coverage, deviations=2.0)) == {"modes": max, "high_quality": max, "reverse_kl": min}
+    assert directions_of(partial(mode_coverage, deviations=2.0)) == {
+        "modes": max,
+        "high_quality": max,
+        "reverse_kl": min,
+    }

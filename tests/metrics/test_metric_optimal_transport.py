@@ -6,7 +6,7 @@ import ot
 import pytest
 import torch
 
-from gan_runner.metrics.base import best_of
+from gan_runner.metrics.base import directions_of
 from gan_runner.metrics.optimal_transport import matched, optimal_transport
 
 
@@ -51,4 +51,4 @@ def test_only_so_many_are_looked_at_and_less_is_better():
     x, y = torch.randn(30, 2), torch.randn(25, 2)
     assert w1(x, y, n=20) == w1(x[:20], y[:20])
     assert w1(x, y) == w1(x[:25], y)
-    assert best_of(optimal_transport) == {"wasserstein": min}
+    assert directions_of(optimal_transport) == {"wasserstein": min}

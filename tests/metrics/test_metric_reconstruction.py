@@ -19,7 +19,7 @@ BYTES = torch.tensor([0, 255, 0, 51], dtype=torch.uint8).view(4, 1, 1, 1).expand
 def results_of(reconstruct, n=4, images=BYTES):
     data = ResidentImages("greys", images, torch.zeros(len(images)), flip=False)
     dataset = SimpleNamespace(splits=("train", "validation"))
-    reference = SimpleNamespace(split={"validation": data}.get, n=n, choosing=False)
+    reference = SimpleNamespace(split={"validation": data}.get, n=n, selecting=False)
     game = SimpleNamespace(encodes=lambda networks: True, encode=lambda networks, x: Posterior(x, x))
     system = SimpleNamespace(
         game=game, networks={}, sampling_networks=dict, device=torch.device("cpu"), sample=reconstruct

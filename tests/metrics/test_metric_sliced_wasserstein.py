@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from gan_runner.metrics.base import best_of
+from gan_runner.metrics.base import directions_of
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
 
@@ -81,4 +81,4 @@ def test_larger_set_is_cut(points):
 
 
 def test_less_is_better():
-    assert best_of(sliced_wasserstein) == {"sliced_wasserstein": min}
+    assert directions_of(sliced_wasserstein) == {"sliced_wasserstein": min}

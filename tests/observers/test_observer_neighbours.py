@@ -28,7 +28,7 @@ def held(how):
 @pytest.mark.parametrize("how", ["in memory", "streamed"])
 @pytest.mark.parametrize("size", [7, 300, 1000])
 def test_every_image_is_seen_once_in_order_and_never_mirrored(how, size):
-    chunks = list(images(held(how).every(size)))
+    chunks = list(images(held(how).epoch(size)))
     assert all(len(chunk) <= size for chunk in chunks)
     assert torch.equal(torch.cat(chunks), normalised(IMAGES))
 
@@ -36,7 +36,7 @@ def test_every_image_is_seen_once_in_order_and_never_mirrored(how, size):
 @pytest.mark.parametrize("how", ["in memory", "streamed"])
 def test_planted_copies_are_found_at_distance_zero(how):
     planted = [3, 299, 120, 0]
-    found = nearest(normalised(IMAGES[planted]), images(held(how).every(50)), {"pixels": pixels}, k=3)["pixels"]
+    found = nearest(normalised(IMAGES[planted]), images(held(how).epoch(50)), {"pixels": pixels}, k=3)["pixels"]
     assert found.indices[:, 0].tolist() == planted
     assert (found.distances[:, 0] == 0).all()
     assert (found.distances[:, 1] > 0).all()
@@ -47,7 +47,7 @@ def test_planted_copies_are_found_at_distance_zero(how):
 def test_the_nearest_are_those_of_a_search_among_all_at_once(size):
     samples = torch.rand(9, 1, 6, 6, generator=torch.Generator().manual_seed(1)) * 2 - 1
     spaces = {"pixels": pixels, "mean": lambda images: images.flatten(1).mean(1, keepdim=True)}
-    found = nearest(samples, images(held("in memory").every(size)), spaces, k=5)
+    found = nearest(samples, images(held("in memory").epoch(size)), spaces, k=5)
     for name, space in spaces.items():
         differences = space(samples).unsqueeze(1) - space(normalised(IMAGES)).unsqueeze(0)
         squared, indices = (part[:, :5] for part in differences.double().square().sum(2).sort(stable=True))
@@ -72,7 +72,7 @@ def test_images_stay_bytes_but_for_a_chunk(monkeypatch):
 
     monkeypatch.setattr(images_module, "normalised", counting)
     data = held("in memory")
-    nearest(torch.zeros(2, 1, 6, 6), images(data.every(32)), {"pixels": pixels}, k=2)
+    nearest(torch.zeros(2, 1, 6, 6), images(data.epoch(32)), {"pixels": pixels}, k=2)
     assert max(converted) == 32
     assert sum(converted) == 300
     assert data.images.dtype == torch.uint8

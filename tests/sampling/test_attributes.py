@@ -9,7 +9,7 @@ from gan_runner.datasets.images import ResidentImages
 from gan_runner.datasets.labels import Attributes, Classes
 from gan_runner.datasets.toy import Ring
 from gan_runner.models.encoders import Posterior
-from gan_runner.sampling.attributes import CHUNK, attribute_vector, code_means, some_of
+from gan_runner.sampling.attributes import CHUNK, attribute_vector, code_means, first_batches
 
 WEIGHT = torch.tensor([[1.0, 2.0, 0.0, -1.0], [0.5, 0.0, 3.0, 1.0]])
 
@@ -29,7 +29,7 @@ def images(n, labels):
 
 
 def data_of(data):
-    return next(data.every(len(data)))["data"].double().flatten(1)
+    return next(data.epoch(len(data)))["data"].double().flatten(1)
 
 
 @pytest.mark.parametrize("n", [700, 10_000])
@@ -71,11 +71,11 @@ def test_noise_of_an_encoder_that_draws_is_averaged_over():
 
 def test_some_are_looked_at_once_each():
     data = images(700, torch.arange(700))
-    assert sorted(label for batch in some_of(data, 9999) for label in batch["label"].tolist()) == list(range(700))
-    few = [label for batch in some_of(data, CHUNK + 10) for label in batch["label"].tolist()]
+    assert sorted(label for batch in first_batches(data, 9999) for label in batch["label"].tolist()) == list(range(700))
+    few = [label for batch in first_batches(data, CHUNK + 10) for label in batch["label"].tolist()]
     assert len(few) == len(set(few)) == CHUNK + 10
     endless = Ring().load(torch.device("cpu"))
-    assert sum(len(batch["data"]) for batch in some_of(endless, 1000)) == 1000
+    assert sum(len(batch["data"]) for batch in first_batches(endless, 1000)) == 1000
 
 
 @pytest.mark.parametrize(("label", "how_many"), [(0, "none"), (1, "all")])
