@@ -145,7 +145,7 @@ def attribute_grid(system: System, options: argparse.Namespace, vector: Tensor, 
     codes = encode(system, images) if len(images) else system.noise(draws, options.seed)
     each = codes.repeat_interleave(len(strengths), 0)
     by = strengths.repeat(len(codes)).unsqueeze(1) * vector
-    made = system.sample(system.game.latent.moved(each, by))
+    made = system.sample(system.game.latent.shift(each, by))
     values = [f"{strength:+g}" for strength in strengths.tolist()]
     if not len(images):
         return headed(image_grid(made, len(strengths), gap=2), values)

@@ -19,8 +19,8 @@ from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.base import HasDensity
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import InfersCodes
-from gan_runner.models.conditions import condition_of
-from gan_runner.models.latents import interpolation
+from gan_runner.models.conditions import condition_network
+from gan_runner.models.latents import spherical_interpolation
 from gan_runner.plots.grids import draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.plots.samples import draw
 from gan_runner.runs.saved import open_checkpoint
@@ -149,8 +149,10 @@ def check_conditions(system: System, options: argparse.Namespace) -> None:
         if condition is None:
             codes = " and codes, which --traverse chooses" if isinstance(system.game, InfersCodes) else " alone"
             raise ConfigError(f"this run's samples are made from latents{codes}; leave out --{option}")
-        if condition.told_by != option:
-            raise ConfigError(f"this run's samples are told what to show by --{condition.told_by}, not by --{option}")
+        if condition.sample_option != option:
+            raise ConfigError(
+                f"this run's samples are told what to show by --{condition.sample_option}, not by --{option}"
+            )
 
 
 def check_combination(system: System, options: argparse.Namespace) -> None:
@@ -256,7 +258,7 @@ def draw_interpolation(system: System, options: argparse.Namespace, folder: Path
         second = with_condition(system, first, conditions[1:])
     weights = torch.linspace(0, 1, STEPS, device=first.device).view(1, -1, 1)
     between = first[:, dim:].unsqueeze(1).lerp(second[:, dim:].unsqueeze(1), weights).flatten(0, 1)
-    latents = interpolation(torch.cat([first[:, :dim], second[:, :dim]]), STEPS)
+    latents = spherical_interpolation(torch.cat([first[:, :dim], second[:, :dim]]), STEPS)
     images = system.sample(torch.cat([latents, between], 1))
     path: Path = options.picture or folder / f"interpolation{file_name(conditions)}_seed{options.seed}.png"
     save_image(path, image_grid(images, STEPS))
@@ -273,13 +275,13 @@ def with_condition(system: System, noise: Tensor, conditions: Sequence[str]) -> 
         return noise
     if len(conditions) > 1:
         raise ConfigError("give one --label or --text, or two with --interpolate")
-    condition = condition_of(system.networks)
+    condition = condition_network(system.networks)
     try:
         wanted = condition.parse(conditions[0])
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    if passed_over := condition.left_out(conditions[0]):
-        print(f"gan-sample: of --{condition.told_by} the encoder leaves out {passed_over}", file=sys.stderr)
+    if passed_over := condition.ignored(conditions[0]):
+        print(f"gan-sample: of --{condition.sample_option} the encoder leaves out {passed_over}", file=sys.stderr)
     return torch.cat([noise[:, : system.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
 
 

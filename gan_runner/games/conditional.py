@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.games.base import SampleGrid
 from gan_runner.games.gan import CPU, GAN, GANTurn
-from gan_runner.models.conditions import condition_of
+from gan_runner.models.conditions import condition_network
 from gan_runner.models.networks import takes_condition
 from gan_runner.requirements import Requirement
 from gan_runner.turn import Batch, lazy
@@ -90,7 +90,7 @@ class ConditionalGAN(GAN):
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
         """Initialise from n of the data what depends on it: reference batches, output biases; keep some conditions."""
-        condition_of(networks).prepare(data)
+        condition_network(networks).prepare(data)
         first = data.first(n)
         real, condition = first["data"], networks["condition"](first)
         rows = torch.cat([self.latent(len(real), real.device), condition], 1)
@@ -108,15 +108,15 @@ class ConditionalGAN(GAN):
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """Latents, and beside each the condition of one of the training data: (n, latent_dim + condition_dim)."""
         latents = super().noise(networks, n, rng)
-        return torch.cat([latents, condition_of(networks).draw(n, rng)], 1)
+        return torch.cat([latents, condition_network(networks).draw(n, rng)], 1)
 
     def noise_like(self, networks: Mapping[str, nn.Module], data: Data, n: int, rng: torch.Generator) -> Tensor:
         """The same, with conditions of this data: (n, latent_dim + condition_dim)."""
         latents = super().noise(networks, n, rng)
-        return torch.cat([latents, condition_of(networks).draw(n, rng, data)], 1)
+        return torch.cat([latents, condition_network(networks).draw(n, rng, data)], 1)
 
     def sample_grid(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> SampleGrid:
         """A condition a row, and in every column the same latent."""
-        conditions, captions = condition_of(networks).shown(max(1, math.isqrt(n) + 2))
+        conditions, captions = condition_network(networks).examples(max(1, math.isqrt(n) + 2))
         columns = max(1, n // len(conditions))
         return side_by_side(self.latent(columns, CPU, rng), conditions, captions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gan_runner.games.moment_matching import MomentMatching
-from gan_runner.models.latents import Normal, demand
+from gan_runner.models.latents import Normal, require_latent
 
 
 @dataclass(frozen=True)
@@ -20,4 +20,4 @@ class MaximumLikelihood(MomentMatching):
     """
 
     def __post_init__(self) -> None:
-        demand(self.latent, Normal, why="densities are those of latents N(0, I)")
+        require_latent(self.latent, Normal, why="densities are those of latents N(0, I)")

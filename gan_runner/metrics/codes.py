@@ -167,7 +167,7 @@ class CodeError:
         name = self.chosen(game)
         said, labels = [], []
         for batch in batches:
-            outputs = game.joint.outputs_apart(infer_codes(results.system, batch["data"]))
+            outputs = game.joint.split_outputs(infer_codes(results.system, batch["data"]))
             said.append(outputs[name].argmax(1))
             labels.append(batch["label"].long())
         return torch.cat(said), torch.cat(labels)

@@ -1,1 +1,1 @@
-"""Networks: a generator and a discriminator each, with the same knobs."""
+"""Networks. Each model has a generator and a discriminator, and all take the same options."""

@@ -1,4 +1,4 @@
-"""An autoencoder of whole networks: a discriminator's trunk encodes, a generator decodes."""
+"""An autoencoder as a critic: a discriminator's trunk encodes, a generator decodes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ Error = Literal["squared", "absolute"]
 
 
 class Autoencoder(nn.Module):
-    """Data (n, *shape) → codes (n, latent_dim) → reconstructions (n, *shape); its score is minus the error.
+    """Data (n, *shape) → codes (n, latent_dim) → reconstructions (n, *shape). The score is minus the error.
 
-    A critic of energy-based games (Zhao et al. 2017, arXiv:1609.03126, Fig. 1), so it works with every model. Of
-    the encoder it takes all but the last layer of the head; a linear layer to the code comes in its place.
+    The critic of energy-based GANs (Zhao et al. 2017, arXiv:1609.03126, Fig. 1). It is built from the networks of any
+    model. A linear layer to the code replaces the last layer of the encoder's head.
 
     Args:
         encoder: a discriminator of the data.
         decoder: a generator of the data from latents (n, latent_dim).
-        latent_dim: of the code.
-        error: of each sample: the mean over its elements of the squared, or of the absolute, difference.
+        latent_dim: length of the code.
+        error: the mean over the elements of a sample of the squared or the absolute difference.
+
+    Raises:
+        ValueError: the encoder has a head of its own, or augmentations.
     """
 
     def __init__(self, encoder: Discriminator, decoder: Generator, latent_dim: int, error: Error = "squared"):
@@ -34,12 +37,12 @@ class Autoencoder(nn.Module):
         *layers, score = encoder.head.children()
         if not isinstance(score, nn.Linear):
             raise ValueError(
-                "an autoencoder judges by its error: it can be told nothing and classifies nothing; "
+                "an autoencoder scores by its reconstruction error: it takes no condition and does not classify; "
                 "choose another loss, or game=gan"
             )
         if len(encoder.augment):
             raise ValueError(
-                "it would be judged by how well it undoes instance_noise, diff_augment or ada, not by its data; "
+                "an autoencoder would learn to undo instance_noise, diff_augment or ada, not to reconstruct the data; "
                 "leave these out, or choose a loss without an autoencoder"
             )
         code = nn.Linear(score.in_features, latent_dim)
@@ -51,7 +54,7 @@ class Autoencoder(nn.Module):
         self.error = error
 
     def prepare(self, inputs: Tensor, data: Tensor, condition: Tensor | None = None) -> None:
-        """Data-dependent initialisation of both networks: `inputs` and `data` are (n, *shape); no condition is seen."""
+        """Initialise both networks from data: `inputs` and `data` are (n, *shape). The condition is not used."""
         self.encoder.prepare(inputs, data)
         with torch.no_grad():
             codes = self.features(inputs)
@@ -62,15 +65,15 @@ class Autoencoder(nn.Module):
         return self.encoder.head(self.encoder.features(x)).to(x.dtype)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Data (n, *shape) of codes (n, latent_dim)."""
+        """Codes (n, latent_dim) → samples (n, *shape)."""
         return self.decoder(codes)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """(n, *shape)."""
+        """Encode and decode: (n, *shape) → the same shape."""
         return self.decode(self.features(x))
 
     def score(self, features: Tensor, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Minus the reconstruction error of each sample, from its code: (n,), at most 0."""
+        """Minus the reconstruction error of each sample x with code `features`: (n,), at most 0."""
         difference = (self.decode(features) - x).flatten(1)
         return -(difference.square() if self.error == "squared" else difference.abs()).mean(1)
 

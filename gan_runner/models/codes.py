@@ -1,8 +1,8 @@
-"""Latent codes c that a generator is fed beside its noise, and what a network Q says of them (InfoGAN).
+"""Latent codes c of InfoGAN: inputs of the generator beside its noise, which a network Q infers from samples.
 
-Chen et al. 2016, arXiv:1606.03657. Q looks at a sample and puts out the parameters of a distribution Q(c|x) over each
-code. Since E log Q(c|x) + H(c) = I(c; x) − E KL(P(c|x) ‖ Q(c|x)), it is a lower bound L_I on the mutual information,
-and is reached where Q is the posterior P(c|x) (Eq. 4 and 5).
+Chen et al. 2016, arXiv:1606.03657. From a sample, Q predicts the parameters of a distribution Q(c|x) for each code.
+Since E log Q(c|x) + H(c) = I(c; x) − E KL(P(c|x) ‖ Q(c|x)), the left side is a lower bound L_I on the mutual
+information. It is tight if Q is the posterior P(c|x) (Eq. 4 and 5).
 """
 
 from __future__ import annotations
@@ -19,49 +19,49 @@ from torch.nn.functional import log_softmax
 
 from gan_runner.models.sizes import at_least_one
 
-BEYOND = 2.0
-"""Traversals of a continuous code go to so many times the half-width, or standard deviation, of its prior (Fig. 2)."""
+TRAVERSAL_REACH = 2.0
+"""Range of traversals of a continuous code, in half-widths or standard deviations of its prior (Fig. 2)."""
 
 
 @runtime_checkable
 class Code(Protocol):
-    """A prior P(c) over codes, and the family that Q(c|x) is from. Codes are independent of each other."""
+    """A prior P(c) over codes, and the family of distributions Q(c|x). Codes are independent of each other."""
 
     @property
     def dim(self) -> int:
-        """How many of the generator's inputs it takes."""
+        """The number of generator inputs that the code takes."""
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers say what Q(c|x) is."""
+        """The number of parameters of Q(c|x)."""
 
     @property
     def entropy(self) -> float:
-        """H(c) in nats; of a continuous code the differential entropy."""
+        """H(c) in nats; for a continuous code the differential entropy."""
 
     @property
-    def most(self) -> float:
-        """The greatest L_I that such a Q can reach, in nats."""
+    def max_information(self) -> float:
+        """The largest L_I that Q can reach, in nats."""
 
     def draw(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
         """Draw n from the prior: (n, dim)."""
 
     def log_prob(self, outputs: Tensor, code: Tensor) -> Tensor:
-        """log Q(c|x) in nats (n,), of codes (n, dim), for outputs of Q (n, num_parameters)."""
+        """log Q(c|x) (n,) in nats, for outputs of Q (n, num_parameters) and codes (n, dim)."""
 
     def values(self, k: int) -> Tensor:
-        """Values to show one after the other: (m, dim); each dimension of a continuous code takes k of them."""
+        """Values (m, dim) of a traversal: all categories, or k values for each dimension of a continuous code."""
 
-    def said(self, k: int) -> list[str]:
-        """The same m values in figures, for people."""
+    def value_labels(self, k: int) -> list[str]:
+        """The m values of a traversal as text."""
 
 
 @dataclass(frozen=True)
 class Categorical:
-    """One of `size` categories, all alike likely, one-hot. Q's outputs are logits.
+    """A uniform one-hot code of `size` categories. The outputs of Q are logits.
 
     Args:
-        size: how many categories.
+        size: number of categories.
     """
 
     size: int
@@ -71,12 +71,12 @@ class Categorical:
 
     @property
     def dim(self) -> int:
-        """One-hot."""
+        """The number of categories."""
         return self.size
 
     @property
     def num_parameters(self) -> int:
-        """A logit each."""
+        """One logit for each category."""
         return self.size
 
     @property
@@ -85,8 +85,8 @@ class Categorical:
         return math.log(self.size)
 
     @property
-    def most(self) -> float:
-        """H(c), where Q is always right."""
+    def max_information(self) -> float:
+        """H(c), reached if Q is always right."""
         return self.entropy
 
     def draw(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
@@ -95,15 +95,15 @@ class Categorical:
         return (drawn == torch.arange(self.size, device=device)).to(torch.get_default_dtype())
 
     def log_prob(self, outputs: Tensor, code: Tensor) -> Tensor:
-        """Of the category that the code says, a log-softmax (n,)."""
+        """The log-softmax (n,) at the category of each code."""
         return (log_softmax(outputs, 1) * code).sum(1)
 
     def values(self, k: int) -> Tensor:
-        """All categories, however many are asked for: (size, size)."""
+        """All categories (size, size), whatever k is."""
         return torch.eye(self.size)
 
-    def said(self, k: int) -> list[str]:
-        """Categories by their numbers, from 0 on."""
+    def value_labels(self, k: int) -> list[str]:
+        """The numbers of the categories, from 0."""
         return list(map(str, range(self.size)))
 
 
@@ -112,8 +112,9 @@ class Continuous(ABC):
     """A code whose Q(c|x) is a Gaussian, independent in each dimension.
 
     Args:
-        dim: how many numbers.
-        std: of Q(c|x) in the code's own units; one in the authors' code. None: Q puts out its logarithm too.
+        dim: number of dimensions.
+        std: standard deviation of Q(c|x) in units of the code; one in the authors' code. None if Q also predicts its
+            logarithm.
     """
 
     dim: int = 1
@@ -122,21 +123,21 @@ class Continuous(ABC):
     def __post_init__(self) -> None:
         at_least_one(dim=self.dim)
         if self.std is not None and not self.std > 0:
-            raise ValueError(f"std={self.std:g} must be positive, or null to be learnt")
+            raise ValueError(f"std={self.std:g} must be positive, or null to be learned")
 
     @property
     def num_parameters(self) -> int:
-        """The mean, and where it is learnt the logarithm of the standard deviation."""
+        """One mean for each dimension, and one log standard deviation if it is learned."""
         return self.dim if self.std is not None else 2 * self.dim
 
     @property
     @abstractmethod
     def entropy(self) -> float:
-        """Of the prior."""
+        """Entropy of the prior in nats."""
 
     @property
-    def most(self) -> float:
-        """Where Q's mean is the code itself: there is no end where the deviation is learnt."""
+    def max_information(self) -> float:
+        """L_I if the mean of Q equals the code; infinite if the standard deviation is learned."""
         if self.std is None:
             return math.inf
         return self.entropy - self.dim * (math.log(self.std) + 0.5 * math.log(2 * math.pi))
@@ -152,16 +153,16 @@ class Continuous(ABC):
 
     @abstractmethod
     def values(self, k: int) -> Tensor:
-        """k of them for each dimension, the others in the middle: (dim · k, dim)."""
+        """k values for each dimension with the others at the centre: (dim · k, dim)."""
 
-    def said(self, k: int) -> list[str]:
-        """That of the dimension that varies, behind its number where there are several."""
+    def value_labels(self, k: int) -> list[str]:
+        """The value of the dimension that varies, after its number if there are several dimensions."""
         moving = self.values(k).unflatten(0, (self.dim, k)).diagonal(dim1=0, dim2=2).T
         front = [f"{number}: " for number in range(1, self.dim + 1)] if self.dim > 1 else [""]
         return [f"{number}{value:.2g}" for number, row in zip(front, moving.tolist()) for value in row]
 
-    def along(self, middle: float, reach: float, k: int) -> Tensor:
-        """k values from one end to the other for each dimension, the others in the middle: (dim · k, dim)."""
+    def sweep(self, middle: float, reach: float, k: int) -> Tensor:
+        """k values in middle ± reach for each dimension, with the others at `middle`: (dim · k, dim)."""
         steps = torch.linspace(-reach, reach, k)
         return middle + torch.kron(torch.eye(self.dim), steps.unsqueeze(1))
 
@@ -171,8 +172,8 @@ class Uniform(Continuous):
     """c ~ U(low, high) in each dimension.
 
     Args:
-        low: of the prior.
-        high: of the prior.
+        low: lower end of the prior.
+        high: upper end of the prior.
     """
 
     low: float = -1.0
@@ -181,20 +182,20 @@ class Uniform(Continuous):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.low < self.high:
-            raise ValueError(f"low={self.low:g} must lie below high={self.high:g}")
+            raise ValueError(f"low={self.low:g} must be less than high={self.high:g}")
 
     @property
     def entropy(self) -> float:
-        """dim · log (high − low)."""
+        """H(c) = dim · log(high − low)."""
         return self.dim * math.log(self.high - self.low)
 
     def draw(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
-        """(n, dim)."""
+        """Draw n from the prior: (n, dim)."""
         return self.low + (self.high - self.low) * torch.rand(n, self.dim, device=device, generator=rng)
 
     def values(self, k: int) -> Tensor:
-        """From −2 to 2, where the prior ends at −1 and 1 (Fig. 2): (dim · k, dim)."""
-        return self.along((self.low + self.high) / 2, BEYOND * (self.high - self.low) / 2, k)
+        """Values over twice the range of the prior, −2 to 2 for U(−1, 1) (Fig. 2): (dim · k, dim)."""
+        return self.sweep((self.low + self.high) / 2, TRAVERSAL_REACH * (self.high - self.low) / 2, k)
 
 
 @dataclass(frozen=True)
@@ -203,26 +204,26 @@ class Gaussian(Continuous):
 
     @property
     def entropy(self) -> float:
-        """dim · ½ log 2πe."""
+        """H(c) = dim · ½ log 2πe."""
         return self.dim * 0.5 * math.log(2 * math.pi * math.e)
 
     def draw(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
-        """(n, dim)."""
+        """Draw n from the prior: (n, dim)."""
         return torch.randn(n, self.dim, device=device, generator=rng)
 
     def values(self, k: int) -> Tensor:
-        """From −2 to 2: (dim · k, dim)."""
-        return self.along(0.0, BEYOND, k)
+        """Values from −2 to 2: (dim · k, dim)."""
+        return self.sweep(0.0, TRAVERSAL_REACH, k)
 
 
 class Codes:
-    """Several codes side by side, by name, in order.
+    """Several codes, concatenated in order.
 
     Args:
-        codes: by name.
+        codes: the codes by name.
 
     Raises:
-        ValueError: there are none, or one of them is something else.
+        ValueError: there are no codes, or one of them is not a `Code`.
     """
 
     def __init__(self, codes: Mapping[str, Code]):
@@ -230,51 +231,54 @@ class Codes:
             raise ValueError("there must be at least one code")
         for name, code in codes.items():
             if not isinstance(code, Code):
-                raise ValueError(f"{name}={code} is no code; give it a _target_, such as {__name__}.Categorical")
+                raise ValueError(f"{name}={code} is not a code; give it a _target_, such as {__name__}.Categorical")
         self.codes = dict(codes)
 
     @property
     def dim(self) -> int:
-        """Of all together."""
+        """The number of generator inputs that all codes take together."""
         return sum(code.dim for code in self.codes.values())
 
     @property
     def num_parameters(self) -> int:
-        """Of all together."""
+        """The number of outputs of Q for all codes together."""
         return sum(code.num_parameters for code in self.codes.values())
 
     def draw(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
-        """Draw n of each: (n, dim)."""
+        """Draw n of each code: (n, dim)."""
         return torch.cat([code.draw(n, device, rng) for code in self.codes.values()], 1)
 
-    def apart(self, codes: Tensor) -> dict[str, Tensor]:
-        """Codes (n, dim) by name, (n, dim of the code) each."""
+    def split(self, codes: Tensor) -> dict[str, Tensor]:
+        """Split rows (n, dim) into codes by name, (n, dim of the code) each."""
         parts = codes.split([code.dim for code in self.codes.values()], 1)
         return dict(zip(self.codes, parts, strict=True))
 
-    def outputs_apart(self, outputs: Tensor) -> dict[str, Tensor]:
-        """Outputs of Q (n, num_parameters) by code, (n, num_parameters of the code) each."""
+    def split_outputs(self, outputs: Tensor) -> dict[str, Tensor]:
+        """Split outputs of Q (n, num_parameters) by code, (n, num_parameters of the code) each."""
         parts = outputs.split([code.num_parameters for code in self.codes.values()], 1)
         return dict(zip(self.codes, parts, strict=True))
 
     def information(self, outputs: Tensor, codes: Tensor) -> dict[str, Tensor]:
-        """L_I = E log Q(c|x) + H(c) of each code by name, scalars in nats: lower bounds on I(c; x) (Eq. 5).
+        """L_I = E log Q(c|x) + H(c) of each code by name: lower bounds on I(c; x) (Eq. 5), scalars in nats.
 
         Args:
-            outputs: of Q (n, num_parameters).
-            codes: from which the samples were made (n, dim).
+            outputs: outputs of Q for samples, (n, num_parameters).
+            codes: the codes that the samples were generated from, (n, dim).
         """
-        said, meant = self.outputs_apart(outputs), self.apart(codes)
-        return {name: code.log_prob(said[name], meant[name]).mean() + code.entropy for name, code in self.codes.items()}
+        parameters, targets = self.split_outputs(outputs), self.split(codes)
+        return {
+            name: code.log_prob(parameters[name], targets[name]).mean() + code.entropy
+            for name, code in self.codes.items()
+        }
 
     def traversal(self, codes: Tensor, name: str, k: int) -> Tensor:
-        """Each row with one code at all its values and the others as they are: (n, dim) → (n · m, dim), row by row.
+        """Each row, with one code set to each of its m values in turn: (n, dim) → (n · m, dim).
 
         Raises:
-            ValueError: there is no such code.
+            ValueError: there is no code of this name.
         """
         if name not in self.codes:
             raise ValueError(f"there is no code {name}; there are {', '.join(self.codes)}")
         values = self.codes[name].values(k).to(codes)
-        parts = {other: part.repeat_interleave(len(values), 0) for other, part in self.apart(codes).items()}
+        parts = {other: part.repeat_interleave(len(values), 0) for other, part in self.split(codes).items()}
         return torch.cat(list((parts | {name: values.repeat(len(codes), 1)}).values()), 1)

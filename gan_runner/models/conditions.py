@@ -1,4 +1,4 @@
-"""What a generator and its critic are told beside latents and data, as a network that nobody descends."""
+"""Networks without a player that turn labels or captions into condition vectors for generator and critic."""
 
 from __future__ import annotations
 
@@ -15,63 +15,63 @@ from gan_runner.models.text import JointEmbedding, TextEncoder
 from gan_runner.tools.precision import full_precision
 from gan_runner.turn import Batch
 
-KNOWN = 1000
-"""Sentences of the data that are kept, so that samples can be drawn where there is no data."""
+NUM_KEPT = 1000
+"""Number of training captions kept, so that samples can be drawn without the data."""
 
-SHOWN = 64
-"""Sentences that are kept to be shown in pictures."""
+NUM_EXAMPLES = 64
+"""Number of captions kept for sample pictures."""
 
 
 class Condition(Protocol):
-    """Conditions (n, dim) of batches, of samples that nobody asked for in particular, and of words.
+    """A network of conditions (n, dim): of a batch, drawn at random, or given by a user.
 
     Attributes:
         dim: length of a condition.
-        told_by: the option of `gan-sample` by which a person says which one is meant: label or text.
+        sample_option: name of the option of `gan-sample` that chooses a condition: label or text.
     """
 
     dim: int
-    told_by: ClassVar[str]
+    sample_option: ClassVar[str]
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Those of a batch: (n, dim)."""
+        """The conditions (n, dim) of a batch."""
 
     def prepare(self, data: Data) -> None:
-        """Keep the data's, or some of them."""
+        """Store conditions of the data, to draw from later."""
 
     def draw(self, n: int, rng: torch.Generator, data: Data | None = None) -> Tensor:
-        """n of those that are kept, or of this data, on the CPU: (n, dim)."""
+        """Draw n stored conditions, or conditions of `data` if given: (n, dim), on the CPU."""
 
     def parse(self, text: str) -> Tensor:
-        """The condition (dim,) that a person means.
+        """The condition (dim,) that a user typed.
 
         Raises:
-            ValueError: there is no such thing.
+            ValueError: the text names no condition.
         """
 
-    def left_out(self, text: str) -> str:
-        """What of such words makes no difference, for people; empty if all of them do."""
+    def ignored(self, text: str) -> str:
+        """The part of a user's text that has no effect, in words; empty if there is none."""
 
-    def shown(self, n: int) -> tuple[Tensor, list[str]]:
-        """At most n conditions (k, dim) that are worth a row of a picture each, on the CPU, and what they say."""
+    def examples(self, n: int) -> tuple[Tensor, list[str]]:
+        """At most n conditions (k, dim) for the rows of a picture, on the CPU, and their captions."""
 
 
-def condition_of(networks: Mapping[str, nn.Module]) -> Condition:
-    """The network of a conditional game that makes its conditions."""
+def condition_network(networks: Mapping[str, nn.Module]) -> Condition:
+    """The network that computes the conditions of a conditional game."""
     return cast(Condition, networks["condition"])
 
 
 class LabelCondition(nn.Module):
-    """Labels, or attributes, as vectors.
+    """Labels or attributes as vectors.
 
-    Samples are drawn for labels of the data, in the shares that they have there: each different one is kept with its
-    own, so how many rows there are is known by the data alone.
+    Labels of samples are drawn with the frequencies that they have in the data. Each distinct label is stored with its
+    frequency, so the number of rows depends on the data.
 
     Args:
-        labels: what they mean.
+        labels: the kind of labels that the dataset has.
     """
 
-    told_by: ClassVar[str] = "label"
+    sample_option: ClassVar[str] = "label"
 
     known: Tensor
     shares: Tensor
@@ -82,18 +82,18 @@ class LabelCondition(nn.Module):
         self.dim = labels.dim
         self.register_buffer("known", torch.zeros(0, self.dim, dtype=torch.uint8))
         self.register_buffer("shares", torch.zeros(0))
-        self.register_load_state_dict_pre_hook(self.make_room)
+        self.register_load_state_dict_pre_hook(self.resize_buffers)
 
     @staticmethod
-    def make_room(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
-        """Before a checkpoint is loaded: for as many labels as it has."""
+    def resize_buffers(module: nn.Module, state: Mapping[str, Tensor], prefix: str, *_: Any) -> None:
+        """Resize the buffers to those of a checkpoint before it is loaded."""
         for name in ("known", "shares"):
             if f"{prefix}{name}" in state:
                 buffer = getattr(module, name)
                 setattr(module, name, buffer.new_empty(state[f"{prefix}{name}"].shape))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Vectors (n, dim) of a batch."""
+        """Vectors (n, dim) of the labels of a batch."""
         return self.labels.vectors(batch["label"]).to(batch["data"].dtype)
 
     def negative_log_likelihood(self, logits: Tensor, condition: Tensor) -> Tensor:
@@ -101,31 +101,31 @@ class LabelCondition(nn.Module):
         return self.labels.negative_log_likelihood(logits, condition)
 
     def prepare(self, data: Data) -> None:
-        """Keep the different ones, and the share of the data that has each."""
+        """Store the distinct labels and their frequencies."""
         assert isinstance(data, HasLabelFrequencies)
-        different, shares = data.label_frequencies()
-        self.known = self.labels.vectors(different).to(self.known)
+        distinct, shares = data.label_frequencies()
+        self.known = self.labels.vectors(distinct).to(self.known)
         self.shares = shares.to(self.shares)
 
     def draw(self, n: int, rng: torch.Generator, data: Data | None = None) -> Tensor:
-        """In their shares, at random: (n, dim)."""
+        """Draw labels with their frequencies: (n, dim)."""
         known, shares = self.known, self.shares
         if isinstance(data, HasLabelFrequencies):
-            different, shares = data.label_frequencies()
-            known = self.labels.vectors(different)
+            distinct, shares = data.label_frequencies()
+            known = self.labels.vectors(distinct)
         chosen = torch.multinomial(shares.cpu(), n, replacement=True, generator=rng)
         return known.cpu()[chosen].to(torch.get_default_dtype())
 
     def parse(self, text: str) -> Tensor:
-        """A class by its name or number; attributes by their names, with commas between them: (dim,)."""
+        """The vector (dim,) of a class, given by name or number, or of attributes, given by names and commas."""
         return self.labels.parse(text)
 
-    def left_out(self, text: str) -> str:
-        """Nothing: what is no name is refused."""
+    def ignored(self, text: str) -> str:
+        """Nothing, since `parse` refuses unknown names."""
         return ""
 
-    def shown(self, n: int) -> tuple[Tensor, list[str]]:
-        """n different ones of the data, in order; of many, some evenly."""
+    def examples(self, n: int) -> tuple[Tensor, list[str]]:
+        """At most n distinct labels of the data, in order. If there are more, evenly spaced ones."""
         vectors = self.known.cpu().to(torch.get_default_dtype()).unique(dim=0).flip(0)
         if len(vectors) > n:
             vectors = vectors[torch.linspace(0, len(vectors) - 1, n).long()]
@@ -133,19 +133,19 @@ class LabelCondition(nn.Module):
 
 
 class TextCondition(nn.Module):
-    """Captions as vectors φ(t), of an encoder that was trained on the training split beforehand and stays as it is.
+    """Captions t as vectors φ(t) of a frozen encoder, which is trained on the training split beforehand.
 
-    φ is shifted and scaled so that over the captions of the training split its elements have mean zero and their mean
-    square is one, as those of a latent beside it. Samples are drawn for captions of the training split; pictures show
-    those of the test split, where there is one, which may be of what was never trained on.
+    φ is shifted and scaled: over the captions of the training split its elements have mean zero and mean square one,
+    like those of a latent. Samples are drawn for captions of the training split. Pictures show captions of the test
+    split if there is one, which may describe images unlike any in the training split.
 
     Args:
         captioned: the images with captions.
-        encoder: of sentences.
-        training: of the encoder.
+        encoder: encoder of sentences.
+        training: how the encoder is trained.
     """
 
-    told_by: ClassVar[str] = "text"
+    sample_option: ClassVar[str] = "text"
 
     known: Tensor
     unseen: Tensor
@@ -157,28 +157,32 @@ class TextCondition(nn.Module):
         self.captioned = captioned
         self.encoder = encoder.requires_grad_(False)
         self.dim = encoder.dim
-        self.learnt = training
+        self.joint_embedding = training
         self.register_buffer("mean", torch.zeros(self.dim))
         self.register_buffer("deviation", torch.ones(()))
-        self.register_buffer("known", torch.zeros(KNOWN, encoder.caption_length, dtype=torch.uint8))
-        self.register_buffer("unseen", torch.zeros(SHOWN, encoder.caption_length, dtype=torch.uint8))
+        self.register_buffer("known", torch.zeros(NUM_KEPT, encoder.caption_length, dtype=torch.uint8))
+        self.register_buffer("unseen", torch.zeros(NUM_EXAMPLES, encoder.caption_length, dtype=torch.uint8))
 
     def forward(self, batch: Batch) -> Tensor:
-        """φ (n, dim) of a batch's captions."""
+        """φ (n, dim) of the captions of a batch."""
         return self.phi(batch["caption"]).to(batch["data"].dtype)
 
     def phi(self, codes: Tensor) -> Tensor:
-        """φ (n, dim) of character codes (n, caption_length), in full precision: sentences differ by little."""
+        """φ (n, dim) of character codes (n, caption_length), in full precision since sentences differ little."""
         with full_precision(codes):
             return (self.encoder(codes) - self.mean) / self.deviation
 
     @torch.no_grad()
     def prepare(self, data: Data) -> None:
-        """Train the encoder on the data, unless it is kept from before; keep a thousand captions."""
-        self.encoder.load_state_dict(self.learnt.weights(self.captioned, data, self.encoder))
-        codes = data.first(KNOWN)["caption"]
-        self.known.copy_(codes[torch.arange(KNOWN, device=codes.device) % len(codes)])
-        unseen = self.captioned.captions(SHOWN, "test")[0] if "test" in self.captioned.splits else self.known[:SHOWN]
+        """Train the encoder on the data or load it from the cache, and store captions."""
+        self.encoder.load_state_dict(self.joint_embedding.weights(self.captioned, data, self.encoder))
+        codes = data.first(NUM_KEPT)["caption"]
+        self.known.copy_(codes[torch.arange(NUM_KEPT, device=codes.device) % len(codes)])
+        unseen = (
+            self.captioned.captions(NUM_EXAMPLES, "test")[0]
+            if "test" in self.captioned.splits
+            else self.known[:NUM_EXAMPLES]
+        )
         self.unseen.copy_(unseen)
         raw = self.encoder(self.known)
         self.mean.copy_(raw.mean(0))
@@ -186,29 +190,29 @@ class TextCondition(nn.Module):
 
     @torch.no_grad()
     def draw(self, n: int, rng: torch.Generator, data: Data | None = None) -> Tensor:
-        """Of captions of the training split, at random; or the first ones of this data: (n, dim)."""
+        """φ (n, dim) of n random stored captions, or of the first n captions of `data` if given."""
         if data is None:
-            return self.phi(self.known).cpu()[torch.randint(KNOWN, (n,), generator=rng)]
+            return self.phi(self.known).cpu()[torch.randint(NUM_KEPT, (n,), generator=rng)]
         assert isinstance(data, HasCaptions)
         codes, _ = data.captions(n)
-        return torch.cat([self.phi(some).cpu() for some in codes.to(self.known.device).split(KNOWN)])
+        return torch.cat([self.phi(some).cpu() for some in codes.to(self.known.device).split(NUM_KEPT)])
 
     @torch.no_grad()
     def parse(self, text: str) -> Tensor:
-        """A sentence as φ (dim,).
+        """φ (dim,) of a sentence.
 
         Raises:
-            ValueError: it has no character of the alphabet.
+            ValueError: the sentence has no character of the alphabet.
         """
         codes = encode(text, self.encoder.caption_length).to(self.known.device)
         return self.phi(codes.unsqueeze(0))[0].cpu()
 
-    def left_out(self, text: str) -> str:
-        """Characters that the encoder does not know, and what is too long for it."""
+    def ignored(self, text: str) -> str:
+        """The characters that the encoder does not know, and those beyond its length."""
         return left_out(text, self.encoder.caption_length)
 
     @torch.no_grad()
-    def shown(self, n: int) -> tuple[Tensor, list[str]]:
-        """The first n captions of the test split, or of the only one there is."""
+    def examples(self, n: int) -> tuple[Tensor, list[str]]:
+        """φ of the first n captions of the test split (of the training split if there is no other), and their texts."""
         codes = self.unseen[:n]
         return self.phi(codes).cpu(), [decode(code) for code in codes]

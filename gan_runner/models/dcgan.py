@@ -1,8 +1,8 @@
-"""Deep convolutional GAN (Radford et al. 2016, arXiv:1511.06434), by its five guidelines.
+"""Deep convolutional GAN (Radford et al. 2016, arXiv:1511.06434), after its five guidelines.
 
-Strided and transposed convolutions in place of pooling; batch norm in both networks, but not at the
-generator's output or the discriminator's input; no fully connected hidden layers; ReLU in the generator with
-tanh at its output; leaky ReLU in the discriminator. Weights start at N(0, 0.02²).
+Strided and transposed convolutions replace pooling. Both networks have batch norm, except at the generator's output and
+the discriminator's input. There are no fully connected hidden layers. The generator has ReLU, and tanh at its output;
+the discriminator has leaky ReLU. Initial weights are drawn from N(0, 0.02²).
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from torch import nn
 from gan_runner.models.layers.conditioning import Chain
 from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head, elements
-from gan_runner.models.sizes import at_least_one, square_images_only
+from gan_runner.models.sizes import at_least_one, require_square_images
 
 
 def resolutions(shape: tuple[int, ...]) -> list[int]:
-    """The sides of the feature maps from coarse to fine: [4, 8, 16] for 16 px, [7, 14, 28] for 28 px.
+    """Side lengths of the feature maps from coarse to fine: [4, 8, 16] for 16 px, [7, 14, 28] for 28 px.
 
     Raises:
-        ValueError: if the data are not square images whose side halves down to between 4 and 7.
+        ValueError: samples are not square images whose side can be halved down to between 4 and 7.
     """
-    square_images_only(shape)
+    require_square_images(shape)
     sides = [shape[1]]
     while sides[0] % 2 == 0 and sides[0] >= 8:
         sides.insert(0, sides[0] // 2)
     if not 4 <= sides[0] <= 7 or len(sides) == 1:
         raise ValueError(
-            f"dataset.image_size={shape[1]} does not halve down to a side of 4 to 7; "
-            "choose a power of two from 8 on, or 28"
+            f"dataset.image_size={shape[1]} cannot be halved down to a side of 4 to 7; "
+            "choose a power of two that is at least 8, or 28"
         )
     return sides
 
 
 def init_weights(network: nn.Module) -> None:
-    """Convolutions and linear layers N(0, 0.02²) with zero bias; batch norm's scale N(1, 0.02²)."""
+    """Draw weights of convolutions and linear layers from N(0, 0.02²) with zero bias, batch norm's from N(1, 0.02²)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, 0.02)
@@ -47,12 +47,14 @@ def init_weights(network: nn.Module) -> None:
 
 
 class DCGANGenerator(Generator):
-    """Rows (n, latent_dim + condition_dim) → images (n, channels, side, side), doubling the side and halving the width.
+    """DCGAN generator: rows (n, latent_dim + condition_dim) → images (n, channels, side, side).
+
+    Each layer doubles the side and halves the number of channels.
 
     Args:
-        latent_dim: of z.
+        latent_dim: length of the latent z.
         shape: (channels, side, side).
-        bounded: whether data lies in [−1, 1], so that tanh ends the network.
+        bounded: whether data lies in [−1, 1], so that tanh is the last layer.
         width: channels of the finest hidden feature map.
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
@@ -92,17 +94,19 @@ class DCGANGenerator(Generator):
 
 
 class DCGANDiscriminator(Discriminator):
-    """Images (n, channels, side, side) → scores (n,), halving the side and doubling the width.
+    """DCGAN discriminator: images (n, channels, side, side) → scores (n,).
+
+    Each layer halves the side and doubles the number of channels.
 
     Args:
         shape: (channels, side, side).
         width: channels of the finest feature map.
-        norm: normalisation of the hidden layers but the first.
+        norm: normalisation of all hidden layers but the first.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
-        feature_layer: between the features and the score, as minibatch discrimination; None for none.
-        augment: what is done to its input while it trains, in this order.
-        head: what scores; None for one linear score.
+        feature_layer: layer between features and head, such as minibatch discrimination; None for none.
+        augment: augmentations of the input in training mode, in this order.
+        head: maker of the head; None for a linear layer.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Encoders: what a datum says of the latent that it might have been generated from, q(z|x)."""
+"""Encoders q(z|x): distributions over latents given a sample."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from gan_runner.models.layers.normalization import reparametrize, unbounded
+from gan_runner.models.layers.normalization import remove_weight_bounds, reparametrize
 from gan_runner.models.networks import Discriminator, initialise_from_data
 from gan_runner.models.sizes import at_least_one
 from gan_runner.tools import per_sample
@@ -17,9 +17,9 @@ class Posterior(NamedTuple):
     """q(z|x) of a batch.
 
     Attributes:
-        codes: one draw for each datum, (n, latent_dim), with a graph to what it was drawn from.
-        mean: the code that stands for the datum where one must, (n, latent_dim); a draw where q has no known mean.
-        log_std: of a Gaussian, (n, latent_dim); None where q has no density.
+        codes: one differentiable draw for each sample, (n, latent_dim).
+        mean: the mean of q for each sample, (n, latent_dim); a draw if the mean is not known.
+        log_std: log standard deviation of a Gaussian, (n, latent_dim); None if q has no density.
     """
 
     codes: Tensor
@@ -29,38 +29,38 @@ class Posterior(NamedTuple):
 
 @runtime_checkable
 class Invertible(Protocol):
-    """A generator that has an inverse."""
+    """A generator with an inverse."""
 
     def encode(self, x: Tensor) -> Posterior:
-        """What each of the data (n, *shape) is generated from, all of q at one point."""
+        """The latents that generate the samples x (n, *shape): q(z|x) has all its mass there."""
 
 
 class Encoder(nn.Module):
-    """Data (n, *shape) → q(z|x), by the trunk of a discriminator: so there is one for every model.
+    """Data (n, *shape) → q(z|x), with the trunk of a discriminator, so every model has an encoder.
 
-    What the discriminator does to its input while it trains, its head, and bounds on its weights (`spectral`,
-    `orthogonal`) are left out. The norm of its activations is kept.
+    It keeps the normalisation of the discriminator's activations. It leaves out its augmentations, its head, and
+    `spectral` and `orthogonal` weights.
 
     Args:
-        discriminator: the discriminator whose trunk it is built like.
-        latent_dim: of z.
-        outputs: numbers read off the trunk for each datum.
+        discriminator: the discriminator whose trunk is used.
+        latent_dim: length of z.
+        outputs: number of outputs of the linear layer on the trunk.
     """
 
     is_scored = False
-    """No score depends on it, so what smooths scores asks nothing of it."""
+    """No score depends on it, so gradient penalties and weight clipping do not apply."""
 
     def __init__(self, discriminator: Discriminator, latent_dim: int, outputs: int):
         super().__init__()
         at_least_one(latent_dim=latent_dim)
         self.latent_dim = latent_dim
-        self.trunk = unbounded(discriminator.trunk)
+        self.trunk = remove_weight_bounds(discriminator.trunk)
         self.output = nn.Linear(discriminator.num_features, outputs)
         reparametrize(self.output, discriminator.weight_norm)
-        unbounded(self.output)
+        remove_weight_bounds(self.output)
 
     def read(self, x: Tensor) -> Tensor:
-        """What is read off the trunk: (n, outputs)."""
+        """Outputs (n, outputs) of the linear layer on the trunk."""
         return self.output(self.trunk(x)).to(x.dtype)
 
     @abstractmethod
@@ -68,17 +68,17 @@ class Encoder(nn.Module):
         """q(z|x)."""
 
     def prepare(self, inputs: Tensor, data: Tensor) -> None:
-        """Data-dependent initialisation from (n, *shape): reference batches, weight norm."""
+        """Initialise reference batches and weight norm from inputs (n, *shape)."""
         initialise_from_data(self, inputs)
 
 
 class DeterministicEncoder(Encoder):
-    """One code a datum.
+    """An encoder that maps each sample to one code.
 
     Args:
-        discriminator: the discriminator whose trunk it is built like.
-        latent_dim: of z.
-        spherical: whether codes are brought to the sphere of radius √latent_dim, that of `latents.Sphere`.
+        discriminator: the discriminator whose trunk is used.
+        latent_dim: length of z.
+        spherical: whether codes are projected to the sphere of radius √latent_dim, as those of `latents.Sphere`.
     """
 
     def __init__(self, discriminator: Discriminator, latent_dim: int, spherical: bool = False):
@@ -86,7 +86,7 @@ class DeterministicEncoder(Encoder):
         self.spherical = spherical
 
     def forward(self, x: Tensor) -> Posterior:
-        """All of q at one point."""
+        """q(z|x) with all its mass at one point."""
         codes = self.read(x)
         if self.spherical:
             codes = nn.functional.normalize(codes, dim=1) * self.latent_dim**0.5
@@ -94,34 +94,34 @@ class DeterministicEncoder(Encoder):
 
 
 class GaussianEncoder(Encoder):
-    """N(μ(x), diag σ²(x)), drawn from by z = μ + σ ε (Kingma & Welling 2014, arXiv:1312.6114, Section 2.4).
+    """N(μ(x), diag σ²(x)), sampled by z = μ + σ ε (Kingma & Welling 2014, arXiv:1312.6114, Section 2.4).
 
     Args:
-        discriminator: the discriminator whose trunk it is built like.
-        latent_dim: of z.
+        discriminator: the discriminator whose trunk is used.
+        latent_dim: length of z.
     """
 
     def __init__(self, discriminator: Discriminator, latent_dim: int):
         super().__init__(discriminator, latent_dim, 2 * latent_dim)
 
     def forward(self, x: Tensor) -> Posterior:
-        """Mean, logarithm of the standard deviation, and a draw."""
+        """q(z|x) with a draw, the mean and the log standard deviation."""
         mean, log_std = self.read(x).chunk(2, 1)
         noise = per_sample.randn(len(x), self.latent_dim, device=x.device).to(x.dtype)
         return Posterior(mean + log_std.exp() * noise, mean, log_std)
 
 
 class ImplicitEncoder(Encoder):
-    """z = f(x, ε) with ε ~ N(0, I): a distribution that can be drawn from, and has no known density.
+    """z = f(x, ε) with ε ~ N(0, I): a distribution that can be sampled but has no known density.
 
-    Mescheder et al. 2017, arXiv:1701.04722, Section 2.2 (Fig. 2). ε joins the features of x, and two hidden layers
-    make a code of both.
+    Mescheder et al. 2017, arXiv:1701.04722, Section 2.2 (Fig. 2). ε is added to the features of x in a first hidden
+    layer; a second one follows.
 
     Args:
-        discriminator: the discriminator whose trunk it is built like.
-        latent_dim: of z.
-        noise_dim: of ε.
-        width: units of either hidden layer.
+        discriminator: the discriminator whose trunk is used.
+        latent_dim: length of z.
+        noise_dim: length of ε.
+        width: units of each hidden layer.
     """
 
     def __init__(self, discriminator: Discriminator, latent_dim: int, noise_dim: int = 32, width: int = 256):
@@ -132,7 +132,7 @@ class ImplicitEncoder(Encoder):
         self.code = nn.Sequential(nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, latent_dim))
 
     def forward(self, x: Tensor) -> Posterior:
-        """A draw, which also stands for its mean."""
+        """q(z|x) with one draw, which is also returned as the mean."""
         noise = per_sample.randn(len(x), self.noise_dim, device=x.device).to(x.dtype)
         codes = self.code(self.read(x) + self.of_noise(noise)).to(x.dtype)
         return Posterior(codes, codes)

@@ -1,6 +1,6 @@
-"""Invertible layers, each with the Jacobian determinant of its inverse in closed form: what flows are made of.
+"""Invertible layers of normalising flows, with the Jacobian determinant of the inverse in closed form.
 
-A layer maps z → x, the way in which samples are made, and back: x → z and log|det dz/dx|, by which data is scored.
+A layer maps z → x to generate samples, and x → z with log|det dz/dx| to compute densities.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Invertible(nn.Module):
         """x (n, …) → z, and log|det dz/dx| (n,) in nats."""
 
 
-class Steps(Invertible):
-    """Bijections one after the other.
+class Composition(Invertible):
+    """A composition of bijections.
 
     Args:
-        steps: the first is next to z.
+        steps: the bijections, applied in this order to z.
     """
 
     def __init__(self, *steps: Invertible):
@@ -52,15 +52,15 @@ class Steps(Invertible):
 
 
 class Coupling(Invertible):
-    """x = z exp(s) + t where the mask is 0, with s and t functions of z where it is 1, which stays as it is.
+    """Affine coupling: x = z exp(s) + t where the mask is 0 and x = z where it is 1 (Dinh et al. 2017, Eq. 9).
 
-    Affine coupling (Dinh et al. 2017, arXiv:1605.08803, Eq. 9). As there log-scales are bounded: s = c tanh(s̃), the
-    bound c being learned, one a channel. The last layer of the network starts at zero, so that training starts at the
+    arXiv:1605.08803. s and t are functions of z where the mask is 1. As in the paper s = c tanh(s̃), with one learned
+    bound c for each channel. The last layer of the network is initialised with zeros, so training starts from the
     identity.
 
     Args:
-        mask: of ones and zeros, of a shape that spreads over that of one sample.
-        network: (n, channels, …) → (n, 2 · channels, …): s̃ and t.
+        mask: ones and zeros, of a shape that broadcasts to that of one sample.
+        network: (n, channels, …) → s̃ and t, (n, 2 · channels, …).
         channels: size of dimension 1.
     """
 
@@ -90,10 +90,10 @@ class Coupling(Invertible):
 
 
 class ActNorm(Invertible):
-    """x = exp(a) z + b, a and b one a channel: z has mean 0 and variance 1 on the data that it starts from.
+    """x = exp(a) z + b with one a and b for each channel, initialised so that z has mean 0 and variance 1 on data.
 
-    Kingma & Dhariwal 2018, arXiv:1807.03039, Section 3.1. It stands for the batch norm of Real NVP: its determinant is
-    the same for every batch, so densities are exact while training, too.
+    Kingma & Dhariwal 2018, arXiv:1807.03039, Section 3.1. It replaces the batch norm of Real NVP: its determinant does
+    not depend on the batch, so densities are exact in training, too.
 
     Args:
         channels: size of dimension 1.
@@ -109,7 +109,7 @@ class ActNorm(Invertible):
 
     @torch.no_grad()
     def fit(self, x: Tensor) -> None:
-        """Standardise x (n, channels, …); a channel that does not vary is only shifted."""
+        """Set a and b so that x (n, channels, …) is standardised. A constant channel is only shifted."""
         over = [dim for dim in range(x.dim()) if dim != 1]
         variance, mean = torch.var_mean(x, over, correction=0)
         self.shift.copy_(mean.view_as(self.shift))
@@ -120,7 +120,7 @@ class ActNorm(Invertible):
         return z * self.log_scale.exp() + self.shift
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x → z, and log|det dz/dx|, minus a for every position."""
+        """x → z, and log|det dz/dx|: −a summed over channels and positions."""
         if self.fitting:
             self.fit(x)
         log_det = -self.log_scale.sum() * math.prod(x.shape[2:])
@@ -128,16 +128,16 @@ class ActNorm(Invertible):
 
 
 CORNERS = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""Of a square of 2×2 pixels, those of one colour of a chessboard first."""
+"""The pixels of a 2×2 square. Those of one colour of a checkerboard come first."""
 
 
 def squeeze(x: Tensor) -> Tensor:
-    """(n, c, 2h, 2w) → (n, 4c, h, w), a corner of every 2×2 square after the other (Dinh et al. 2017, Section 3.6)."""
+    """Move each 2×2 square of pixels to channels: (n, c, 2h, 2w) → (n, 4c, h, w) (Dinh et al. 2017, Section 3.6)."""
     return torch.cat([x[..., row::2, column::2] for row, column in CORNERS], 1)
 
 
 def unsqueeze(x: Tensor) -> Tensor:
-    """The way back: (n, 4c, h, w) → (n, c, 2h, 2w)."""
+    """The inverse of `squeeze`: (n, 4c, h, w) → (n, c, 2h, 2w)."""
     top_left, bottom_right, top_right, bottom_left = x.chunk(4, 1)
     top = torch.stack([top_left, top_right], -1).flatten(-2)
     bottom = torch.stack([bottom_left, bottom_right], -1).flatten(-2)
@@ -145,10 +145,10 @@ def unsqueeze(x: Tensor) -> Tensor:
 
 
 class Flatten(Invertible):
-    """Rows (n, elements) → (n, *shape).
+    """A reshape: rows (n, elements) → (n, *shape).
 
     Args:
-        shape: of one sample.
+        shape: shape of one sample.
     """
 
     def __init__(self, shape: tuple[int, ...]):
@@ -160,21 +160,22 @@ class Flatten(Invertible):
         return z.view(-1, *self.shape)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x → z; volumes stay."""
+        """x → z, and log|det dz/dx| = 0."""
         return x.flatten(1), x.new_zeros(len(x))
 
 
 class MultiScale(Invertible):
-    """A scale of an image and, of half of its numbers, coarser ones: rows (n, elements) → (n, *shape).
+    """One scale of a multi-scale flow: rows (n, elements) → (n, *shape).
 
-    From data on: bijections of the image, a squeeze, bijections of channels; then half of the channels are latents, and
-    the other half is an image of half the side, for the next scale (Dinh et al. 2017, Section 3.6, Eq. 14).
+    From data to latents: bijections of the image, a squeeze, and bijections of the squeezed image. Half of its channels
+    are then latents. The other half is an image of half the side, which goes to the next scale (Dinh et al. 2017,
+    Section 3.6, Eq. 14).
 
     Args:
         shape: (channels, height, width), both sides even.
-        fine: bijections of images.
-        coarse: bijections of squeezed images.
-        rest: rows → (2 · channels, height / 2, width / 2).
+        fine: bijection of the image.
+        coarse: bijection of the squeezed image.
+        rest: the coarser scales, rows → (2 · channels, height / 2, width / 2).
     """
 
     def __init__(self, shape: tuple[int, ...], fine: Invertible, coarse: Invertible, rest: Invertible):
@@ -200,19 +201,19 @@ class MultiScale(Invertible):
 
 
 class Bounded(Invertible):
-    """All numbers → those from −1 to 1 and a little beyond: the inverse is z = logit(α + (1 − 2α)(x + 1) / 2).
+    """A map from ℝ to slightly more than [−1, 1], whose inverse is z = logit(α + (1 − 2α)(x + 1) / 2).
 
-    Dinh et al. 2017, Section 4.1, for data from −1 to 1, and the same at both ends. With α > 0 no datum is infinitely
-    far away; what is generated reaches 2α / (1 − 2α) beyond.
+    Dinh et al. 2017, Section 4.1, made symmetric for data in [−1, 1]. Since α > 0, the latents of all data are finite.
+    Generated values exceed [−1, 1] by up to 2α / (1 − 2α).
 
     Args:
-        alpha: α, from 0 to ½, both excluded.
+        alpha: α, between 0 and ½, exclusive.
     """
 
     def __init__(self, alpha: float):
         super().__init__()
         if not 0 < alpha < 0.5:
-            raise ValueError(f"alpha={alpha} must be between 0 and 0.5; the paper has 0.05")
+            raise ValueError(f"alpha={alpha} must be between 0 and 0.5; the paper uses 0.05")
         self.alpha = alpha
         self.slope = (1 - 2 * alpha) / 2
 

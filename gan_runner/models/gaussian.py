@@ -1,4 +1,4 @@
-"""A generator whose density is known, for experiments that compare with the truth."""
+"""A generator with a known density, for comparisons of estimates with exact values."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Gaussian(LayerlessGenerator):
     """x = μ + σ ⊙ z with learnable μ and log σ: for z ~ N(0, I), x ~ N(μ, diag σ²).
 
     Args:
-        latent_dim: of z; as many as one sample has elements.
-        shape: of one sample.
-        mean: where μ starts, an element each; zeros if None.
-        std: where every element of σ starts.
-        bounded: whether data is of bytes, so that it is dequantised to be scored.
-        norm: of hidden layers, of which it has none.
-        weight_norm: of layers, of which it has none.
-        reference_size: of `norm=virtual`.
+        latent_dim: length of z, the number of elements of a sample.
+        shape: shape of one sample.
+        mean: initial μ, one number for each element; None for zeros.
+        std: initial σ of every element.
+        bounded: whether samples are images of bytes, which are dequantised before their density is computed.
+        norm: must be `none`, since there are no hidden layers.
+        weight_norm: must be `none`, since there are no layers.
+        reference_size: not used.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class Gaussian(LayerlessGenerator):
         dim = elements(shape)
         if latent_dim != dim:
             raise ValueError(
-                f"a Gaussian takes one latent for each element of a sample: set model.latent.dim={dim}, "
+                f"a Gaussian needs one latent for each element of a sample: set model.latent.dim={dim}, "
                 f"not {latent_dim}, or choose another model"
             )
         if mean is not None and len(mean) != dim:
-            raise ValueError(f"mean must have {dim} elements, as a sample has, not {len(mean)}")
+            raise ValueError(f"mean must have {dim} elements like a sample, not {len(mean)}")
         if not 0 < std < math.inf:
             raise ValueError(f"std must be positive and finite, not {std}")
         self.shape = tuple(shape)

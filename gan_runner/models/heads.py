@@ -1,7 +1,7 @@
-"""Heads: what a discriminator makes of its features, beside which it may be told a condition.
+"""Heads map the features of a discriminator, and a condition if there is one, to scores.
 
-A head maps features (n, in_features) and a condition (n, condition_dim) to scores (n, 1). So every way to critic a
-sample together with its condition works on every trunk, under every loss.
+Features (n, in_features) and conditions (n, condition_dim) → scores (n, 1). Every head works on every trunk and with
+every loss.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from gan_runner.models.sizes import at_least_one
 
 
 class ConcatHead(Conditioned):
-    """The features beside a hidden layer of the condition, joined in a hidden layer, then a score.
+    """Scores from features concatenated with an embedding of the condition, through a joint hidden layer.
 
-    So are features and embedding joined by Reed et al. 2016, arXiv:1605.05396, Section 4, and Gauthier 2014: there
-    after the convolutions, as here. A linear layer of both together is the sum of one of each; written so, each starts
-    with weights that suit the number of its own inputs, and thousands of features do not drown a few labels.
+    Reed et al. 2016, arXiv:1605.05396, Section 4, and Gauthier 2014 concatenate them after the convolutions, too. The
+    joint layer is written as the sum of one linear layer of the features and one of the embedding. Each is initialised
+    for its own number of inputs, so thousands of features do not outweigh a few labels.
 
     Args:
-        in_features: of the sample.
+        in_features: number of features of a sample.
         condition_dim: length of the condition.
         embedding: units of the hidden layer of the condition.
         width: units of the joint hidden layer.
-        rescale: whether conditions are brought to one length first, so that one-hot and dense ones are of like size;
-            not where their length tells something.
+        rescale: whether conditions are scaled to a root mean square of one first, so that one-hot and dense conditions
+            have similar size. Choose False where the length of a condition carries information.
     """
 
     def __init__(
@@ -50,16 +50,18 @@ class ConcatHead(Conditioned):
 
 
 class MaxoutHead(Conditioned):
-    """The same of maxout layers, as in the first conditional GAN (Mirza & Osindero 2014, arXiv:1411.1784, Section 4.1).
+    """A concatenation head of maxout layers, from the first conditional GAN.
+
+    Mirza & Osindero 2014, arXiv:1411.1784, Section 4.1.
 
     Args:
-        in_features: of the sample.
+        in_features: number of features of a sample.
         condition_dim: length of the condition.
         embedding: maxout units of the condition.
-        embedding_pieces: linear pieces of each.
-        width: joint maxout units.
-        pieces: linear pieces of each.
-        dropout: share of the units of both layers dropped.
+        embedding_pieces: linear pieces of each such unit.
+        width: maxout units of the joint layer.
+        pieces: linear pieces of each such unit.
+        dropout: dropout probability of both layers.
     """
 
     def __init__(
@@ -83,10 +85,10 @@ class MaxoutHead(Conditioned):
 
 
 class ProjectionHead(Conditioned):
-    """ψ(φ) + ⟨Vy, φ⟩ for features φ and condition y (Miyato & Koyama 2018, arXiv:1802.05637, Eq. 3).
+    """Projection: ψ(φ) + ⟨Vy, φ⟩ for features φ and condition y (Miyato & Koyama 2018, arXiv:1802.05637, Eq. 3).
 
     Args:
-        in_features: of the sample.
+        in_features: number of features of a sample.
         condition_dim: length of the condition.
     """
 
@@ -101,10 +103,10 @@ class ProjectionHead(Conditioned):
 
 
 class AuxiliaryHead(Conditioned):
-    """A score that knows no condition, and beside it logits of the condition (Odena et al. 2017, arXiv:1610.09585).
+    """An unconditional score, and logits of the condition, as in AC-GAN (Odena et al. 2017, arXiv:1610.09585).
 
     Args:
-        in_features: of the sample.
+        in_features: number of features of a sample.
         condition_dim: length of the condition.
     """
 
@@ -120,18 +122,18 @@ class AuxiliaryHead(Conditioned):
         return self.score(features)
 
     def classify(self, features: Tensor) -> Tensor:
-        """Logits (n, condition_dim): of classes, or of each attribute."""
+        """Logits (n, condition_dim) of the classes, or of each attribute."""
         return self.logits(features)
 
 
 class LogSumExpHead(Conditioned):
-    """K logits l, and as score log Z, where Z = Σ exp l (Salimans et al. 2016, arXiv:1606.03498, Section 5).
+    """K logits l, and the score log Z with Z = Σ exp l (Salimans et al. 2016, arXiv:1606.03498, Section 5).
 
-    As the logit of a discriminator: D = σ(log Z) = Z / (Z + 1), one minus the share of a class K + 1 whose logit is 0.
+    As a logit it gives D = σ(log Z) = Z / (Z + 1): one minus the probability of a class K + 1 whose logit is 0.
 
     Args:
-        in_features: of the sample.
-        num_classes: K.
+        in_features: number of features of a sample.
+        num_classes: K, the number of classes.
     """
 
     needs_condition: ClassVar[bool] = False

@@ -8,34 +8,36 @@ from gan_runner.models.dcgan import init_weights
 from gan_runner.models.layers.conditioning import Chain
 from gan_runner.models.layers.normalization import Norm, WeightNorm
 from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Generator, Head
-from gan_runner.models.sizes import at_least_one, square_images_only
+from gan_runner.models.sizes import at_least_one, require_square_images
 
 
-def quarter(shape: tuple[int, ...]) -> int:
-    """The side of the coarsest feature map: 7 for 28 px.
+def coarsest_side(shape: tuple[int, ...]) -> int:
+    """Side of the coarsest feature map: 7 for 28 px.
 
     Raises:
-        ValueError: the data are not square images whose side can be halved twice.
+        ValueError: samples are not square images whose side can be halved twice.
     """
-    square_images_only(shape)
+    require_square_images(shape)
     if shape[1] % 4:
-        raise ValueError(f"dataset.image_size={shape[1]} does not halve twice; choose a multiple of 4, such as 28")
+        raise ValueError(f"dataset.image_size={shape[1]} cannot be halved twice; choose a multiple of 4, such as 28")
     return shape[1] // 4
 
 
 class InfoGANGenerator(Generator):
-    """Rows (n, latent_dim + condition_dim) → images (n, channels, side, side), by two layers and two doublings.
+    """Rows (n, latent_dim + condition_dim) → images (n, channels, side, side).
+
+    Two linear layers, then two transposed convolutions that double the side.
 
     Args:
-        latent_dim: of z.
+        latent_dim: length of the latent z.
         shape: (channels, side, side).
-        bounded: whether data lies in [−1, 1], so that tanh ends the network.
-        width: channels of the finest hidden feature map; of the coarser one twice as many.
+        bounded: whether data lies in [−1, 1], so that tanh is the last layer.
+        width: channels of the finest hidden feature map; the coarser one has twice as many.
         hidden: units of the first layer.
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
-        condition_dim: length of the codes, or another condition, beside each latent.
+        condition_dim: length of the codes or another condition beside each latent.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class InfoGANGenerator(Generator):
     ):
         super().__init__(norm, reference_size, condition_dim)
         at_least_one(latent_dim=latent_dim, width=width, hidden=hidden)
-        side, bias = quarter(shape), norm == "none"
+        side, bias = coarsest_side(shape), norm == "none"
         body = Chain(
             nn.Linear(latent_dim + condition_dim, hidden, bias=bias),
             self.normalization(hidden),
@@ -70,19 +72,21 @@ class InfoGANGenerator(Generator):
 
 
 class InfoGANDiscriminator(Discriminator):
-    """Images (n, channels, side, side) → scores (n,), by two halvings and one layer, whose values are the features.
+    """Images (n, channels, side, side) → scores (n,).
+
+    Two convolutions that halve the side, then one linear layer, whose outputs are the features.
 
     Args:
         shape: (channels, side, side).
-        width: channels of the finest feature map; of the coarser one twice as many.
-        hidden: how many features.
+        width: channels of the finest feature map; the coarser one has twice as many.
+        hidden: number of features.
         leak: slope of the leaky ReLU below zero.
-        norm: normalisation of the hidden layers but the first.
+        norm: normalisation of all hidden layers but the first.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
-        feature_layer: between the features and the score, as minibatch discrimination; None for none.
-        augment: what is done to its input while it trains, in this order.
-        head: what scores; None for one linear score.
+        feature_layer: layer between features and head, such as minibatch discrimination; None for none.
+        augment: augmentations of the input in training mode, in this order.
+        head: maker of the head; None for a linear layer.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class InfoGANDiscriminator(Discriminator):
     ):
         super().__init__(norm, reference_size)
         at_least_one(width=width, hidden=hidden)
-        side, bias = quarter(shape), norm == "none"
+        side, bias = coarsest_side(shape), norm == "none"
         trunk = nn.Sequential(
             nn.Conv2d(shape[0], width, 4, 2, 1),
             nn.LeakyReLU(leak),

@@ -1,4 +1,4 @@
-"""A generator of one number: where its line stands."""
+"""A generator with one parameter: the position of a line."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from gan_runner.models.networks import LayerlessGenerator
 
 
 class Line(LayerlessGenerator):
-    """(θ, u) for a latent u: a vertical line that can move (Arjovsky et al. 2017, arXiv:1701.07875, Example 1).
+    """x = (θ, u) for a latent u: a vertical line at θ (Arjovsky et al. 2017, arXiv:1701.07875, Example 1).
 
     Args:
-        latent_dim: of u, one.
-        shape: of one sample, (2,).
-        theta: where θ starts.
-        norm: of hidden layers, of which it has none.
-        weight_norm: of layers, of which it has none.
-        reference_size: of `norm=virtual`.
+        latent_dim: length of u, 1.
+        shape: shape of one sample, (2,).
+        theta: initial θ.
+        norm: must be `none`, since there are no hidden layers.
+        weight_norm: must be `none`, since there are no layers.
+        reference_size: not used.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Line(LayerlessGenerator):
         super().__init__(norm, weight_norm, reference_size)
         if latent_dim != 1 or tuple(shape) != (2,):
             raise ValueError(
-                f"a line takes one latent and makes points in the plane, not {latent_dim} latents and samples of shape "
+                f"a line needs one latent and samples of shape [2], not {latent_dim} latents and samples of shape "
                 f"{list(shape)}; choose dataset=parallel_lines, or another model"
             )
         self.theta = nn.Parameter(torch.tensor(float(theta)))

@@ -1,5 +1,6 @@
-"""The networks of the first GAN, as the authors' code has them for MNIST (Goodfellow et al. 2014), and of the first
-conditional one (Mirza & Osindero 2014, arXiv:1411.1784, Section 4.1).
+"""Networks of the first GAN and of the first conditional GAN.
+
+Goodfellow et al. 2014, after the authors' code for MNIST, and Mirza & Osindero 2014, arXiv:1411.1784, Section 4.1.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from gan_runner.models.sizes import at_least_one
 
 
 class Affine(nn.Module):
-    """x ↦ factor · x + offset, with constants."""
+    """x ↦ factor · x + offset, with constant factor and offset."""
 
     def __init__(self, factor: float, offset: float = 0.0):
         super().__init__()
@@ -33,52 +34,51 @@ class Affine(nn.Module):
         self.offset = offset
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Apply the map; the shape stays the same."""
         return self.factor * x + self.offset
 
 
 def uniform_weights(bound: float) -> Initialise:
-    """Weights U(−bound, bound), biases zero, in every linear layer."""
+    """Draw the weights of every linear layer from U(−bound, bound), with zero biases."""
     return linear_weights(nn.init.uniform_, a=-bound, b=bound)
 
 
 he_weights = linear_weights(nn.init.kaiming_uniform_, nonlinearity="relu")
-"""He's weights for ReLU (He et al. 2015, arXiv:1502.01852, Eq. 10), biases zero, in every linear layer."""
+"""He's initialisation of every linear layer for ReLU (He et al. 2015, arXiv:1502.01852, Eq. 10), with zero biases."""
 
 
 class SigmoidGenerator(Generator):
-    """A generator that ends in a sigmoid, whose bias starts at the data's marginals.
+    """A generator with a sigmoid output, whose bias is initialised to the mean of each element of the data.
 
-    The papers' sigmoid is on [0, 1]; data here is on [−1, 1], so it reads 2σ(a) − 1 = tanh(a / 2). Data that is not
-    bounded gets no squashing.
+    In the papers data lies in [0, 1]; here it lies in [−1, 1], so the output is 2σ(a) − 1 = tanh(a / 2). For unbounded
+    data the output is linear.
     """
 
     def output_layers(self, width: int, shape: tuple[int, ...], bounded: bool) -> list[nn.Module]:
-        """From the last hidden layer to data, less the tanh: (n, width) → (n, *shape)."""
+        """The layers from the last hidden layer to the tanh: (n, width) → (n, *shape)."""
         self.bounded = bounded
         return [nn.Linear(width, elements(shape)), Affine(0.5 if bounded else 1.0), nn.Unflatten(1, shape)]
 
     @torch.no_grad()
     def prepare(self, inputs: Tensor, data: Tensor) -> None:
-        """Also set the output's bias so that G(z) starts at the mean of the data."""
+        """Initialise from data, and set the output bias so that G(z) starts at the mean of the data."""
         super().prepare(inputs, data)
         mean = data.flatten(1).mean(0)
-        # A pixel that is constant in the batch would have an infinite logit: one sample's worth of doubt.
-        doubt = 1 / (len(data) + 1)
-        marginal = ((mean + 1) / 2).clamp(doubt, 1 - doubt).logit()
+        margin = 1 / (len(data) + 1)  # keeps the logit of a constant pixel finite
+        marginal = ((mean + 1) / 2).clamp(margin, 1 - margin).logit()
         *_, output = (module for module in self.modules() if isinstance(module, nn.Linear))
         output.bias.copy_(marginal if self.bounded else mean)
 
 
 class ReLUSigmoidGenerator(SigmoidGenerator):
-    """z → 1200 ReLU → 1200 ReLU → sigmoid.
+    """z → 1200 ReLU → 1200 ReLU → sigmoid (Goodfellow et al. 2014).
 
     Args:
-        latent_dim: of z.
-        shape: of one sample.
+        latent_dim: length of the latent z.
+        shape: shape of one sample.
         bounded: whether data lies in [−1, 1].
-        width: units in either hidden layer.
-        init_bound: weights start at U(−init_bound, init_bound).
+        width: units in each hidden layer.
+        init_bound: bound of the initial weights, drawn from U(−init_bound, init_bound).
         norm: normalisation of the hidden layers (none in the paper).
         weight_norm: reparametrisation of the weights (none in the paper).
         reference_size: rows of the reference batch of `norm=virtual`.
@@ -112,15 +112,15 @@ class ReLUSigmoidGenerator(SigmoidGenerator):
 
 
 class Branches(Conditioned):
-    """A hidden layer of latents beside one of conditions, joined in a third: (n, latent + condition) → (n, joint).
+    """A hidden layer of the latent, one of the condition, and a joint one: (n, latent + condition) → (n, joint).
 
     Args:
-        latent_dim: of z.
-        condition_dim: length of a condition.
-        latent_width: units that see the latent alone.
-        condition_width: units that see the condition alone.
-        joint: units that see both.
-        dropout: share of each layer's units dropped.
+        latent_dim: length of the latent z.
+        condition_dim: length of the condition.
+        latent_width: units of the hidden layer of z.
+        condition_width: units of the hidden layer of the condition.
+        joint: units of the joint layer.
+        dropout: dropout probability of each layer.
     """
 
     def __init__(
@@ -139,25 +139,25 @@ class Branches(Conditioned):
         self.joint = nn.Sequential(nn.Linear(latent_width + condition_width, joint), nn.ReLU(), Dropout(dropout))
 
     def forward(self, rows: Tensor, condition: Tensor | None = None) -> Tensor:
-        """What both make together."""
+        """Outputs (n, joint) of the joint layer."""
         z, y = rows[:, : self.latent_dim], rows[:, self.latent_dim :]
         return self.joint(torch.cat([self.latent(z), self.condition(y)], 1))
 
 
 class TwoBranchGenerator(SigmoidGenerator):
-    """z → 200 ReLU beside y → 1000 ReLU, together → 1200 ReLU → sigmoid (Mirza & Osindero 2014, Section 4.1).
+    """(z → 200 ReLU, y → 1000 ReLU) → 1200 ReLU → sigmoid (Mirza & Osindero 2014, Section 4.1).
 
     Args:
-        latent_dim: of z.
-        shape: of one sample.
+        latent_dim: length of the latent z.
+        shape: shape of one sample.
         bounded: whether data lies in [−1, 1].
-        condition_dim: length of the condition beside each latent.
-        latent_width: units of z.
-        condition_width: units of y.
-        width: units of both together.
-        dropout: share of hidden units dropped.
-        init_bound: if given, weights start at U(−init_bound, init_bound); otherwise He-initialised, by which a one-hot
-            condition of few entries and a latent of many come through alike.
+        condition_dim: length of the condition y.
+        latent_width: units of the hidden layer of z.
+        condition_width: units of the hidden layer of y.
+        width: units of the joint layer.
+        dropout: dropout probability of the hidden layers.
+        init_bound: bound of the initial weights, drawn from U(−init_bound, init_bound). None for He's initialisation,
+            with which a long latent and a short one-hot condition have the same influence.
         norm: normalisation of the joint layer (none in the paper).
         weight_norm: reparametrisation of the weights (none in the paper).
         reference_size: rows of the reference batch of `norm=virtual`.
@@ -190,25 +190,25 @@ class TwoBranchGenerator(SigmoidGenerator):
 
 
 class MaxoutDiscriminator(Discriminator):
-    """Maxout layers of 240 units × 5 pieces with dropout, then one score (in the paper, of a sigmoid).
+    """Maxout layers of 240 units with 5 pieces and dropout, then one score (in the paper followed by a sigmoid).
 
-    Bounded data is brought to [0, 1], where the paper's has it: dropout and the small initial weights take 0 for black.
+    Bounded data is mapped to [0, 1] as in the paper: dropout and the small initial weights assume that black is 0.
 
     Args:
-        shape: of one sample.
+        shape: shape of one sample.
         bounded: whether data lies in [−1, 1].
         width: maxout units in each layer.
-        depth: layers; two in the first GAN, one in the first conditional one.
-        pieces: linear pieces a unit.
-        input_dropout: share of the inputs dropped (the paper keeps .8).
-        dropout: share of the hidden units dropped (the paper keeps .5).
-        init_bound: weights start at U(−init_bound, init_bound).
+        depth: number of layers: two in the first GAN, one in the first conditional GAN.
+        pieces: linear pieces of each unit.
+        input_dropout: dropout probability of the inputs (the paper keeps .8).
+        dropout: dropout probability of the hidden units (the paper keeps .5).
+        init_bound: bound of the initial weights, drawn from U(−init_bound, init_bound).
         norm: normalisation after each maxout layer (none in the paper).
         weight_norm: reparametrisation of the weights (none in the paper).
         reference_size: rows of the reference batch of `norm=virtual`.
-        feature_layer: between the features and the score, as minibatch discrimination; None for none.
-        augment: what is done to its input while it trains, in this order.
-        head: what scores; None for one linear score.
+        feature_layer: layer between features and head, such as minibatch discrimination; None for none.
+        augment: augmentations of the input in training mode, in this order.
+        head: maker of the head; None for a linear layer.
     """
 
     def __init__(

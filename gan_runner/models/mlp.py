@@ -16,8 +16,8 @@ from gan_runner.models.networks import (
     Generator,
     Head,
     Initialise,
-    as_built,
     elements,
+    keep_weights,
     linear_weights,
 )
 from gan_runner.models.sizes import at_least_one
@@ -31,15 +31,15 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
 }
 
 
-def initialise_with(orthogonal_gain: float | None) -> Initialise:
-    """Orthogonal weights (Saxe et al. 2014, arXiv:1312.6120), biases zero, if a gain is given."""
-    return as_built if orthogonal_gain is None else linear_weights(nn.init.orthogonal_, gain=orthogonal_gain)
+def initialiser(orthogonal_gain: float | None) -> Initialise:
+    """Orthogonal weights (Saxe et al. 2014, arXiv:1312.6120) and zero biases if a gain is given, else no change."""
+    return keep_weights if orthogonal_gain is None else linear_weights(nn.init.orthogonal_, gain=orthogonal_gain)
 
 
 def hidden_layers(
     in_features: int, width: int, depth: int, activation: Activation, norm: Callable[[int], nn.Module]
 ) -> list[nn.Module]:
-    """`depth` times linear, normalisation, activation."""
+    """`depth` blocks of a linear layer, normalisation and activation."""
     at_least_one(width=width, depth=depth)
     layers: list[nn.Module] = []
     for features in [in_features] + [width] * (depth - 1):
@@ -51,16 +51,16 @@ def hidden_layers(
 
 
 class MLPGenerator(Generator):
-    """Rows (n, latent_dim + condition_dim) → data (n, *shape).
+    """Fully connected generator: rows (n, latent_dim + condition_dim) → samples (n, *shape).
 
     Args:
-        latent_dim: of z.
-        shape: of one sample.
-        bounded: whether data lies in [−1, 1], so that tanh ends the network.
-        width: units in each hidden layer (He-initialised).
-        depth: hidden layers.
-        activation: of the hidden layers.
-        orthogonal_gain: if given, weights start orthogonal with this gain instead of He's.
+        latent_dim: length of the latent z.
+        shape: shape of one sample.
+        bounded: whether data lies in [−1, 1], so that tanh is the last layer.
+        width: units in each hidden layer.
+        depth: number of hidden layers.
+        activation: activation of the hidden layers.
+        orthogonal_gain: gain of an orthogonal initialisation; None for He's.
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
@@ -88,24 +88,24 @@ class MLPGenerator(Generator):
             nn.Linear(width, elements(shape)),
             nn.Unflatten(1, shape),
         )
-        self.assemble(body, latent_dim, bounded, weight_norm, initialise_with(orthogonal_gain))
+        self.assemble(body, latent_dim, bounded, weight_norm, initialiser(orthogonal_gain))
 
 
 class MLPDiscriminator(Discriminator):
-    """Data (n, *shape) → scores (n,).
+    """Fully connected discriminator: data (n, *shape) → scores (n,).
 
     Args:
-        shape: of one sample.
-        width: units in each hidden layer (He-initialised).
-        depth: hidden layers.
-        activation: of the hidden layers.
-        orthogonal_gain: if given, weights start orthogonal with this gain instead of He's.
+        shape: shape of one sample.
+        width: units in each hidden layer.
+        depth: number of hidden layers.
+        activation: activation of the hidden layers.
+        orthogonal_gain: gain of an orthogonal initialisation; None for He's.
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
-        feature_layer: between the features and the score, as minibatch discrimination; None for none.
-        augment: what is done to its input while it trains, in this order.
-        head: what scores; None for one linear score.
+        feature_layer: layer between features and head, such as minibatch discrimination; None for none.
+        augment: augmentations of the input in training mode, in this order.
+        head: maker of the head; None for a linear layer.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class MLPDiscriminator(Discriminator):
             width,
             feature_layer,
             weight_norm,
-            initialise_with(orthogonal_gain),
+            initialiser(orthogonal_gain),
             augment=augment,
             head=head,
         )

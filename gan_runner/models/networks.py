@@ -1,7 +1,7 @@
-"""What every generator and discriminator is made of.
+"""Base classes of generators and discriminators.
 
-A discriminator is a trunk, which maps data to features, and a head, which maps features to one score: so
-terms can look at the features, and games can put other heads on the same trunk.
+A discriminator is a trunk, which maps data to features, and a head, which maps features to one score. Terms can
+therefore read the features, and games can put other heads on the same trunk.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from gan_runner.models.sizes import at_least_one
 
 
 class WithReference(Conditioned):
-    """Runs a body with a fixed reference batch in front of its input, for virtual batch norm inside it.
+    """A network with a fixed reference batch in front of its input, as virtual batch norm needs.
 
     Args:
         body: the network; its virtual batch norms expect `size` reference rows.
-        shape: of one input.
-        size: rows of the reference batch, filled by `prepare`.
+        shape: shape of one input.
+        size: rows of the reference batch, which `prepare` fills.
     """
 
     reference: Tensor
@@ -41,68 +41,68 @@ class WithReference(Conditioned):
         self.reference.copy_(inputs[rows])
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """What the body makes of x, its batch-mates being the reference. No layer of it looks at a condition."""
+        """Run the body on the reference batch and x, and return the rows of x. The condition is not used."""
         return self.body(torch.cat([self.reference, x]))[len(self.reference) :]
 
 
 Initialise = Callable[[nn.Module], None]
-"""Fills the weights of a module in place, before they are reparametrised."""
+"""Initialises the weights of a module in place, before they are reparametrised."""
 
 FeatureLayer = Callable[[int], Any]
-"""in_features → a layer (n, in_features) → (n, out_features), which knows its `out_features`."""
+"""in_features → a layer (n, in_features) → (n, out_features) with an attribute `out_features`."""
 
 Head = Callable[[int], Conditioned]
-"""in_features → a layer (n, in_features), condition → (n, 1), which may have more to say of the features."""
+"""in_features → a layer (n, in_features), condition → (n, 1). Some heads also classify."""
 
 Augment = dict[str, Callable[..., Any]]
-"""By name: shape=… of one sample → a layer (n, *shape) → (n, *shape), twice differentiable."""
+"""Augmentations by name. Each maps shape=… of one sample to a twice differentiable layer (n, *shape) → (n, *shape)."""
 
 
 @runtime_checkable
 class HasFeatures(Protocol):
-    """A network of which later ones are told how many features it has."""
+    """A network whose number of features other networks take as an argument."""
 
     num_features: int
 
 
 @runtime_checkable
 class Classifier(Protocol):
-    """A head, or a network, that gives logits."""
+    """A head or a network that returns logits."""
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits (n, classes) from features (n, in_features)."""
 
 
 @runtime_checkable
-class SaysIfScored(Protocol):
-    """A network that says whether a score depends on it; without a word it is taken to."""
+class DeclaresScored(Protocol):
+    """A network that declares whether scores depend on it. For all other networks they do."""
 
     is_scored: bool
 
 
 def is_scored(network: nn.Module) -> bool:
-    """Whether a score depends on a network, so that what bounds and smooths scores is for it, too."""
-    return not isinstance(network, SaysIfScored) or network.is_scored
+    """Whether scores depend on a network, so that weight clipping and gradient penalties apply to it."""
+    return not isinstance(network, DeclaresScored) or network.is_scored
 
 
 @runtime_checkable
 class TakesCondition(Protocol):
-    """A network that may be given a condition."""
+    """A network that may take a condition as input."""
 
     condition_dim: int
 
 
 def takes_condition(network: nn.Module) -> bool:
-    """Whether a network is built to be given a condition."""
+    """Whether a network takes a condition as input."""
     return isinstance(network, TakesCondition) and network.condition_dim > 0
 
 
-def as_built(network: nn.Module) -> None:
-    """Leave the weights as their layers made them."""
+def keep_weights(network: nn.Module) -> None:
+    """Keep the initial weights of the layers."""
 
 
 def linear_weights(fill: Callable[..., object], **options: Any) -> Initialise:
-    """Fill the weights of every linear layer by a function of `torch.nn.init` with these options, biases with zero."""
+    """Initialise linear layers: weights by a function of `torch.nn.init` with these options, biases with zero."""
 
     def initialise(network: nn.Module) -> None:
         for module in network.modules():
@@ -115,7 +115,7 @@ def linear_weights(fill: Callable[..., object], **options: Any) -> Initialise:
 
 @torch.no_grad()
 def initialise_from_data(network: nn.Module, inputs: Tensor, *condition: Tensor | None) -> None:
-    """Fix the reference batches of a network, and let weight norm standardise, on a batch (n, …) of what it is fed."""
+    """Fill the reference batches and initialise the weight norm of a network from a batch (n, …) of its inputs."""
     for module in network.modules():
         if isinstance(module, WithReference):
             module.prepare(inputs)
@@ -126,9 +126,9 @@ class Network(nn.Module):
     """A network that may hold a reference batch.
 
     Args:
-        norm: normalisation of activations inside the body, as the body was built with.
+        norm: normalisation of activations inside the body.
         reference_size: rows of the reference batch of `norm=virtual`.
-        condition_dim: length of the condition that it is given; 0 for none.
+        condition_dim: length of the condition that it takes; 0 for none.
     """
 
     def __init__(self, norm: Norm, reference_size: int, condition_dim: int = 0):
@@ -139,27 +139,27 @@ class Network(nn.Module):
         self.condition_dim = condition_dim
 
     def normalization(self, channels: int, spatial: bool = False) -> nn.Module:
-        """The chosen normalisation of `channels` activations."""
+        """A layer with the chosen normalisation for `channels` activations."""
         return normalization(self.norm, channels, spatial, self.reference_size, self.condition_dim)
 
-    def referred(self, body: nn.Module, shape: tuple[int, ...]) -> nn.Module:
-        """The body, with a reference batch of inputs of this shape if its norm wants one."""
+    def with_reference(self, body: nn.Module, shape: tuple[int, ...]) -> nn.Module:
+        """The body; with `norm=virtual` it gets a reference batch of inputs of this shape."""
         return WithReference(body, shape, self.reference_size) if self.norm == "virtual" else body
 
     def prepare(self, inputs: Tensor, data: Tensor) -> None:
-        """Data-dependent initialisation.
+        """Initialise from data.
 
         Args:
-            inputs: a batch of what this network is fed, (n, *input_shape).
+            inputs: a batch of inputs of this network, (n, *input_shape).
             data: a batch of the dataset, (n, *shape).
         """
         initialise_from_data(self, inputs)
 
 
 class Generator(Network):
-    """Latents, and beside each its condition, (n, latent_dim + condition_dim) → data (n, *shape).
+    """Rows of a latent and its condition (n, latent_dim + condition_dim) → samples (n, *shape).
 
-    Subclasses build the body with `self.normalization` and hand it to `assemble`.
+    Subclasses build the body with `self.normalization` and pass it to `assemble`.
     """
 
     body: nn.Module
@@ -170,26 +170,26 @@ class Generator(Network):
         latent_dim: int,
         bounded: bool,
         weight_norm: WeightNorm,
-        initialise: Initialise = as_built,
+        initialise: Initialise = keep_weights,
     ) -> None:
-        """Take the body, whose output is squashed to (−1, 1) by tanh where the data is bounded so."""
+        """Initialise the body and register it. If data is bounded, tanh maps the output to (−1, 1)."""
         initialise(body)
         reparametrize(body, weight_norm)
         output = nn.Tanh() if bounded else nn.Identity()
         self.latent_dim = latent_dim
-        self.body = self.referred(Chain(body, output), (latent_dim + self.condition_dim,))
+        self.body = self.with_reference(Chain(body, output), (latent_dim + self.condition_dim,))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Generate (n, *shape)."""
+        """Generate samples (n, *shape)."""
         condition = rows[:, self.latent_dim :] if self.condition_dim else None
         return self.body(rows, condition).to(rows.dtype)
 
 
 class LayerlessGenerator(Generator):
-    """A generator without layers: it takes their knobs, which losses set, and refuses all but none.
+    """A generator without layers. Losses set `norm` and `weight_norm` for every generator; it accepts only `none`.
 
     Raises:
-        ValueError: there is something to normalise or to reparametrise.
+        ValueError: `norm` or `weight_norm` is not `none`.
     """
 
     def __init__(self, norm: Norm, weight_norm: WeightNorm, reference_size: int):
@@ -200,11 +200,11 @@ class LayerlessGenerator(Generator):
 
 
 class Discriminator(Network):
-    """Data (n, *shape) → scores (n,), by way of features (n, num_features).
+    """Data (n, *shape) → features (n, num_features) → scores (n,).
 
     Attributes:
-        shape: of one sample.
-        augment: what is done to data and fakes alike before the trunk, while training.
+        shape: shape of one sample.
+        augment: augmentation of real and fake samples before the trunk, in training mode.
     """
 
     shape: tuple[int, ...]
@@ -219,14 +219,14 @@ class Discriminator(Network):
         num_features: int,
         feature_layer: FeatureLayer | None,
         weight_norm: WeightNorm,
-        initialise: Initialise = as_built,
+        initialise: Initialise = keep_weights,
         augment: Augment | None = None,
         head: Head | None = None,
     ) -> None:
-        """Take the trunk; put a layer on the features, if given, and on that a head: by default one linear score.
+        """Initialise and register the trunk, a layer on the features if given, and a head (by default linear).
 
-        A head keeps the weights that it was built with: beside features a condition has few and small numbers, which
-        the small initial weights of some models would drown.
+        A given head keeps its own initial weights: a condition has few and small entries compared with the features,
+        and the small initial weights of some models would make it negligible.
         """
         layers = [] if feature_layer is None else [feature_layer(num_features)]
         width = layers[0].out_features if layers else num_features
@@ -238,35 +238,35 @@ class Discriminator(Network):
         self.shape = tuple(shape)
         self.weight_norm: WeightNorm = weight_norm
         self.augment = nn.Sequential(*(make(shape=self.shape) for make in (augment or {}).values()))
-        self.trunk = self.referred(trunk, shape)
+        self.trunk = self.with_reference(trunk, shape)
         self.num_features = num_features
         self.head = Chain(*layers, scoring)
 
     @property
     def needs_condition(self) -> bool:
-        """Whether its scores are of data beside a condition, and there are none of data alone."""
+        """Whether it scores pairs of a sample and a condition only."""
         return isinstance(self.head[-1], Conditioned) and self.head[-1].needs_condition
 
     def prepare(self, inputs: Tensor, data: Tensor, condition: Tensor | None = None) -> None:
-        """Data-dependent initialisation.
+        """Initialise from data.
 
         Args:
-            inputs: a batch of what this network is fed, (n, *shape).
+            inputs: a batch of inputs of this network, (n, *shape).
             data: a batch of the dataset, (n, *shape).
-            condition: what stands beside the inputs, (n, condition_dim), for a head that looks at it.
+            condition: the conditions of the inputs, (n, condition_dim), for a head that takes them.
         """
         initialise_from_data(self, inputs, condition)
 
     def features(self, x: Tensor) -> Tensor:
-        """(n, num_features); of augmented data while training."""
+        """Features (n, num_features). In training mode x is augmented first."""
         return self.trunk(self.augment(x) if self.training else x).to(x.dtype)
 
     def score(self, features: Tensor, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """(n,), from the features of x, and its condition: a logit or a critic's value, by the loss."""
+        """Scores (n,) from the features of x and its condition. The loss decides what they mean, such as logits."""
         return self.head(features, condition).squeeze(1).to(x.dtype)
 
     def classify(self, features: Tensor) -> Tensor:
-        """The head's logits (n, classes), from features: of a head that classifies."""
+        """Logits (n, classes) of a head that classifies, from features (n, num_features)."""
         *layers, head = self.head
         for layer in layers:
             features = layer(features)
@@ -278,5 +278,5 @@ class Discriminator(Network):
 
 
 def elements(shape: tuple[int, ...]) -> int:
-    """How many numbers one sample has."""
+    """The number of elements of one sample."""
     return math.prod(shape)

@@ -1,7 +1,7 @@
-"""p(x|z), up to what a generator makes of z: how far data may lie from its reconstruction, in nats.
+"""Observation models p(x|z): reconstruction errors of samples, most of them −log p(x|z) in nats.
 
-The generator's output is the location of the distribution, so maximum likelihood is a distance: absolute for Laplace's,
-squared for the normal one. Each is a call: location (n, *shape), x (n, *shape) → −log p(x|z) of each datum, (n,).
+The generator's output is the location of the distribution, so the error is an absolute difference for the Laplace and a
+squared one for the normal distribution. location (n, *shape), x (n, *shape) → the error of each sample, (n,).
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from torch import Tensor
 
 
 class Observation(Protocol):
-    """How unlikely data is, given its reconstruction."""
+    """A reconstruction error."""
 
     def __call__(self, location: Tensor, x: Tensor) -> Tensor:
-        """(n,)."""
+        """The error of each sample: (n,)."""
 
 
 def positive(scale: float) -> None:
-    """Raise ValueError for a scale that is none."""
+    """Raise ValueError unless the scale is positive and finite."""
     if not (scale > 0 and math.isfinite(scale)):
-        raise ValueError(f"scale={scale} must be positive")
+        raise ValueError(f"scale={scale} must be positive and finite")
 
 
 @dataclass(frozen=True)
 class Laplace:
-    """|x − location| / scale + log(2 scale), the sum over elements.
+    """Laplace distribution: Σ |x − location| / scale + log(2 scale) over the elements.
 
     Args:
         scale: mean absolute deviation of an element, in units of the data.
@@ -46,7 +46,7 @@ class Laplace:
 
 @dataclass(frozen=True)
 class Normal:
-    """(x − location)² / 2 scale² + log(scale √2π), the sum over elements.
+    """Normal distribution: Σ (x − location)² / 2 scale² + log(scale √2π) over the elements.
 
     Args:
         scale: standard deviation of an element, in units of the data.
@@ -65,7 +65,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Each element of data in [−1, 1] is the chance of a white one: cross-entropy, the sum over elements."""
+    """Cross-entropy, summed over the elements: x and location in [−1, 1] are rescaled to probabilities of white."""
 
     def __call__(self, location: Tensor, x: Tensor) -> Tensor:
         """−log p(x|z): (n,), in nats."""
@@ -76,17 +76,17 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class AbsoluteError:
-    """|x − location|, the mean over elements: no density, but a distance that a weight is put on."""
+    """The mean of |x − location| over the elements. It is not a log density; a weight sets its scale."""
 
     def __call__(self, location: Tensor, x: Tensor) -> Tensor:
-        """(n,)."""
+        """The error of each sample: (n,)."""
         return (x - location).abs().flatten(1).mean(1)
 
 
 @dataclass(frozen=True)
 class SquaredError:
-    """(x − location)², the mean over elements: no density, but a distance that a weight is put on."""
+    """The mean of (x − location)² over the elements. It is not a log density; a weight sets its scale."""
 
     def __call__(self, location: Tensor, x: Tensor) -> Tensor:
-        """(n,)."""
+        """The error of each sample: (n,)."""
         return (x - location).square().flatten(1).mean(1)

@@ -1,4 +1,4 @@
-"""Real NVP: a generator with an inverse and a density (Dinh et al. 2017, arXiv:1605.08803)."""
+"""Real NVP: an invertible generator with a known density (Dinh et al. 2017, arXiv:1605.08803)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from gan_runner.datasets.images import dequantised
 from gan_runner.models.encoders import Posterior
-from gan_runner.models.flows import ActNorm, Bounded, Coupling, Flatten, Invertible, MultiScale, Steps
+from gan_runner.models.flows import ActNorm, Bounded, Composition, Coupling, Flatten, Invertible, MultiScale
 from gan_runner.models.layers.normalization import Norm, WeightNorm, reparametrize
 from gan_runner.models.mlp import hidden_layers
 from gan_runner.models.networks import Generator, elements
 from gan_runner.models.sizes import at_least_one
 
 Mask = Callable[[tuple[int, ...], int], Tensor]
-"""The shape of one sample, 0 or 1 → ones and zeros of a shape that spreads over it; for 1 the others."""
+"""The shape of one sample and a phase 0 or 1 → ones and zeros that broadcast to that shape; phase 1 swaps them."""
 
 
 def alternating(shape: tuple[int, ...], phase: int) -> Tensor:
@@ -25,7 +25,7 @@ def alternating(shape: tuple[int, ...], phase: int) -> Tensor:
     return ((torch.arange(shape[0]) + phase) % 2).float()
 
 
-def chessboard(shape: tuple[int, ...], phase: int) -> Tensor:
+def checkerboard(shape: tuple[int, ...], phase: int) -> Tensor:
     """Every other pixel, in all channels: (1, height, width) (Dinh et al. 2017, Figure 3 left)."""
     _, height, width = shape
     return ((torch.arange(height).unsqueeze(1) + torch.arange(width) + phase) % 2).float().unsqueeze(0)
@@ -37,37 +37,37 @@ def halves(shape: tuple[int, ...], phase: int) -> Tensor:
     return ((torch.arange(channels) < channels // 2) == (phase == 0)).float().view(-1, 1, 1)
 
 
-def sides(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Height and width of an image at each scale that it can have, from fine to coarse, halved while both are even."""
+def scale_sizes(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Height and width of an image at all possible scales, from fine to coarse: both are halved while they are even."""
     found = [(shape[1], shape[2])]
     while all(side % 2 == 0 for side in found[-1]):
         found.append((found[-1][0] // 2, found[-1][1] // 2))
     return found
 
 
-def scales_of(shape: tuple[int, ...], scales: int | None) -> int:
-    """How many scales: as chosen, or until the coarsest has a side of 4 to 7 (Dinh et al. 2017, Section 3.6).
+def num_scales(shape: tuple[int, ...], scales: int | None) -> int:
+    """The number of scales: as given, or until the coarsest side is 4 to 7 (Dinh et al. 2017, Section 3.6).
 
     Raises:
-        ValueError: an image does not halve so often.
+        ValueError: the image cannot be halved that often.
     """
-    possible = sides(shape)
+    possible = scale_sizes(shape)
     if scales is None:
         return sum(1 for at in possible[1:] if min(at) >= 4) + 1
     if not 1 <= scales <= len(possible):
         raise ValueError(
-            f"scales={scales}, and {shape[1]}×{shape[2]} px have 1 to {len(possible)}, as often as they halve; "
+            f"scales={scales}, but {shape[1]}×{shape[2]} px can have 1 to {len(possible)} scales, each half as large; "
             "leave it at null"
         )
     return scales
 
 
 class Residual(nn.Module):
-    """h + f(h), f being two times normalisation, ReLU and a 3×3 convolution.
+    """h + f(h), where f is twice normalisation, ReLU and a 3×3 convolution.
 
     Args:
-        width: channels.
-        normalization: channels → a layer.
+        width: number of channels.
+        normalization: maker of the normalisation for a number of channels.
     """
 
     def __init__(self, width: int, normalization: Callable[[int], nn.Module]):
@@ -83,30 +83,30 @@ class Residual(nn.Module):
 
 
 class RealNVP(Generator):
-    """Latents (n, elements) → data (n, *shape), by affine couplings; and the way back, which gives the density of data.
+    """Latents (n, elements) ↔ data (n, *shape) by affine couplings, whose inverse gives the density of data.
 
-    Vectors: couplings that alternate between even and odd elements, by fully connected networks. Images: at each scale
-    couplings by chessboard masks, a squeeze, couplings by halves of the channels, half of which is factored out; at the
-    coarsest scale those by chessboard masks, one more of them. Their networks are residual and convolutional, and twice
-    as wide a scale. Between couplings there is ActNorm in place of the paper's batch norm: the density of a sample
-    depends on no other of its batch. Bounded data is modelled behind a logit.
+    Vectors: fully connected couplings that alternate between even and odd elements. Images: each scale has couplings
+    with checkerboard masks, a squeeze, and couplings with masks of half the channels; then half of the channels are
+    factored out. The coarsest scale has checkerboard couplings only, one more of them. The networks are residual and
+    convolutional, and their width doubles with each scale. ActNorm replaces the paper's batch norm, so that the density
+    of a sample does not depend on its batch. Bounded data passes through a logit.
 
     Args:
-        latent_dim: of z, as many as one sample has elements.
-        shape: of one sample, (dim,) or (channels, height, width).
-        bounded: whether data is of bytes, and lies in [−1, 1]: then it is dequantised to be scored.
-        couplings: of images, at each scale with either mask; of vectors, all.
-        width: units of hidden layers; of images, channels at the finest scale.
-        depth: residual blocks of a coupling's network; of vectors, hidden layers.
-        scales: of images; None for as many as lead to a side of 4 to 7.
-        alpha: of the logit, see `flows.Bounded`.
-        norm: normalisation inside the networks of couplings: none, or such as looks at one sample.
-        weight_norm: reparametrisation of the weights of these networks but for the last layer's, which start at zero.
-        reference_size: of `norm=virtual`, which is refused.
-        condition_dim: length of a condition, which is refused.
+        latent_dim: length of z, the number of elements of a sample.
+        shape: shape of one sample, (dim,) or (channels, height, width).
+        bounded: whether samples are images of bytes in [−1, 1], which are dequantised before their density is computed.
+        couplings: for images, number of couplings at each scale with each kind of mask; for vectors, in all.
+        width: units of hidden layers; for images, channels at the finest scale.
+        depth: number of residual blocks of a coupling's network; for vectors, of hidden layers.
+        scales: number of scales of images; None to halve them down to a side of 4 to 7.
+        alpha: α of the logit, see `flows.Bounded`.
+        norm: normalisation in the networks of couplings: none, layer or instance.
+        weight_norm: reparametrisation of the weights of these networks, except the last layers, which start at zero.
+        reference_size: not used.
+        condition_dim: must be 0, since conditions are not supported.
 
     Raises:
-        ValueError: an option is refused, latents are not as many as elements, or a side does not halve so often.
+        ValueError: an option is not supported, `latent_dim` is not the number of elements, or `scales` is too large.
     """
 
     def __init__(
@@ -128,14 +128,14 @@ class RealNVP(Generator):
         at_least_one(couplings=couplings, width=width, depth=depth)
         if norm not in ("none", "layer", "instance"):
             raise ValueError(
-                f"norm={norm} would make what a flow makes of a sample depend on others, and it has no density then; "
-                "choose norm=none or layer"
+                f"with norm={norm} the output for a sample would depend on its batch, so the flow would have no "
+                "density; choose norm=none or layer"
             )
         if condition_dim:
-            raise ValueError("a flow takes no condition here; choose model=mlp or dcgan, or game=gan")
+            raise ValueError("real_nvp takes no condition; choose model=mlp or dcgan, or game=gan")
         if latent_dim != elements(shape):
             raise ValueError(
-                f"a flow takes one latent for each element of a sample: leave out model.latent.dim={latent_dim}, "
+                f"a flow needs one latent for each element of a sample: leave out model.latent.dim={latent_dim}, "
                 f"or set it to {elements(shape)}"
             )
         self.latent_dim = latent_dim
@@ -144,28 +144,28 @@ class RealNVP(Generator):
         self.couplings = couplings
         self.depth = depth
         self.weight_norm: WeightNorm = weight_norm
-        flow = self.vector(width) if len(shape) == 1 else self.scale(self.shape, scales_of(shape, scales), width)
-        self.flow = Steps(flow, Bounded(alpha)) if bounded else flow
+        flow = self.vector(width) if len(shape) == 1 else self.scale(self.shape, num_scales(shape, scales), width)
+        self.flow = Composition(flow, Bounded(alpha)) if bounded else flow
 
     def vector(self, width: int) -> Invertible:
         """A flow of vectors."""
-        return self.coupled(self.shape, alternating, self.couplings, width)
+        return self.coupling_layers(self.shape, alternating, self.couplings, width)
 
     def scale(self, shape: tuple[int, ...], scales: int, width: int) -> Invertible:
-        """A flow of images of this shape: so many scales from it on."""
+        """A flow of images of this shape with the given number of scales."""
         channels, height, wide = shape
         if scales == 1:
-            return Steps(Flatten(shape), self.coupled(shape, chessboard, self.couplings + 1, width))
+            return Composition(Flatten(shape), self.coupling_layers(shape, checkerboard, self.couplings + 1, width))
         squeezed = (4 * channels, height // 2, wide // 2)
         return MultiScale(
             shape,
-            fine=self.coupled(shape, chessboard, self.couplings, width),
-            coarse=self.coupled(squeezed, halves, self.couplings, 2 * width),
+            fine=self.coupling_layers(shape, checkerboard, self.couplings, width),
+            coarse=self.coupling_layers(squeezed, halves, self.couplings, 2 * width),
             rest=self.scale((2 * channels, height // 2, wide // 2), scales - 1, 2 * width),
         )
 
-    def coupled(self, shape: tuple[int, ...], mask: Mask, count: int, width: int) -> Steps:
-        """Couplings with masks by turns, ActNorm on that side of each where data comes from."""
+    def coupling_layers(self, shape: tuple[int, ...], mask: Mask, count: int, width: int) -> Composition:
+        """Couplings with alternating masks, each with ActNorm on its data side."""
         steps: list[Invertible] = []
         for number in range(count):
             network = self.network(shape[0], width, spatial=len(shape) == 3)
@@ -173,10 +173,10 @@ class RealNVP(Generator):
                 Coupling(mask(shape, number % 2), network, shape[0]),
                 ActNorm(shape[0], spatial=len(shape) == 3),
             ]
-        return Steps(*steps)
+        return Composition(*steps)
 
     def network(self, channels: int, width: int, spatial: bool) -> nn.Module:
-        """(n, channels, …) → (n, 2 · channels, …), zero at first."""
+        """A network of a coupling, (n, channels, …) → (n, 2 · channels, …), whose initial output is zero."""
         body: nn.Module
         last: nn.Linear | nn.Conv2d
         if spatial:
@@ -193,26 +193,26 @@ class RealNVP(Generator):
         return nn.Sequential(body, last)
 
     def forward(self, z: Tensor) -> Tensor:
-        """Generate (n, *shape), cut to [−1, 1] where data is bounded so."""
+        """Generate samples (n, *shape), clamped to [−1, 1] if data is bounded."""
         x = self.generate(z)
         return x.clamp(-1, 1) if self.bounded else x
 
     def generate(self, z: Tensor) -> Tensor:
-        """Generate (n, *shape), as it comes: the inverse of `inverse`."""
+        """Generate samples (n, *shape) without clamping: the inverse of `inverse`."""
         return self.flow(z)
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Data (n, *shape) → its latents z (n, elements), and log|det dz/dx| (n,) in nats."""
+        """Data (n, *shape) → latents z (n, elements), and log|det dz/dx| (n,) in nats."""
         return self.flow.inverse(x)
 
-    def in_bins(self, x: Tensor, place: Tensor) -> Tensor:
-        """Data as it is modelled, both (n, *shape): of images, where in the bin of each byte, from 0 to 1."""
+    def dequantise(self, x: Tensor, place: Tensor) -> Tensor:
+        """Data as the flow models it, (n, *shape). Bytes of images become points at `place`, 0 to 1, in their bins."""
         return dequantised(x, place) if self.bounded else x
 
     def encode(self, x: Tensor) -> Posterior:
-        """q(z|x) of data (n, *shape): of images, what they may be in their bins, for which the middle stands."""
+        """q(z|x) of data (n, *shape). For images codes are of random points in the bins, the mean of their centres."""
         places = torch.rand_like(x), torch.full_like(x, 0.5)
-        codes, middle = (self.inverse(self.in_bins(x, place))[0] for place in places)
+        codes, middle = (self.inverse(self.dequantise(x, place))[0] for place in places)
         return Posterior(codes, middle)
 
     def log_prob(self, x: Tensor) -> Tensor:
@@ -222,7 +222,7 @@ class RealNVP(Generator):
 
     @torch.no_grad()
     def prepare(self, inputs: Tensor, data: Tensor) -> None:
-        """Data-dependent initialisation: of ActNorm on data, of weight norm on latents.
+        """Initialise ActNorm from data and weight norm from latents.
 
         Args:
             inputs: latents (n, elements).
@@ -232,6 +232,6 @@ class RealNVP(Generator):
         norms = [module for module in self.modules() if isinstance(module, ActNorm)]
         for norm in norms:
             norm.fitting = True
-        self.inverse(self.in_bins(data, torch.rand_like(data)))
+        self.inverse(self.dequantise(data, torch.rand_like(data)))
         for norm in norms:
             norm.fitting = False

@@ -1,4 +1,4 @@
-"""Q(c|x): a network that reads codes off a discriminator's features (Chen et al. 2016, arXiv:1606.03657, Section 6)."""
+"""Q(c|x): a network that infers codes from features of a discriminator (Chen et al. 2016, arXiv:1606.03657, Sec. 6)."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ class Recognition(Network):
     """Features (n, num_features) of the discriminator → the parameters of Q(c|x) for all codes, (n, num_parameters).
 
     Args:
-        num_features: of the discriminator.
-        num_parameters: of all codes together.
+        num_features: number of features of the discriminator.
+        num_parameters: number of parameters of Q for all codes together.
         width: units in each hidden layer.
-        depth: hidden layers; 0 for a linear map of the features.
+        depth: number of hidden layers; 0 for a linear map of the features.
         leak: slope of the leaky ReLU below zero.
         norm: normalisation of the hidden layers.
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
 
     Raises:
-        ValueError: a size below one, or a depth below zero.
+        ValueError: a size is below one, or the depth is below zero.
     """
 
     is_scored = False
-    """No score depends on it, so what bounds and smooths scores leaves it as it is."""
+    """No score depends on it, so gradient penalties and weight clipping do not apply."""
 
     def __init__(
         self,
@@ -49,8 +49,8 @@ class Recognition(Network):
             layers += [nn.Linear(features, width, bias=norm == "none"), self.normalization(width), nn.LeakyReLU(leak)]
         body = nn.Sequential(*layers, nn.Linear(width if depth else num_features, num_parameters))
         reparametrize(body, weight_norm)
-        self.body = self.referred(body, (num_features,))
+        self.body = self.with_reference(body, (num_features,))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Of each code in turn: logits, or means and logarithms of standard deviations."""
+        """Logits, or means and log standard deviations, of all codes in order: (n, num_parameters)."""
         return self.body(features).to(features.dtype)

@@ -1,9 +1,9 @@
 """Residual networks of WGAN-GP and SNGAN for images.
 
 Gulrajani et al. 2017, arXiv:1704.00028, Appendix F, and Miyato et al. 2018, arXiv:1802.05957, Table 4, with the code of
-both, have the same blocks at 32 px: a shortcut beside normalisation, ReLU and 3×3 convolution, twice. Images grow by
-nearest neighbours before a convolution and shrink by means over 2×2 pixels after it. A block that resizes has a 1×1
-convolution in its shortcut; it commutes with either, and runs where the image is smaller.
+both. They have the same blocks at 32 px: twice normalisation, ReLU and a 3×3 convolution, plus a shortcut. Upsampling
+repeats pixels before a convolution; downsampling averages 2×2 pixels after it. A block that resizes has a 1×1
+convolution in its shortcut, which commutes with resizing and therefore runs on the smaller image.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ SpatialNorm = Callable[[int], nn.Module]
 
 
 class ResidualBlock(Conditioned):
-    """The sum of two ways: (n, in_channels, h, w) → (n, out_channels, h', w').
+    """The sum of a residual branch and a shortcut: (n, in_channels, h, w) → (n, out_channels, h', w').
 
     Args:
-        residual: the way with the non-linearities.
-        shortcut: the linear way beside it.
+        residual: the nonlinear branch.
+        shortcut: the linear branch.
     """
 
     def __init__(self, residual: Chain, shortcut: nn.Module):
@@ -38,36 +38,36 @@ class ResidualBlock(Conditioned):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Both ways, added."""
+        """The sum of both branches."""
         return self.shortcut(x) + self.residual(x, condition)
 
 
 def convolution(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """3×3, the side unchanged."""
+    """A 3×3 convolution that keeps the side."""
     return nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
 
-def halved() -> nn.Module:
-    """Means over 2×2 pixels: (n, c, 2h, 2w) → (n, c, h, w)."""
+def downsample() -> nn.Module:
+    """A mean over 2×2 pixels: (n, c, 2h, 2w) → (n, c, h, w)."""
     return nn.AvgPool2d(2)
 
 
-def doubled() -> nn.Module:
-    """Each pixel four times: (n, c, h, w) → (n, c, 2h, 2w)."""
+def upsample() -> nn.Module:
+    """Nearest-neighbour upsampling: (n, c, h, w) → (n, c, 2h, 2w)."""
     return nn.Upsample(scale_factor=2, mode="nearest")
 
 
-def growing_block(width: int, norm: SpatialNorm) -> ResidualBlock:
-    """(n, width, h, w) → (n, width, 2h, 2w)."""
+def upsampling_block(width: int, norm: SpatialNorm) -> ResidualBlock:
+    """A block that doubles the side: (n, width, h, w) → (n, width, 2h, 2w)."""
     residual = Chain(
-        *(norm(width), nn.ReLU(), doubled(), convolution(width, width)),
+        *(norm(width), nn.ReLU(), upsample(), convolution(width, width)),
         *(norm(width), nn.ReLU(), convolution(width, width)),
     )
-    return ResidualBlock(residual, nn.Sequential(nn.Conv2d(width, width, 1), doubled()))
+    return ResidualBlock(residual, nn.Sequential(nn.Conv2d(width, width, 1), upsample()))
 
 
 def plain_block(width: int, norm: SpatialNorm) -> ResidualBlock:
-    """(n, width, h, w) → the same shape; the shortcut is the identity."""
+    """A block with the identity as shortcut: (n, width, h, w) → the same shape."""
     residual = Chain(
         *(norm(width), nn.ReLU(), convolution(width, width)),
         *(norm(width), nn.ReLU(), convolution(width, width)),
@@ -75,23 +75,23 @@ def plain_block(width: int, norm: SpatialNorm) -> ResidualBlock:
     return ResidualBlock(residual, nn.Identity())
 
 
-def shrinking_block(width: int, norm: SpatialNorm) -> ResidualBlock:
-    """(n, width, 2h, 2w) → (n, width, h, w)."""
-    residual = Chain(*plain_block(width, norm).residual, halved())
-    return ResidualBlock(residual, nn.Sequential(halved(), nn.Conv2d(width, width, 1)))
+def downsampling_block(width: int, norm: SpatialNorm) -> ResidualBlock:
+    """A block that halves the side: (n, width, 2h, 2w) → (n, width, h, w)."""
+    residual = Chain(*plain_block(width, norm).residual, downsample())
+    return ResidualBlock(residual, nn.Sequential(downsample(), nn.Conv2d(width, width, 1)))
 
 
 def first_block(channels: int, width: int) -> ResidualBlock:
-    """Images (n, channels, 2h, 2w) → (n, width, h, w), with nothing between them and the first convolution."""
-    residual = Chain(convolution(channels, width), nn.ReLU(), convolution(width, width), halved())
-    return ResidualBlock(residual, nn.Sequential(halved(), nn.Conv2d(channels, width, 1)))
+    """A downsampling block (n, channels, 2h, 2w) → (n, width, h, w) that starts with a convolution, for images."""
+    residual = Chain(convolution(channels, width), nn.ReLU(), convolution(width, width), downsample())
+    return ResidualBlock(residual, nn.Sequential(downsample(), nn.Conv2d(channels, width, 1)))
 
 
 class GlobalPooling(nn.Module):
-    """One number of each channel: (n, c, h, w) → (n, c).
+    """Pooling over all pixels: (n, c, h, w) → (n, c).
 
     Args:
-        pooling: the mean over the pixels, or their sum.
+        pooling: mean or sum.
     """
 
     def __init__(self, pooling: Pooling):
@@ -104,10 +104,10 @@ class GlobalPooling(nn.Module):
 
 
 def init_weights(network: nn.Module) -> None:
-    """Weights U(±gain · √(6 / (fan in + fan out))) with zero bias.
+    """Draw weights from U(±gain · √(6 / (fan in + fan out))), with zero biases.
 
-    The gain is √2 for the convolutions of the residual ways, which makes it He's where they keep the width, and one
-    for all else (the code of both papers).
+    The gain is √2 for the convolutions of residual branches and one elsewhere, as in the code of both papers. For
+    convolutions that keep the width this is He's initialisation.
     """
     before_relu = {
         id(layer) for block in network.modules() if isinstance(block, ResidualBlock) for layer in block.residual
@@ -120,15 +120,15 @@ def init_weights(network: nn.Module) -> None:
 
 
 class ResNetGenerator(Generator):
-    """Rows (n, latent_dim + condition_dim) → images (n, channels, side, side): a dense layer, then blocks.
+    """Rows (n, latent_dim + condition_dim) → images (n, channels, side, side): a linear layer, then residual blocks.
 
-    Each block doubles the side. At 32 px three of them on 4×4 pixels, as published; other sizes have more or fewer, all
-    of the same width.
+    Each block doubles the side. At 32 px there are three blocks after 4×4 pixels, as published; other sizes have more
+    or fewer blocks of the same width.
 
     Args:
-        latent_dim: of z.
-        shape: (channels, side, side); sides as for DCGAN.
-        bounded: whether data lies in [−1, 1], so that tanh ends the network.
+        latent_dim: length of the latent z.
+        shape: (channels, side, side), with the same sides as DCGAN.
+        bounded: whether data lies in [−1, 1], so that tanh is the last layer.
         width: channels of all hidden feature maps: 128 in WGAN-GP, 256 in SNGAN.
         norm: normalisation before each ReLU.
         weight_norm: reparametrisation of the weights.
@@ -136,7 +136,7 @@ class ResNetGenerator(Generator):
         condition_dim: length of the condition beside each latent.
 
     Raises:
-        ValueError: if the data are not square images of such a side.
+        ValueError: samples are not square images of a supported side.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class ResNetGenerator(Generator):
         body = Chain(
             nn.Linear(latent_dim + condition_dim, elements(coarse)),
             nn.Unflatten(1, coarse),
-            *(growing_block(width, spatial_norm) for _ in sides[1:]),
+            *(upsampling_block(width, spatial_norm) for _ in sides[1:]),
             spatial_norm(width),
             nn.ReLU(),
             convolution(width, shape[0]),
@@ -169,21 +169,21 @@ class ResNetGenerator(Generator):
 class ResNetDiscriminator(Discriminator):
     """Images (n, channels, side, side) → scores (n,): blocks that halve the side, two that keep it, global pooling.
 
-    The side is halved down to at most 8, and at least once: at 32 px by two blocks, as published.
+    The side is halved until it is at most 8, and at least once: at 32 px by two blocks, as published.
 
     Args:
-        shape: (channels, side, side); sides as for DCGAN.
+        shape: (channels, side, side), with the same sides as DCGAN.
         width: channels of all feature maps.
-        pooling: of the last feature map: mean in WGAN-GP, sum in SNGAN.
-        norm: normalisation before each ReLU of the blocks but the first.
+        pooling: pooling of the last feature map: mean in WGAN-GP, sum in SNGAN.
+        norm: normalisation before each ReLU of all blocks but the first.
         weight_norm: reparametrisation of the weights: spectral in SNGAN.
         reference_size: rows of the reference batch of `norm=virtual`.
-        feature_layer: between the features and the score, as minibatch discrimination; None for none.
-        augment: what is done to its input while it trains, in this order.
-        head: what scores; None for one linear score.
+        feature_layer: layer between features and head, such as minibatch discrimination; None for none.
+        augment: augmentations of the input in training mode, in this order.
+        head: maker of the head; None for a linear layer.
 
     Raises:
-        ValueError: if the data are not square images of such a side.
+        ValueError: samples are not square images of a supported side.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ class ResNetDiscriminator(Discriminator):
         halvings = sum(side > 8 for side in resolutions(shape)) or 1
         trunk = Chain(
             first_block(shape[0], width),
-            *(shrinking_block(width, spatial_norm) for _ in range(halvings - 1)),
+            *(downsampling_block(width, spatial_norm) for _ in range(halvings - 1)),
             *(plain_block(width, spatial_norm) for _ in range(2)),
             nn.ReLU(),
             GlobalPooling(pooling),

@@ -1,4 +1,4 @@
-"""The networks of semi-supervised MNIST, as the authors' code has them (Salimans et al. 2016, arXiv:1606.03498)."""
+"""Networks for semi-supervised MNIST, after the authors' code (Salimans et al. 2016, arXiv:1606.03498)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from gan_runner.models.networks import Augment, Discriminator, FeatureLayer, Gen
 from gan_runner.models.sizes import at_least_one
 
 glorot_weights = linear_weights(nn.init.xavier_uniform_)
-"""Weights U(−a, a), a² = 6 / (inputs + outputs), biases zero (Glorot & Bengio 2010), in every linear layer."""
+"""Initialise linear layers with U(−a, a), a² = 6 / (inputs + outputs), and zero biases (Glorot & Bengio 2010)."""
 
 
 class SoftplusGenerator(Generator):
-    """z → 500 softplus → 500 softplus → sigmoid. The norm of the last weights of each output is learnt, from 1 on.
+    """z → 500 softplus → 500 softplus → sigmoid. The last layer has weight norm with an initial gain of 1.
 
-    The paper's sigmoid is on [0, 1]; data here is on [−1, 1], so it reads 2σ(a) − 1 = tanh(a / 2).
+    In the paper data lies in [0, 1]; here it lies in [−1, 1], so the output is 2σ(a) − 1 = tanh(a / 2).
 
     Args:
-        latent_dim: of z.
-        shape: of one sample.
-        bounded: whether data lies in [−1, 1]; else nothing is squashed.
-        width: units in either hidden layer.
+        latent_dim: length of the latent z.
+        shape: shape of one sample.
+        bounded: whether data lies in [−1, 1]; otherwise the output is linear.
+        width: units in each hidden layer.
         norm: normalisation of the hidden layers.
-        weight_norm: reparametrisation of all weights; none leaves the last layer its norm, which nothing standardises.
+        weight_norm: reparametrisation of all weights. With `none` only the last layer has weight norm, which is not
+            initialised from data.
         reference_size: rows of the reference batch of `norm=virtual`.
         condition_dim: length of the condition beside each latent.
     """
@@ -68,24 +69,24 @@ class SoftplusGenerator(Generator):
 
 
 class NoisyDiscriminator(Discriminator):
-    """ReLU layers of normalised weights, with Gaussian noise on the input of each while it trains, then one score.
+    """ReLU layers with weight norm, and Gaussian noise on the input of each in training mode, then one score.
 
-    Bounded data is brought to [0, 1], where the paper has it. Features are those of the last hidden layer before noise.
+    Bounded data is mapped to [0, 1] as in the paper. The features are the last hidden layer before noise.
 
     Args:
-        shape: of one sample.
+        shape: shape of one sample.
         bounded: whether data lies in [−1, 1].
         widths: units of the hidden layers.
         input_noise: σ of the noise on the data, in units of [0, 1].
         hidden_noise: σ of the noise after each hidden layer.
-        init_std: of the weights at the start, which says how fast their directions turn.
-        train_gains: whether the norms of the hidden layers' weights are trained, once data has set them.
+        init_std: standard deviation of the initial weights; the larger it is, the slower their directions change.
+        train_gains: whether the gains of the hidden layers are trained after they are initialised from data.
         norm: normalisation of the hidden layers (none in the paper).
         weight_norm: reparametrisation of the weights.
         reference_size: rows of the reference batch of `norm=virtual`.
-        feature_layer: between the features and the score, as minibatch discrimination; None for none.
-        augment: what is done to its input while it trains, in this order.
-        head: what scores; None for one linear score.
+        feature_layer: layer between features and head, such as minibatch discrimination; None for none.
+        augment: augmentations of the input in training mode, in this order.
+        head: maker of the head; None for a linear layer.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class NoisyDiscriminator(Discriminator):
 
 
 class NoisyFeatures(nn.Sequential):
-    """Noise on features, and then a layer if there is one: (n, in_features) → (n, out_features)."""
+    """Gaussian noise on features, then a layer if one is given: (n, in_features) → (n, out_features)."""
 
     def __init__(self, in_features: int, std: float, then: FeatureLayer | None = None):
         layers = [] if then is None else [then(in_features)]

@@ -1,4 +1,4 @@
-"""Sizes and shapes that make sense."""
+"""Checks of sizes and shapes."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Sequence
 
 
 def at_least_one(**sizes: int) -> None:
-    """Raise ValueError for a size below one, by its name."""
+    """Raise ValueError for a size below one. The error names it."""
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} must be at least 1, not {size}")
 
 
-def square_images_only(shape: Sequence[int]) -> None:
-    """Raise ValueError if the shape of one sample is not (channels, side, side), which convolutional networks need."""
+def require_square_images(shape: Sequence[int]) -> None:
+    """Raise ValueError unless one sample has the shape (channels, side, side), which convolutional networks need."""
     if len(shape) != 3 or shape[1] != shape[2]:
         raise ValueError(
-            f"a convolutional network needs square images, and this data has shape {list(shape)}; "
+            f"a convolutional network needs square images, but samples have shape {list(shape)}; "
             "choose model=mlp or maxout, or a dataset of images"
         )
 
 
-def images_only(part: str, shape: Sequence[int]) -> None:
-    """Raise ValueError if the shape of one sample is not (channels, height, width), which a part needs."""
+def require_images(part: str, shape: Sequence[int]) -> None:
+    """Raise ValueError unless one sample has the shape (channels, height, width). `part` names what needs images."""
     if len(shape) != 3:
         raise ValueError(
-            f"{part} needs images, and this data has shape {tuple(shape)}; "
-            "choose a dataset of images, or regularizer=[instance_noise], which is for any data"
+            f"{part} needs images, but samples have shape {tuple(shape)}; "
+            "choose a dataset of images, or regularizer=[instance_noise], which works with any data"
         )

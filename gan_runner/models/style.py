@@ -1,4 +1,4 @@
-"""A generator inverted: which latent an image was made from, whatever it was made for."""
+"""An encoder that inverts a conditional generator: it infers the latent of an image."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from gan_runner.models.layers.normalization import Norm
 class StyleEncoder(nn.Module):
     """Images (n, *shape) → latents (n, latent_dim): a DCGAN discriminator's trunk, then a linear layer.
 
-    S of Reed et al. 2016, arXiv:1605.05396, Section 4.4: what an image has that its caption does not say.
+    The style encoder S of Reed et al. 2016, arXiv:1605.05396, Section 4.4: it infers what the caption of an image does
+    not describe.
 
     Args:
-        latent_dim: of z.
+        latent_dim: length of the latent z.
         shape: (channels, side, side).
         width: channels of the finest feature map.
-        norm: normalisation of the hidden layers but the first; not virtual.
+        norm: normalisation of all hidden layers but the first; not virtual.
 
     Raises:
-        ValueError: there are no latents to be found, or there is no reference batch.
+        ValueError: there are no latents, or the norm is virtual.
     """
 
     def __init__(self, latent_dim: int, shape: tuple[int, ...], width: int = 32, norm: Norm = "batch"):
         super().__init__()
         if latent_dim < 1:
-            raise ValueError("this game has no latents to be found; leave out regularizer=[style_encoder]")
+            raise ValueError("this game has no latents to infer; leave out regularizer=[style_encoder]")
         if norm == "virtual":
-            raise ValueError("norm=virtual has no reference batch here; choose norm=batch")
+            raise ValueError("the style encoder has no reference batch for norm=virtual; choose norm=batch")
         discriminator = DCGANDiscriminator(shape, width, norm)
         self.trunk = discriminator.trunk
         self.latent = nn.Linear(discriminator.num_features, latent_dim)
         init_weights(self.latent)
 
     def forward(self, x: Tensor) -> Tensor:
-        """z (n, latent_dim)."""
+        """Latents z (n, latent_dim) of images x."""
         return self.latent(self.trunk(x)).to(x.dtype)

@@ -1,7 +1,7 @@
-"""Sentences as vectors: a character-level encoder, trained beside one of images (Reed et al. 2016, arXiv:1605.05395).
+"""A character-level sentence encoder, trained jointly with an image encoder (Reed et al. 2016, arXiv:1605.05395).
 
-φ(t) of a sentence and φ(v) of an image are compatible by their inner product F(v, t). Both are trained so that an image
-is more compatible with sentences of its own class than with those of any other, and a sentence likewise.
+The compatibility of an image v and a sentence t is the inner product F(v, t) = ⟨φ(v), φ(t)⟩. Both encoders are trained
+so that images are more compatible with sentences of their own class than with those of other classes, and vice versa.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from gan_runner.tools.cache import key_of, trained_once
 from gan_runner.turn import Batch
 
 FORMAT = "1"
-"""Of what is kept: another one where the same recipe trains another encoder."""
+"""Version of the cached encoders. Change it when the same settings train a different encoder."""
 
-KERNEL = 4  # characters, or activations, that a temporal convolution sees
+KERNEL = 4  # size of a temporal convolution, in characters or activations
 POOL = 3
 
 
 class CharacterConvolution(nn.Module):
-    """A convolution over time of one-hot characters: codes (n, length) → (n, channels, length − 3); 0 is no character.
+    """A temporal convolution of one-hot characters, by table look-up: codes (n, length) → (n, channels, length − 3).
 
-    It looks up what it would multiply by one.
+    Code 0 stands for no character.
 
     Args:
-        channels: of the result.
+        channels: number of output channels.
     """
 
     def __init__(self, channels: int):
@@ -46,7 +46,7 @@ class CharacterConvolution(nn.Module):
         nn.init.uniform_(self.bias, -bound, bound)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """What the convolution makes of them."""
+        """Convolve characters, given by their codes: (n, channels, length − 3)."""
         nothing = self.table.new_zeros(KERNEL, 1, self.table.shape[2])
         table = torch.cat([nothing, self.table], 1)
         length = codes.shape[1] - KERNEL + 1
@@ -55,19 +55,19 @@ class CharacterConvolution(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Character codes (n, caption_length) → φ (n, dim), by convolutions over time and a recurrent net over the rest.
+    """Character codes (n, caption_length) → φ (n, dim), by temporal convolutions and a recurrent network.
 
-    As Reed et al. 2016, arXiv:1605.05395, Section 4.3: max pooling behind every convolution but the last, ReLU, then
-    h(s) = tanh(W x(s) + U h(s − 1)), whose mean over all s is mapped to φ. Published with 201 characters, widths of
+    Reed et al. 2016, arXiv:1605.05395, Section 4.3: convolutions with ReLU, and max pooling after all but the last;
+    then h(s) = tanh(W x(s) + U h(s − 1)), whose mean over all s is mapped to φ. The paper has 201 characters, widths of
     384, 512 and 256, and 1,024 dimensions.
 
     Args:
-        caption_length: characters of a sentence, with what fills it up.
-        dim: of φ.
-        widths: channels of the convolutions; the last is also that of the recurrent net.
+        caption_length: characters of a sentence, including padding.
+        dim: length of φ.
+        widths: channels of the convolutions; the last is also the width of the recurrent network.
 
     Raises:
-        ValueError: nothing is left of so short a sentence.
+        ValueError: the convolutions are longer than the sentence.
     """
 
     def __init__(self, caption_length: int, dim: int = 64, widths: tuple[int, ...] = (64, 64, 64)):
@@ -78,8 +78,8 @@ class TextEncoder(nn.Module):
             steps = (steps if number == 0 else steps // POOL) - KERNEL + 1
         if not widths or steps < 1:
             raise ValueError(
-                f"{len(widths)} convolutions leave nothing of {caption_length} characters; choose another number of "
-                "widths, or a larger dataset.caption_length"
+                f"{len(widths)} convolutions reduce {caption_length} characters to nothing; choose fewer widths, at "
+                "least one, or a larger dataset.caption_length"
             )
         self.caption_length = caption_length
         self.dim = dim
@@ -91,7 +91,7 @@ class TextEncoder(nn.Module):
         self.output = nn.Linear(widths[-1], dim)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """φ (n, dim)."""
+        """φ (n, dim) of character codes."""
         x = relu(self.first(codes))
         for convolution in self.rest:
             x = relu(convolution(max_pool1d(x, POOL)))
@@ -107,12 +107,12 @@ class TextEncoder(nn.Module):
 class ImageEncoder(nn.Sequential):
     """Images (n, channels, side, side) → φ (n, dim), by strided convolutions down to a side of at most 4.
 
-    In the paper a network that was trained on ImageNet stands here, and is left as it is.
+    The paper uses a fixed network trained on ImageNet instead.
 
     Args:
-        shape: of an image, (channels, side, side).
-        dim: of φ.
-        width: channels of the first convolution, doubled by each of the next two.
+        shape: shape of an image, (channels, side, side).
+        dim: length of φ.
+        width: channels of the first convolution; each of the next two doubles them.
     """
 
     def __init__(self, shape: tuple[int, ...], dim: int, width: int = 16):
@@ -128,17 +128,17 @@ class ImageEncoder(nn.Sequential):
 
 
 def joint_embedding_loss(images: Tensor, texts: Tensor, classes: Tensor) -> Tensor:
-    """The structured loss of a joint embedding, symmetric in images and texts, a scalar.
+    """The structured loss of a joint embedding, symmetric in images and texts: a scalar.
 
-    Of a pair n and another class y it is max(0, 1 + E_{t of class y}[F(vₙ, t)] − F(vₙ, tₙ)), and the same with the
-    roles of images and texts exchanged (Reed et al. 2016, arXiv:1605.05395, Eqs. 4 to 6; arXiv:1605.05396, Eq. 2).
-    Classes and their members are those of the batch. There the largest over y counts, which from random weights leads
-    to φ = 0, where all are the same; here the mean of those that are not zero, over all n and y.
+    For a pair n and another class y it is max(0, 1 + E_{t of class y}[F(vₙ, t)] − F(vₙ, tₙ)), plus the same with
+    images and texts exchanged (Reed et al. 2016, arXiv:1605.05395, Eqs. 4 to 6; arXiv:1605.05396, Eq. 2). Classes and
+    their members are taken from the batch. The paper takes the maximum over y, which from random weights collapses to
+    φ = 0. Here it is the mean over all n and y whose loss is positive.
 
     Args:
         images: φ(v) (n, dim).
-        texts: φ(t) (n, dim), row i being about image i.
-        classes: (n, n), whether row i and column j are of one class.
+        texts: φ(t) (n, dim); row i describes image i.
+        classes: (n, n), whether samples i and j have the same class.
     """
     scores = images @ texts.T  # F(vᵢ, tⱼ)
     members = classes.to(scores.dtype)
@@ -150,24 +150,24 @@ def joint_embedding_loss(images: Tensor, texts: Tensor, classes: Tensor) -> Tens
 
 
 def same_class(label: Tensor) -> Tensor:
-    """Whether samples i and j have one label: (n, n) booleans of labels (n,) or (n, attributes)."""
+    """Whether samples i and j have the same label: labels (n,) or (n, attributes) → (n, n) booleans."""
     labels = label.reshape(len(label), -1)
     return (labels.unsqueeze(0) == labels.unsqueeze(1)).all(2)
 
 
-def retrieval(images: Tensor, texts: Tensor) -> Tensor:
-    """For each text, whether its own image is the most compatible one: (n,) booleans."""
+def is_retrieved(images: Tensor, texts: Tensor) -> Tensor:
+    """Whether its own image is the most compatible one with each text: (n,) booleans."""
     return (texts @ images.T).argmax(1) == torch.arange(len(texts), device=texts.device)
 
 
 @dataclass(frozen=True)
 class JointEmbedding:
-    """How an encoder of sentences is trained: beside one of images, which is then of no more use.
+    """Training of a sentence encoder jointly with an image encoder, which is discarded afterwards.
 
     Args:
-        steps: of training; 0 leaves it untrained.
-        batch_size: pairs of an image and one of its captions a step.
-        lr: learning rate at the start; it falls linearly to zero.
+        steps: number of training steps; 0 leaves the encoder untrained.
+        batch_size: pairs of an image and one of its captions in each step.
+        lr: initial learning rate; it falls linearly to zero.
     """
 
     steps: int = 3000
@@ -180,37 +180,37 @@ class JointEmbedding:
             raise ValueError(f"steps must be 0 or more, not {self.steps}")
 
     def weights(self, captioned: CaptionedImageDataset, data: Any, like: TextEncoder) -> dict[str, Tensor]:
-        """The weights of an encoder like that one, trained on this data once and then kept; says how well it does.
+        """The weights of an encoder, trained on this data or loaded from the cache. Logs its retrieval accuracy.
 
         Args:
-            captioned: what the data is a split of.
-            data: to train on.
-            like: that one; its own weights play no part.
+            captioned: the dataset that the data is a split of.
+            data: the data to train on.
+            like: an encoder of the same sizes; its weights are not used.
         """
         first = next(data.stream(0, self.batch_size, seed=0))
         recipe = [FORMAT, repr(self), repr((like.caption_length, like.dim, like.widths)), str(len(data))]
         key = key_of([*recipe, *(first[name].cpu().numpy().tobytes() for name in sorted(first))])
 
         def train() -> dict[str, Any]:
-            text, image = self.trained(captioned, data, like)
+            text, image = self.train_encoders(captioned, data, like)
             split = evaluation_split(captioned.splits)
             held_out = data if split == "train" else captioned.load(first["data"].device, split)
-            return {"text": text.state_dict(), "found": found_share(text, image, held_out), "split": split}
+            return {"text": text.state_dict(), "found": retrieval_accuracy(text, image, held_out), "split": split}
 
         def result(state: dict[str, Any]) -> str:
             return (
-                f"the text encoder finds the image of a caption among {AMONG} of the {state['split']} split "
+                f"the text encoder finds the image of a caption among {NUM_CANDIDATES} of the {state['split']} split "
                 f"in {100 * state['found']:.1f} % of cases"
             )
 
-        with processes.present.main_first():  # the others find what it has kept
+        with processes.present.main_first():  # the others load its result from the cache
             state = trained_once("text_encoders", key, f"the text encoder on {data.describe()}", train, result)
         return state["text"]
 
-    def trained(
+    def train_encoders(
         self, captioned: CaptionedImageDataset, data: Data, like: TextEncoder
     ) -> tuple[TextEncoder, ImageEncoder]:
-        """Both encoders, the same every time, without a trace in the run's random numbers."""
+        """Train both encoders from a fixed seed. The random number generators of the run are not changed."""
         device, dtype = like.output.weight.device, like.output.weight.dtype
         with torch.random.fork_rng(devices=[]), torch.enable_grad():
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would also seed every GPU
@@ -229,24 +229,24 @@ class JointEmbedding:
 
 
 def classes_of(batch: Batch, captioned: CaptionedImageDataset) -> Tensor:
-    """Which samples of a batch are of one class: (n, n) booleans.
+    """Whether samples i and j of a batch have the same class, or the same attributes: (n, n) booleans.
 
-    These are classes, or attributes that are all the same; where there are neither, each image is its own.
+    Without labels each image is a class of its own.
     """
     if captioned.labels is None:
         return torch.eye(len(batch["data"]), dtype=torch.bool, device=batch["data"].device)
     return same_class(batch["label"])
 
 
-AMONG = 64
-"""Images among which a caption's own is to be found."""
+NUM_CANDIDATES = 64
+"""Number of images from which the image of a caption is retrieved."""
 
 
 @torch.no_grad()
-def found_share(text: TextEncoder, image: ImageEncoder, data: Data, batches: int = 30) -> float:
-    """In what share of cases the image that is most compatible with a caption is its own."""
+def retrieval_accuracy(text: TextEncoder, image: ImageEncoder, data: Data, batches: int = 30) -> float:
+    """The fraction of captions whose most compatible image is their own."""
     found = []
-    for batch in itertools.islice(data.stream(0, AMONG, seed=1), batches):
+    for batch in itertools.islice(data.stream(0, NUM_CANDIDATES, seed=1), batches):
         texts = text(batch["caption"])
-        found.append(retrieval(image(batch["data"].to(texts.dtype)), texts))
+        found.append(is_retrieved(image(batch["data"].to(texts.dtype)), texts))
     return torch.cat(found).float().mean().item()

@@ -61,9 +61,15 @@ def draw_information(path: Path, runs: Mapping[str, Mapping[str, Curve]], codes:
         for run, found in runs.items():
             curve = found.get(name, [])
             axes.plot([step for step, _ in curve], [value for _, value in curve], label=run)
-        if math.isfinite(code.most):
-            said = "H(c)" if code.most == code.entropy else "the most"
-            axes.axhline(code.most, color="black", linestyle="--", linewidth=0.8, label=f"{said} = {code.most:.2f}")
+        if math.isfinite(code.max_information):
+            said = "H(c)" if code.max_information == code.entropy else "the most"
+            axes.axhline(
+                code.max_information,
+                color="black",
+                linestyle="--",
+                linewidth=0.8,
+                label=f"{said} = {code.max_information:.2f}",
+            )
         axes.set(title=f"L_I of {name}", xlabel="step", ylabel="nats")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)

@@ -36,4 +36,4 @@ def traverse(
     latents = system.noise(rows, seed)
     for name in game.codes if code is None else [code]:
         shown = game.traversal(latents, name, columns)
-        yield name, system.sample(shown), game.codes[name].said(columns)
+        yield name, system.sample(shown), game.codes[name].value_labels(columns)

@@ -17,7 +17,7 @@ from gan_runner.games.autoencoding import AutoencodingTurn, BidirectionalTurn, E
 from gan_runner.games.gan import LazyScores
 from gan_runner.losses.base import GivenScores, Loss, Scores
 from gan_runner.models.encoders import GaussianEncoder
-from gan_runner.models.latents import Normal, Sphere, demand
+from gan_runner.models.latents import Normal, Sphere, require_latent
 from gan_runner.requirements import OwnedNetworks, adds_fakes, has_critic, requires
 
 
@@ -37,13 +37,13 @@ ANOTHER = ", or choose another prior=, such as code_discriminator"
 def normal_prior(networks: OwnedNetworks) -> None:
     """The prior must be N(0, I)."""
     why = "the distance of q(z|x) to the prior is known where that is N(0, I)"
-    demand(networks.game.latent, Normal, why=why, otherwise=ANOTHER)
+    require_latent(networks.game.latent, Normal, why=why, otherwise=ANOTHER)
 
 
 def standard_prior(networks: OwnedNetworks) -> None:
     """Each coordinate of the prior must have mean 0 and variance 1, and its directions be alike."""
     why = "moments of codes are compared with those of N(0, I)"
-    demand(networks.game.latent, Normal, Sphere, why=why, otherwise=ANOTHER)
+    require_latent(networks.game.latent, Normal, Sphere, why=why, otherwise=ANOTHER)
 
 
 @requires(has_density, normal_prior)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_runner.games.gan import GANTurn
 from gan_runner.models.layers.diff_augment import translation
 from gan_runner.models.networks import Discriminator
-from gan_runner.models.sizes import images_only
+from gan_runner.models.sizes import require_images
 from gan_runner.requirements import requires
 from gan_runner.tools import per_sample
 
@@ -20,7 +20,7 @@ def on_images(networks: Mapping[str, nn.Module]) -> None:
     for network in networks.values():
         for module in network.modules():
             if isinstance(module, Discriminator):
-                images_only("it", module.shape)
+                require_images("it", module.shape)
 
 
 def mirror(x: Tensor) -> Tensor:

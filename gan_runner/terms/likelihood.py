@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_runner.datasets.base import HasDensity
 from gan_runner.datasets.images import bits
 from gan_runner.games.gan import GenerativeTurn
-from gan_runner.models.latents import Normal, demand
+from gan_runner.models.latents import Normal, require_latent
 from gan_runner.requirements import OwnedNetworks, requires
 
 
@@ -24,7 +24,7 @@ def has_density(networks: Mapping[str, nn.Module]) -> None:
 
 def normal_latents(networks: OwnedNetworks) -> None:
     """Latents must be N(0, I)."""
-    demand(
+    require_latent(
         networks.game.latent,
         Normal,
         why="densities are those of latents N(0, I)",

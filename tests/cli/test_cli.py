@@ -60,15 +60,15 @@ BAD_LINES = {
     "loss=mmd model=mlp regularizer=[likelihood]": "likelihood: maximum likelihood is for a generator whose density",
     "loss=maximum_likelihood model=real_nvp game=gan": "loss={} must be a part",
     "loss=maximum_likelihood model=real_nvp model.latent._target_=gan_runner.models.latents.Uniform": (
-        "densities are those of latents N(0, I), and model.latent is Uniform; set model.latent._target_="
+        "densities are those of latents N(0, I), but model.latent is Uniform; set model.latent._target_="
     ),
-    "game=vae model=infogan": "is known where that is N(0, I), and model.latent is Uniform; set model.latent._target_=",
+    "game=vae model=infogan": "is known where that is N(0, I), but model.latent is Uniform; set model.latent._target_=",
     "game=age metric=[latent_gaussianity]": "compares codes with latents N(0, I), and this game draws others; leave it",
     "model=real_nvp model.latent.dim=5": "leave out model.latent.dim=5, or set it to 256",
     "model=real_nvp dataset.image_size=big": "dataset.image_size=big: input should be a valid integer",
     "model=real_nvp dataset._target_=os.getcwd": "outside the allow-list",
     "model=real_nvp regularizer=[virtual_batch_norm]": "norm=virtual would make what a flow makes of a sample depend",
-    "model=real_nvp game=conditional": "a flow takes no condition here",
+    "model=real_nvp game=conditional": "real_nvp takes no condition",
     "metric=[bits_per_dimension]": "it needs a generator whose density is known; choose model=real_nvp",
     "metric=[latent_gaussianity]": "choose a game with an encoder, such as game=vae, or model=real_nvp",
     "loss=mmd loss.unbiased=true": "the unbiased estimate may be negative and has no root",
@@ -96,7 +96,7 @@ BAD_LINES = {
     "~loss": "must be a part",
     "optimizer.lr=fast": "optimizer.lr=fast: input should be a valid number",
     "optimizer.betas=[0,2]": "Invalid beta parameter",
-    "dataset=ring8 model=mlp regularizer=[diff_augment]": "needs images, and this data has shape (2,); choose",
+    "dataset=ring8 model=mlp regularizer=[diff_augment]": "needs images, but samples have shape (2,); choose",
     "dataset=ring8 model=mlp regularizer=[balanced_consistency]": "consistency: it needs images",
     "loss=wgan_gp regularizer=[ada]": "Wasserstein's critic tells nothing; choose loss=non_saturating",
     "loss.real_target=2": "targets are probabilities",

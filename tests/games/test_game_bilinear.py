@@ -130,7 +130,7 @@ def test_criticise_is_the_value_of_any_points(make_system):
     [
         ("game=bilinear model=mlp", "needs model=point"),
         ("game=bilinear dataset=digits", "choose dataset=point_mass"),
-        ("game=bilinear dataset.point=[1,2,3]", "has no halves"),
+        ("game=bilinear dataset.point=[1,2,3]", "a point is half of a sample"),
         ("game=bilinear model.generator.start=[1,2]", "must be 1 numbers"),
         ("model=point dataset=ring8", "an option reads model.latent"),
         ("game=bilinear regularizer=[r1]", "norm: Point takes no such option"),

@@ -58,7 +58,7 @@ def test_rows_are_latents_and_codes_the_same_for_the_same_seed(make_system):
     assert rows.shape == (500, 4 + 12)
     assert torch.equal(rows, system.noise(500, 3))
     assert system.networks["generator"].condition_dim == 12
-    codes = system.game.joint.apart(system.game.codes_in(rows))
+    codes = system.game.joint.split(system.game.codes_in(rows))
     assert (codes["c1"].sum(1) == 1).all()
     assert codes["c2"].abs().max() <= 1
     assert system.sample(rows[:7]).shape == (7, 2)

@@ -88,5 +88,5 @@ def test_code_has_a_size():
 @pytest.mark.parametrize("game", ["conditional", "semi_supervised", "text_to_image"])
 @pytest.mark.parametrize("loss", ["ebgan", "began"])
 def test_it_can_be_told_nothing_and_classifies_nothing(make_system, game, loss):
-    with pytest.raises(ConfigError, match="classifies nothing; choose another loss, or game=gan"):
+    with pytest.raises(ConfigError, match="does not classify; choose another loss, or game=gan"):
         make_system(f"game={game}", f"loss={loss}")

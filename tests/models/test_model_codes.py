@@ -116,10 +116,10 @@ def test_parts_are_found_again_in_the_whole():
     codes = Codes({"a": Categorical(3), "b": Uniform(2, std=None), "d": Gaussian(1)})
     assert (codes.dim, codes.num_parameters) == (6, 8)
     drawn = codes.draw(5, CPU)
-    assert torch.equal(torch.cat([*codes.apart(drawn).values()], 1), drawn)
+    assert torch.equal(torch.cat([*codes.split(drawn).values()], 1), drawn)
     outputs = torch.randn(5, 8)
-    assert [part.shape[1] for part in codes.outputs_apart(outputs).values()] == [3, 4, 1]
-    assert torch.equal(torch.cat([*codes.outputs_apart(outputs).values()], 1), outputs)
+    assert [part.shape[1] for part in codes.split_outputs(outputs).values()] == [3, 4, 1]
+    assert torch.equal(torch.cat([*codes.split_outputs(outputs).values()], 1), outputs)
 
 
 def test_values_to_show():
@@ -131,9 +131,11 @@ def test_values_to_show():
 
 
 def test_values_are_said_in_figures_that_of_the_dimension_that_varies():
-    assert Categorical(3).said(9) == ["0", "1", "2"]
-    assert Uniform(low=0.0, high=1.0).said(3) == ["-0.5", "0.5", "1.5"]
-    assert Gaussian(dim=2).said(4) == [f"{d}: {value}" for d in (1, 2) for value in ("-2", "-0.67", "0.67", "2")]
+    assert Categorical(3).value_labels(9) == ["0", "1", "2"]
+    assert Uniform(low=0.0, high=1.0).value_labels(3) == ["-0.5", "0.5", "1.5"]
+    assert Gaussian(dim=2).value_labels(4) == [
+        f"{d}: {value}" for d in (1, 2) for value in ("-2", "-0.67", "0.67", "2")
+    ]
 
 
 def test_a_traversal_changes_one_code_and_leaves_the_others():

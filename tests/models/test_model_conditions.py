@@ -40,6 +40,6 @@ def test_samples_are_drawn_for_captions_of_the_training_split_alone(condition):
 
 
 def test_pictures_show_captions_of_pairs_that_are_never_trained_on(condition):
-    _, sentences = condition.shown(20)
+    _, sentences = condition.examples(20)
     assert len(sentences) == 20
     assert set.union(*map(pairs_in, sentences)) <= set(SHAPES.unseen_pairs)

@@ -117,5 +117,5 @@ def test_data_that_are_no_square_images_are_refused(shape):
 @pytest.mark.parametrize("side", [1, 4, 6, 7, 9, 18, 30, 100, 127])
 def test_sides_that_do_not_halve_are_refused(side):
     for network in (lambda: DCGANGenerator(5, (1, side, side)), lambda: DCGANDiscriminator((1, side, side))):
-        with pytest.raises(ValueError, match=f"image_size={side} does not halve"):
+        with pytest.raises(ValueError, match=f"image_size={side} cannot be halved"):
             network()

@@ -89,7 +89,7 @@ def test_pairs_are_seen_through_the_layers_on_the_features_of_a_judge():
 
 
 def test_a_head_that_knows_nothing_of_codes_is_refused():
-    with pytest.raises(ValueError, match="pairs are scored by layers of their own, and not by a LogSumExpHead"):
+    with pytest.raises(ValueError, match="need a head of their own, not a LogSumExpHead"):
         PairDiscriminator(MLPDiscriminator((3,), width=8, depth=1, head=partial(LogSumExpHead, num_classes=3)), 2)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.functional import jacobian
 
-from gan_runner.models.flows import ActNorm, Bounded, Coupling, Flatten, MultiScale, Steps, squeeze, unsqueeze
+from gan_runner.models.flows import ActNorm, Bounded, Composition, Coupling, Flatten, MultiScale, squeeze, unsqueeze
 
 pytestmark = pytest.mark.usefixtures("_float64")
 
@@ -30,13 +30,13 @@ def act_norm():
 def multi_scale():
     coarse = ActNorm(8, spatial=True)
     coarse.log_scale.data.normal_()
-    return MultiScale((2, 2, 4), Steps(act_norm(), coupling()), coarse, Flatten((4, 1, 2)))
+    return MultiScale((2, 2, 4), Composition(act_norm(), coupling()), coarse, Flatten((4, 1, 2)))
 
 
 LAYERS = {
     "coupling": coupling,
     "act_norm": act_norm,
-    "steps": lambda: Steps(coupling(), act_norm(), coupling()),
+    "steps": lambda: Composition(coupling(), act_norm(), coupling()),
     "multi_scale": multi_scale,
     "flatten": lambda: Flatten((2, 2, 4)),
     "bounded": lambda: Bounded(0.05),

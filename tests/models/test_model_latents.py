@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import kstest
 
-from gan_runner.models.latents import Normal, Sphere, Uniform, interpolation
+from gan_runner.models.latents import Normal, Sphere, Uniform, spherical_interpolation
 
 CPU = torch.device("cpu")
 PRIORS = {
@@ -38,14 +38,14 @@ def test_paths_lead_from_end_to_end_and_nothing_added_changes_nothing(prior):
     torch.testing.assert_close(path[:, 0], first)
     torch.testing.assert_close(path[:, -1], second)
     torch.testing.assert_close(prior.path(second, first, 9).unflatten(0, (6, 9)).flip(1), path)
-    torch.testing.assert_close(prior.moved(first, torch.zeros(6, 4)), first)
+    torch.testing.assert_close(prior.shift(first, torch.zeros(6, 4)), first)
 
 
 def test_paths_go_where_the_prior_draws():
     first, second = Sphere(5)(7, CPU), Sphere(5)(7, CPU)
     along = Sphere(5).path(first, second, 6)
     torch.testing.assert_close(along.norm(dim=1), torch.full((42,), 5**0.5))
-    torch.testing.assert_close(Sphere(5).moved(first, 3 * second).norm(dim=1), torch.full((7,), 5**0.5))
+    torch.testing.assert_close(Sphere(5).shift(first, 3 * second).norm(dim=1), torch.full((7,), 5**0.5))
     quarter = Normal(2).path(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]]), 3)
     torch.testing.assert_close(quarter[1], torch.full((2,), 2**0.5))
     corners = Uniform(2).path(torch.tensor([[-1.0, 1.0]]), torch.tensor([[1.0, 1.0]]), 5)
@@ -75,7 +75,9 @@ def test_without_an_arc_paths_are_straight():
         ([1.0, 2.0], [1.0, 2.0]),
     ):
         a, b = torch.tensor([first]), torch.tensor([second])
-        torch.testing.assert_close(interpolation(torch.cat([a, b]), 7), a.lerp(b, torch.linspace(0, 1, 7).unsqueeze(1)))
+        torch.testing.assert_close(
+            spherical_interpolation(torch.cat([a, b]), 7), a.lerp(b, torch.linspace(0, 1, 7).unsqueeze(1))
+        )
 
 
 def test_between_equal_lengths_a_path_is_the_arc_at_constant_speed():

@@ -96,13 +96,13 @@ def test_scores_are_the_head_of_the_features(model):
 def test_minibatch_discrimination_sees_whether_samples_are_alike(model):
     layer = partial(MinibatchDiscrimination, kernels=7)
     discriminator = MODELS[model][1](SHAPE, width=4, norm="none", feature_layer=layer).eval()
-    closeness, score = discriminator.head
+    similarity, score = discriminator.head
     x = torch.rand(6, *SHAPE)
     width = discriminator.features(x).shape[1]
     assert score.in_features == width + 7
-    alike = closeness(discriminator.features(x[:1].expand(6, *SHAPE)))[:, width:]
+    alike = similarity(discriminator.features(x[:1].expand(6, *SHAPE)))[:, width:]
     torch.testing.assert_close(alike, torch.full((6, 7), 5.0))
-    assert closeness(discriminator.features(20 * x))[:, width:].mean() < 5
+    assert similarity(discriminator.features(20 * x))[:, width:].mean() < 5
     assert discriminator(x).shape == (6,)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch.autograd.functional import jacobian
 
 from gan_runner.models.flows import ActNorm
-from gan_runner.models.real_nvp import RealNVP, alternating, chessboard, halves, scales_of
+from gan_runner.models.real_nvp import RealNVP, alternating, checkerboard, halves, num_scales
 
 SHAPES = [(2,), (5,), (1,), (1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 5, 3), (1, 6, 6)]
 
@@ -87,18 +87,18 @@ def test_latents_of_images_start_with_variance_one():
     [((1, 8, 8), 2), ((1, 16, 16), 3), ((1, 28, 28), 3), ((3, 32, 32), 4), ((3, 64, 64), 5), ((1, 5, 5), 1)],
 )
 def test_scales_lead_to_a_side_of_four_to_seven(shape, count):
-    assert scales_of(shape, None) == count
+    assert num_scales(shape, None) == count
 
 
-@pytest.mark.parametrize(("shape", "make"), [((5,), alternating), ((3, 5, 4), chessboard), ((4, 2, 2), halves)])
+@pytest.mark.parametrize(("shape", "make"), [((5,), alternating), ((3, 5, 4), checkerboard), ((4, 2, 2), halves)])
 def test_masks_are_complementary_and_of_a_half_each(shape, make):
     masks = [make(shape, phase).expand(shape) for phase in (0, 1)]
     assert torch.equal(masks[0] + masks[1], torch.ones(shape))
     assert masks[0].mean().item() == pytest.approx(0.5, abs=0.11)
 
 
-def test_chessboard_has_no_two_neighbours_of_a_colour():
-    mask = chessboard((1, 4, 4), 0)[0]
+def test_neighbours_on_the_checkerboard_differ():
+    mask = checkerboard((1, 4, 4), 0)[0]
     assert (mask[1:] != mask[:-1]).all()
     assert (mask[:, 1:] != mask[:, :-1]).all()
 
@@ -107,11 +107,11 @@ def test_chessboard_has_no_two_neighbours_of_a_colour():
     ("options", "complaint"),
     [
         ({"latent_dim": 5}, "one latent for each element .* model.latent.dim=5, or set it to 64"),
-        ({"norm": "virtual"}, "norm=virtual would make .* choose norm=none or layer"),
-        ({"norm": "batch"}, "norm=batch would make"),
-        ({"condition_dim": 10}, "takes no condition here"),
+        ({"norm": "virtual"}, "with norm=virtual .* no density; choose norm=none or layer"),
+        ({"norm": "batch"}, "with norm=batch"),
+        ({"condition_dim": 10}, "real_nvp takes no condition"),
         ({"couplings": 0}, "couplings must be at least 1"),
-        ({"scales": 5}, "scales=5, and 8×8 px have 1 to 4"),
+        ({"scales": 5}, "scales=5, but 8×8 px can have 1 to 4 scales"),
         ({"scales": 0}, "scales=0"),
         ({"alpha": 0.7}, "alpha=0.7 must be between"),
     ],

@@ -8,14 +8,14 @@ from gan_runner.models.resnet import (
     ResidualBlock,
     ResNetDiscriminator,
     ResNetGenerator,
+    downsampling_block,
     first_block,
-    growing_block,
     plain_block,
-    shrinking_block,
+    upsampling_block,
 )
 
 SIDES = [8, 16, 32, 64, 128, 28, 20, 24]
-RESIZING = {growing_block: 2, plain_block: 1, shrinking_block: 0.5}
+RESIZING = {upsampling_block: 2, plain_block: 1, downsampling_block: 0.5}
 
 
 def blocks(network):
@@ -110,7 +110,7 @@ def test_with_a_silent_residual_the_first_block_is_a_linear_map_of_the_smaller_i
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize("make", [growing_block, shrinking_block])
+@pytest.mark.parametrize("make", [upsampling_block, downsampling_block])
 def test_shortcuts_convolution_commutes_with_resizing(make):
     """As the papers have it, it runs where the image is larger."""
     block, x = make(3, nn.BatchNorm2d), torch.randn(2, 3, 8, 8)

@@ -55,7 +55,7 @@ def test_it_finds_latents_of_the_game_and_nothing_else_that_the_generator_is_fed
 
 
 def test_a_game_without_latents_is_refused(make_system):
-    with pytest.raises(ConfigError, match=r"no latents to be found; leave out regularizer=\[style_encoder\]"):
+    with pytest.raises(ConfigError, match=r"no latents to infer; leave out regularizer=\[style_encoder\]"):
         make_system("game=bilinear", "regularizer=[style_encoder]")
 
 

@@ -6,15 +6,15 @@ from torch.nn.functional import conv1d, one_hot
 
 from gan_runner.datasets.captions import ALPHABET, encode
 from gan_runner.datasets.shapes import CaptionedShapes
-from gan_runner.models.conditions import KNOWN, TextCondition
+from gan_runner.models.conditions import NUM_KEPT, TextCondition
 from gan_runner.models.text import (
     CharacterConvolution,
     ImageEncoder,
     JointEmbedding,
     TextEncoder,
     classes_of,
+    is_retrieved,
     joint_embedding_loss,
-    retrieval,
     same_class,
 )
 
@@ -54,7 +54,7 @@ def test_order_of_words_matters_and_the_same_sentence_is_the_same():
 
 @pytest.mark.parametrize(("length", "widths"), [(30, (4, 4, 4)), (3, (4,)), (100, ())])
 def test_too_short_sentences_are_refused(length, widths):
-    with pytest.raises(ValueError, match=f"leave nothing of {length} characters; choose another number of widths"):
+    with pytest.raises(ValueError, match=f"reduce {length} characters to nothing; choose fewer widths"):
         TextEncoder(length, widths=widths)
 
 
@@ -113,7 +113,7 @@ def test_classes_are_labels_or_all_attributes_or_else_images():
 
 def test_retrieval_by_hand():
     images = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    assert retrieval(images, torch.tensor([[2.0, 1.0], [3.0, 1.0]])).tolist() == [True, False]
+    assert is_retrieved(images, torch.tensor([[2.0, 1.0], [3.0, 1.0]])).tolist() == [True, False]
 
 
 COLOURS = CaptionedShapes(
@@ -163,10 +163,10 @@ def test_training_leaves_no_trace_in_random_numbers_and_comes_out_the_same(condi
     one = JointEmbedding(steps=2, batch_size=8)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = one.trained(COLOURS, data, condition.encoder)[0].state_dict()
+    first = one.train_encoders(COLOURS, data, condition.encoder)[0].state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    second = one.trained(COLOURS, data, condition.encoder)[0].state_dict()
+    second = one.train_encoders(COLOURS, data, condition.encoder)[0].state_dict()
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
@@ -188,7 +188,7 @@ def test_conditions_are_centred_and_of_the_size_of_latents(condition):
 
 
 def test_pictures_show_captions_of_the_test_split(condition):
-    vectors, captions = condition.shown(5)
+    vectors, captions = condition.examples(5)
     assert len(captions) == len(vectors) == 5
     pairs = {" ".join(pair) for pair in COLOURS.unseen_pairs}
     synonyms = {"violet": "purple", "turquoise": "cyan", "disc": "circle", "box": "square"}
@@ -202,7 +202,7 @@ def test_samples_are_drawn_for_captions_of_the_training_split(condition):
     drawn = condition.draw(7, torch.Generator().manual_seed(0))
     known = condition.phi(condition.known)
     assert drawn.shape == (7, 16)
-    assert len(known) == KNOWN
+    assert len(known) == NUM_KEPT
     assert torch.cdist(drawn, known).min(1).values.max() < 1e-2  # of distances around 5
     assert torch.equal(drawn, condition.draw(7, torch.Generator().manual_seed(0)))
 

@@ -35,7 +35,7 @@ def test_curves_are_read_back_by_code(tmp_path):
     ],
 )
 def test_the_most_is_where_q_says_the_code_itself(code, most):
-    assert code.most == pytest.approx(most)
+    assert code.max_information == pytest.approx(most)
 
 
 def test_a_sweep_over_games_ends_with_the_picture(gan_run, tmp_path):

@@ -1,1 +1,1 @@
-"""What acts inside a network."""
+"""Layers that networks are built from."""

@@ -1,6 +1,6 @@
-"""Batch normalisation by the statistics of the global batch, however many processes share it.
+"""Batch normalisation by the statistics of the global batch, on any number of processes.
 
-Unlike `torch.nn.SyncBatchNorm` it works on CPUs, and can be differentiated twice.
+Unlike `torch.nn.SyncBatchNorm` it runs on CPUs and is twice differentiable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gan_runner.distributed.sharding import all_reduce_sum, global_batch, shards
 
 
 class BatchNorm1d(nn.BatchNorm1d):
-    """Of activations (n, channels)."""
+    """Batch norm of activations (n, channels)."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise, scale and shift."""
@@ -20,7 +20,7 @@ class BatchNorm1d(nn.BatchNorm1d):
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Of activations (n, channels, h, w)."""
+    """Batch norm of activations (n, channels, h, w)."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise, scale and shift."""
@@ -28,7 +28,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 def normalise(norm: nn.BatchNorm1d | nn.BatchNorm2d, input: Tensor) -> Tensor:
-    """What batch norm in training mode makes of (n, channels, …), by the rows of all processes: the same shape."""
+    """Batch norm in training mode over the rows of all processes: (n, channels, …) → the same shape."""
     x = input.to(torch.promote_types(input.dtype, torch.float32))
     dims = [0, *range(2, x.dim())]
     shape = (1, -1, *[1] * (x.dim() - 2))

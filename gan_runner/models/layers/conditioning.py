@@ -1,4 +1,4 @@
-"""Layers that look at a condition beside what they are fed: labels, attributes, the embedding of a sentence."""
+"""Layers that take a condition beside their input: labels, attributes, or the embedding of a sentence."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class Conditioned(nn.Module):
     """A layer whose `forward` takes a condition (n, condition_dim), or None, as its second argument.
 
     Attributes:
-        needs_condition: of a head, whether it gives no score without one.
+        needs_condition: whether a head cannot score without a condition.
     """
 
     needs_condition: ClassVar[bool] = True
 
 
 class Chain(nn.Sequential, Conditioned):
-    """Layers one after the other; those that are `Conditioned` are given the condition."""
+    """A sequence of layers. Those that are `Conditioned` also get the condition."""
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """What the last one makes of it."""
+        """The output of the last layer."""
         for layer in self:
             x = layer(x, condition) if isinstance(layer, Conditioned) else layer(x)
         return x
@@ -32,12 +32,12 @@ class Chain(nn.Sequential, Conditioned):
 class ConditionalBatchNorm(Conditioned):
     """Batch norm whose gain and bias are affine in the condition: (n, channels, …) → the same shape.
 
-    For a one-hot condition each class has a gain and a bias of its own (Dumoulin et al. 2017, arXiv:1610.07629, Eq. 5;
-    de Vries et al. 2017, arXiv:1707.00683, Section 3). Every class starts near the same ones.
+    With a one-hot condition each class has its own gain and bias (Dumoulin et al. 2017, arXiv:1610.07629, Eq. 5; de
+    Vries et al. 2017, arXiv:1707.00683, Section 3). At the start they are nearly equal for all classes.
 
     Args:
         channels: size of dimension 1.
-        condition_dim: length of a condition.
+        condition_dim: length of the condition.
         spatial: whether activations are (n, channels, h, w).
 
     Raises:
@@ -48,8 +48,8 @@ class ConditionalBatchNorm(Conditioned):
         super().__init__()
         if condition_dim < 1:
             raise ValueError(
-                "norm=conditional needs a condition; choose norm=batch, or a game whose generator is told something, "
-                "such as game=conditional"
+                "norm=conditional needs a condition; choose norm=batch, or a game with a conditional generator, such "
+                "as game=conditional"
             )
         self.norm = BatchNorm2d(channels) if spatial else BatchNorm1d(channels)
         self.gain = nn.Linear(condition_dim, channels, bias=False)

@@ -1,7 +1,7 @@
-"""Differentiable augmentation of images: what is done to data and fakes alike before a discriminator sees them.
+"""Differentiable augmentation of real and fake images before a discriminator.
 
-Each function takes images (n, c, h, w) in [−1, 1] and draws anew for each of them. All are affine in the
-images, so gradients pass through them, twice if need be.
+Each function takes images (n, c, h, w) in [−1, 1] and draws independently for each of them. All are affine in the
+images, so they are twice differentiable.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_runner.models.sizes import images_only
+from gan_runner.models.sizes import require_images
 from gan_runner.tools import per_sample
 
 Policy = Literal["color", "translation", "cutout"]
 
 
 def uniform(x: Tensor, low: float, high: float) -> Tensor:
-    """U(low, high), one draw an image: (n, 1, 1, 1)."""
+    """One draw from U(low, high) for each image: (n, 1, 1, 1)."""
     return low + (high - low) * per_sample.rand(len(x), 1, 1, 1, device=x.device, dtype=x.dtype)
 
 
@@ -29,24 +29,24 @@ def brightness(x: Tensor) -> Tensor:
 
 
 def saturation(x: Tensor) -> Tensor:
-    """Scale what differs from each pixel's grey by U(0, 2)."""
+    """Scale the difference of each pixel from its grey value by U(0, 2)."""
     grey = x.mean(1, keepdim=True)
     return grey + uniform(x, 0.0, 2.0) * (x - grey)
 
 
 def contrast(x: Tensor) -> Tensor:
-    """Scale what differs from the image's mean by U(½, 3/2)."""
+    """Scale the difference of each pixel from the image's mean by U(½, 3/2)."""
     mean = x.mean((1, 2, 3), keepdim=True)
     return mean + uniform(x, 0.5, 1.5) * (x - mean)
 
 
 def along(positions: Tensor, dim: int) -> Tensor:
-    """(n, side) as (n, 1, side, 1) for dimension 2 of images, or (n, 1, 1, side) for dimension 3."""
+    """Reshape (n, side) to (n, 1, side, 1) for dimension 2 of images, or (n, 1, 1, side) for dimension 3."""
     return positions[:, None, :, None] if dim == 2 else positions[:, None, None, :]
 
 
 def translation(x: Tensor, ratio: float = 1 / 8) -> Tensor:
-    """Move by whole pixels, up to a share of the side in either direction; zeros come in."""
+    """Shift by whole pixels, up to `ratio` of the side in each direction, with zero padding."""
     for dim in (2, 3):
         side = x.shape[dim]
         most = int(side * ratio + 0.5)
@@ -58,7 +58,7 @@ def translation(x: Tensor, ratio: float = 1 / 8) -> Tensor:
 
 
 def cutout(x: Tensor, ratio: float = 1 / 2) -> Tensor:
-    """Put zeros into a square of a share of the side, whose centre lies anywhere in the image."""
+    """Set a square to zero. Its side is `ratio` of the image's, and its centre lies anywhere in the image."""
     hidden = torch.ones((), dtype=torch.bool, device=x.device)
     for dim in (2, 3):
         side = x.shape[dim]
@@ -79,24 +79,23 @@ POLICIES: dict[Policy, tuple[Callable[[Tensor], Tensor], ...]] = {
 class DiffAugment(nn.Module):
     """Color, translation and cutout of images: (n, c, h, w) → (n, c, h, w).
 
-    Zhao et al. 2020, arXiv:2006.10738, with the authors' code, where images are in [−1, 1] too: what is cut
-    out or moved in is mid-grey.
+    Zhao et al. 2020, arXiv:2006.10738. As in the authors' code images lie in [−1, 1], so zeros are mid-grey.
 
     Args:
-        shape: (c, h, w).
-        policy: which of them, in this order.
+        shape: shape of one image, (c, h, w).
+        policy: kinds of augmentation to use, in this order.
 
     Raises:
-        ValueError: the data are not images.
+        ValueError: samples are not images.
     """
 
     def __init__(self, shape: tuple[int, ...], policy: tuple[Policy, ...] = ("color", "translation", "cutout")):
         super().__init__()
-        images_only("diff_augment", shape)
+        require_images("diff_augment", shape)
         self.steps = [step for name in policy for step in POLICIES[name]]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Augment each image in its own way."""
+        """Augment each image independently."""
         for step in self.steps:
             x = step(x)
         return x

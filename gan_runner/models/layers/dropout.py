@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout that does not depend on the number of processes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from gan_runner.tools import per_sample
 
 
 class Dropout(nn.Dropout):
-    """torch's, and the same however many processes share a batch: (n, …) → (n, …)."""
+    """Dropout (n, …) → (n, …) that draws the same mask on any number of processes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Zeros with probability p while training, and everything else divided by 1 − p."""
+        """In training mode, set elements to zero with probability p and divide the others by 1 − p."""
         return per_sample.dropout(x, self.p) if self.training else x

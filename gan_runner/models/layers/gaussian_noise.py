@@ -1,4 +1,4 @@
-"""Noise between layers."""
+"""Gaussian noise between layers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from gan_runner.tools.scheduled import Schedule, scheduled, times, value_of
 
 
 class GaussianNoise(nn.Module):
-    """x + σ ε with ε ~ N(0, I) while training, x itself in evaluation mode: (n, …) → the same shape.
+    """x + σ ε with ε ~ N(0, I) in training mode, x in evaluation mode: (n, …) → the same shape.
 
     Args:
-        std: σ, in the units of x, or its schedule over training steps; 0 adds nothing.
+        std: σ in the units of x, or its schedule over training steps.
 
     Raises:
-        ValueError: it is negative.
+        ValueError: σ is negative.
     """
 
     def __init__(self, std: float | Schedule):
@@ -31,5 +31,5 @@ class GaussianNoise(nn.Module):
         return x + times(self.std, per_sample.randn(*x.shape, device=x.device, dtype=x.dtype))
 
     def extra_repr(self) -> str:
-        """As it stands in a printed network."""
+        """The text in a printed network."""
         return f"std={self.std:g}"

@@ -1,4 +1,4 @@
-"""Noise on what a discriminator sees."""
+"""Instance noise: Gaussian noise on the input of a discriminator."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from gan_runner.tools import per_sample
 class InstanceNoise(nn.Module):
     """x + σ ε with ε ~ N(0, I): (n, *shape) → (n, *shape).
 
-    Data and fakes get the same noise, so that their densities overlap wherever they lie (Sønderby et al. 2017,
-    arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862, Section 3). σ is a buffer, so a checkpoint has
-    it; `gan_runner.constraints.noise_annealing.NoiseAnnealing` lowers it.
+    Real and fake samples get noise of the same distribution, so that the supports of their densities overlap (Sønderby
+    et al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017, arXiv:1701.04862, Section 3). σ is a buffer, saved in
+    checkpoints; `gan_runner.constraints.noise_annealing.NoiseAnnealing` lowers it.
 
     Args:
-        shape: of one sample; any.
-        std: σ at the start, in the units of the data.
+        shape: shape of one sample; not used.
+        std: initial σ, in the units of the data.
+
+    Raises:
+        ValueError: σ is not positive.
     """
 
     sigma: Tensor

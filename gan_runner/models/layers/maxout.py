@@ -1,4 +1,4 @@
-"""Maxout."""
+"""The maxout layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gan_runner.models.sizes import at_least_one
 
 
 class Maxout(nn.Module):
-    """The largest of `pieces` linear maps of the input, unit by unit: (n, in_features) → (n, out_features).
+    """The elementwise maximum of `pieces` linear maps: (n, in_features) → (n, out_features).
 
     Goodfellow et al. 2013, arXiv:1302.4389, Section 3.
     """

@@ -1,4 +1,4 @@
-"""A discriminator that sees how close together a batch lies."""
+"""Minibatch discrimination: similarity between the samples of a batch as features."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from gan_runner.tools.precision import full_precision
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Appends to each sample's features how close it is to the others: (n, in_features) → (n, out_features).
+    """Append to the features of each sample its similarity to the others: (n, in_features) → (n, out_features).
 
-    With M_i = f(x_i) T in R^{B×C} and c_b(x_i, x_j) = exp(−‖M_{i,b} − M_{j,b}‖₁) it is
-    o(x_i)_b = Σ_{j≠i} c_b(x_i, x_j) (Salimans et al. 2016, arXiv:1606.03498, Section 3.2). The paper's sum
-    runs over all j; the term j = i is always one, which the next bias absorbs, and is left out.
+    The similarity is o(x_i)_b = Σ_{j≠i} c_b(x_i, x_j) with c_b(x_i, x_j) = exp(−‖M_{i,b} − M_{j,b}‖₁) and
+    M_i = f(x_i) T in R^{B×C} (Salimans et al. 2016, arXiv:1606.03498, Section 3.2). The paper sums over all j. The term
+    j = i is always one and left out, since the bias of the next layer absorbs it.
 
     Args:
-        in_features: A, the width of the features.
-        kernels: B, the number of similarity features appended.
-        kernel_dim: C, the dimension in which each kernel compares.
+        in_features: A, the number of features.
+        kernels: B, the number of similarities appended.
+        kernel_dim: C, the dimension of each kernel's projection.
     """
 
     def __init__(self, in_features: int, kernels: int = 100, kernel_dim: int = 5):
@@ -31,11 +31,11 @@ class MinibatchDiscrimination(nn.Module):
         self.projection = nn.Parameter(torch.randn(in_features, kernels * kernel_dim) / in_features**0.5)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features with o(x) appended."""
-        return torch.cat([features, self.closeness(features)], 1)
+        """The features with o(x) appended."""
+        return torch.cat([features, self.similarity(features)], 1)
 
-    def closeness(self, features: Tensor) -> Tensor:
-        """o(x): (n, kernels)."""
+    def similarity(self, features: Tensor) -> Tensor:
+        """The similarities o(x): (n, kernels)."""
         with full_precision(features):
             flat = features.to(self.projection.dtype) @ self.projection
         projected = flat.unflatten(1, (-1, self.kernel_dim))  # (n, B, C)

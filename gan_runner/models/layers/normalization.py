@@ -1,4 +1,4 @@
-"""The knobs `norm` and `weight_norm` that every network takes."""
+"""The options `norm` and `weight_norm` of every network."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ WeightNorm = Literal["none", "weight", "spectral", "orthogonal"]
 
 
 def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int, condition_dim: int = 0) -> nn.Module:
-    """A layer that normalises activations (n, channels), or (n, channels, h, w) if they are spatial.
+    """A normalisation of activations (n, channels), or (n, channels, h, w) if they are spatial.
 
-    Layer norm is over all elements of a sample (one group), instance norm over each channel of a sample; the gain and
-    bias of conditional batch norm depend on a condition.
+    Layer norm is over all elements of a sample, instance norm over each channel of a sample. The gain and bias of
+    conditional batch norm depend on a condition.
+
+    Raises:
+        ValueError: `norm=instance` without spatial dimensions, or `norm=conditional` without a condition.
     """
     if norm == "instance" and not spatial:
-        raise ValueError("norm=instance needs images: on vectors it would erase them; choose norm=layer or batch")
+        raise ValueError("norm=instance needs images, since it would set vectors to zero; choose norm=layer or batch")
     makers: dict[Norm, Callable[[], nn.Module]] = {
         "none": nn.Identity,
         "batch": lambda: BatchNorm2d(channels) if spatial else BatchNorm1d(channels),
@@ -39,12 +42,12 @@ def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int,
 
 
 def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
-    """Reparametrise the weight of every linear and convolutional layer in place, as a matrix (out, everything else).
+    """Reparametrise the weight of every linear and convolutional layer in place, as a matrix (outputs, inputs).
 
-    `spectral` divides it by its largest singular value, found by one power iteration a forward pass (Miyato et
-    al. 2018, arXiv:1802.05957, Algorithm 1). `orthogonal` makes all its singular values one. `weight` learns the norm
-    of every row apart from its direction, and starts where data says. A transposed convolution's weight has its outputs
-    in dimension 1.
+    `spectral` divides it by its largest singular value, estimated by one power iteration in each forward pass (Miyato
+    et al. 2018, arXiv:1802.05957, Algorithm 1). `orthogonal` sets all its singular values to one. `weight` learns norm
+    and direction of each row separately, and is initialised from data. In a transposed convolution dimension 1 of the
+    weight is the outputs.
     """
     makers: dict[WeightNorm, Callable[[nn.Module, int], object]] = {
         "none": lambda module, dim: module,
@@ -57,8 +60,8 @@ def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
             makers[weight_norm](module, 1 if isinstance(module, nn.ConvTranspose2d) else 0)
 
 
-def unbounded(network: nn.Module) -> nn.Module:
-    """The network itself, whose weights are no longer kept `spectral` or `orthogonal`."""
+def remove_weight_bounds(network: nn.Module) -> nn.Module:
+    """Remove `spectral` and `orthogonal` reparametrisations in place, and return the network."""
     for module in network.modules():
         if is_parametrized(module, "weight"):
             made = module.parametrizations.weight[0]  # type: ignore[index, union-attr]

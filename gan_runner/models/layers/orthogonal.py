@@ -7,19 +7,19 @@ from torch import Tensor, nn
 
 
 class Orthogonal(nn.Module):
-    """A weight → the matrix with orthonormal rows (if it is wide) or columns (if it is tall) that QR makes of it.
+    """A weight → a weight with orthonormal rows (if it is wide) or columns (if it is tall), by QR decomposition.
 
-    Every singular value is one, so a linear layer neither stretches nor, on the span of its rows, shrinks
-    (critics of such layers: Anil et al. 2019, arXiv:1811.05381, who find the matrix by Björck's iteration). A
-    convolution, as a matrix on its patches, stretches by at most √(patches a pixel lies in): 2 for a kernel of
-    4 at stride 2. QR with R's diagonal kept positive is Gram–Schmidt, and smooth where the weight has full rank.
+    All singular values are one, so a linear layer is 1-Lipschitz and preserves norms on the span of its rows (Anil et
+    al. 2019, arXiv:1811.05381, train such critics with Björck's iteration). A convolution is a matrix on patches; its
+    Lipschitz constant is at most √(number of patches that contain a pixel), 2 for a kernel of 4 at stride 2. QR with a
+    positive diagonal of R is Gram–Schmidt, which is smooth where the weight has full rank.
 
-    Unlike `torch.nn.utils.parametrizations.orthogonal` its graph does not grow with the matrix (Householder's
-    is unrolled, a reflection at a time), it traces under `torch.compile` (the matrix exponential does not), and
-    no weight decay or clipping can break it: only the direction of the weight's columns counts.
+    Unlike `torch.nn.utils.parametrizations.orthogonal` its graph does not grow with the matrix (Householder reflections
+    are unrolled one by one), it works with `torch.compile` (the matrix exponential does not), and weight decay and
+    clipping do not break it, since only the directions of the columns matter.
 
     Args:
-        dim: of the weight, in which its outputs are; all others together are the inputs.
+        dim: dimension of the outputs in the weight; all others together are the inputs.
     """
 
     def __init__(self, dim: int = 0):
@@ -37,5 +37,5 @@ class Orthogonal(nn.Module):
 
     @torch.no_grad()
     def right_inverse(self, weight: Tensor) -> Tensor:
-        """Training starts at the orthonormal weight, so that the optimizer's first steps are of its size."""
+        """The initial parameter: the orthonormal weight, so that the optimizer's first steps have the right size."""
         return self(weight)

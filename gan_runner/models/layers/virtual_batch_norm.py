@@ -1,4 +1,4 @@
-"""Batch normalisation by a fixed reference batch."""
+"""Virtual batch normalisation: batch normalisation by a fixed reference batch."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from torch import Tensor, nn
 
 
 class VirtualBatchNorm(nn.Module):
-    """Normalises each sample by a fixed reference batch and itself.
+    """Normalise each sample by a fixed reference batch and itself: (reference_size + n, channels, …) → the same shape.
 
-    The input's first `reference_size` rows are the reference batch on its way through the network
-    (`gan_runner.models.networks.WithReference` puts it there). They are normalised by their own mean and
-    variance; every other sample by those of the reference batch with that one sample added, so that its
-    output does not depend on its batch-mates (Salimans et al. 2016, arXiv:1606.03498, Section 3.5).
-    (reference_size + n, channels, …) → the same shape.
+    The first `reference_size` rows of the input are the activations of the reference batch, which
+    `gan_runner.models.networks.WithReference` puts there. They are normalised by their own mean and variance. Every
+    other sample is normalised by those of the reference batch plus that sample, so that its output does not depend on
+    the rest of its batch (Salimans et al. 2016, arXiv:1606.03498, Section 3.5).
 
     Args:
-        channels: size of dimension 1; statistics run over the batch and all later dimensions.
+        channels: size of dimension 1; statistics are over the batch and all later dimensions.
         reference_size: rows of the reference batch.
         eps: added to the variance.
     """
@@ -36,7 +35,7 @@ class VirtualBatchNorm(nn.Module):
         variance = x.var(inner, correction=0, keepdim=True) if inner else torch.zeros_like(x)
         own, other = mean[: self.reference_size], mean[self.reference_size :]
         own_variance, other_variance = variance[: self.reference_size], variance[self.reference_size :]
-        # The variance of a whole is the mean of its parts' variances plus the variance of their means.
+        # Law of total variance: the mean of the samples' variances plus the variance of their means.
         reference_mean = own.mean(0, keepdim=True)
         reference_variance = (own_variance + (own - reference_mean).square()).mean(0, keepdim=True)
         share = 1 / (self.reference_size + 1)

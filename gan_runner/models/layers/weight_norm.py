@@ -1,4 +1,4 @@
-"""Weight normalisation, and the initialisation that depends on data which belongs to it."""
+"""Weight normalisation and its data-dependent initialisation."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 
 
 class WeightNormalized(nn.Module):
-    """A direction v → the weight g v / ‖v‖, one norm g an output (Salimans & Kingma 2016, arXiv:1602.07868, Eq. 2).
+    """v → the weight g v / ‖v‖, with one gain g for each output (Salimans & Kingma 2016, arXiv:1602.07868, Eq. 2).
 
-    Training starts at the weight as it is: v = w, g = ‖w‖, until `standardize` sets g by data.
+    Initially v = w and g = ‖w‖, until `standardize` sets g from data.
 
     Args:
-        weight: (…) that is normalised.
-        dim: in which its outputs are; ‖v‖ is over all others together.
-        standardized: whether `standardize` acts on it.
+        weight: the initial weight w, of any shape.
+        dim: dimension of the outputs; ‖v‖ is over all others together.
+        standardized: whether `standardize` sets g.
     """
 
     gain: Tensor
@@ -29,7 +29,7 @@ class WeightNormalized(nn.Module):
         self.gain = nn.Parameter(self.norm(weight.detach()))
 
     def norm(self, v: Tensor) -> Tensor:
-        """‖v‖ of every output, of a shape that divides v."""
+        """‖v‖ for each output, of a shape that broadcasts to v."""
         return torch.linalg.vector_norm(v, dim=[d for d in range(v.dim()) if d != self.dim], keepdim=True)
 
     def forward(self, v: Tensor) -> Tensor:
@@ -37,21 +37,21 @@ class WeightNormalized(nn.Module):
         return v * (self.gain / self.norm(v))
 
     def freeze(self) -> None:
-        """From now on g is a buffer: initialised, and not trained."""
+        """Make g a buffer, which `standardize` still sets but training does not change."""
         gain = self.gain.detach()
         del self.gain
         self.register_buffer("gain", gain)
 
 
 def normalize_weight(module: nn.Module, dim: int = 0, standardized: bool = True) -> None:
-    """Normalise the weight of a layer in place; its outputs are in this dimension of the weight."""
+    """Normalise the weight of a layer in place; `dim` is the dimension of its outputs."""
     weight = module.weight
     assert isinstance(weight, Tensor)
     register_parametrization(module, "weight", WeightNormalized(weight, dim, standardized))
 
 
 def normalized_weights(network: nn.Module) -> Iterator[tuple[nn.Module, WeightNormalized]]:
-    """Every layer below a network whose weight is normalised, with what normalises it."""
+    """All layers of a network with weight norm, each with its reparametrisation."""
     for module in network.modules():
         if is_parametrized(module, "weight"):
             made = module.parametrizations.weight[0]  # type: ignore[index, union-attr]
@@ -61,11 +61,11 @@ def normalized_weights(network: nn.Module) -> Iterator[tuple[nn.Module, WeightNo
 
 @torch.no_grad()
 def standardize(network: nn.Module, *inputs: Tensor | None) -> None:
-    """Let every unit with a normalised weight have mean 0 and variance 1 on these inputs (n, …) of the network.
+    """Set gains and biases so that units with weight norm have mean 0 and variance 1 on these inputs (n, …).
 
-    Norms and biases are set in the order in which one forward pass meets the layers, so that each sees what those
-    before it have become (Salimans & Kingma 2016, arXiv:1602.07868, Section 3). Over n, and over the positions of a
-    convolution. Where a layer has no bias its mean stays; a unit that does not vary is only shifted.
+    One forward pass sets them layer by layer, so that each layer sees the new outputs of those before it (Salimans &
+    Kingma 2016, arXiv:1602.07868, Section 3). Statistics are over n and over the positions of a convolution. A layer
+    without bias keeps its mean, and a constant unit is only shifted.
     """
     layers = [(layer, normalized) for layer, normalized in normalized_weights(network) if normalized.standardized]
     if not layers:

@@ -12,14 +12,14 @@ from gan_runner.models.layers.adaptive_augmentation import (
     color,
     geometry,
     hue_rotation,
-    luma_split,
+    luma_chroma_scaling,
     product,
     recolor,
     rotation,
     scaling,
     shift,
-    sometimes,
     warp,
+    with_probability,
 )
 
 
@@ -78,7 +78,9 @@ def test_luma_and_chroma_are_scaled_apart():
     x = images(4)
     grey = x.mean(1, keepdim=True)
     across = torch.tensor([1.0, 0.0, 2.0, 0.5])
-    torch.testing.assert_close(recolor(x, luma_split(-1.0, across)), -grey + across.view(-1, 1, 1, 1) * (x - grey))
+    torch.testing.assert_close(
+        recolor(x, luma_chroma_scaling(-1.0, across)), -grey + across.view(-1, 1, 1, 1) * (x - grey)
+    )
 
 
 def test_colours_of_grey_images_stay_those_of_equal_channels():
@@ -129,7 +131,7 @@ def test_distributions_are_the_papers():
 
 
 def test_a_choice_of_two_numbers_is_one_choice():
-    kept = sometimes(torch.tensor(0.5), torch.ones(2, 1000), 0.0)
+    kept = with_probability(torch.tensor(0.5), torch.ones(2, 1000), 0.0)
     assert torch.equal(kept[0], kept[1])
     assert 400 < kept[0].sum() < 600
 

@@ -113,5 +113,5 @@ def test_parts_come_in_the_order_given():
 
 @pytest.mark.parametrize("shape", [(2,), (1, 28)])
 def test_points_are_refused(shape):
-    with pytest.raises(ValueError, match="needs images, and this data has shape"):
+    with pytest.raises(ValueError, match="needs images, but samples have shape"):
         DiffAugment(shape)

@@ -23,12 +23,12 @@ def test_closeness_is_the_formula_of_the_paper(layer):
     tensor = layer.projection.detach().reshape(4, 3, 2)  # T in R^{A×B×C}
     for i in range(5):
         for b in range(3):
-            closeness = 0.0
+            similarity = 0.0
             for j in range(5):
                 rows = [sum(x[k, a] * tensor[a, b] for a in range(4)) for k in (i, j)]
-                closeness += math.exp(-(rows[0] - rows[1]).abs().sum().item())
+                similarity += math.exp(-(rows[0] - rows[1]).abs().sum().item())
             own = 1.0  # the term j = i, which the layer leaves to the next bias
-            assert layer(x)[i, 4 + b].item() == pytest.approx(closeness - own, rel=1e-10)
+            assert layer(x)[i, 4 + b].item() == pytest.approx(similarity - own, rel=1e-10)
 
 
 def test_features_pass_through(layer):
@@ -45,15 +45,15 @@ def test_order_of_the_batch_does_not_matter(layer):
 
 def test_a_collapsed_batch_is_as_close_as_can_be(layer):
     x = features(1).expand(6, 4)
-    torch.testing.assert_close(layer.closeness(x), torch.full((6, 3), 5.0, dtype=torch.float64))
+    torch.testing.assert_close(layer.similarity(x), torch.full((6, 3), 5.0, dtype=torch.float64))
 
 
 def test_a_sample_alone_is_close_to_nothing(layer):
-    assert layer.closeness(features(1)).abs().max() < 1e-15
+    assert layer.similarity(features(1)).abs().max() < 1e-15
 
 
 def test_closeness_fades_with_distance(layer):
-    near, far = (layer.closeness(scale * features(6)) for scale in (0.01, 100.0))
+    near, far = (layer.similarity(scale * features(6)) for scale in (0.01, 100.0))
     assert near.min() > 4.5
     assert far.max() < 0.1
 
