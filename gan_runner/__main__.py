@@ -1,4 +1,4 @@
-"""`python -m gan_runner` is `gan-run`."""
+"""`python -m gan_runner` does what `gan-run` does."""
 
 from gan_runner.cli.run import main
 

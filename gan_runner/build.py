@@ -1,4 +1,4 @@
-"""From a checked configuration to networks and players. No file is read here and nothing is written."""
+"""Build networks and players from a checked configuration, without reading or writing files."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from gan_runner.tools.torch_internals import load_no_compiler
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` is the first GPU if there is one; of several processes, each has one of its own.
+    """The device of a name; `auto` is the first GPU, or the CPU without one. Each of several processes has its own.
 
     Raises:
-        ConfigError: if the device is not there.
+        ConfigError: there is no such device.
     """
     name = processes.present.device(name)
     if name == "auto":
@@ -53,7 +53,7 @@ def build_system(config: DictConfig) -> System:
     """Build networks, players, game, dataset and loss from a checked configuration, initialised from `seed`.
 
     Raises:
-        ConfigError: a part refuses its options, or does not go with another.
+        ConfigError: a part rejects its options, or two parts do not fit together.
     """
     device = choose_device(config.trainer.device)
     dataset = build("dataset", config.dataset)
@@ -63,8 +63,8 @@ def build_system(config: DictConfig) -> System:
     check_owners(config)
     check_networks(config)
     names = networks_of(config)
-    of_all = {"shape": dataset.shape, "bounded": dataset.bounded, "latent_dim": game.latent.dim}
-    network_kwargs = of_all | network_kwargs_of(game, dataset)
+    network_kwargs = {"shape": dataset.shape, "bounded": dataset.bounded, "latent_dim": game.latent.dim}
+    network_kwargs |= network_kwargs_of(game, dataset)
     memory_format = layout(config.trainer.channels_last, config.trainer.compile, device)
     networks: dict[str, nn.Module] = {}
     for name in names:
@@ -74,8 +74,8 @@ def build_system(config: DictConfig) -> System:
     for name, network in networks.items():
         if config.trainer.batch_size == 1 and any(isinstance(m, nn.BatchNorm1d) for m in network.modules()):
             raise ConfigError(
-                f"trainer.batch_size=1 leaves model.{name}.norm=batch nothing to compare with; "
-                f"choose a larger batch or model.{name}.norm=layer"
+                f"batch norm needs at least two samples, so model.{name}.norm=batch does not work with "
+                f"trainer.batch_size=1; choose a larger batch or model.{name}.norm=layer"
             )
     try:
         check_requirements(game, networks)
@@ -84,18 +84,18 @@ def build_system(config: DictConfig) -> System:
     moving = [name for name in map(str, config.players) if any(player_phases(name, config).values())]
     players = [build_player(name, config, game, networks, first=name == moving[0]) for name in moving]
     if not players or not players[0].fresh_batches:
-        raise ConfigError("the first of the players must draw batches: set its fresh_batches to true")
+        raise ConfigError("the first player must draw batches; set its fresh_batches to true")
     used = any("loss" in term for player in config.players.values() for _, term in constructor_calls(player.terms))
-    used = used and critic_name(game) in {None, *networks}  # or it is another's: of codes
+    used = used and critic_name(game) in {None, *networks}  # otherwise it is the loss of a code discriminator
     loss = build("loss", config.loss) if used else None
     return System(dataset, game, networks, players, build("play", config.play), device, loss)
 
 
 def network_kwargs_of(game: Game, dataset: Dataset) -> dict[str, Any]:
-    """What networks are told of the data by the game.
+    """Constructor arguments that the game derives from the dataset.
 
     Raises:
-        ConfigError: the dataset lacks what the game is about.
+        ConfigError: the dataset lacks something that the game needs, such as labels.
     """
     try:
         return game.network_kwargs(dataset)
@@ -104,46 +104,50 @@ def network_kwargs_of(game: Game, dataset: Dataset) -> dict[str, Any]:
 
 
 def build_network(name: str, config: DictConfig, network_kwargs: Mapping[str, Any]) -> nn.Module:
-    """A network, told of the data what its constructor asks for: sizes are said once, by the dataset.
+    """Build a network; arguments that its configuration leaves out come from `network_kwargs`, such as sizes.
 
-    So are the networks that it is made of, where they are constructor calls inside it.
+    Constructor calls nested in its configuration get them, too.
+
+    Raises:
+        ConfigError: it needs a condition, and the game has none.
     """
     node = copy.deepcopy(config.model[name])
     own: Mapping[str, Any] = {}
     for _, call in constructor_calls(node):
-        asked = inspect.signature(locate(call._target_, config.trusted)).parameters
-        lacking = [
-            name for name in CONDITION_KWARGS if is_required(asked, name) and name not in {*call, *network_kwargs}
-        ]
-        if lacking:
-            what = brought_by(config, call._target_) or f"model.{name}: {str(call._target_).rpartition('.')[2]}"
+        parameters = inspect.signature(locate(call._target_, config.trusted)).parameters
+        given = {*call, *network_kwargs}
+        if any(is_required(parameters, argument) and argument not in given for argument in CONDITION_KWARGS):
+            part = brought_by(config, call._target_) or f"model.{name}: {str(call._target_).rpartition('.')[2]}"
             raise ConfigError(
-                f"{what} is told a condition, and this game has none; choose a game that has, such as "
+                f"{part} needs a condition, and this game has none; choose a game that has one, such as "
                 "game=conditional, or leave it out"
             )
-        unsaid = {key: value for key, value in network_kwargs.items() if key in asked and key not in call}
+        derived = {key: value for key, value in network_kwargs.items() if key in parameters and key not in call}
         if call is node:
-            own = unsaid
+            own = derived
         else:
-            call.update(unsaid)
+            call.update(derived)
     return build(f"model.{name}", node, **own)
 
 
 CONDITION_KWARGS = ("condition_dim", "labels")
-"""Facts that only a game with conditions tells."""
+"""Arguments of networks that only a game with conditions provides."""
 
 
-def is_required(asked: Mapping[str, inspect.Parameter], argument: str) -> bool:
-    """Whether a constructor cannot do without an argument."""
-    return argument in asked and asked[argument].default is inspect.Parameter.empty
+def is_required(parameters: Mapping[str, inspect.Parameter], argument: str) -> bool:
+    """Whether a constructor takes an argument and has no default for it."""
+    return argument in parameters and parameters[argument].default is inspect.Parameter.empty
 
 
 def build_player(
     name: str, config: DictConfig, game: Game, networks: dict[str, nn.Module], first: bool = False
 ) -> Player:
-    """A player from its part of the configuration; its optimizer is a diff over the shared one.
+    """Build a player; its optimizer options override the shared ones.
 
-    Where nothing is said of it, the first of the players draws batches, and the others see its last one.
+    By default the first player draws batches, and the others see the last batch it drew.
+
+    Raises:
+        ConfigError: the player has no terms, or a term has no weight.
     """
     player = config.players[name]
     key = f"players.{name}"
@@ -152,8 +156,8 @@ def build_player(
             raise ConfigError(f"{key}: the term {term} needs both {key}.terms.{term} and {key}.weights.{term}")
     if not player.terms:
         raise ConfigError(
-            f"{key} owns {', '.join(player.networks)} and descends nothing; choose what it does, such as by "
-            f"likelihood= or loss=, or set {key}.updates=0"
+            f"{key} trains {', '.join(player.networks)} and has no loss; choose one, such as by likelihood= or loss=, "
+            f"or set {key}.updates=0"
         )
     others = {network: built for network, built in networks.items() if network not in player.networks}
     owned = OwnedNetworks({network: networks[network] for network in player.networks}, game, others)
@@ -184,10 +188,10 @@ def build_player(
 
 
 def player_phases(name: str, config: DictConfig) -> dict[int, int]:
-    """How many times a player moves in a training step, by the first step of each phase; never without networks.
+    """The number of moves in a training step, by the first step of each phase; 0 for a player without networks.
 
     Raises:
-        ConfigError: a number is out of range, or step 0 is missing.
+        ConfigError: a number is negative, or the table does not begin at step 0.
     """
     player = config.players[name]
     try:
@@ -197,28 +201,28 @@ def player_phases(name: str, config: DictConfig) -> dict[int, int]:
 
 
 def optimizer_of(config: DictConfig, name: str) -> DictConfig:
-    """The options of a player's optimizer."""
+    """The options of a player's optimizer: the shared ones, with its own on top."""
     return typing.cast(DictConfig, OmegaConf.merge(config.optimizer, config.players[name].optimizer))
 
 
-def build_checked(group: str, config: DictConfig, system: System, said: str) -> dict[str, Any]:
-    """Everything in a group of the configuration by name, each of which may demand something of what plays.
+def build_checked(group: str, config: DictConfig, system: System, prefix: str) -> dict[str, Any]:
+    """Build all metrics or observers of a configuration, by name, and check their requirements on the system.
 
     Args:
         group: metric or observer.
-        config: checked.
+        config: the checked configuration.
         system: what is trained.
-        said: in front of its name, to people.
+        prefix: precedes the name in error messages.
 
     Raises:
-        ConfigError: one does not go with what plays.
+        ConfigError: a requirement is not met.
     """
     built = {str(name): build(f"{group}.{name}", node) for name, node in config[group].items()}
     for name, part in built.items():
         try:
             check_requirements(part, system)
         except ValueError as error:
-            raise ConfigError(f"{said}{name}: {error}") from error
+            raise ConfigError(f"{prefix}{name}: {error}") from error
     return built
 
 
@@ -226,13 +230,20 @@ HAVE_FUSED_OPTIMIZERS = ("cpu", "cuda", "xpu")
 
 
 def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str]) -> torch.optim.Optimizer:
-    """An optimizer; one kernel updates all parameters, where torch has one and nobody chose otherwise."""
+    """Build an optimizer; it is fused where torch has a fused implementation, unless the configuration says otherwise.
+
+    Raises:
+        ConfigError: its step needs a closure that evaluates a loss, as LBFGS does.
+    """
     kind = locate(node._target_, trusted)
     asked = inspect.signature(kind).parameters
     step = kind.step if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer) else kind
     closure = inspect.signature(step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
-        raise ConfigError(f"{kind.__name__} evaluates a loss by itself, and a game has none; choose another optimizer")
+        raise ConfigError(
+            f"{kind.__name__} minimises one loss that it evaluates itself, and in a game each player has its own; "
+            "choose another optimizer"
+        )
     chosen = any(name in node for name in ("fused", "foreach", "differentiable"))
     if "fused" in asked and not chosen and parameters[0].device.type in HAVE_FUSED_OPTIMIZERS:
         node = OmegaConf.merge(node, {"fused": True})
@@ -242,7 +253,7 @@ def build_optimizer(node: Any, parameters: list[nn.Parameter], trusted: list[str
 
 
 def build_number(key: str, node: Any, device: torch.device) -> float | Scheduled:
-    """A plain number, or one that follows the schedule which a constructor call describes.
+    """A number, or one that follows a schedule, from its configuration.
 
     Raises:
         ConfigError: it is neither.
@@ -250,11 +261,11 @@ def build_number(key: str, node: Any, device: torch.device) -> float | Scheduled
     try:
         return Scheduled(build(key, node)).to(device) if is_call(node) else float(node)
     except (ValueError, TypeError) as error:
-        raise ConfigError(f"{key}={node} must be a number, or a schedule of the training step") from error
+        raise ConfigError(f"{key}={node} must be a number or a schedule, a function of the training step") from error
 
 
 def build_part(key: str, config: DictConfig, networks: OwnedNetworks) -> Any:
-    """A term or a constraint: a function with its options, or, if it remembers something, built on the networks."""
+    """Build a term or a constraint: a function with its options, or a module of the networks if it is stateful."""
     node = OmegaConf.select(config, key)
     part = build(key, node)
     name = key.rpartition(".")[2]
@@ -267,11 +278,11 @@ def build_part(key: str, config: DictConfig, networks: OwnedNetworks) -> Any:
 
 
 def built_on(key: str, part: Any, config: DictConfig, networks: OwnedNetworks) -> Any:
-    """A term or constraint, checked, and built on the networks if it remembers something.
+    """Check a term or constraint, and construct it on the networks if it is stateful.
 
     Raises:
-        ValueError: it does not go with the networks, or looks at a part that the game does not have.
-        ConfigError: it does not go with the game.
+        ValueError: it does not fit the networks, or names a part that the game does not have.
+        ConfigError: it does not fit the game.
     """
     if isinstance(part, TermWrapper):
         part.term = built_on(f"{key}.term", part.term, config, part.select(networks))

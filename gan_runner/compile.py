@@ -1,6 +1,6 @@
-"""How a training step is compiled: each player's move in one graph, or the whole iteration.
+"""Compile a training step: each player's move as one graph, or the whole iteration.
 
-A wrong graph may run without an error, so tests compare the parameters that every method ends with.
+A wrong graph may run without an error, so tests compare the final parameters of every method with the eager ones.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from gan_runner.turn import Batch
 log = logging.getLogger("gan_runner")
 
 MORE_THAN_RATES = (LambdaOptions, CyclicLR, OneCycleLR)
-"""Schedulers of more than learning rates; other options of an optimizer are constants of an iteration's graph."""
+"""Schedulers that change other options than learning rates, which are constants in the graph of an iteration."""
 
 Compile = Literal["auto", "iteration"] | bool
 
 Wrap = Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any]]
-"""A compiled function, the same uncompiled → what is called."""
+"""Takes a compiled function and its eager version, and returns the function to call."""
 
 
-def always(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
-    """The compiled function, whatever it raises."""
+def no_fallback(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
+    """The compiled function; errors of the compiler are raised."""
     return graph
 
 
 def eager_fallback(graph: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
-    """The compiled function; after an error of the compiler, which is logged in one line, the eager one."""
+    """The compiled function, replaced by the eager one after an error of the compiler, which is logged in one line."""
     chosen = graph
 
     def call(*arguments: Any) -> Any:
@@ -48,7 +48,8 @@ def eager_fallback(graph: Callable[..., Any], eager: Callable[..., Any]) -> Call
         except Exception as error:
             if not is_compiler_error(error):
                 raise
-            log.warning("not compiled, so it is slower: %s", next(filter(None, map(str.strip, str(error).split("\n")))))
+            reason = next(filter(None, map(str.strip, str(error).split("\n"))))
+            log.warning("torch.compile failed, so training runs uncompiled and slower: %s", reason)
             log.debug("torch.compile", exc_info=error)
             chosen = eager
         return chosen(*arguments)
@@ -63,23 +64,23 @@ def compiled(
     device: torch.device,
     wrap: Wrap = eager_fallback,
 ) -> UpdateScheme:
-    """The update scheme, compiled as the configuration says; what cannot be compiled stays eager, after one line.
+    """Compile an update scheme as configured; what cannot be compiled stays eager, with a warning.
 
     Args:
         what: nothing, each move, the whole iteration, or (auto) the moves on a GPU and nothing elsewhere.
-        update_scheme: how the players move.
-        players: who move.
-        device: where; on a GPU what is compiled is captured as CUDA graphs.
+        update_scheme: makes a training step.
+        players: the players that move.
+        device: the device; on a GPU, CUDA graphs are captured.
         wrap: chooses between the compiled and the eager function.
 
     Raises:
-        ConfigError: a schedule moves more than learning rates, which would be constants of an iteration's graph.
+        ConfigError: a scheduler changes more than learning rates, which would be constants in an iteration's graph.
     """
     if not is_wanted(what, device):
         return update_scheme
     if what == "iteration" and any(isinstance(player.scheduler, MORE_THAN_RATES) for player in players):
         raise ConfigError(
-            "trainer.compile=iteration would keep the momentum or the betas, which this scheduler moves, as they are; "
+            "trainer.compile=iteration fixes the momentum and the betas, which this scheduler changes; "
             "choose trainer.compile=true or another scheduler"
         )
     if what != "iteration":
@@ -90,17 +91,17 @@ def compiled(
 
 
 def compiled_graph(what: Compile, graph: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    """A function of tensors, compiled as the configuration says; if it cannot be, eager after one line."""
-    return eager_fallback(whole_graph(graph, **options_for(device)), graph) if is_wanted(what, device) else graph
+    """Compile a function of tensors as configured; if it cannot be compiled, it stays eager, with a warning."""
+    return eager_fallback(full_graph(graph, **options_for(device)), graph) if is_wanted(what, device) else graph
 
 
 def is_wanted(what: Compile, device: torch.device) -> bool:
-    """Whether anything is to be compiled."""
+    """Whether to compile anything on this device."""
     return device.type == "cuda" if what == "auto" else bool(what)
 
 
 def layout(channels_last: bool, what: Compile, device: torch.device) -> torch.memory_format:
-    """The memory format of convolutions' weights: channels_last if that is chosen, but not in CUDA graphs.
+    """The memory format of convolution weights: channels_last if configured, except in CUDA graphs.
 
     On a GPU, Inductor's graphs of transposed convolutions in channels_last raise an error about strides at their first
     run (pytorch/pytorch#171622; seen with torch 2.14.1 on an H100).
@@ -110,39 +111,39 @@ def layout(channels_last: bool, what: Compile, device: torch.device) -> torch.me
 
 
 def options_for(device: torch.device) -> dict[str, Any]:
-    """Options of `torch.compile`: on a GPU, CUDA graphs, in the layout of the networks (see `layout`)."""
+    """Options of `torch.compile`: on a GPU, CUDA graphs in the memory format of the networks (see `layout`)."""
     return {"options": {"triton.cudagraphs": True, "layout_optimization": False}} if device.type == "cuda" else {}
 
 
 def compile_moves(
-    update_scheme: UpdateScheme, players: Sequence[Player], wrap: Wrap = always, **options: Any
+    update_scheme: UpdateScheme, players: Sequence[Player], wrap: Wrap = no_fallback, **options: Any
 ) -> UpdateScheme:
-    """Each player's move as one graph: forward pass, losses, penalties, double backward.
+    """Compile each player's move as one graph: forward pass, losses, penalties, double backward.
 
-    Without `fullgraph`, a graph break inside a double backward runs and never updates; with it, it is an error.
+    With `fullgraph`, a graph break inside a double backward is an error; without it, the networks are never updated.
 
     Args:
-        update_scheme: how the players move.
-        players: whose `move` becomes a graph, compiled at its first call.
+        update_scheme: makes a training step.
+        players: their `move` is replaced by a graph, compiled at its first call.
         wrap: chooses between the compiled and the eager function.
         options: of `torch.compile`: backend, options.
     """
     for player in players:
-        player.move = wrap(whole_graph(player.move, **options), player.move)
+        player.move = wrap(full_graph(player.move, **options), player.move)
     return mark_steps(update_scheme)
 
 
 def compile_iteration(
-    update_scheme: UpdateScheme, players: Sequence[Player], wrap: Wrap = always, **options: Any
+    update_scheme: UpdateScheme, players: Sequence[Player], wrap: Wrap = no_fallback, **options: Any
 ) -> UpdateScheme:
-    """The whole training step as one graph a phase: all moves, optimizers and constraints.
+    """Compile the whole training step, one graph per phase: all moves, optimizers and constraints.
 
-    What changes from step to step is an input of the graph and no constant: gradients are written in place, learning
-    rates are tensors, and the first step is eager, since it makes the optimizers' state.
+    Everything that changes from step to step is an input of the graph: gradients are written in place, and learning
+    rates are tensors. The first step is eager, since it creates the optimizers' state.
 
     Args:
-        update_scheme: how the players move.
-        players: whose `update` writes in place from now on.
+        update_scheme: makes a training step.
+        players: their `update` is replaced by one that writes in place.
         wrap: chooses between the compiled and the eager function.
         options: of `torch.compile`: backend, options.
 
@@ -150,9 +151,9 @@ def compile_iteration(
         An update scheme for the same players.
     """
     for player in players:
-        prepare_for_graph(player)  # or InPlace would assign other gradients than those that a graph has as its inputs
+        prepare_for_graph(player)  # first: InPlace writes into the gradients that it creates
         player.update = InPlace(player)
-    # Read after `prepare_for_graph`, which makes them tensors: a plain number would be a constant of the graph.
+    # Read after `prepare_for_graph`, which turns them into tensors: a number would be a constant of the graph.
     rates = [group["lr"] for player in players for group in player.optimizer.param_groups]
     phases: dict[tuple[int, ...], Callable[[Iterator[Batch]], dict[str, Tensor]]] = {}
 
@@ -160,7 +161,7 @@ def compile_iteration(
         for rate in rates:
             rate.clamp_(min=1e-30)  # torch's Adam for graphs divides by it, in fp32; CUDA graphs may not write to it
         phase = tuple(player.updates for player in players)
-        if phase not in phases:  # a graph of its own: `skip_guards` would go on with the moves of the phase before
+        if phase not in phases:  # a new graph: with `skip_guards` the old one would repeat the last phase's moves
             phases[phase] = compile_phase(update_scheme, players, wrap, **options)
         return phases[phase](batches)
 
@@ -170,13 +171,13 @@ def compile_iteration(
 def compile_phase(
     update_scheme: UpdateScheme, players: Sequence[Player], wrap: Wrap, **options: Any
 ) -> Callable[[Iterator[Batch]], dict[str, Tensor]]:
-    """The training step of the present phase, in which each player moves as many times as now, as one graph."""
+    """Compile the training step of the current phase, in which each player makes its current number of moves."""
     drawn = batches_per_step(update_scheme, players)
 
     def iteration(batches: Sequence[Batch]) -> dict[str, Tensor]:
         return update_scheme(players, iter(batches))
 
-    graph = wrap(whole_graph(iteration, **options), iteration)
+    graph = wrap(full_graph(iteration, **options), iteration)
     has_state = all(player.optimizer.state for player in players if player.updates)  # in a resumed run
     mark_state_static(players)
 
@@ -193,9 +194,9 @@ def compile_phase(
 
 
 def prepare_for_graph(player: Player) -> None:
-    """Make what a graph reads a tensor that stays in place: gradients, learning rates, on a GPU Adam's count of steps.
+    """Put everything that the graph reads into fixed tensors: gradients, learning rates, on a GPU Adam's step count.
 
-    In a resumed run, a parameter without state in the optimizer is one that the losses do not depend on.
+    In a resumed run, the losses do not depend on a parameter that has no optimizer state.
     """
     device, optimizer = player.parameters[0].device, player.optimizer
     for parameter in player.parameters:
@@ -204,7 +205,7 @@ def prepare_for_graph(player: Player) -> None:
     for group in optimizer.param_groups:
         group["lr"] = torch.tensor(group["lr"], dtype=torch.float64, device=device)
         if "fused" in group:
-            group["fused"] = False  # a compiler fuses by itself
+            group["fused"] = False  # the compiler fuses the update itself
         if "capturable" in group:
             group["capturable"] = device.type == "cuda"
     for state in optimizer.state.values():
@@ -213,7 +214,7 @@ def prepare_for_graph(player: Player) -> None:
 
 
 def mark_state_static(players: Sequence[Player]) -> None:
-    """Mark optimizer state static so that CUDA graphs can be captured: they may write to nothing that moves."""
+    """Mark optimizer state static so that CUDA graphs can be captured: they write only to fixed addresses."""
     for player in players:
         for state in player.optimizer.state.values():
             for value in state.values():
@@ -222,10 +223,10 @@ def mark_state_static(players: Sequence[Player]) -> None:
 
 
 class InPlace:
-    """A player's update as a graph can hold it: gradients are written over those of the step before.
+    """A player's update that can be part of a graph: it writes the gradients over those of the step before.
 
     Args:
-        player: ready for a graph (`prepare_for_graph`).
+        player: a player after `prepare_for_graph`.
     """
 
     def __init__(self, player: Player):
@@ -233,7 +234,7 @@ class InPlace:
         self.optimizer_step = bare_step(type(player.optimizer))
 
     def __call__(self, gradients: Gradients) -> None:
-        """Write the gradients, step. Which parameters have none is found in the first step, which is eager."""
+        """Write the gradients and step. The first, eager step finds the parameters without a gradient."""
         targets, sources = [], []
         for parameter, gradient in zip(self.player.parameters, gradients):
             if parameter.grad is None or gradient is None:
@@ -247,19 +248,19 @@ class InPlace:
             self.optimizer_step(self.player.optimizer)
 
 
-def whole_graph(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-    """The function as one graph, including autograd inside it, sharing nothing with others of its code."""
+def full_graph(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """Compile a function, with the autograd inside it, as one graph; two functions with the same code share nothing."""
     trace_autograd()
     graph = torch.compile(function, fullgraph=True, isolate_recompiles=True, **options)  # type: ignore[call-overload]
     return skip_guards(graph)
 
 
 def skip_guards(graph: Callable[..., Any], warm_up: int = 8) -> Callable[..., Any]:
-    """The compiled function, without Dynamo's guards after some calls.
+    """Skip Dynamo's guards of a compiled function after `warm_up` calls.
 
-    Guards ask at every call whether a constant of the graph has changed, and cost up to half of a small step. Whatever
-    changes from call to call does so in the first ones, and is then an input of the graph. If something changes later,
-    Dynamo notices that no graph fits, and from then on guards are kept.
+    Guards check at every call that the graph's constants are unchanged, and cost up to half of a small step. Values
+    that vary do so within the first calls and become inputs of the graph. If one changes later, Dynamo finds no graph
+    that fits, and from then on the guards stay on.
     """
     calls = 0
 
@@ -280,7 +281,7 @@ def skip_guards(graph: Callable[..., Any], warm_up: int = 8) -> Callable[..., An
 
 
 def mark_steps(update_scheme: UpdateScheme) -> UpdateScheme:
-    """The update scheme, which tells CUDA graphs that they may overwrite the outputs of the last step."""
+    """The update scheme; before each step it lets CUDA graphs overwrite the outputs of the last step."""
 
     def step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
         torch.compiler.cudagraph_mark_step_begin()

@@ -1,4 +1,4 @@
-"""A player owns some networks and an optimizer, and descends a few named terms."""
+"""A player owns some networks and an optimizer, and minimises a weighted sum of named terms."""
 
 from __future__ import annotations
 
@@ -19,45 +19,44 @@ from gan_runner.tools.scheduled import Scheduled, times
 from gan_runner.turn import NO_CONTEXT, Batch
 
 OPTIMIZER_FLAGS = ("fused", "foreach", "capturable")
-"""Options of torch's optimizers that choose an implementation and not an update."""
+"""Options of torch's optimizers that select an implementation and do not change the update."""
 
 Term = Callable[[Any], Tensor]
-"""A turn of its game → a scalar."""
+"""A function from a turn to a scalar."""
 
 Gradients = Sequence[Tensor | None]
-"""Of each parameter of a player, in order; None where the losses do not depend on it."""
+"""The gradient of each parameter of a player, in order; None if the losses do not depend on the parameter."""
 
 Move = Callable[[Batch], tuple[dict[str, Tensor], Gradients]]
-"""A batch → losses by name, gradients."""
+"""A function from a batch to the losses by name and the gradients."""
 
 Update = Callable[[Gradients], None]
-"""Gradients → an optimizer step."""
+"""A function that takes gradients and makes an optimizer step."""
 
 
 @dataclass(eq=False)
 class Player:
-    """Some networks with an optimizer, and the named terms that it descends.
+    """Some networks with an optimizer, and the named terms whose weighted sum they minimise.
 
-    How it moves and how it updates are fields, `move` and `update`: compiling a player or stacking several seeds of it
-    puts another function in their place.
+    `move` and `update` are fields: to compile a player, or to stack several seeds of it, replace these functions.
 
     Attributes:
-        name: as in the configuration.
-        game: decides what it sees.
+        name: the player's name in the configuration.
+        game: makes the turns that the player sees.
         networks: all networks of the game.
-        owned: names of the networks that it descends.
-        terms: of its loss, by name.
-        weights: of the terms in their sum, by name.
-        optimizer: of its parameters.
-        scheduler: of the optimizer; its step is the training step (`gan_runner.system.System.step`).
-        constraints: applied after each update, by name.
-        phases: how many times it moves in a training step, by the first step of each phase; from step 0.
-        fresh_batches: whether each of its moves draws new data; otherwise it sees the batch that was drawn last.
-        autocast_dtype: in which the layers of its networks multiply, if not in that of their weights.
-        parameters: of the networks that it owns; a gradient is None for a parameter that no term depends on.
-        updates: how many times it moves in the present training step; at 0 it reports nothing.
-        move: a batch → named losses, gradients. A pure function, so that it can be compiled.
-        update: gradients → an optimizer step.
+        owned: names of the networks that the player trains.
+        terms: the terms of its loss, by name.
+        weights: the weight of each term, by name.
+        optimizer: updates the player's parameters.
+        scheduler: the learning rate schedule; its step is the training step (`gan_runner.system.System.step`).
+        constraints: functions that are called after each update, by name.
+        phases: the number of moves in a training step, by the first step of each phase; the first phase starts at 0.
+        fresh_batches: whether each move draws a new batch; if not, the player sees the last batch drawn.
+        autocast_dtype: the dtype of matrix products and convolutions; None for that of the weights.
+        parameters: the parameters of its networks; the gradient of one that no term depends on is None.
+        updates: the number of moves in the current training step; with 0 the player reports nothing.
+        move: maps a batch to named losses and gradients. A pure function, so that it can be compiled.
+        update: takes gradients and makes an optimizer step.
     """
 
     name: str
@@ -85,10 +84,10 @@ class Player:
         self.optimizer_step = eager_step(self.optimizer)
 
     def losses_and_gradients(self, batch: Batch) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
-        """One move: a batch → the turn → its terms and what it reports, by name → the gradients of their sum.
+        """One move: the terms and logged values of a batch by name, and the gradients of the weighted sum of terms.
 
-        This is compiled as one graph, so it reads no value from the device. A parameter that no term depends on has no
-        gradient, rather than zero: the optimizer then leaves it alone, and neither momentum nor weight decay moves it.
+        The move is compiled as one graph, so it reads no value from the device. A parameter that no term depends on has
+        the gradient None and not zero, so that neither momentum nor weight decay changes it.
         """
         with self.autocast():
             turn = self.game.turn(self.networks, self.owned, batch)
@@ -97,30 +96,30 @@ class Player:
         return {name: value.detach() for name, value in terms.items()} | turn.report(), gradients
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Inside, layers multiply in `autocast_dtype`."""
+        """Context in which matrix products and convolutions use `autocast_dtype`."""
         return NO_CONTEXT if self.autocast_dtype is None else torch.autocast(self.device.type, self.autocast_dtype)
 
     def read_loss_scale(self) -> Tensor | None:
-        """The factor of the loss in fp16, a scalar on the device, so that small gradients are not rounded to zero."""
+        """The factor of the loss in fp16, a scalar on the device; it keeps small gradients from underflowing to zero."""
         return self.scaler.scale(torch.ones((), device=self.device)) if self.scaler.is_enabled() else None
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """The weighted sum of the terms, a scalar; a weight of one does not multiply."""
+        """The weighted sum of the terms, a scalar; a term of weight one is added without a multiplication."""
         return functools.reduce(torch.add, [times(self.weights[name], value) for name, value in terms.items()])
 
     def step(self, gradients: Gradients) -> None:
-        """Update by the gradients; where processes share a batch, by the mean of theirs."""
+        """Update the parameters; several processes average their gradients first."""
         averaged = iter(all_reduce_mean([gradient for gradient in gradients if gradient is not None]))
         self.update([gradient if gradient is None else next(averaged) for gradient in gradients])
 
     def descend(self, gradients: Gradients) -> None:
-        """Step, then apply the constraints."""
+        """Update the parameters, then apply the constraints."""
         self.step(gradients)
         for constraint in self.constraints.values():
             constraint()
 
     def step_optimizer(self, gradients: Gradients) -> None:
-        """Assign the gradients, step; in fp16 a step is left out if a gradient is not finite."""
+        """Assign the gradients and step the optimizer; in fp16, skip the step if a gradient is not finite."""
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient if gradient is None else match_strides(parameter, gradient)
         if not self.scaler.is_enabled():
@@ -132,23 +131,23 @@ class Player:
         self.loss_scale = self.read_loss_scale()
 
     def begin_step(self) -> None:
-        """A training step begins: look up how many times to move in it.
+        """Look up the number of moves in the training step that begins.
 
-        `scheduler.last_epoch` is the number of training steps done, which checkpoints keep.
+        `scheduler.last_epoch` is the number of training steps done; checkpoints save it.
         """
         self.updates = self.phases[max(first for first in self.phases if first <= self.scheduler.last_epoch)]
 
     def end_step(self) -> None:
-        """A training step is over: go on with the learning rate, also of a player that does not move in this phase."""
+        """Step the learning rate schedule, also if the player does not move in this phase."""
         if self.scheduler.last_epoch > 0:
             self.scheduler.step()
             return
-        with warnings.catch_warnings():  # torch does not see the steps of `eager_step` and of a graph, and says so once
+        with warnings.catch_warnings():  # torch does not see steps made by `eager_step` or a graph, and warns
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
             self.scheduler.step()
 
     def stateful_modules(self) -> nn.ModuleDict:
-        """Terms, constraints and weights that are modules: with parameters, buffers or schedules."""
+        """The terms, constraints and weights that are modules, with parameters, buffers or schedules to save."""
         kinds: dict[str, Mapping[str, Any]] = {
             "terms": self.terms,
             "constraints": self.constraints,
@@ -162,7 +161,7 @@ class Player:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything of the player but its networks."""
+        """The state of the player without its networks: optimizer, scheduler, loss scale, stateful modules."""
         optimizer = self.optimizer.state_dict()
         for group in optimizer["param_groups"]:
             group["lr"] = float(group["lr"])  # in a compiled iteration it is a tensor
@@ -174,12 +173,12 @@ class Player:
         }
 
     def load_state_dict(self, state: Mapping[str, Any], changed: Collection[str] = ()) -> None:
-        """Go on from there, but with the options of the optimizer that were `changed`.
+        """Restore a saved state, except for the optimizer options named in `changed`.
 
         Raises:
-            ValueError: the state is that of another player. Torch's own errors for a broken state are passed on.
+            ValueError: the state belongs to another player. For a broken state, torch raises its own errors.
         """
-        own = {*OPTIMIZER_FLAGS, *changed} - {"lr"}  # the saved run may have been compiled, or on another device
+        own = {*OPTIMIZER_FLAGS, *changed} - {"lr"}  # the saved run may be compiled, or from another device
         kept = [{name: group[name] for name in own if name in group} for group in self.optimizer.param_groups]
         rates = list(self.scheduler.base_lrs)
         self.optimizer.load_state_dict(state["optimizer"])
@@ -190,7 +189,7 @@ class Player:
         if "lr" in changed:
             self.scheduler.base_lrs = rates
             for group, rate in zip(self.optimizer.param_groups, rates):
-                group["lr"] *= rate / (group["initial_lr"] or 1.0)  # as far on its schedule as the saved run was
+                group["lr"] *= rate / (group["initial_lr"] or 1.0)  # keeps the saved run's place on the schedule
                 group["initial_lr"] = rate
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
@@ -199,25 +198,25 @@ class Player:
 
 
 def phases_of(updates: int | Mapping[int, int]) -> dict[int, int]:
-    """How many times a player moves in a training step, by the first step of each phase.
+    """The number of moves in a training step, by the first step of each phase.
 
     Args:
-        updates: the same number for all steps, or such a table.
+        updates: one number for all steps, or a table from the first step of each phase to its number.
 
     Raises:
-        ValueError: something is negative, or step 0 is missing.
+        ValueError: a number is negative, or the table does not begin at step 0.
     """
     phases = dict(updates) if isinstance(updates, Mapping) else {0: updates}
     if 0 not in phases or min(*phases, *phases.values()) < 0:
         raise ValueError(
-            f"updates={updates} must be at least 0, where 0 leaves it as it is; "
-            "a table by step begins at step 0, as {0: 0, 3000: 1}"
+            f"updates={updates} must be 0 (the player is not trained) or more; "
+            "a table from steps to numbers begins at step 0, such as {0: 0, 3000: 1}"
         )
     return phases
 
 
 def plain(content: Any) -> Any:
-    """Dictionaries and lists with numbers in place of scalar tensors, which the rates of a compiled iteration are."""
+    """Copy dictionaries and lists with scalar tensors as numbers: a compiled iteration's learning rates are tensors."""
     if isinstance(content, dict):
         return {name: plain(value) for name, value in content.items()}
     if isinstance(content, list | tuple):
@@ -226,15 +225,15 @@ def plain(content: Any) -> Any:
 
 
 def check_state(optimizer: torch.optim.Optimizer) -> None:
-    """Check that an optimizer's state fits its parameters; torch would notice in the next step, which is too late.
+    """Check that an optimizer's state fits its parameters; torch itself notices only in the next step.
 
     Raises:
-        ValueError: the state of one parameter has other entries than that of another.
-        RuntimeError: an entry has another shape than its parameter.
+        ValueError: the states of two parameters have different entries.
+        RuntimeError: the shape of an entry differs from that of its parameter.
     """
     states = list(optimizer.state.items())
     if len({frozenset((name, type(value)) for name, value in state.items()) for _, state in states}) > 1:
-        raise ValueError("the optimizer's state has other entries for one parameter than for another")
+        raise ValueError("the optimizer's state has different entries for different parameters")
     for parameter, state in states:
         for value in state.values():
             if isinstance(value, Tensor):
@@ -242,9 +241,9 @@ def check_state(optimizer: torch.optim.Optimizer) -> None:
 
 
 def match_strides(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient with the strides of its parameter, which `backward` ensures and `autograd.grad` does not.
+    """The gradient with the strides of its parameter; `backward` ensures this, `autograd.grad` does not.
 
-    torch's fused optimizers read both as flat memory: where strides differ they update other elements.
+    torch's fused optimizers read both as flat memory, so with different strides they update the wrong elements.
     """
     if gradient.stride() == parameter.stride():
         return gradient

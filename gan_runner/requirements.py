@@ -1,4 +1,4 @@
-"""What a part declares of itself beside its code, such as what it needs of others: checked before data is read."""
+"""Requirements that a part declares, such as on a player's networks. They are checked before data is read."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch import nn
 from gan_runner.games.base import Game, critic_name
 
 Requirement = Callable[[Any], None]
-"""Raises ValueError, which says why a part cannot work and what to choose, for what the part is given to.
+"""A check that raises ValueError if a part cannot work; the message says why and what to choose.
 
-A term or a constraint is given to the `OwnedNetworks` of a player, a game to all networks, a metric or an observer
-to the system.
+Its argument is the `OwnedNetworks` of a player for a term or a constraint, all networks for a game, the system for a
+metric or an observer.
 """
 
 
 class OwnedNetworks(dict[str, nn.Module]):
-    """The networks that a player owns, by name: what its terms and constraints are built on.
+    """The networks that a player owns, by name. Stateful terms and constraints take them as an argument.
 
     Args:
-        networks: by name.
-        game: that the player is part of.
+        networks: the player's networks, by name.
+        game: the game that the player is part of.
         others: the networks of the other players, by name.
     """
 
@@ -35,19 +35,19 @@ class OwnedNetworks(dict[str, nn.Module]):
 
 @runtime_checkable
 class HasRequirements(Protocol):
-    """A part that needs something of what it is given to."""
+    """A part that declares requirements."""
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """Checked in this order."""
+        """The checks, in order."""
 
 
 @runtime_checkable
 class AddsFakes(Protocol):
-    """A term that may have the critic tell more than samples from data.
+    """A term that may train the critic on fakes other than samples.
 
     Attributes:
-        extra_fakes: what it tells from data beside samples; None for nothing.
+        extra_fakes: the kind of these fakes, such as reconstructions; None for none.
     """
 
     extra_fakes: str | None
@@ -58,12 +58,12 @@ Value = TypeVar("Value")
 
 
 class Declared(Generic[Options, Value]):
-    """A function with what it declares of itself. A class declares the same by attributes.
+    """A function with declarations. A class declares the same by attributes.
 
     Args:
         function: a term or a metric.
-        requirements: checked in this order.
-        extra_fakes: what a term has the critic tell from data, beside samples; None for nothing.
+        requirements: the checks, in order.
+        extra_fakes: the kind of fakes other than samples that a term trains the critic on; None for none.
     """
 
     def __init__(
@@ -78,61 +78,61 @@ class Declared(Generic[Options, Value]):
         update_wrapper(self, function)
 
     def __call__(self, *args: Options.args, **options: Options.kwargs) -> Value:
-        """What the function returns."""
+        """Call the function."""
         return self.function(*args, **options)
 
 
 def requires(*requirements: Requirement) -> Callable[[Callable[Options, Value]], Declared[Options, Value]]:
-    """Declare what a term needs of its player's networks."""
+    """Declare a function's requirements, such as a term's on its player's networks."""
     return lambda function: Declared(function, requirements)
 
 
 def adds_fakes(kind: str) -> Callable[[Callable[Options, Value]], Declared[Options, Value]]:
-    """Declare that a term has the critic tell these fakes from data, too, so that its ratio is not that of samples."""
+    """Declare that a term trains the critic on these fakes, too: its density ratio is then not that of samples."""
     return lambda function: Declared(function, extra_fakes=kind)
 
 
 @runtime_checkable
 class TermWrapper(Protocol):
-    """A term made of another one, such as `gan_runner.terms.at.At`: what the inner one declares holds of it, too.
+    """A term that wraps another one, such as `gan_runner.terms.at.At`. The inner term's declarations hold for it, too.
 
     Attributes:
-        term: the inner one; it may be such a term again.
+        term: the inner term; it may be a wrapper itself.
     """
 
     term: Any
 
     def select(self, networks: OwnedNetworks) -> OwnedNetworks:
-        """Of a player's networks those that the inner term is built on.
+        """Those of a player's networks that the inner term uses.
 
         Raises:
-            ValueError: the game has no place for it.
+            ValueError: the game does not have them.
         """
 
 
 def innermost(term: Any) -> Any:
-    """The term without others around it."""
+    """The term inside all wrappers."""
     return innermost(term.term) if isinstance(term, TermWrapper) else term
 
 
 def declaration(part: Any) -> Any:
-    """The part that declares something: `_partial_` puts options around a function or a class."""
+    """The function or class that holds a part's declarations, without wrappers and without the options of a partial."""
     inner = innermost(part)
     return inner.func if isinstance(inner, partial) else inner
 
 
 def check_requirements(part: Any, subject: Any) -> None:
-    """Raise the ValueError of the first requirement of a part that what it is given to does not meet."""
+    """Run a part's checks on a subject, such as a player's networks; the first that fails raises its ValueError."""
     declared = declaration(part)
     for requirement in declared.requirements if isinstance(declared, HasRequirements) else ():
         requirement(subject)
 
 
 def has_critic(networks: OwnedNetworks) -> None:
-    """Raise ValueError where the game has a place for a critic, and there is none."""
+    """Raise ValueError if the game names a critic and no player owns it."""
     critic = critic_name(networks.game)
     if critic not in {None, *networks, *networks.others}:
         raise ValueError(
-            f"it looks at model.{critic}, and no player owns one here; choose likelihood=[observer,synthetic], or "
-            "leave it out"
+            f"it needs model.{critic}, which no player of this configuration trains; choose "
+            "likelihood=[observer,synthetic], or leave it out"
         )

@@ -1,7 +1,7 @@
-"""One training step: every player moves, in turn (`train_step`) or otherwise.
+"""One training step: alternating (`train_step`), simultaneous or extragradient updates of all players.
 
-The other ways matter because a game is no descent: on min over x, max over y of x·y, players who move at once spiral
-outwards, players who move in turn circle for ever, and players who look ahead arrive (`game=bilinear`,
+The choice matters because a game is not a minimisation: on min over x, max over y of x·y, simultaneous updates spiral
+outwards, alternating updates circle for ever, and extragradient converges (`game=bilinear`,
 `tests/games/test_game_bilinear.py`).
 """
 
@@ -19,11 +19,14 @@ from gan_runner.tools.torch_internals import copy_together
 from gan_runner.turn import Batch
 
 UpdateScheme = Callable[[Sequence[Player], Iterator[Batch]], dict[str, Tensor]]
-"""Players, batches → one training step's report. It draws as many batches at every step of a phase."""
+"""A function from players and batches to the report of one training step.
+
+In every step of a phase it draws the same number of batches.
+"""
 
 
 def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-    """Let every player move in turn; report the last move of each by name, still on the device."""
+    """Let the players move in turn; return the losses of each player's last move by name, on the device."""
     report: dict[str, Tensor] = {}
     batch: Batch | None = None
     for player in players:
@@ -37,48 +40,48 @@ def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str,
 
 
 def simultaneous(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-    """All gradients are taken at the same point; then all players descend (Gidel et al. 2019, arXiv:1807.04740).
+    """Compute all gradients at the same point, then update all players (Gidel et al. 2019, arXiv:1807.04740).
 
     A player with several updates makes all but the last beforehand, as in `train_step`.
     """
     players = [player for player in players if player.updates]
-    move_ahead(players, batches)
-    moves = [player.move(batch) for player, batch in zip(players, draw(players, batches))]
+    make_extra_moves(players, batches)
+    moves = [player.move(batch) for player, batch in zip(players, draw_batches(players, batches))]
     return descend(players, moves)
 
 
 def extragradient(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
-    """All players step ahead, and then descend from where they were, by the gradients found there.
+    """Extrapolate all players by one step, then update them from where they were with the gradients found there.
 
-    Korpelevich 1976; with a new batch for each half, Gidel et al. 2019, arXiv:1802.10551, Algorithm 2. The step ahead
-    is the optimizer's own, whose moments and count go on through both halves: with Adam this is their Algorithm 4,
-    ExtraAdam. Terms that remember (historical averaging) see both points; constraints act after the descent alone.
+    Korpelevich 1976; with a new batch for each half, Gidel et al. 2019, arXiv:1802.10551, Algorithm 2. Both halves are
+    steps of the player's optimizer and advance its moments: with Adam this is ExtraAdam, their Algorithm 4. Stateful
+    terms (historical averaging) see both points; constraints act only after the update.
 
     A player with several updates makes all but the last beforehand, as in `train_step`.
     """
     players = [player for player in players if player.updates]
-    move_ahead(players, batches)
+    make_extra_moves(players, batches)
     origins = [[p.detach().clone() for p in player.parameters] for player in players]
-    moves = [player.move(batch) for player, batch in zip(players, draw(players, batches))]
+    moves = [player.move(batch) for player, batch in zip(players, draw_batches(players, batches))]
     for player, (_, gradients) in zip(players, moves):
         player.step(gradients)
-    moves = [player.move(batch) for player, batch in zip(players, draw(players, batches))]
+    moves = [player.move(batch) for player, batch in zip(players, draw_batches(players, batches))]
     with torch.no_grad():
         for player, origin in zip(players, origins):
             copy_together(player.parameters, origin)
     return descend(players, moves)
 
 
-def draw(players: Sequence[Player], batches: Iterator[Batch]) -> list[Batch]:
-    """What each player sees: a new batch, or, if it does not ask for one, that of the player before."""
-    seen: list[Batch] = []
+def draw_batches(players: Sequence[Player], batches: Iterator[Batch]) -> list[Batch]:
+    """One batch for each player: a new one, or without `fresh_batches` that of the player before."""
+    drawn: list[Batch] = []
     for player in players:
-        seen.append(next(batches) if player.fresh_batches or not seen else seen[-1])
-    return seen
+        drawn.append(next(batches) if player.fresh_batches or not drawn else drawn[-1])
+    return drawn
 
 
-def move_ahead(players: Sequence[Player], batches: Iterator[Batch]) -> None:
-    """Every move of each player but its last, one player after the other."""
+def make_extra_moves(players: Sequence[Player], batches: Iterator[Batch]) -> None:
+    """Make all moves of each player but its last, one player after the other."""
     batch: Batch | None = None
     for player in players:
         for _ in range(player.updates - 1):
@@ -88,20 +91,20 @@ def move_ahead(players: Sequence[Player], batches: Iterator[Batch]) -> None:
 
 
 def descend(players: Sequence[Player], moves: Sequence[tuple[dict[str, Tensor], Gradients]]) -> dict[str, Tensor]:
-    """Every player descends by gradients already computed; report what each saw by name, still on the device."""
+    """Update every player by gradients that are already computed; return the losses by name, on the device."""
     report: dict[str, Tensor] = {}
-    for player, (seen, gradients) in zip(players, moves):
+    for player, (losses, gradients) in zip(players, moves):
         player.descend(gradients)
-        report |= {f"{player.name}/{name}": value for name, value in seen.items()}
+        report |= {f"{player.name}/{name}": value for name, value in losses.items()}
     return report
 
 
 def batches_per_step(update_scheme: UpdateScheme, players: Sequence[Player]) -> int:
-    """How many batches a step of the present phase draws: counted by copies of the players that do not move."""
+    """The number of batches that a step of the current phase draws, counted with players that do not change."""
     drawn = itertools.count()
-    still = [copy.copy(player) for player in players]
-    for player in still:
+    idle = [copy.copy(player) for player in players]
+    for player in idle:
         player.parameters, player.constraints = [], {}
         player.move, player.update = (lambda batch: ({}, ())), (lambda gradients: None)
-    update_scheme(still, ({} for _ in drawn))
+    update_scheme(idle, ({} for _ in drawn))
     return next(drawn)

@@ -22,16 +22,17 @@ from gan_runner.turn import Batch
 
 @dataclass
 class System:
-    """What is trained.
+    """Everything that is trained.
 
     Attributes:
-        dataset: the recipe for the data.
-        game: who sees what.
+        dataset: describes and loads the data.
+        game: makes the players' turns.
         networks: all networks, by name.
         players: in the order in which they move.
-        update_scheme: how they move in a training step; returns what they report.
-        device: that all of it is on.
-        loss: what the scores of data mean, or what is descended in their place; None if there is neither.
+        update_scheme: makes one training step of all players and returns their report.
+        device: where networks and batches are.
+        loss: gives the critic's scores their meaning, or is a distance between samples without a critic; None if the
+            method has neither.
     """
 
     dataset: Dataset
@@ -43,11 +44,11 @@ class System:
     loss: Any = None
 
     def __post_init__(self) -> None:
-        memories = [player.stateful_modules() for player in self.players]
-        self.schedules = list(schedules_in([*self.networks.values(), *memories]))
+        stateful = [player.stateful_modules() for player in self.players]
+        self.schedules = list(schedules_in([*self.networks.values(), *stateful]))
 
     def step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
-        """One training step, and one of all schedules; the report of the players, on the device."""
+        """Make one training step and advance all schedules; return the report of the players, on the device."""
         for player in self.players:
             player.begin_step()
         report = self.update_scheme(self.players, batches)
@@ -57,12 +58,12 @@ class System:
         return report
 
     def move_schedules(self) -> None:
-        """Give every number that follows a schedule its value in the present step, which all players are at."""
+        """Set every number that follows a schedule to its value at the current step."""
         for number in self.schedules:
             number.move_to(self.players[0].scheduler.last_epoch)
 
     def sampling_networks(self) -> dict[str, nn.Module]:
-        """The networks that samples are drawn from: averaged ones where a player keeps averages."""
+        """The networks that samples are drawn from; averaged weights replace trained ones where a player has them."""
         networks = dict(self.networks)
         for player in self.players:
             for constraint in player.constraints.values():
@@ -72,28 +73,28 @@ class System:
 
     @torch.no_grad()
     def sample(self, noise: Tensor, chunk: int = 512) -> Tensor:
-        """Samples (n, *shape) for such rows of `noise` (n, …), networks in evaluation mode, a chunk at a time."""
+        """Samples (n, *shape) for rows of `noise` (n, …), with networks in evaluation mode, a chunk at a time."""
         networks = self.sampling_networks()
         with eval_mode(networks):
             return torch.cat([self.game.sample(networks, part) for part in noise.to(self.device).split(chunk)])
 
     def noise(self, n: int, seed: int) -> Tensor:
-        """What n samples are made from, the same for the same seed on every device: latents, and conditions."""
+        """Latents and conditions for n samples; a seed gives the same rows on every device."""
         generator = torch.Generator().manual_seed(seed)
         return self.game.noise(self.networks, n, generator).to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that is trained, for a checkpoint."""
+        """The state of networks and players, for a checkpoint."""
         return {
             "networks": nn.ModuleDict(self.networks).state_dict(),
             "players": {player.name: player.state_dict() for player in self.players},
         }
 
     def load_state_dict(self, state: Mapping[str, Any], changed: Mapping[str, Collection[str]] | None = None) -> None:
-        """Go on from there, but with the options of optimizers that were `changed`, by player.
+        """Restore a saved state, except for the optimizer options that are `changed`, by player.
 
         Raises:
-            CheckpointError: the state is that of other networks or players.
+            CheckpointError: the state belongs to other networks or players.
         """
         try:
             nn.ModuleDict(self.networks).load_state_dict(state["networks"])
@@ -111,19 +112,19 @@ class System:
 
 
 LOAD_ERRORS = (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError)
-"""What is raised for a state that is of something else."""
+"""Errors of loading a state that belongs to something else."""
 
 
 def check_same_types(own: Any, other: Any) -> None:
-    """Whether plain values are of the same kinds as what they are to replace, which a scheduler does not look at.
+    """Check that plain values have the types of those that they replace; schedulers do not check this.
 
     Raises:
-        TypeError: one is not.
+        TypeError: a type differs.
     """
     kinds: tuple[Any, ...] = ((int, float), (list, tuple), dict, str)
     kind: Any = next((kind for kind in kinds if isinstance(own, kind)), object)
     if not isinstance(other, kind):
-        raise TypeError(f"{other} is no {type(own).__name__}")
+        raise TypeError(f"{other} is not of type {type(own).__name__}")
     if isinstance(own, dict):
         for name in own.keys() & other.keys():
             check_same_types(own[name], other[name])
@@ -132,8 +133,8 @@ def check_same_types(own: Any, other: Any) -> None:
             check_same_types(mine, its)
 
 
-class eval_mode:  # noqa: N801  (a context, read as a verb)
-    """Networks in evaluation mode, and afterwards each module in the mode it was in."""
+class eval_mode:  # noqa: N801  (used as a context)
+    """Context in which networks are in evaluation mode; afterwards each module is back in its own mode."""
 
     def __init__(self, networks: Mapping[str, nn.Module]):
         self.modules = [module for network in networks.values() for module in network.modules()]

@@ -1,4 +1,4 @@
-"""The one entry point: a configuration → a trained run in its directory."""
+"""The entry point `train`: it trains a configuration and writes the run to its directory."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ log = logging.getLogger("gan_runner")
 
 @dataclass(frozen=True)
 class Job:
-    """What to train, and where.
+    """What to train, and the directory to write to.
 
     Attributes:
-        config: as composed, interpolations and all.
-        directory: where the run writes.
-        label: the chosen parts in words.
-        overrides: the command line.
-        multirun: whether it is one of many.
-        resumed: whether to resume the directory's run, perhaps with other options than it had.
+        config: the composed configuration, with its interpolations unresolved.
+        directory: the directory of the run.
+        label: the chosen options in words.
+        overrides: the overrides on the command line.
+        multirun: whether this is one run of a sweep.
+        resumed: whether to resume the run in the directory, perhaps with changed options.
     """
 
     config: DictConfig
@@ -67,11 +67,11 @@ def train(job: Job) -> float | None:
         The best value of the objective, or None if nothing was measured.
 
     Raises:
-        ConfigError: the configuration cannot work; nothing was touched.
+        ConfigError: the configuration cannot work; nothing was written.
         DataError: the data is missing or broken; nothing was written.
-        CheckpointError: the directory's checkpoint does not fit.
-        Diverged: a loss, a gradient or a weight was not finite; the checkpoints hold finite weights.
-        Stopped: a signal came; everything is saved, unless no step was taken.
+        CheckpointError: the directory's checkpoint does not fit the configuration.
+        Diverged: a loss, a gradient or a weight is not finite; the checkpoints hold finite weights.
+        Stopped: a signal came; the run is saved, unless it made no step.
     """
     deterministically = deterministic(job.config.trainer.get("deterministic", False))
     with StopSignals() as signals, stopping_sweep(job, signals), BufferedWarnings() as buffered, deterministically:
@@ -85,7 +85,7 @@ def train(job: Job) -> float | None:
 
 
 def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnings) -> float | None:
-    """Train until the last step, a signal or a divergence: set up, step, observe, stop."""
+    """Train until the last step, a signal or divergence: set up, step, observe, stop."""
     signals.stepping, signals.has_checkpoint = False, job.directory.has_checkpoint
     run, observers = setup(job)
     if rollbacks:
@@ -106,7 +106,7 @@ def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnin
 
 
 def raise_if_diverged_or_stopped(run: Run, event: StepEvent) -> None:
-    """End the run after a step, if it must end before its last.
+    """Raise after a step that must be the last one.
 
     Raises:
         Diverged: a loss, a gradient or a weight is not finite.
@@ -119,10 +119,10 @@ def raise_if_diverged_or_stopped(run: Run, event: StepEvent) -> None:
 
 
 def check_rollback(job: Job, error: Diverged, rollbacks: int, signals: StopSignals) -> None:
-    """Say that a run that diverged goes back to its last checkpoint, after it went back so many times before.
+    """Check that a diverged run may go back to its last checkpoint once more, and log that it does.
 
     Raises:
-        Diverged: it must not go back, or not once more.
+        Diverged: the configuration does not allow rollbacks, or not another one.
         Stopped: a signal came.
     """
     trainer = job.config.trainer
@@ -132,16 +132,16 @@ def check_rollback(job: Job, error: Diverged, rollbacks: int, signals: StopSigna
         raise Stopped(signals.received) from error
     if rollbacks == trainer.rollbacks:
         raise Diverged(error.step, error.names, error.saved_step, rollbacks) from error
-    back = "%s. Back to the last checkpoint, with other batches (%d of %d)"
-    log.warning(back, error.what, rollbacks + 1, trainer.rollbacks)
+    message = "%s. Back to the last checkpoint, with other batches (%d of %d)"
+    log.warning(message, error.problem, rollbacks + 1, trainer.rollbacks)
 
 
 @contextmanager
 def stopping_sweep(job: Job, signals: StopSignals) -> Iterator[None]:
-    """Context in which a signal ends the whole sweep, however this job of it ended.
+    """Context in which a signal ends the whole sweep, whatever else happens in this job.
 
     Raises:
-        Stopped: a signal came; another error is logged before.
+        Stopped: a signal came; any other error of the job is logged.
     """
     try:
         yield
@@ -157,8 +157,8 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     """Build or restore the run and its observers.
 
     Args:
-        job: what to train, and where.
-        step: to resume from, 0 to start anew; None for the last that was saved.
+        job: what to train, and the directory to write to.
+        step: the saved step to resume from; 0 starts anew, None resumes from the last.
     """
     config = resolve(job.config)
     check_unused(job.config, job.overrides)
@@ -166,7 +166,7 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     for target in (config, job.config):
         add_classes(target, system.dataset)
     if config.trainer.on_divergence == "rollback" and processes.present.size > 1:
-        raise ConfigError("trainer.on_divergence=rollback is for one process; choose stop")
+        raise ConfigError("trainer.on_divergence=rollback works with one process only; choose stop")
     prepare_device(system.device, config.trainer.precision)
     metrics = build_metrics(config, system)
     observers = build_observers(config, system)
@@ -188,8 +188,8 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     for observer in observers.values():
         if observer.saved_as:
             run.register(observer.saved_as, observer)
-    run.register("random", RandomNumbers(system.device))  # last: restoring another part may draw, and shift the rest
-    if run.directory.has_checkpoint and step != 0:  # the checkpoint holds what initialisation left
+    run.register("random", RandomNumbers(system.device))  # last, since restoring the other parts may draw numbers
+    if run.directory.has_checkpoint and step != 0:  # the checkpoint includes the data-dependent initialisation
         path = run.directory.numbered(step) if step else run.directory.last
         run.load(path, with_other_options=job.resumed)
     else:
@@ -198,31 +198,32 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
 
 
 def add_classes(config: DictConfig, dataset: Dataset) -> None:
-    """Write classes that were found on the disk into the configuration: a checkpoint then needs no folder."""
+    """Write the classes found in a folder of images into the configuration: a checkpoint then needs no folder."""
     labels = dataset.labels
     if isinstance(labels, Classes) and config.dataset.get("classes", "unknown") is None:
         OmegaConf.update(config, "dataset.classes", list(labels.names))
 
 
 def is_complete(run: Run) -> bool:
-    """Whether all steps are done and the summary is written; then print so.
+    """Whether all steps are done and the summary is written; if so, print it.
 
     Raises:
-        ConfigError: the run is beyond its last step.
+        ConfigError: the run has made more steps than configured.
     """
     done = run.step >= run.config.trainer.steps and SavedRun(run.directory.path).outcome["status"] == "completed"
     if run.step > run.config.trainer.steps and not done:
         raise ConfigError(
-            f"{run.directory.path} is at step {run.step}, beyond trainer.steps={run.config.trainer.steps}; choose more"
+            f"{run.directory.path} is at step {run.step}, beyond trainer.steps={run.config.trainer.steps}; "
+            "choose more steps"
         )
     if done and processes.present.is_main:
-        print(f"{run.directory.path} is complete at step {run.step}; trainer.steps=N with a larger N goes on")
+        print(f"{run.directory.path} is complete at step {run.step}; set a larger trainer.steps to train on")
     return done
 
 
 @contextmanager
 def prepared_directory(run: Run, job: Job, buffered: BufferedWarnings) -> Iterator[None]:
-    """Context in which the main process's `run.log` is open, in a directory without what an earlier end left."""
+    """Context in which the main process has cleared its directory of later files and opened `run.log`."""
     if not processes.present.is_main:
         yield
         return
@@ -232,7 +233,7 @@ def prepared_directory(run: Run, job: Job, buffered: BufferedWarnings) -> Iterat
 
 
 def prepare_directory(run: Run, job: Job) -> None:
-    """Remove what was written after the checkpoint; write what describes the run."""
+    """Remove files written after the checkpoint; write those that describe the run."""
     run.directory.clear(run.step, run.best.step)
     run.describe(list(job.overrides), resumed=job.resumed or run.step > 0)
 
@@ -241,9 +242,9 @@ class Trainer:
     """A run with its observers.
 
     Args:
-        run: about to take its next step.
-        observers: by name; in other processes than the main one, those for all ranks are called.
-        log: makes the context in which observers are called, of which several seeds have one each.
+        run: the run, before its next step.
+        observers: by name; processes other than the main one call only those for all ranks.
+        log: makes the context in which observers are called; with several seeds, each has its own.
     """
 
     def __init__(
@@ -263,7 +264,7 @@ class Trainer:
 
     @contextmanager
     def fitting(self) -> Iterator[Trainer]:
-        """Start the observers, and end the run however its steps end."""
+        """Context of the training steps: start the observers before, and end the run after, also after an error."""
         try:
             self.start()
             yield self
@@ -273,7 +274,7 @@ class Trainer:
         self.end()
 
     def start(self) -> None:
-        """Start the observers; first those that write, so that they show what the others say meanwhile."""
+        """Start the observers; those that write come first, so that they show the messages of the others."""
         with self.log():
             for observer in [*self.writing, *self.measuring]:
                 observer.start(self.run)
@@ -281,12 +282,12 @@ class Trainer:
         self.run.started = time.perf_counter()
 
     def wants(self, step: int) -> bool:
-        """Whether the step is to be observed, where several seeds are not observed after every step."""
+        """Whether to observe the step; with several seeds, not every step is observed."""
         every = self.run.config.trainer.log_every
         return (every > 0 and step % every == 0) or any(each.wants(step) for each in self.started)
 
     def observe(self, event: StepEvent) -> None:
-        """Look for what is not finite; measure; take in what was measured; write it down."""
+        """Look for non-finite values, measure, record the metrics, write them."""
         with self.log():
             try:
                 if event.due(self.run.config.trainer.log_every) or event.ends:
@@ -301,7 +302,7 @@ class Trainer:
         self.final.update(event.scalars)
 
     def measure(self, event: StepEvent) -> None:
-        """Call the observers that measure; one that fails where training has diverged is only logged."""
+        """Call the observers that measure; if training has diverged, log their errors instead of raising them."""
         for observer in self.measuring:
             try:
                 observer(event)
@@ -312,14 +313,14 @@ class Trainer:
                 log.debug("%s", error)
 
     def rescue(self, event: StepEvent) -> None:
-        """Save the run all the same where an observer has failed, if that is possible."""
+        """Save the run if possible, after an observer has failed."""
         self.run.record(event)
         for observer in self.writing:
             with suppress(Exception):
                 observer.rescue(event)
 
     def end_after(self, error: BaseException) -> None:
-        """End by an error; another one on the way is only logged."""
+        """End the run after an error; log a second error that occurs meanwhile."""
         with self.log():
             log.debug("".join(traceback.format_exception(error)))
             status = {Stopped: "interrupted", Diverged: "diverged"}.get(type(error), "failed")
@@ -329,7 +330,7 @@ class Trainer:
                 log.warning("%s", another)
 
     def end(self) -> None:
-        """End after the last step."""
+        """End the run after its last step."""
         with self.log():
             self.finish("completed")
 

@@ -1,7 +1,7 @@
-"""A turn is what a player sees when it moves: each quantity is computed only when asked for, and once.
+"""A turn holds what a player sees when it moves. Each quantity is computed on first use, and only once.
 
-A loss that does not look at the real scores never pays for them, and a new method that needs a new quantity
-adds a property to a turn instead of an argument to every loss.
+A loss that does not read the real scores never pays for them. A new method that needs a new quantity adds a property to
+a turn, not an argument to every loss.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
-"""What a dataset yields: `data` (n, *shape), and where it has them `label` (n,) or (n, attributes) and `caption` (n,
-length), character codes."""
+"""A batch of a dataset: `data` (n, *shape) and, if the dataset has them, `label` (n,) or (n, attributes) and `caption`
+(n, length), as character codes."""
 
 Value = TypeVar("Value")
 Network = TypeVar("Network")
@@ -26,9 +26,9 @@ NO_CONTEXT = nullcontext()
 
 
 class lazy(Generic[Value]):  # noqa: N801  (it reads as a decorator)
-    """A property that is computed on first use and kept in the instance.
+    """A property that is computed on first use and stored in the instance.
 
-    Unlike `functools.cached_property` it takes no lock on any Python, so `torch.compile` traces it.
+    `torch.compile` can trace it: unlike `functools.cached_property` on Python ≤ 3.11, it takes no lock.
     """
 
     def __init__(self, compute: Callable[[Any], Value]):
@@ -50,35 +50,35 @@ class lazy(Generic[Value]):  # noqa: N801  (it reads as a decorator)
 
 
 class Quantities:
-    """What has `lazy` quantities."""
+    """Base class of objects with `lazy` quantities."""
 
     def given(self: Self, **quantities: Any) -> Self:
-        """The same object, which takes these quantities as they are instead of computing them."""
+        """Set these quantities instead of computing them; return the object itself."""
         for name, value in quantities.items():
             setattr(self, name, value)
         return self
 
     def computed(self, *names: str) -> dict[str, Any]:
-        """Those of the named quantities that were computed already, or given."""
+        """Those of the named quantities that are already computed or given."""
         return {name: getattr(self, name) for name in names if name in vars(self)}
 
 
 class Turn(Quantities):
-    """What every game's turn has: the networks, the batch, and which of the networks the player may change.
+    """Base class of every game's turn: the networks, the batch, and the names of the networks that the player trains.
 
     Args:
-        game: whose turn it is.
-        networks: all networks of the game by name.
-        owned: names of the networks that the moving player descends.
+        game: the game that makes the turn.
+        networks: all networks of the game, by name.
+        owned: names of the networks that the moving player trains.
         batch: the data of this move, on the device.
 
     Attributes:
-        whole: the turn that this one is a part of.
+        whole: the turn of the whole game, if this is the turn of a part.
     """
 
     whole: Turn
     logged: tuple[str, ...] = ()
-    """Names of the quantities that are logged, as means over the batch, if a term asked for them."""
+    """Names of the quantities that are logged, as means over the batch, if a term reads them."""
 
     def __init__(self, game: Any, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch):
         self.game = game
@@ -89,58 +89,58 @@ class Turn(Quantities):
         self.parts: dict[str, Turn] = {}
 
     def part(self, name: str) -> Turn:
-        """The turn of a part of the game, made when first asked for."""
+        """The turn of a part of the game, made on first use."""
         if name not in self.parts:
             self.parts[name] = self.game.parts[name].turn(self)
         return self.parts[name]
 
     def grad_if_owned(self, *names: str) -> AbstractContextManager[Any]:
-        """Record gradients only if the player owns one of the named networks."""
+        """Context that records gradients only if the player owns one of the named networks."""
         wanted = any(name in self.owned for name in names)
         return NO_CONTEXT if wanted == torch.is_grad_enabled() else torch.set_grad_enabled(wanted)
 
     @lazy
     def parameters(self) -> list[Tensor]:
-        """The parameters that the moving player descends."""
+        """The parameters that the moving player trains."""
         return [p for name in self.owned for p in self.networks[name].parameters()]
 
     def log(self, name: str, value: Tensor) -> None:
-        """Log a value, or its mean, beside the terms."""
+        """Log a value under a name beside the terms; a tensor of several values is logged as its mean."""
         self.values[name] = value.detach()
 
     def report(self) -> dict[str, Tensor]:
-        """What was noted, and the quantities in `shown` that this turn happened to compute: not yet their means.
+        """The values to log, not yet averaged: those passed to `log`, and the computed quantities in `logged`.
 
-        What parts report has their names behind its own: `real_scores_ab`.
+        Values from a part end in the part's name: `real_scores_ab`.
         """
-        shown = {name: value.detach() for name, value in self.computed(*self.logged).items()}
+        quantities = {name: value.detach() for name, value in self.computed(*self.logged).items()}
         parts = {f"{key}_{name}": value for name, part in self.parts.items() for key, value in part.report().items()}
-        return shown | self.values | parts
+        return quantities | self.values | parts
 
 
 @dataclass(frozen=True)
 class Part:
-    """A game inside a game, on some of its networks and the data of the same move.
+    """A game inside a game, on some of its networks and the same batch.
 
-    A game has its parts by name in `parts`: levels of a pyramid, two directions of a translation, several
-    discriminators. A part's turn computes what it needs from the turn of the whole, which it has as `whole`: another
-    discriminator's turn has `self.whole.fake` for its `fake`.
+    A game lists its parts by name in `parts`: the levels of a pyramid, the two directions of a translation, several
+    discriminators. The turn of a part reads what it needs from the turn of the whole game, `self.whole`: for a second
+    discriminator, `fake` is `self.whole.fake`.
 
     Args:
-        game: whose turns are parts of the whole's.
-        networks: the name in the whole game of each of the part's networks: with {"discriminator": "discriminator_b"},
-            the part's discriminator is the whole's discriminator_b.
+        game: makes the turns of the part.
+        networks: each network's name in the part, and its name in the whole game: with
+            {"discriminator": "discriminator_b"}, the part's discriminator is the whole game's discriminator_b.
     """
 
     game: Any
     networks: Mapping[str, str]
 
     def select(self, networks: Mapping[str, Network]) -> dict[str, Network]:
-        """Of the networks of the whole game those of the part, by their names there."""
+        """The part's networks by their names in the part, from those of the whole game."""
         return {name: networks[outer] for name, outer in self.networks.items() if outer in networks}
 
     def turn(self, whole: Turn) -> Turn:
-        """The part of a turn."""
+        """The part's turn, from the turn of the whole game."""
         owned = tuple(name for name, outer in self.networks.items() if outer in whole.owned)
         turn: Turn = self.game.turn(self.select(whole.networks), owned, whole.batch)
         return turn.given(whole=whole)

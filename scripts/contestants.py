@@ -168,7 +168,7 @@ class Runner(Contestant):
     def build(self) -> None:
         system = self.setting.system
         system.update_scheme = compilation.compiled(
-            self.what, system.update_scheme, system.players, system.device, wrap=compilation.always
+            self.what, system.update_scheme, system.players, system.device, wrap=compilation.no_fallback
         )
         self.stream = ({"data": batch} for batch in self.real)
 

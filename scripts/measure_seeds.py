@@ -20,7 +20,7 @@ from functools import partial
 import torch
 
 from gan_runner.build import build_system
-from gan_runner.compile import compile_moves, whole_graph
+from gan_runner.compile import compile_moves, full_graph
 from gan_runner.config.compose import compose_config
 from gan_runner.config.resolve import register, resolve
 from gan_runner.datasets.base import Batches
@@ -96,7 +96,7 @@ def together(typed: list[str], seeds: int, compiled: bool) -> Callable[[], objec
         batches.append(stream)
         states.append(random_state(own.device))
     whole, example = system_of(typed, 0)
-    stack = Stack(system, whole, states, next(example), *([whole_graph] if compiled else []))
+    stack = Stack(system, whole, states, next(example), *([full_graph] if compiled else []))
     return partial(stack.step, batches)
 
 

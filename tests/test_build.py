@@ -45,7 +45,7 @@ def test_methods_of_sentences_are_refused_beside_labels(make_system, method):
 
 @pytest.mark.parametrize("method", names_in("method"))
 def test_a_game_with_a_head_of_its_own_has_no_method(make_system, method):
-    said = rf"^method=([a-z_]+ \| )?{method}( \| [a-z_]+)? is told a condition, and this game has none; choose"
+    said = rf"^method=([a-z_]+ \| )?{method}( \| [a-z_]+)? needs a condition, and this game has none; choose"
     with pytest.raises(ConfigError, match=said):
         make_system("game=semi_supervised", f"method={method}")
 

@@ -11,7 +11,7 @@ from methods import METHODS, SGD, SPARE_LAYER, batches_of, name_of, some_steps
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.backends.cudagraphs import find_input_mutations
 
-from gan_runner.compile import compile_iteration, compile_moves, eager_fallback, layout, options_for, whole_graph
+from gan_runner.compile import compile_iteration, compile_moves, eager_fallback, layout, options_for, full_graph
 from gan_runner.players import match_strides
 from gan_runner.step import batches_per_step
 
@@ -108,11 +108,11 @@ def test_what_cannot_be_compiled_goes_on_eagerly_after_one_line(caplog, monkeypa
     def breaks(x):
         return 2 * x if x.sum() > 0 else x
 
-    function = eager_fallback(whole_graph(breaks, backend="aot_eager"), breaks)
+    function = eager_fallback(full_graph(breaks, backend="aot_eager"), breaks)
     with caplog.at_level("WARNING", logger="gan_runner"):
         assert [function(torch.ones(2)).tolist() for _ in range(2)] == [[2.0, 2.0], [2.0, 2.0]]
     (line,) = set(caplog.messages)  # seen by two handlers, if the logger has one of its own
-    assert line.startswith("not compiled, so it is slower: ")
+    assert line.startswith("torch.compile failed, so training runs uncompiled and slower: ")
     assert "\n" not in line
 
 

@@ -104,12 +104,14 @@ def test_compiled_phases_update_as_eager_ones_do(make_system, compiled):
 
 @pytest.mark.parametrize("updates", [-1, {}, {3: 1}, {0: 1, 3: -1}, {-1: 1, 0: 1}])
 def test_numbers_out_of_range_are_refused(make_system, updates):
-    with pytest.raises(ValueError, match="must be at least 0, where 0 leaves it as it is; a table by step begins at"):
+    with pytest.raises(
+        ValueError, match=r"must be 0 \(the player is not trained\) or more; a table from steps to numbers begins at"
+    ):
         phases_of(updates)
 
 
 def test_a_table_out_of_range_is_refused_by_its_option(make_system):
-    with pytest.raises(ConfigError, match=r"^players\.generator\.updates=\{3: 1\} must be at least 0"):
+    with pytest.raises(ConfigError, match=r"^players\.generator\.updates=\{3: 1\} must be 0 "):
         make_system(*overrides(*METHOD), "players.generator.updates={3: 1}")
 
 

@@ -50,7 +50,7 @@ def command(
             try:
                 run(options)
             except DiskFull as error:
-                line.fail(1, f"{error.what}; make room, and type the line again")
+                line.fail(1, f"{error.problem}; free some space, and run the same command again")
             except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
                 of_file = isinstance(error, OSError) and not isinstance(error, HydraException)
                 line.fail(2, f"{place_of(error)}; {elsewhere}" if of_file else explain(error))

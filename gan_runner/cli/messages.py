@@ -59,7 +59,7 @@ def explain(error: Exception | Stopped) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         where = f" of {error.filename}" if error.filename else ""
-        return f"the disk{where} is full; make room, and resume=RUN_DIR goes on"
+        return f"the disk{where} is full; free some space, and continue with resume=RUN_DIR"
     if is_out_of_memory(error):
         return (
             f"there is too little memory ({asked_for(error)}); choose a smaller trainer.batch_size, smaller networks, "

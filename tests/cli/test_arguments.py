@@ -49,4 +49,4 @@ def test_a_full_disk_gets_one_clear_line(finished_run, capfd, monkeypatch, comma
     err = capfd.readouterr().err
     assert (stopped.value.code, err.count("\n")) == (1, 1), err
     assert f" is full: {FILES[command, line]} takes " in err
-    assert err.endswith(" MB are missing; make room, and type the line again\n")
+    assert err.endswith(" MB are missing; free some space, and run the same command again\n")

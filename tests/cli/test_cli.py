@@ -123,7 +123,7 @@ BAD_LINES = {
     "players.generator.updates=-1": "players.generator.updates=-1 must be at least 0",
     "model=mlp model.generator.norm=batch trainer.batch_size=1": "choose a larger batch or model.generator.norm=layer",
     "+players.generator.weights.foo=1": "the term foo needs both",
-    "players.discriminator.fresh_batches=false": "the first of the players must draw batches",
+    "players.discriminator.fresh_batches=false": "the first player must draw batches",
     "dataset.held_out=-1": "dataset.held_out must be 0 or more images, not -1",
     "dataset.held_out=1797": "dataset.held_out=1797 leaves none of the 1797 images of scikit-learn's digits",
     "observer.evaluation.split=test": "there is no split=test of this dataset, which has train",

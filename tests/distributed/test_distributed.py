@@ -299,7 +299,7 @@ def test_a_stop_signal_stops_all_and_saves(tmp_path):
     process.send_signal(signal.SIGTERM)
     code, _, said, err = ended(process)
     assert code == 1, err
-    assert said == ["gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on"]
+    assert said == ["gan-run: stopped by SIGTERM and saved; continue with resume=RUN_DIR"]
     assert summary(tmp_path / "run")["status"] == "interrupted"
     step = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["step"]
     assert step == summary(tmp_path / "run")["step"]
@@ -315,7 +315,7 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path, victim):
     assert time.monotonic() - begun < SECONDS_TO_END
     assert code == 1
     assert "(exitcode: -9)" in err
-    assert said == ["gan-run: another process of this run has ended, or does not answer; resume=RUN_DIR goes on"]
+    assert said == ["gan-run: another process of this run ended or does not answer; continue with resume=RUN_DIR"]
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["step"] >= 20
 
 
@@ -325,7 +325,7 @@ def test_a_signal_to_one_process_stops_all(tmp_path):
     os.kill(max(children), signal.SIGTERM)
     _, _, said, err = ended(process)
     assert "143" in err
-    assert said == ["gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on"]
+    assert said == ["gan-run: stopped by SIGTERM and saved; continue with resume=RUN_DIR"]
     assert summary(tmp_path / "run")["status"] == "interrupted"
 
 
@@ -378,7 +378,7 @@ def test_a_stop_signal_saves_though_it_reaches_the_readers_of_images_too(tmp_pat
     process, _ = started(tmp_path, *STREAMED, "trainer.batch_size=8")
     process.send_signal(signal.SIGTERM)
     _, _, said, err = ended(process)
-    assert said == ["gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on"], err
+    assert said == ["gan-run: stopped by SIGTERM and saved; continue with resume=RUN_DIR"], err
     assert summary(tmp_path / "run")["status"] == "interrupted"
 
 

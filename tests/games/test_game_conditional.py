@@ -186,7 +186,7 @@ def test_unlabelled_data_and_generators_that_take_nothing_are_refused(make_syste
 @pytest.mark.parametrize("method", ["concat", "projection", "ac_gan"])
 def test_a_method_without_its_game_is_refused(make_system, method):
     assert method in names_in("method")
-    with pytest.raises(ConfigError, match="is told a condition, and this game has none; choose a game that has"):
+    with pytest.raises(ConfigError, match="needs a condition, and this game has none; choose a game that has one"):
         make_system("dataset=digits", f"method={method}")
 
 

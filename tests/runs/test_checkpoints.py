@@ -304,7 +304,7 @@ def test_run_on_a_small_disk_says_what_is_missing_and_goes_on_when_there_is_room
     (small_disk / "ballast").write_bytes(bytes(700_000))
     code, _, err = gan_run(*line, "observer.checkpoints.keep=5", f"hydra.run.dir={run}", "trainer.steps=100")
     assert code == 1
-    assert "MB are missing; make room, and resume=RUN_DIR goes on" in err
+    assert "MB are missing; free some space, and continue with resume=RUN_DIR" in err
     step = load_checkpoint(run / "checkpoints" / "last.pt")["step"]
     assert 0 < step < 100
     (small_disk / "ballast").unlink()

@@ -233,7 +233,7 @@ def test_a_signal_before_the_first_step_is_obeyed_at_once(gan_run, monkeypatch):
     interrupted_in(monkeypatch, gan_runner.train.Trainer, "start", signal.SIGTERM)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 128 + signal.SIGTERM
-    assert err == "gan-run: stopped by SIGTERM before its first step; type the line again\n"
+    assert err == "gan-run: stopped by SIGTERM before its first step; run the same command again\n"
     assert json.loads(Path("run/summary.json").read_text())["status"] == "interrupted"
     assert not Path("run/.lock").exists()
 
@@ -244,7 +244,7 @@ def test_a_signal_while_a_checkpoint_is_read_is_not_taken_for_a_broken_one(gan_r
     interrupted_in(monkeypatch, torch, "load", signal.SIGTERM)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 128 + signal.SIGTERM
-    assert err == "gan-run: stopped by SIGTERM and saved; resume=RUN_DIR goes on\n"
+    assert err == "gan-run: stopped by SIGTERM and saved; continue with resume=RUN_DIR\n"
     assert {path: path.read_bytes() for path in Path("run/checkpoints").iterdir()} == before
 
 
@@ -254,7 +254,7 @@ def test_a_signal_while_data_is_read_is_not_taken_for_a_broken_image(gan_run, tm
     line = ["dataset=image_folder", f"dataset.root={tmp_path}", "dataset.image_size=8", "model=mlp", *TINY_RUN[3:]]
     code, _, err = gan_run(*line, "metric=[]", "objective=null", "trainer.batch_size=1")
     assert code == 128 + signal.SIGINT
-    assert err == "gan-run: stopped by SIGINT before its first step; type the line again\n"
+    assert err == "gan-run: stopped by SIGINT before its first step; run the same command again\n"
 
 
 def test_a_terminal_may_close_behind_nohup(gan_run, signal_in_step):

@@ -143,7 +143,7 @@ def test_table_or_schedule_of_a_resumed_run_is_replaced(gan_run, tmp_path):
         ("resume=nowhere/at/all", "which is not there"),
         ("resume=sweep", "is a sweep; type its line again with hydra.sweep.dir="),
         ("resume=run trainer.steps=5,6", "resume goes on with one run, and trainer.steps=5,6 is several"),
-        ("resume=part trainer.steps=2", "is at step 4, beyond trainer.steps=2; choose more"),
+        ("resume=part trainer.steps=2", "is at step 4, beyond trainer.steps=2; choose more steps"),
         ("--config-dir own +experiment@_global_=again", "resume=run is for the command line; leave it out of files"),
     ],
 )

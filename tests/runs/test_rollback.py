@@ -122,7 +122,7 @@ def test_so_many_times_and_no_more(gan_run, poisoned):
     poisoned(attempts=99, n=3)
     code, _, err = gan_run(*LINE, "trainer.rollbacks=2", "hydra.run.dir=run")
     assert code == 3
-    assert err.splitlines()[-1].endswith("It went back 2 times before")
+    assert err.splitlines()[-1].endswith("The run already went back to a checkpoint 2 times")
     assert json.loads(Path("run/summary.json").read_text())["status"] == "diverged"
     assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 6  # three times two steps, each saved
 
