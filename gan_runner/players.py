@@ -100,7 +100,7 @@ class Player:
         return NO_CONTEXT if self.autocast_dtype is None else torch.autocast(self.device.type, self.autocast_dtype)
 
     def read_loss_scale(self) -> Tensor | None:
-        """The factor of the loss in fp16, a scalar on the device; it keeps small gradients from underflowing to zero."""
+        """The factor of the loss in fp16, a scalar on the device; it keeps small gradients from underflowing."""
         return self.scaler.scale(torch.ones((), device=self.device)) if self.scaler.is_enabled() else None
 
     def total(self, terms: Mapping[str, Tensor]) -> Tensor:

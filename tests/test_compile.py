@@ -11,7 +11,7 @@ from methods import METHODS, SGD, SPARE_LAYER, batches_of, name_of, some_steps
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.backends.cudagraphs import find_input_mutations
 
-from gan_runner.compile import compile_iteration, compile_moves, eager_fallback, layout, options_for, full_graph
+from gan_runner.compile import compile_iteration, compile_moves, eager_fallback, full_graph, layout, options_for
 from gan_runner.players import match_strides
 from gan_runner.step import batches_per_step
 
