@@ -1,1 +1,1 @@
-"""Who plays, and who sees what."""
+"""Games: which players there are, and what each of them sees of a batch."""

@@ -1,10 +1,10 @@
-"""Generator and encoder: variational autoencoders, adversarial ones, and everything between.
+"""Generator and encoder: variational autoencoders, adversarial autoencoders, and their combinations.
 
-All descend a bound on −log p(x): how unlikely data is given its code, and how far codes are from the prior. Rosca et
-al. 2017, arXiv:1706.04987, Table 1, file them by two choices. The *likelihood* is observed (a distance between data and
-its reconstruction), or made of the ratio that a discriminator estimates, or both. The distance to the *prior* is an
-integral that is known, an approximation, or a ratio again, by a discriminator of codes. Each choice is a set of terms:
-see `conf/likelihood/` and `conf/prior/`.
+All minimise a bound on −log p(x): the negative log likelihood of data given its code, plus the divergence of codes from
+the prior. Rosca et al. 2017, arXiv:1706.04987, Table 1, classify them by two choices. The *likelihood* is that of an
+observation model (a distance between data and reconstruction), or a density ratio estimated by a discriminator, or
+both. The divergence from the *prior* is a closed form, an approximation, or a density ratio estimated by a
+discriminator of codes. Each choice is a set of terms: see `conf/likelihood/` and `conf/prior/`.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from gan_runner.turn import Batch, lazy
 
 
 class EncodingTurn(GANTurn):
-    """Also codes: of data, and of fakes."""
+    """A GAN's turn with codes of real samples and of fakes."""
 
     @lazy
     def posterior(self) -> Posterior:
-        """q(z|x) of the data."""
+        """q(z|x) of the real samples."""
         with self.grad_if_owned("encoder"):
             return self.networks["encoder"](self.real)
 
     @property
     def codes(self) -> Tensor:
-        """A draw of q(z|x) for each of the data: (n, latent_dim)."""
+        """A draw from q(z|x) for each real sample: (n, latent_dim)."""
         return self.posterior.codes
 
     @lazy
     def fake_codes(self) -> Tensor:
-        """A draw of q(z|x) for each of the fakes: (n, latent_dim)."""
+        """A draw from q(z|x) for each fake: (n, latent_dim)."""
         with self.grad_if_owned("encoder", "generator"):
             return self.networks["encoder"](self.fake).codes
 
 
 class AutoencodingTurn(EncodingTurn):
-    """Also reconstructions, and what a discriminator of codes makes of codes and of the prior."""
+    """A turn with codes, reconstructions, and a discriminator's scores of codes."""
 
     logged = (*GANTurn.logged, "errors", "reconstruction_scores", "code_scores", "prior_scores")
 
@@ -55,7 +55,7 @@ class AutoencodingTurn(EncodingTurn):
 
     @lazy
     def errors(self) -> Tensor:
-        """How unlikely data is, given its reconstruction: (n,)."""
+        """Negative log likelihoods of the real samples given their reconstructions: (n,)."""
         with self.grad_if_owned("encoder", "generator"):
             return self.game.observation(self.reconstruction, self.real)
 
@@ -73,7 +73,7 @@ class AutoencodingTurn(EncodingTurn):
 
     @lazy
     def code_features(self) -> Tensor:
-        """What a discriminator of codes beside their data makes of the data: (n, num_features)."""
+        """Features of the real samples, by a code discriminator that also sees the samples: (n, num_features)."""
         with self.grad_if_owned("code_discriminator"):
             return self.networks["code_discriminator"].features(self.real)  # type: ignore[operator]
 
@@ -90,7 +90,7 @@ class AutoencodingTurn(EncodingTurn):
             return self.score_codes(self.noise)
 
     def score_codes(self, z: Tensor) -> Tensor:
-        """The code discriminator's scores of any codes (n, latent_dim), beside the data if it looks at them: (n,)."""
+        """The code discriminator's scores (n,) of codes (n, latent_dim); a joint one also sees the real samples."""
         code_critic = self.networks["code_discriminator"]
         if self.game.codes_beside_data:
             return code_critic.score(self.code_features, self.real, z)  # type: ignore[operator]
@@ -98,32 +98,32 @@ class AutoencodingTurn(EncodingTurn):
 
 
 class BidirectionalTurn(EncodingTurn):
-    """Pairs are judged: data beside its codes, fakes beside what they were made from."""
+    """A turn in which pairs are scored: real samples with their codes, fakes with their noise."""
 
     @property
     def real_critic_inputs(self) -> tuple[Tensor, ...]:
-        """Data (n, *shape), and codes (n, latent_dim) drawn for it."""
+        """Real samples (n, *shape), and codes (n, latent_dim) drawn for them."""
         return self.real, self.codes
 
     @property
     def fake_critic_inputs(self) -> tuple[Tensor, ...]:
-        """Fakes (n, *shape), and the noise (n, latent_dim) that they were made from."""
+        """Fakes (n, *shape), and their noise (n, latent_dim)."""
         return self.fake, self.noise
 
     @lazy
     def real_scores(self) -> Tensor:
-        """Scores of data beside codes drawn for it: (n,)."""
+        """Scores of real samples with their codes: (n,)."""
         with self.grad_if_owned(self.critic_name, "encoder"):
             return self.networks[self.critic_name].score(self.real_features, *self.real_critic_inputs)  # type: ignore[operator]
 
     @lazy
     def fake_scores(self) -> Tensor:
-        """Scores of fakes beside their noise: (n,)."""
+        """Scores of fakes with their noise: (n,)."""
         with self.grad_if_owned(self.critic_name, "generator"):
             return self.networks[self.critic_name].score(self.fake_features, *self.fake_critic_inputs)  # type: ignore[operator]
 
     def critic(self, x: Tensor, *codes: Tensor) -> Tensor:
-        """Scores (n,) of any data (n, *shape) beside codes (n, latent_dim)."""
+        """Scores (n,) of pairs of samples (n, *shape) and codes (n, latent_dim)."""
         return self.networks[self.critic_name].score(self.features(x), x, *codes)  # type: ignore[operator]
 
 
@@ -133,11 +133,11 @@ class Encoding(GAN):
 
     Args:
         latent: the prior p(z).
-        critic: the network that scores data, if one does.
+        critic: the name of the network that scores samples, if there is one.
     """
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it: reference batches, output biases."""
+        """Run the data-dependent initialisation on n samples: reference batches, output biases."""
         real = data.real(n)
         noise = self.latent(len(real), real.device)
         inputs = {"generator": (noise, real), "encoder": (real, real), **self.critic_inputs(real, noise)}
@@ -146,15 +146,15 @@ class Encoding(GAN):
                 networks[name].prepare(*batches)  # type: ignore[operator]
 
     def critic_inputs(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
-        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        """Arguments of `prepare` of each network that scores, from data (n, *shape) and noise (n, latent_dim)."""
         return {self.critic: (real, real)}
 
     def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
-        """Where somebody judges."""
+        """Whether there is a critic."""
         return self.critic in networks
 
     def encodes(self, networks: Mapping[str, nn.Module]) -> bool:
-        """Where there is an encoder."""
+        """Whether there is an encoder."""
         return "encoder" in networks
 
     def encode(self, networks: Mapping[str, nn.Module], x: Tensor) -> Posterior:
@@ -164,24 +164,24 @@ class Encoding(GAN):
 
 @dataclass(frozen=True)
 class Autoencoding(Encoding):
-    """A generator, an encoder, and whoever of two discriminators the choice of terms needs.
+    """A generator, an encoder, and the discriminators that the terms need: of samples, of codes, or both.
 
     Args:
         latent: the prior p(z).
-        critic: the network that scores data, if one does.
-        observation: p(x|z), around what the generator makes of z.
-        codes_beside_data: whether the discriminator of codes sees the data that they are codes of.
+        critic: the name of the network that scores samples, if there is one.
+        observation: p(x|z), a distribution around the generator's output.
+        codes_beside_data: whether the code discriminator also sees the data, and so scores pairs (x, z).
     """
 
     observation: Observation = field(default_factory=Laplace)
     codes_beside_data: bool = False
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> AutoencodingTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return AutoencodingTurn(self, networks, owned, batch)
 
     def critic_inputs(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
-        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        """Arguments of `prepare` of each network that scores, from data (n, *shape) and noise (n, latent_dim)."""
         codes = (real, real, noise) if self.codes_beside_data else (noise, real)
         return {self.critic: (real, real), "code_discriminator": codes}
 
@@ -190,22 +190,22 @@ class Autoencoding(Encoding):
 class Bidirectional(Encoding):
     """Generator and encoder against a discriminator of pairs (x, z).
 
-    Adversarially learned inference (Dumoulin et al. 2017, arXiv:1606.00704) with a Gaussian encoder, which draws;
-    BiGAN (Donahue et al. 2017, arXiv:1605.09782) with a deterministic one.
+    Adversarially learned inference (Dumoulin et al. 2017, arXiv:1606.00704) with a Gaussian encoder; BiGAN (Donahue et
+    al. 2017, arXiv:1605.09782) with a deterministic one.
     """
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> BidirectionalTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return BidirectionalTurn(self, networks, owned, batch)
 
     def critic_inputs(self, real: Tensor, noise: Tensor) -> dict[str, tuple[Tensor, ...]]:
-        """What each network that scores is prepared by, of data (n, *shape) and noise (n, latent_dim)."""
+        """Arguments of `prepare` of each network that scores, from data (n, *shape) and noise (n, latent_dim)."""
         return {self.critic: (real, real, noise)}
 
     def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
-        """Never: a score is of a point beside a code."""
+        """False: the critic scores pairs of a point and a code."""
         return False
 
     def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """The critic's scores (n,) of samples x (n, *shape), each beside the row (n, latent_dim) that made it."""
+        """The critic's scores (n,) of samples x (n, *shape), each with the latent (n, latent_dim) it was made from."""
         return networks[self.critic](x, rows)

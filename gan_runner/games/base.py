@@ -1,7 +1,7 @@
-"""What a game is: it says which player sees what of a batch, and what samples are made from.
+"""Protocols of games. A game defines what each player sees of a batch, and what samples are made from.
 
-Every game is a `Game`. What only some games can do has a protocol of its own, which a game meets by having the methods:
-`isinstance(game, HasCritic)` asks for them. A class of your own need not derive from anything here.
+Every game is a `Game`. Abilities that only some games have are protocols of their own: `isinstance(game, HasCritic)`
+checks for the methods. Your own class need not derive from anything here.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Networks = Mapping[str, nn.Module]
 
 @dataclass(frozen=True)
 class SampleGrid:
-    """The samples of one picture.
+    """The inputs of the samples in one picture.
 
     Attributes:
-        noise: rows that samples are made from, in the order of the picture.
-        columns: of the picture; None for a square.
-        captions: a line beside each row of the picture, if there is something to say.
+        noise: the generator's inputs, in the order of the picture.
+        columns: the number of columns of the picture; None for a square.
+        captions: a line beside each row of the picture; empty for none.
     """
 
     noise: Tensor
@@ -39,33 +39,33 @@ class SampleGrid:
 
 
 class Game(Protocol):
-    """Who sees what."""
+    """What each player sees of a batch, and what samples are made from."""
 
     @property
     def latent(self) -> Latent:
         """The prior p(z)."""
 
     def turn(self, networks: Networks, owned: tuple[str, ...], batch: Batch) -> Turn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
         """Constructor arguments of networks derived from the dataset, beside its shape and the length of latents.
 
         Raises:
-            ValueError: the dataset lacks what the game is about.
+            ValueError: the dataset lacks something that the game needs.
         """
 
     def prepare(self, networks: Networks, data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it."""
+        """Run the data-dependent initialisation of the networks on n samples of the data."""
 
     def noise(self, networks: Networks, n: int, rng: torch.Generator) -> Tensor:
-        """What n samples are made from, on the CPU: latents, and beside each what else the generator is told."""
+        """Inputs of the generator for n samples, on the CPU: latents, followed by conditions or codes if any."""
 
     def sample_grid(self, networks: Networks, n: int, rng: torch.Generator) -> SampleGrid:
-        """About n such rows, arranged for a picture."""
+        """Inputs of the generator for a picture of about n samples."""
 
     def sample(self, networks: Networks, noise: Tensor) -> Tensor:
-        """Generated data (n, *shape) for such rows."""
+        """Samples (n, *shape) for inputs of the generator (n, …)."""
 
 
 @runtime_checkable
@@ -73,23 +73,23 @@ class HasCritic(Protocol):
     """A game with a network that scores samples."""
 
     def has_unconditional_critic(self, networks: Networks) -> bool:
-        """Whether the critic scores a point alone, and not beside a condition or a code."""
+        """Whether the critic scores a point alone, without a condition or a code."""
 
     def score(self, networks: Networks, x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """The critic's scores (n,) of points (n, *shape), or of samples beside the rows (n, …) they were made from."""
+        """The critic's scores (n,) of points (n, *shape), or of samples with the generator's inputs (n, …)."""
 
 
 @runtime_checkable
 class NamesCritic(Protocol):
-    """A game whose critic is the network of a name that can be chosen."""
+    """A game with an option for the name of its critic."""
 
     @property
     def critic(self) -> str:
-        """The network that scores. There may be none of this name, where no term needs it."""
+        """The name of the critic. If no term needs it, there may be no network of this name."""
 
 
 def critic_name(game: object) -> str | None:
-    """The network that scores data or samples, of a game that names it."""
+    """The name of a game's critic; None for a game without one."""
     return game.critic if isinstance(game, NamesCritic) else None
 
 
@@ -103,17 +103,17 @@ class Classifies(Protocol):
 
 @runtime_checkable
 class InfersCodes(Protocol):
-    """A game whose generator is fed named codes, which a network infers from samples."""
+    """A game whose generator takes named codes, which a network infers from samples."""
 
     @property
     def codes(self) -> Mapping[str, Code]:
-        """By name."""
+        """The codes, by name."""
 
     def infer_codes(self, networks: Networks, x: Tensor) -> Tensor:
         """Parameters (n, …) of q(c|x), the codes' distribution given data (n, *shape)."""
 
     def traversal(self, rows: Tensor, name: str, k: int) -> Tensor:
-        """Each row with one code at all its m values, and everything else as it is: (n · m, …).
+        """Each row with one code set to all its m values and the rest unchanged: (n · m, …).
 
         Raises:
             ValueError: there is no such code.
@@ -125,7 +125,7 @@ class Encodes(Protocol):
     """A game that may have an encoder."""
 
     def encodes(self, networks: Networks) -> bool:
-        """Whether there is one."""
+        """Whether there is an encoder."""
 
     def encode(self, networks: Networks, x: Tensor) -> Posterior:
         """q(z|x) of data (n, *shape)."""
@@ -133,29 +133,29 @@ class Encodes(Protocol):
 
 @runtime_checkable
 class DrawsConditions(Protocol):
-    """A game whose samples are made for conditions, which it draws from data."""
+    """A game whose generator is conditioned; conditions are drawn from data."""
 
     def noise_like(self, networks: Networks, data: Data, n: int, rng: torch.Generator) -> Tensor:
-        """As `noise`, with conditions of this data instead of those of the training data."""
+        """Inputs of the generator for n samples, with conditions of this data and not of the training data."""
 
 
 @runtime_checkable
 class HidesData(Protocol):
-    """A game whose players see only a part of the data, such as a few labels."""
+    """A game whose players see only some of the data, such as a few labels."""
 
     def seen(self, dataset: Dataset, data: Data) -> Data:
-        """What they see of it."""
+        """The data that the players see."""
 
 
 @runtime_checkable
 class HasParts(Protocol):
-    """A game that has other games inside it, such as several discriminators."""
+    """A game that contains other games, such as one for each of several discriminators."""
 
     @property
     def parts(self) -> Mapping[str, Part]:
-        """By the names that terms look for (`gan_runner.terms.at.At`)."""
+        """The parts, by the names that terms refer to (`gan_runner.terms.at.At`)."""
 
 
 def training_data(game: Game, dataset: Dataset, data: Data) -> Data:
-    """What the players of a game see of the data: all of it, unless the game hides some."""
+    """The data that the players of a game see: all of it, unless the game hides some."""
     return game.seen(dataset, data) if isinstance(game, HidesData) else data

@@ -1,7 +1,7 @@
-"""The bilinear game, min over x, max over y of E⟨x − a, y − b⟩: the smallest in which descent may never arrive.
+"""The bilinear game, min over x, max over y of E⟨x − a, y − b⟩: a minimal game in which gradient descent may diverge.
 
-The generator is the point x, the discriminator the point y, and (a, b) are the two halves of a sample of the data. So
-the equilibrium is the data's mean: with `dataset=point_mass` exactly its point, with noisy data the game is stochastic.
+The generator is the point x, the discriminator the point y, and (a, b) are the two halves of a sample of the data. The
+equilibrium is the mean of the data; with `dataset=point_mass` the game is deterministic, with noisy data stochastic.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gan_runner.turn import Batch, Turn, lazy
 
 
 class BilinearTurn(Turn):
-    """Both points, and what the game is worth at them."""
+    """The players' points x and y, and the value of the game there."""
 
     @lazy
     def x(self) -> Tensor:
@@ -43,41 +43,41 @@ class BilinearTurn(Turn):
 
 @dataclass(frozen=True)
 class Bilinear:
-    """Two points against each other. A sample of the game is where they stand, (x, y) of length 2 · dim."""
+    """Two points against each other. A sample of the game is the present pair (x, y), of length 2 · dim."""
 
     latent: ClassVar = Normal(0)
-    """What samples are drawn from: nothing is random, so it has no dimensions."""
+    """A prior without dimensions: samples are not random."""
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
-        """Points are told nothing."""
+        """No arguments."""
         return {}
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
-        """(n, 0)."""
+        """Empty rows (n, 0)."""
         return torch.empty(n, 0)
 
     def sample_grid(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> SampleGrid:
-        """As they come."""
+        """Empty rows for a square picture of n samples."""
         return SampleGrid(self.noise(networks, n, rng))
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> BilinearTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return BilinearTurn(self, networks, owned, batch)
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Nothing depends on data."""
+        """Do nothing: the points do not depend on data."""
 
     @torch.no_grad()
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
-        """Where the players stand, as often as there are latents: (n, 2 · dim)."""
+        """The present pair (x, y), once for each row of noise: (n, 2 · dim)."""
         return torch.cat([networks["generator"](), networks["discriminator"]()]).repeat(len(noise), 1)
 
     def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
-        """Any points."""
+        """True: the value of the game is defined at every point."""
         return True
 
     @torch.no_grad()
     def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """⟨x, y⟩ (n,) of any points (n, 2 · dim): what the game is worth there, if its equilibrium is the origin."""
+        """⟨x, y⟩ (n,) of any points (n, 2 · dim): the value of the game if its equilibrium is the origin."""
         first, second = x.chunk(2, 1)
         return (first * second).sum(1)

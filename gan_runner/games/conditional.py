@@ -1,7 +1,8 @@
-"""Generator and discriminator are both told a condition (Mirza & Osindero 2014, arXiv:1411.1784, Eq. 2).
+"""Conditional GAN: generator and discriminator take a condition (Mirza & Osindero 2014, arXiv:1411.1784, Eq. 2).
 
-Every fake is made for the condition of one of the data, and judged beside it. How the discriminator takes the condition
-in is said by its head (`gan_runner.models.heads`), what it learns of it by terms: `conf/method/`.
+Every fake is made for the condition of a real sample, and scored with it. The head of the discriminator
+(`gan_runner.models.heads`) decides how the condition enters the score; terms decide what the networks learn about it:
+`conf/method/`.
 """
 
 from __future__ import annotations
@@ -24,50 +25,50 @@ from gan_runner.turn import Batch, lazy
 
 
 class ConditionalTurn(GANTurn):
-    """Also the condition: that of each of the data, for which a fake is made."""
+    """A GAN's turn with the conditions of the real samples; one fake is made for each of them."""
 
     @lazy
     def condition(self) -> Tensor:
-        """(n, condition_dim)."""
+        """Conditions of the real samples: (n, condition_dim)."""
         with torch.no_grad():
             return self.networks["condition"](self.batch)
 
     @lazy
     def fake(self) -> Tensor:
-        """Generated data (n, *shape), with a graph only in the generator's own turn."""
+        """Fakes (n, *shape), with a graph only in the generator's own turn."""
         with self.grad_if_owned("generator"):
             return self.networks["generator"](torch.cat([self.noise, self.condition], 1))
 
     def score(self, features: Tensor, x: Tensor) -> Tensor:
-        """The discriminator's scores (n,) of data `x` with these features, beside the conditions of this turn."""
+        """The discriminator's scores (n,) of samples `x` with these features, given the conditions of this turn."""
         return self.score_with(features, x, self.condition)
 
     def score_with(self, features: Tensor, x: Tensor, condition: Tensor) -> Tensor:
-        """Scores (n,) of data `x` with these features, beside conditions (n, condition_dim)."""
+        """The discriminator's scores (n,) of samples `x` with these features, given conditions (n, condition_dim)."""
         return self.networks[self.critic_name].score(features, x, condition)  # type: ignore[operator]
 
 
 def takes_conditions(networks: Mapping[str, nn.Module]) -> None:
-    """The generator must be told of conditions."""
+    """Check that the generator takes a condition."""
     if not takes_condition(networks["generator"]):
         raise ValueError("model.generator takes no condition; choose model=mlp, maxout, dcgan or resnet")
 
 
 def side_by_side(latents: Tensor, conditions: Tensor, captions: Sequence[str]) -> SampleGrid:
-    """All latents (columns, latent_dim) beside all conditions (rows, condition_dim)."""
+    """A picture of every latent (columns, latent_dim) with every condition (rows, condition_dim)."""
     rows, columns = len(conditions), len(latents)
-    beside = torch.cat([latents.repeat(rows, 1), conditions.repeat_interleave(columns, 0)], 1)
-    return SampleGrid(beside, columns, tuple(captions))
+    inputs = torch.cat([latents.repeat(rows, 1), conditions.repeat_interleave(columns, 0)], 1)
+    return SampleGrid(inputs, columns, tuple(captions))
 
 
 @dataclass(frozen=True)
 class ConditionalGAN(GAN):
-    """Generator against discriminator, both told a condition.
+    """Generator against discriminator, both conditioned on labels.
 
     Args:
-        latent: the prior p(z) that the generator is fed from.
-        critic: the network that scores.
-        fixed: the network that makes conditions of batches, which nobody descends.
+        latent: the prior p(z) of the generator's latents.
+        critic: the name of the network that scores.
+        fixed: networks that no player trains: the one that turns labels into conditions.
     """
 
     fixed: tuple[str, ...] = ("condition",)
@@ -75,21 +76,23 @@ class ConditionalGAN(GAN):
     requirements: ClassVar[tuple[Requirement, ...]] = (takes_conditions,)
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> ConditionalTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return ConditionalTurn(self, networks, owned, batch)
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
-        """What labels mean, and how long a condition is.
+        """The dataset's labels and the length of a condition.
 
         Raises:
             ValueError: the dataset has no labels.
         """
         if dataset.labels is None:
-            raise ValueError("it is about labels, and this dataset has none; choose one with classes, or game=gan")
+            raise ValueError(
+                "a conditional GAN needs labels, and this dataset has none; choose one with classes, or game=gan"
+            )
         return {"labels": dataset.labels, "condition_dim": dataset.labels.dim}
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it: reference batches, output biases; keep some conditions."""
+        """Run the data-dependent initialisation on n samples: stored conditions, reference batches, output biases."""
         condition_network(networks).prepare(data)
         first = data.first(n)
         real, condition = first["data"], networks["condition"](first)
@@ -98,25 +101,25 @@ class ConditionalGAN(GAN):
         networks[self.critic].prepare(real, real, condition)  # type: ignore[operator]
 
     def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
-        """Not where the critic is told the condition: then a score is of a point beside one."""
+        """False where the critic takes the condition: it then scores pairs of a point and a condition."""
         return not networks[self.critic].needs_condition
 
     def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """The critic's scores (n,) of samples x (n, *shape), each beside the condition in its row (n, …)."""
+        """The critic's scores (n,) of samples x (n, *shape), each given the condition in its row (n, …)."""
         return networks[self.critic](x, None if rows is None else rows[:, self.latent.dim :])
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
-        """Latents, and beside each the condition of one of the training data: (n, latent_dim + condition_dim)."""
+        """Latents, each followed by the condition of a training sample: (n, latent_dim + condition_dim)."""
         latents = super().noise(networks, n, rng)
         return torch.cat([latents, condition_network(networks).draw(n, rng)], 1)
 
     def noise_like(self, networks: Mapping[str, nn.Module], data: Data, n: int, rng: torch.Generator) -> Tensor:
-        """The same, with conditions of this data: (n, latent_dim + condition_dim)."""
+        """Latents, each followed by the condition of a sample of this data: (n, latent_dim + condition_dim)."""
         latents = super().noise(networks, n, rng)
         return torch.cat([latents, condition_network(networks).draw(n, rng, data)], 1)
 
     def sample_grid(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> SampleGrid:
-        """A condition a row, and in every column the same latent."""
+        """A picture with one condition per row and one latent per column."""
         conditions, captions = condition_network(networks).examples(max(1, math.isqrt(n) + 2))
         columns = max(1, n // len(conditions))
         return side_by_side(self.latent(columns, CPU, rng), conditions, captions)

@@ -1,7 +1,7 @@
 """The adversarial game (Goodfellow et al. 2014, arXiv:1406.2661, Algorithm 1).
 
-The discriminator sees real data and fakes made without a graph; the generator sees its fakes through the
-discriminator. Which of the two descends what is said by the terms of the players, in `conf/game/gan.yaml`.
+The discriminator sees real data and fakes made without a graph; the generator sees the discriminator's scores of its
+fakes. The terms that each of them minimises are in `conf/game/gan.yaml`.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from gan_runner.tools import per_sample
 from gan_runner.turn import Batch, Turn, lazy
 
 CPU = torch.device("cpu")
-"""Where latents are drawn that are to be the same on every device."""
+"""The device on which latents are drawn that must be equal on every device."""
 
 
 class GenerativeTurn(Turn):
-    """Real data, noise and fakes of one move, of a game that has a `latent`."""
+    """Real data, noise and fakes of one move, for a game that has a `latent`."""
 
     @lazy
     def real(self) -> Tensor:
-        """Data (n, *shape)."""
+        """Real samples (n, *shape)."""
         return self.batch["data"]
 
     @lazy
     def dequantised(self) -> Tensor:
-        """Data as densities are fitted to it (n, *shape): images with noise in the bins of their bytes, points as is.
+        """Real samples to fit a density to (n, *shape): images with uniform noise within each byte's bin, points as is.
 
-        Of a game with a generator that has a density.
+        It needs a generator that has a density.
         """
         if not self.networks["generator"].bounded:
             return self.real
@@ -47,60 +47,60 @@ class GenerativeTurn(Turn):
 
     @lazy
     def noise(self) -> Tensor:
-        """Latent draws (n, latent_dim), on the device of the data."""
+        """Latents (n, latent_dim), on the device of the data."""
         return per_sample.draw(lambda n: self.game.latent(n, self.real.device), len(self.real))
 
     @lazy
     def fake(self) -> Tensor:
-        """Generated data (n, *shape), with a graph only in the generator's own turn."""
+        """Fakes (n, *shape), with a graph only in the generator's own turn."""
         with self.grad_if_owned("generator"):
             return self.networks["generator"](self.noise)
 
 
 class GANTurn(GenerativeTurn):
-    """Also features and scores, by the critic."""
+    """Real data, noise and fakes of one move, with the critic's features and scores."""
 
     logged: tuple[str, ...] = ("real_scores", "fake_scores")
 
     @property
     def critic_name(self) -> str:
-        """The network that scores."""
+        """The name of the network that scores."""
         return self.game.critic
 
     def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
-        """The same batch, noise and fakes, as another player or other networks see them."""
+        """A turn on the same batch, noise and fakes, for other networks or another player."""
         other = type(self)(self.game, networks, owned, self.batch)
         return other.given(noise=self.noise, fake=self.fake, **self.computed("whole"))
 
     def features(self, x: Tensor) -> Tensor:
-        """The discriminator's features of `x`: (n, num_features)."""
+        """The critic's features of `x`: (n, num_features)."""
         return self.networks[self.critic_name].features(x)  # type: ignore[operator]
 
     def score(self, features: Tensor, x: Tensor) -> Tensor:
-        """The discriminator's scores (n,) of data `x` with these features: logits, or a critic's values."""
+        """The critic's scores (n,) of samples `x` with these features."""
         return self.networks[self.critic_name].score(features, x)  # type: ignore[operator]
 
     def classify(self, features: Tensor) -> Tensor:
-        """The logits (n, classes) of a critic that classifies, from features."""
+        """Logits (n, classes) from features, for a critic that also classifies."""
         return self.networks[self.critic_name].classify(features)  # type: ignore[operator]
 
     def critic(self, x: Tensor) -> Tensor:
-        """The discriminator's scores (n,) of data `x`."""
+        """The critic's scores (n,) of samples `x`."""
         return self.score(self.features(x), x)
 
     @property
     def real_critic_inputs(self) -> tuple[Tensor, ...]:
-        """What `critic` is given of the data, and penalties differentiate by: data (n, *shape) alone."""
+        """Arguments of `critic` for real samples, by which gradient penalties differentiate: (n, *shape)."""
         return (self.real,)
 
     @property
     def fake_critic_inputs(self) -> tuple[Tensor, ...]:
-        """The same of the fakes."""
+        """Arguments of `critic` for fakes, by which gradient penalties differentiate: (n, *shape)."""
         return (self.fake,)
 
     @lazy
     def real_features(self) -> Tensor:
-        """Features of the data: (n, num_features)."""
+        """Features of the real samples: (n, num_features)."""
         with self.grad_if_owned(self.critic_name):
             return self.features(self.real)
 
@@ -112,7 +112,7 @@ class GANTurn(GenerativeTurn):
 
     @lazy
     def real_scores(self) -> Tensor:
-        """Scores (n,) of the data."""
+        """Scores (n,) of the real samples."""
         with self.grad_if_owned(self.critic_name):
             return self.score(self.real_features, self.real)
 
@@ -124,11 +124,11 @@ class GANTurn(GenerativeTurn):
 
     @lazy
     def scores(self) -> Scores:
-        """Both, of the global batch, for a loss; each is computed when the loss reads it."""
+        """Scores of the global batch, real and fake, for a loss; each is computed when the loss reads it."""
         return LazyScores(lambda: all_gather(self.real_scores), lambda: all_gather(self.fake_scores))
 
     def scores_against(self, fake: Tensor) -> Scores:
-        """The same with the scores (n,) of other samples in place of those of the fakes."""
+        """Scores for a loss, with the given scores (n,) of other samples in place of those of the fakes."""
         return LazyScores(lambda: self.scores.real, lambda: all_gather(fake))
 
 
@@ -136,8 +136,8 @@ class LazyScores:
     """Scores for a loss, each computed when the loss reads it.
 
     Args:
-        real: computes the scores (n,) of what stands for data.
-        fake: computes the scores (n,) of what stands for fakes.
+        real: computes the scores (n,) of the samples that are treated as real.
+        fake: computes the scores (n,) of the samples that are treated as fake.
     """
 
     def __init__(self, real: Callable[[], Tensor], fake: Callable[[], Tensor]):
@@ -146,27 +146,27 @@ class LazyScores:
 
     @lazy
     def real(self) -> Tensor:
-        """Scores (n,) of the data."""
+        """Scores (n,) of real samples."""
         return self.compute_real()
 
     @lazy
     def fake(self) -> Tensor:
-        """Scores (n,) of the fakes."""
+        """Scores (n,) of fakes."""
         return self.compute_fake()
 
 
 @dataclass(frozen=True)
 class FromLatents:
-    """A game whose samples are made of draws from a prior.
+    """A game whose generator takes latents alone.
 
     Args:
-        latent: the prior p(z) that the generator is fed from.
+        latent: the prior p(z) of the generator's latents.
     """
 
     latent: Latent
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
-        """Networks need to know the shape of the data alone."""
+        """No arguments beside the shape of the data and the length of latents."""
         return {}
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
@@ -174,7 +174,7 @@ class FromLatents:
         return self.latent(n, CPU, rng)
 
     def sample_grid(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> SampleGrid:
-        """As they come, in a square."""
+        """Latents for a square picture of n samples."""
         return SampleGrid(self.noise(networks, n, rng))
 
 
@@ -183,31 +183,31 @@ class GAN(FromLatents):
     """Generator against discriminator.
 
     Args:
-        latent: the prior p(z) that the generator is fed from.
-        critic: the network that scores: a discriminator, or an autoencoder by its reconstruction error.
+        latent: the prior p(z) of the generator's latents.
+        critic: the name of the network that scores: a discriminator, or an autoencoder (by its reconstruction error).
     """
 
     critic: str = "discriminator"
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> GANTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return GANTurn(self, networks, owned, batch)
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it: reference batches, output biases."""
+        """Run the data-dependent initialisation on n samples: reference batches, output biases."""
         real = data.real(n)
         noise = self.latent(len(real), real.device)
         for name, inputs in {"generator": noise, self.critic: real}.items():
             networks[name].prepare(inputs, real)  # type: ignore[operator]
 
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
-        """Generated data (n, *shape) for given latents (n, latent_dim)."""
+        """Samples (n, *shape) for latents (n, latent_dim)."""
         return networks["generator"](noise)
 
     def has_unconditional_critic(self, networks: Mapping[str, nn.Module]) -> bool:
-        """Whether the critic has scores of points alone, whatever they were made from."""
+        """True: the critic scores a point alone."""
         return True
 
     def score(self, networks: Mapping[str, nn.Module], x: Tensor, rows: Tensor | None = None) -> Tensor:
-        """The critic's scores (n,) of points (n, *shape), or of samples beside the rows (n, …) they were made from."""
+        """The critic's scores (n,) of points (n, *shape)."""
         return networks[self.critic](x)

@@ -1,9 +1,9 @@
-"""InfoGAN (Chen et al. 2016, arXiv:1606.03657): codes that the samples must tell.
+"""InfoGAN (Chen et al. 2016, arXiv:1606.03657): a GAN with codes that can be inferred from its samples.
 
-The generator is fed codes c beside its noise z. A network Q reads them off the critic's features of the fakes, and what
-it gets right bounds the mutual information I(c; G(z, c)) from below (Eq. 5). Who moves for it is said by who owns Q and
-who descends the term `mutual_information`: in `conf/game/infogan.yaml` all do, as in the authors' code; in
-`conf/game/gan_with_codes.yaml` Q is a player of its own, which looks on and steers nobody.
+The generator takes codes c beside its noise z. A network Q infers them from the critic's features of the fakes, and its
+log likelihood bounds the mutual information I(c; G(z, c)) from below (Eq. 5). In `conf/game/infogan.yaml` generator,
+critic and Q all maximise the bound by the term `mutual_information`, as in the authors' code; in
+`conf/game/gan_with_codes.yaml` only Q does, as a player of its own that does not influence the others.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gan_runner.turn import Batch, lazy
 
 
 class InfoGANTurn(GANTurn):
-    """Also what Q makes of the fakes. The noise has rows [z | c]."""
+    """A GAN's turn with Q's estimate of the mutual information. Rows of the noise are [z | c]."""
 
     @lazy
     def noise(self) -> Tensor:
@@ -35,7 +35,7 @@ class InfoGANTurn(GANTurn):
 
     @lazy
     def information(self) -> dict[str, Tensor]:
-        """L_I of each code by name, scalars in nats; with a graph to Q, the critic and the generator, by who moves."""
+        """L_I of each code by name, scalars in nats, with a graph to the owned ones of Q, critic and generator."""
         with self.grad_if_owned(self.critic_name, "q", "generator"):
             outputs = self.networks["q"](self.fake_features)
             return self.game.joint.information(outputs, self.game.codes_in(self.noise))
@@ -43,10 +43,10 @@ class InfoGANTurn(GANTurn):
 
 @dataclass(frozen=True)
 class InfoGAN(GAN):
-    """Generator against discriminator, and Q, which reads the generator's codes off its samples.
+    """Generator against discriminator, with Q, which infers the generator's codes from its samples.
 
     Args:
-        codes: by name, independent of each other and of z.
+        codes: the codes by name, independent of each other and of z.
     """
 
     codes: Mapping[str, Code] = field(default_factory=dict)
@@ -56,44 +56,44 @@ class InfoGAN(GAN):
 
     @lazy
     def joint(self) -> Codes:
-        """All codes side by side."""
+        """All codes as one vector."""
         return Codes(self.codes)
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """A discriminator, and Q on it."""
+        """Check Q, the discriminator and the generator."""
         return (self.check,)
 
     def check(self, networks: Mapping[str, nn.Module]) -> None:
-        """Raise ValueError if nobody owns Q, there are no features of a discriminator, or it wants a condition."""
+        """Raise ValueError without Q, without an unconditional discriminator, or if the generator takes no codes."""
         critic = networks.get(self.critic)
         if "q" not in networks or not isinstance(critic, Discriminator):
             raise ValueError(
-                "codes are read off a discriminator's features by q, which a player must own; "
-                "choose a loss with a discriminator"
+                "Q infers codes from a discriminator's features, so the game needs a discriminator and a player that "
+                "owns q; choose a loss with a discriminator"
             )
         if isinstance(critic.head[-1], Conditioned):
             raise ValueError(
-                "a method tells the discriminator labels, and in this game it finds out codes; leave out method=, or "
+                "this game does not condition its discriminator on labels, as method= would; leave out method=, or "
                 "choose game=conditional"
             )
         if not takes_condition(networks["generator"]):
             raise ValueError("model.generator takes no codes; choose model=mlp, maxout, dcgan, resnet or infogan")
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
-        """What networks are told: the generator of the codes' length, Q of how much it has to say."""
+        """The length of the codes, for the generator, and the number of parameters of q(c|x), for Q."""
         return {"condition_dim": self.joint.dim, "num_parameters": self.joint.num_parameters}
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> InfoGANTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return InfoGANTurn(self, networks, owned, batch)
 
     def rows(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
-        """Draw n latents, and codes beside them: (n, latent_dim + codes)."""
+        """Draw n latents, each followed by codes: (n, latent_dim + codes)."""
         return torch.cat([self.latent(n, device, rng), self.joint.draw(n, device, rng)], 1)
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
-        """Rows to sample from: (n, latent_dim + codes)."""
+        """Latents, each followed by codes, for n samples: (n, latent_dim + codes)."""
         return self.rows(n, CPU, rng)
 
     def codes_in(self, rows: Tensor) -> Tensor:
@@ -101,23 +101,23 @@ class InfoGAN(GAN):
         return rows[:, self.latent.dim :]
 
     def traversal(self, rows: Tensor, name: str, k: int) -> Tensor:
-        """Each row with one code at all its m values, and everything else as it is: (n · m, latent_dim + codes).
+        """Each row with one code set to all its m values and the rest unchanged: (n · m, latent_dim + codes).
 
         Raises:
             ValueError: there is no such code.
         """
-        shown = self.joint.traversal(self.codes_in(rows), name, k)
-        latents = rows[:, : self.latent.dim].repeat_interleave(len(shown) // len(rows), 0)
-        return torch.cat([latents, shown], 1)
+        codes = self.joint.traversal(self.codes_in(rows), name, k)
+        latents = rows[:, : self.latent.dim].repeat_interleave(len(codes) // len(rows), 0)
+        return torch.cat([latents, codes], 1)
 
     @torch.no_grad()
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it."""
+        """Run the data-dependent initialisation on n samples."""
         real = data.real(n)
         networks["generator"].prepare(self.rows(len(real), real.device), real)  # type: ignore[operator]
         networks[self.critic].prepare(real, real)  # type: ignore[operator]
         networks["q"].prepare(networks[self.critic].features(real), real)  # type: ignore[operator]
 
     def infer_codes(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
-        """What Q says of the codes of any data (n, *shape): (n, num_parameters)."""
+        """Parameters (n, num_parameters) of q(c|x) for samples (n, *shape)."""
         return networks["q"](networks[self.critic].features(x))  # type: ignore[operator]

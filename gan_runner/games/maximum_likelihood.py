@@ -1,4 +1,4 @@
-"""Maximum likelihood: a generator whose density is known, without an adversary."""
+"""Maximum likelihood: a generator with a known density, without an adversary."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from gan_runner.models.latents import Normal, require_latent
 
 @dataclass(frozen=True)
 class MaximumLikelihood(MomentMatching):
-    """A generator alone, which descends what its density makes of the data.
+    """A generator alone, trained on the negative log likelihood of the data.
 
     Args:
         latent: the prior p(z), N(0, I).
 
     Raises:
-        ValueError: the prior is another.
+        ValueError: the prior is not N(0, I).
     """
 
     def __post_init__(self) -> None:
-        require_latent(self.latent, Normal, why="densities are those of latents N(0, I)")
+        require_latent(self.latent, Normal, why="densities are computed for latents from N(0, I)")

@@ -1,9 +1,9 @@
 """Moment matching: a generator without an adversary.
 
 Generative moment matching networks (Li et al. 2015, arXiv:1502.02761), which are also MMD nets (Dziugaite et al. 2015,
-arXiv:1505.03906): the generator descends a distance between a batch of data and a batch of fakes. On images that
-distance says more between codes than between pixels (Li et al., Section 4), so a second game trains an autoencoder
-beside a generator of codes.
+arXiv:1505.03906): the generator minimises a distance between a batch of data and a batch of fakes. On images the
+distance works better between codes than between pixels (Li et al., Section 4), so the second game trains an autoencoder
+and a generator of its codes.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from gan_runner.turn import Batch, lazy
 
 
 class MomentMatchingTurn(Protocol):
-    """What terms of features look at, such as a distance between samples."""
+    """A turn with features of real samples and fakes, for terms such as a distance between samples."""
 
     @property
     def real_features(self) -> Tensor:
-        """Of the data: (n, dim)."""
+        """Features of the real samples: (n, dim)."""
 
     @property
     def fake_features(self) -> Tensor:
-        """Of the fakes: (n, dim)."""
+        """Features of the fakes: (n, dim)."""
 
 
 class ReconstructingTurn(Protocol):
-    """What a term of reconstructions looks at."""
+    """A turn with reconstructions of the real samples."""
 
     @property
     def errors(self) -> Tensor:
-        """How far each of the data is from its reconstruction: (n,)."""
+        """Reconstruction errors of the real samples: (n,)."""
 
 
 class DataTurn(GenerativeTurn):
-    """Features are the numbers of a sample, as they are."""
+    """A turn in which the features of a sample are its own elements."""
 
     @lazy
     def real_features(self) -> Tensor:
-        """The data: (n, elements)."""
+        """The real samples: (n, elements)."""
         return self.real.flatten(1)
 
     @lazy
@@ -55,13 +55,13 @@ class DataTurn(GenerativeTurn):
 
 
 class CodesTurn(GenerativeTurn):
-    """Features are codes; the generator makes codes, and the autoencoder learns from the data alone."""
+    """A turn in which features are codes: the generator makes codes, and the autoencoder is trained on data alone."""
 
     logged = ("errors",)
 
     @lazy
     def real_features(self) -> Tensor:
-        """Codes of the data: (n, code_dim)."""
+        """Codes of the real samples: (n, code_dim)."""
         with self.grad_if_owned("autoencoder"):
             return self.networks["autoencoder"].features(self.real)  # type: ignore[operator]
 
@@ -73,47 +73,47 @@ class CodesTurn(GenerativeTurn):
 
     @lazy
     def fake(self) -> Tensor:
-        """Generated data (n, *shape): decoded codes."""
+        """Fakes (n, *shape): decoded codes."""
         with self.grad_if_owned("code_generator", "autoencoder"):
             return self.networks["autoencoder"].decode(self.fake_features)  # type: ignore[operator]
 
     @lazy
     def errors(self) -> Tensor:
-        """Reconstruction errors (n,) of the data."""
+        """Reconstruction errors of the real samples: (n,)."""
         with self.grad_if_owned("autoencoder"):
             return -self.networks["autoencoder"].score(self.real_features, self.real)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
 class MomentMatching(FromLatents):
-    """A generator of data, alone."""
+    """A generator without an adversary."""
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> DataTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return DataTurn(self, networks, owned, batch)
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it."""
+        """Run the data-dependent initialisation on n samples."""
         real = data.real(n)
         networks["generator"].prepare(self.latent(len(real), real.device), real)  # type: ignore[operator]
 
     @torch.no_grad()
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
-        """Generated data (n, *shape) for given latents (n, latent_dim)."""
+        """Samples (n, *shape) for latents (n, latent_dim)."""
         return networks["generator"](noise)
 
 
 @dataclass(frozen=True)
 class MomentMatchingCodes(FromLatents):
-    """A generator of codes beside an autoencoder of the data."""
+    """A generator of codes, and an autoencoder of the data."""
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> CodesTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return CodesTurn(self, networks, owned, batch)
 
     @torch.no_grad()
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise from n of the data what depends on it."""
+        """Run the data-dependent initialisation on n samples."""
         real = data.real(n)
         networks["autoencoder"].prepare(real, real)  # type: ignore[operator]
         codes = networks["autoencoder"].features(real)  # type: ignore[operator]
@@ -121,5 +121,5 @@ class MomentMatchingCodes(FromLatents):
 
     @torch.no_grad()
     def sample(self, networks: Mapping[str, nn.Module], noise: Tensor) -> Tensor:
-        """Decoded codes (n, *shape) for given latents (n, latent_dim)."""
+        """Samples (n, *shape) for latents (n, latent_dim): decoded codes."""
         return networks["autoencoder"].decode(networks["code_generator"](noise))  # type: ignore[operator]

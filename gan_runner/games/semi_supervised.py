@@ -1,7 +1,8 @@
-"""A discriminator that also classifies, from few labels (Salimans et al. 2016, arXiv:1606.03498, Section 5).
+"""Semi-supervised learning: a discriminator that also classifies, from few labels.
 
-Of K + 1 classes, K are those of the data and the last is "generated". Logits can be shifted together, so the last one
-is fixed at 0: what remains are K logits l, and D(x) = Z / (Z + 1) with Z = Σ exp l(x), the sigmoid of the score log Z.
+Salimans et al. 2016, arXiv:1606.03498, Section 5: of K + 1 classes, K are those of the data and the last is
+"generated". Adding a constant to all logits changes nothing, so the last logit is fixed at 0. With the other K logits
+l(x), D(x) = Z / (Z + 1) where Z = Σ exp l(x): the sigmoid of the score log Z.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ from gan_runner.turn import Batch, lazy
 
 
 class SemiSupervisedTurn(GANTurn):
-    """Also samples whose labels are known."""
+    """A GAN's turn with labelled samples."""
 
     @lazy
     def labelled(self) -> Tensor:
-        """Samples (n, *shape) whose labels are known."""
+        """Labelled samples (n, *shape)."""
         return self.batch["labelled"]
 
     @lazy
     def labelled_label(self) -> Tensor:
-        """Their classes (n,)."""
+        """Classes of the labelled samples: (n,)."""
         return self.batch["labelled_label"]
 
     @lazy
     def labelled_logits(self) -> Tensor:
-        """What the discriminator takes them for: (n, K)."""
+        """The discriminator's logits of the labelled samples: (n, K)."""
         with self.grad_if_owned(self.critic_name):
             return self.classify(self.features(self.labelled))
 
@@ -46,10 +47,10 @@ class SemiSupervised(GAN):
     """Generator against a discriminator that is also a classifier.
 
     Args:
-        latent: the prior p(z) that the generator is fed from.
-        critic: the network that scores and classifies.
+        latent: the prior p(z) of the generator's latents.
+        critic: the name of the network that scores and classifies.
         labelled: which labels are known.
-        prepare_on: samples that data-dependent initialisation sees, if those of a batch are fewer.
+        prepare_on: the least number of samples for data-dependent initialisation.
     """
 
     labelled: LabelledSubset = field(default_factory=LabelledSubset)
@@ -57,35 +58,37 @@ class SemiSupervised(GAN):
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """A discriminator that classifies."""
+        """Check that the discriminator classifies."""
         return (self.check,)
 
     def check(self, networks: Mapping[str, nn.Module]) -> None:
         """Raise ValueError if the discriminator has no logits."""
         critic: Any = networks[self.critic]
         if not isinstance(critic.head[-1], Classifier):
-            raise ValueError("its discriminator classifies; leave model.discriminator.head as this game has it")
+            raise ValueError(
+                "the discriminator of this game must classify; leave out what changes model.discriminator.head"
+            )
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
-        """How many classes there are.
+        """The number of classes.
 
         Raises:
-            ValueError: the data has none, or they cannot share the labels equally.
+            ValueError: the data has no classes, or the number of labels is not a multiple of that of classes.
         """
         classes = classes_of(dataset)
         self.labelled.each(classes)
         return {**super().network_kwargs(dataset), "num_classes": classes}
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:
-        """Initialise what depends on data from at least `prepare_on` samples."""
+        """Run the data-dependent initialisation on n samples, at least `prepare_on`."""
         super().prepare(networks, data, max(n, self.prepare_on))
 
     def seen(self, dataset: Dataset, data: Data) -> Data:
-        """The data with few labels: those of the others are never in a batch."""
+        """The data with few labels; no batch contains the other labels."""
         return PartlyLabelled(data, self.labelled, classes_of(dataset))
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> SemiSupervisedTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return SemiSupervisedTurn(self, networks, owned, batch)
 
     def classify(self, networks: Mapping[str, nn.Module], x: Tensor) -> Tensor:
@@ -95,14 +98,15 @@ class SemiSupervised(GAN):
 
 
 def classes_of(dataset: Dataset) -> int:
-    """How many classes a dataset tells apart.
+    """The number of classes of a dataset.
 
     Raises:
-        ValueError: none.
+        ValueError: it has no classes.
     """
     labels = dataset.labels
     if not isinstance(labels, Classes):
         raise ValueError(
-            "a classifier needs classes, and this dataset has none; choose one that has, as dataset=mnist or digits"
+            "a classifier needs classes, and this dataset has none; choose one with classes, such as dataset=mnist or "
+            "digits"
         )
     return labels.dim

@@ -1,7 +1,7 @@
-"""Images for sentences (Reed et al. 2016, arXiv:1605.05396): a conditional game whose condition is φ(t) of a caption.
+"""Text to image (Reed et al. 2016, arXiv:1605.05396): a conditional GAN on the embedding φ(t) of a caption.
 
-Beside matching pairs, its turn knows two of which the data has none: an image beside the caption of another, and a
-fake for what lies between two captions.
+Its turn has two kinds of pairs that the data lacks: an image with the caption of another image, and a fake for an
+interpolation of two captions.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from gan_runner.turn import Batch, lazy
 
 
 class TextTurn(ConditionalTurn):
-    """Also captions of other images, and images for what lies between two captions."""
+    """A conditional turn with captions of other images, and with fakes for interpolated captions."""
 
     logged: tuple[str, ...] = ("real_scores", "fake_scores", "mismatched_scores")
 
     @lazy
     def other_condition(self) -> Tensor:
-        """For each sample the condition of another one of the global batch, drawn at random: (n, condition_dim).
+        """For each sample the condition of another, randomly drawn sample of the global batch: (n, condition_dim).
 
-        It is of another class, or has other attributes, as long as there is any such in the batch.
+        The other sample has another class or other attributes, if the batch has any such sample.
         """
         n = global_batch(len(self.real))
         chance = torch.rand(n, n, device=self.real.device)
@@ -43,40 +43,43 @@ class TextTurn(ConditionalTurn):
 
     @lazy
     def mismatched_scores(self) -> Tensor:
-        """Scores (n,) of the data, each beside the caption of another image."""
+        """Scores (n,) of the real images, each given the caption of another image."""
         with self.grad_if_owned(self.critic_name):
             return self.score_with(self.real_features, self.real, self.other_condition)
 
     def between(self, share_of_own: float) -> tuple[Tensor, Tensor]:
-        """Conditions β t₁ + (1 − β) t₂ (n, condition_dim) between captions and others, and fakes for them."""
+        """Interpolated conditions β t₁ + (1 − β) t₂ (n, condition_dim) of two captions, and fakes for them."""
         condition = share_of_own * self.condition + (1 - share_of_own) * self.other_condition
         with self.grad_if_owned("generator"):
             return condition, self.networks["generator"](torch.cat([self.noise, condition], 1))
 
     def scores_between(self, share_of_own: float) -> Tensor:
-        """Scores (n,) of fakes for conditions between two captions, beside these conditions."""
+        """Scores (n,) of fakes for interpolated conditions, given these conditions."""
         condition, x = self.between(share_of_own)
         with self.grad_if_owned(self.critic_name, "generator"):
             return self.score_with(self.features(x), x, condition)
 
 
 def reads_sentences(networks: Mapping[str, nn.Module]) -> None:
-    """Conditions must be sentences, and the discriminator must be told of them."""
+    """Check that conditions are sentences, and that the discriminator does not classify them."""
     if not isinstance(networks["condition"], TextCondition):
-        raise ValueError("its condition is a sentence; leave model.condition as it is, or choose game=conditional")
+        raise ValueError(
+            "the condition of this game is a sentence; leave out the option that changes model.condition, or choose "
+            "game=conditional"
+        )
     if any(isinstance(module, AuxiliaryHead) for network in networks.values() for module in network.modules()):
-        raise ValueError("a sentence is no class that could be told from an image; choose method=int_cls, not ac_gan")
+        raise ValueError("method=ac_gan classifies images, and a sentence is no class; choose method=int_cls")
 
 
 @dataclass(frozen=True)
 class TextToImage(ConditionalGAN):
-    """Generator against discriminator, both told what a caption says.
+    """Generator against discriminator, both conditioned on captions.
 
     Args:
-        latent: the prior p(z) that the generator is fed from.
-        critic: the network that scores.
-        fixed: the network that makes conditions of batches, which nobody descends.
-        condition_dim: length of φ.
+        latent: the prior p(z) of the generator's latents.
+        critic: the name of the network that scores.
+        fixed: networks that no player trains: the one that turns captions into conditions.
+        condition_dim: the length of φ(t).
     """
 
     condition_dim: int = 64
@@ -84,18 +87,18 @@ class TextToImage(ConditionalGAN):
     requirements = (takes_conditions, reads_sentences)
 
     def turn(self, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch) -> TextTurn:
-        """What the player that owns `owned` sees of this batch."""
+        """The turn of the player that trains the networks named in `owned`."""
         return TextTurn(self, networks, owned, batch)
 
     def network_kwargs(self, dataset: Dataset) -> dict[str, Any]:
-        """Where captions come from, and how long they and a condition are.
+        """The dataset of captions, the length of a caption, and that of a condition.
 
         Raises:
             ValueError: the dataset has no captions.
         """
         if not isinstance(dataset, CaptionedImageDataset):
             raise ValueError(
-                "it makes images for sentences, and this dataset has none; choose dataset=captioned_shapes, cub, "
+                "text_to_image needs captions, and this dataset has none; choose dataset=captioned_shapes, cub, "
                 "oxford102 or coco, or game=conditional"
             )
         captions = {"captioned": dataset, "caption_length": dataset.caption_length}

@@ -27,7 +27,7 @@ def normal_latents(networks: OwnedNetworks) -> None:
     require_latent(
         networks.game.latent,
         Normal,
-        why="densities are those of latents N(0, I)",
+        why="densities are computed for latents from N(0, I)",
         otherwise=", or leave likelihood out",
     )
 

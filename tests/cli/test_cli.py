@@ -60,7 +60,7 @@ BAD_LINES = {
     "loss=mmd model=mlp regularizer=[likelihood]": "likelihood: maximum likelihood is for a generator whose density",
     "loss=maximum_likelihood model=real_nvp game=gan": "loss={} must be a part",
     "loss=maximum_likelihood model=real_nvp model.latent._target_=gan_runner.models.latents.Uniform": (
-        "densities are those of latents N(0, I), but model.latent is Uniform; set model.latent._target_="
+        "densities are computed for latents from N(0, I), but model.latent is Uniform; set model.latent._target_="
     ),
     "game=vae model=infogan": "is known where that is N(0, I), but model.latent is Uniform; set model.latent._target_=",
     "game=age metric=[latent_gaussianity]": "compares codes with latents N(0, I), and this game draws others; leave it",

@@ -146,7 +146,7 @@ def test_minibatch_discrimination_goes_before_the_classes(make_system):
 def test_data_without_classes_is_refused(make_system):
     with pytest.raises(ConfigError, match="game: a classifier needs classes, and this dataset has none; choose"):
         make_system("game=semi_supervised", "dataset=swiss_roll", "model=mlp")
-    with pytest.raises(ConfigError, match="game: its discriminator classifies; leave"):
+    with pytest.raises(ConfigError, match="game: the discriminator of this game must classify; leave"):
         make_system(*OPTIONS, "model.discriminator.head=null")
     with pytest.raises(ConfigError, match="count=101 labels cannot be shared equally by 10 classes; choose 100"):
         make_system(*OPTIONS, "game.labelled.count=101")

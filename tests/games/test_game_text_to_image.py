@@ -136,7 +136,7 @@ def test_networks_are_told_how_long_a_sentence_and_its_vector_are(make_system):
 
 
 def test_data_without_captions_is_refused(make_system):
-    with pytest.raises(ConfigError, match="it makes images for sentences, and this dataset has none; choose"):
+    with pytest.raises(ConfigError, match="text_to_image needs captions, and this dataset has none; choose"):
         make_system("game=text_to_image", "dataset=digits")
 
 
@@ -147,7 +147,7 @@ def test_a_sentence_cannot_be_an_auxiliary_class(make_system):
 
 def test_labels_are_no_sentences(make_system):
     networks = {"condition": nn.Identity(), "generator": nn.Identity()}
-    with pytest.raises(ValueError, match="its condition is a sentence; leave"):
+    with pytest.raises(ValueError, match="the condition of this game is a sentence; leave"):
         TextToImage.requirements[1](networks)
 
 

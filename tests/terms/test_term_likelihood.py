@@ -78,7 +78,9 @@ def test_a_generator_without_density_is_refused(make_system):
 
 def test_latents_that_are_not_normal_are_refused(make_system):
     uniform = "model.latent._target_=gan_runner.models.latents.Uniform"
-    with pytest.raises(ConfigError, match=r"likelihood: densities are those of latents N\(0, I\), .* is Uniform; set"):
+    with pytest.raises(
+        ConfigError, match=r"likelihood: densities are computed for latents from N\(0, I\), .* is Uniform; set"
+    ):
         make_system("model=real_nvp", "dataset=ring8", "regularizer=[likelihood]", uniform, *TINY["real_nvp"])
 
 
