@@ -1,4 +1,4 @@
-"""What a loss is, and what it reads."""
+"""Protocols of losses and of the scores that they read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Identifies = Literal["ratio", "relative", "order", "sign", "potential"]
 
 
 class Scores(Protocol):
-    """The discriminator's scores (n,) on real data and on fakes."""
+    """The discriminator's scores (n,) of real samples and of fakes."""
 
     @property
     def real(self) -> Tensor:
-        """Scores of real data."""
+        """Scores of real samples."""
 
     @property
     def fake(self) -> Tensor:
@@ -25,7 +25,7 @@ class Scores(Protocol):
 
 @dataclass(frozen=True)
 class GivenScores:
-    """Scores of data and fakes, for a loss."""
+    """Scores of real samples and fakes (n,), given as tensors."""
 
     real: Tensor
     fake: Tensor
@@ -33,50 +33,50 @@ class GivenScores:
 
 @dataclass(frozen=True)
 class FakeScores:
-    """Scores of a generator's turn, for a loss that looks at fakes alone."""
+    """Scores (n,) of fakes alone, for generator losses that read nothing else."""
 
     fake: Tensor
 
     @property
     def real(self) -> Tensor:
-        """There are none.
+        """Scores of real samples are not available.
 
         Raises:
             AttributeError: always.
         """
-        raise AttributeError("there are no scores of real data here")
+        raise AttributeError("the loss reads scores of real samples, and only those of fakes are available")
 
 
 @runtime_checkable
 class Loss(Protocol):
-    """A game's value for either player: scalars to descend."""
+    """The objectives of both players: scalars to minimise."""
 
     identifies: ClassVar[Identifies]
 
     def discriminator(self, scores: Scores) -> Tensor:
-        """What the discriminator descends."""
+        """The discriminator's loss, a scalar."""
 
     def generator(self, scores: Scores) -> Tensor:
-        """What the generator descends."""
+        """The generator's loss, a scalar."""
 
 
 @runtime_checkable
 class RatioLoss(Loss, Protocol):
-    """A loss whose optimal score is a function of the density ratio, and the other way round."""
+    """A loss whose optimal score is an invertible function of the density ratio."""
 
     def log_ratio(self, score: Tensor) -> Tensor:
-        """The logarithm of p/q that an optimal score (n,) implies."""
+        """The log density ratio log p/q that an optimal score (n,) implies."""
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
-        """The optimal score where log p/q is this: the inverse of `log_ratio`."""
+        """The optimal score for a log density ratio (n,): the inverse of `log_ratio`."""
 
 
 @runtime_checkable
 class SignLoss(Loss, Protocol):
-    """A loss whose optimal score says which of both densities is larger."""
+    """A loss whose optimal score tells which of the two densities is larger."""
 
     def sign(self, score: Tensor) -> Tensor:
-        """Positive where a score (n,) takes a sample for one of the data."""
+        """Positive where a score (n,) implies p > q, negative where it implies p < q."""
 
 
 @runtime_checkable
@@ -84,20 +84,20 @@ class BoundsDivergence(Protocol):
     """A loss whose discriminator bounds an f-divergence."""
 
     def f(self, log_ratio: Tensor) -> Tensor:
-        """f(r), by the logarithm of r."""
+        """f(r) as a function of log r."""
 
 
 def generator_slope(loss: Loss, scores: Tensor, among: Scores, pairings: int = 10) -> Tensor:
-    """n ∂L/∂s of the generator's loss L at fakes' scores (k,), each one among n others: (k,).
+    """The derivative n ∂L/∂s of the generator's loss L by the score of one fake in a batch of n, at scores (k,): (k,).
 
-    A fiftieth of the n fakes is replaced at a time, so that means over fakes stay what they are. Where a loss compares
-    every fake with one real, this is the mean over `pairings`, spread evenly over the ranks of the reals.
+    A fiftieth of the batch is replaced at a time, so that means over fakes hardly change. If a loss compares every fake
+    with one real sample, this is the mean over `pairings`, spread evenly over the ranks of the real scores.
 
     Args:
-        loss: whose generator's half is meant.
-        scores: (k,), where the slope is wanted.
-        among: scores (n,) of the fakes that there are, and of as many of the data.
-        pairings: how many, at most n.
+        loss: the loss L.
+        scores: where the derivative is evaluated: (k,).
+        among: scores (n,) of a batch of fakes and of as many real samples.
+        pairings: the number of pairings, at most n.
     """
     n = len(among.fake)
     apart = max(1, n // pairings)

@@ -1,6 +1,6 @@
 """Density-ratio estimators as discriminators (Sugiyama et al. 2012, doi:10.1007/s10463-011-0343-8).
 
-Matching a ratio r to p/q by the Bregman divergence of f descends E_q[r f′(r) − f(r)] − E_p[f′(r)], which is the
+Fitting a ratio r to p/q by the Bregman divergence of f minimises E_q[r f′(r) − f(r)] − E_p[f′(r)], which is minus the
 variational bound of D_f with T = f′(r) (Mohamed & Lakshminarayanan 2016, arXiv:1610.03483, Section 3.3).
 """
 
@@ -22,7 +22,7 @@ from gan_runner.losses.f_divergences import FDivergence
 class LSIF(FDivergence):
     """Least-squares importance fitting (Kanamori et al. 2009, JMLR 10): f(u) = ½ (u − 1)².
 
-    The ratio is r = softplus(s), which is never negative, as a ratio is.
+    The ratio is r = softplus(s), which is positive.
     """
 
     def f(self, log_ratio: Tensor) -> Tensor:
@@ -51,8 +51,8 @@ class LSIF(FDivergence):
 class KLIEP:
     """KL importance estimation (Sugiyama et al. 2008, doi:10.1007/s10463-008-0197-x).
 
-    Maximises E_p[log r] over ratios r = exp(s) / E_q[exp(s)], whose mean under q is one, as a ratio's must be; the
-    value is Donsker and Varadhan's bound of KL(p‖q). Any constant may be added to the scores.
+    It maximises E_p[log r] over ratios r = exp(s) / E_q[exp(s)], whose mean under q is one, as that of p/q is. The
+    value is Donsker and Varadhan's bound of KL(p‖q). A constant added to all scores changes nothing.
     """
 
     identifies: ClassVar[Identifies] = "relative"
@@ -62,7 +62,7 @@ class KLIEP:
         return log_mean_exp(scores.fake) - scores.real.mean()
 
     def generator(self, scores: Scores) -> Tensor:
-        """−log E_q[exp(s)]: what the bound has of the generator."""
+        """−log E_q[exp(s)]: the part of the bound that depends on the generator."""
         return -log_mean_exp(scores.fake)
 
     def log_ratio(self, score: Tensor) -> Tensor:
@@ -71,5 +71,5 @@ class KLIEP:
 
 
 def log_mean_exp(score: Tensor) -> Tensor:
-    """log of the mean of exp(s), of scores (n,), without overflow."""
+    """log mean exp(s) of scores (n,), without overflow."""
     return torch.logsumexp(score, 0) - math.log(len(score))

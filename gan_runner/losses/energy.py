@@ -1,4 +1,4 @@
-"""Energy-based games: the critic is an autoencoder, whose score is minus its reconstruction error, the energy."""
+"""Energy-based GANs: the critic is an autoencoder. Its reconstruction error is the energy, and minus that the score."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gan_runner.losses.base import Identifies, Scores
 class EBGAN:
     """Energy-based GAN with energy E = −score ≥ 0 (Zhao et al. 2017, arXiv:1609.03126, Eqs. 1 and 2).
 
-    The optimal energy is 0 where p > q and m where q > p (Lemma 1 and Theorem 1), so it tells which density is
-    larger and not by how much, as the hinge does.
+    The optimal energy is 0 where p > q and m where q > p (Lemma 1 and Theorem 1). As with the hinge loss, it tells
+    which density is larger and not by how much.
 
     Args:
-        margin: m, up to which the energy of fakes is raised.
+        margin: m, the energy beyond which fakes cost nothing.
     """
 
     identifies: ClassVar[Identifies] = "sign"
@@ -29,10 +29,10 @@ class EBGAN:
 
     def __post_init__(self) -> None:
         if not self.margin > 0:
-            raise ValueError(f"the margin of the energies must be positive, not {self.margin}")
+            raise ValueError(f"the margin of the energy must be positive, not {self.margin}")
 
     def discriminator(self, scores: Scores) -> Tensor:
-        """E_p[E] + E_q[max(0, m − E)]: at its optimum m (1 − TV(p, q))."""
+        """E_p[E] + E_q[max(0, m − E)]; the minimum is m (1 − TV(p, q))."""
         return -scores.real.mean() + relu(self.margin + scores.fake).mean()
 
     def generator(self, scores: Scores) -> Tensor:
@@ -40,11 +40,11 @@ class EBGAN:
         return -scores.fake.mean()
 
     def sign(self, score: Tensor) -> Tensor:
-        """1 where the energy is below half the margin, so p > q; −1 where it is above."""
+        """1 where the energy is below half the margin (p > q), −1 where it is above."""
         return torch.sign(score + self.margin / 2)
 
     def total_variation(self, scores: Scores) -> Tensor:
-        """What the discriminator makes of TV(p, q): 1 − its cost / m, from below in expectation."""
+        """The discriminator's estimate of TV(p, q), 1 − loss / m; in expectation a lower bound."""
         return 1 - self.discriminator(scores) / self.margin
 
 
@@ -52,13 +52,13 @@ class EBGAN:
 class BEGAN:
     """Boundary equilibrium GAN with energy L = −score ≥ 0 (Berthelot et al. 2017, arXiv:1703.10717, Section 3.4).
 
-    The difference of the two mean energies bounds the Wasserstein distance of their distributions from below
-    (Section 3.2). The balance k, between 0 and 1, is a proportional controller's: `terms.BoundaryEquilibrium`
-    remembers it.
+    The difference of the mean energies of real samples and fakes is a lower bound of the Wasserstein distance between
+    the distributions of their energies (Section 3.2). A proportional controller sets the balance k between 0 and 1;
+    `terms.BoundaryEquilibrium` stores it.
 
     Args:
-        diversity: γ = E[L(G(z))] / E[L(x)] that is aimed at (Eq. 5).
-        gain: λ_k, by which k follows.
+        diversity: the target γ of the ratio E[L(G(z))] / E[L(x)] (Eq. 5).
+        gain: the gain λ_k of the controller.
     """
 
     identifies: ClassVar[Identifies] = "potential"
@@ -68,7 +68,7 @@ class BEGAN:
 
     def __post_init__(self) -> None:
         if not 0 < self.diversity <= 1:
-            raise ValueError(f"diversity is a ratio above 0 and up to 1, not {self.diversity}")
+            raise ValueError(f"diversity must be above 0 and at most 1, not {self.diversity}")
         if not self.gain > 0:
             raise ValueError(f"the controller's gain must be positive, not {self.gain}")
 
@@ -81,7 +81,7 @@ class BEGAN:
         return -scores.fake.mean()
 
     def imbalance(self, scores: Scores) -> Tensor:
-        """γ E_p[L] − E_q[L], a scalar, which the controller drives to zero."""
+        """γ E_p[L] − E_q[L], a scalar that the controller drives to zero."""
         return scores.fake.mean() - self.diversity * scores.real.mean()
 
     def next_balance(self, balance: Tensor, scores: Scores) -> Tensor:
@@ -89,5 +89,5 @@ class BEGAN:
         return (balance + self.gain * self.imbalance(scores)).clamp(0, 1)
 
     def convergence(self, scores: Scores) -> Tensor:
-        """E_p[L] + |γ E_p[L] − E_q[L]|, the paper's measure M of how far the game is: less is better."""
+        """E_p[L] + |γ E_p[L] − E_q[L]|, the paper's global measure M of convergence: lower is better."""
         return -scores.real.mean() + self.imbalance(scores).abs()

@@ -1,11 +1,11 @@
-"""f-divergences as games (Nowozin et al. 2016, arXiv:1606.00709): variational divergence minimisation.
+"""f-GAN: variational minimisation of f-divergences (Nowozin et al. 2016, arXiv:1606.00709).
 
 For a convex f, D_f(p‖q) = E_q[f(p/q)] ≥ E_p[T(x)] − E_q[f*(T(x))], with equality at T = f′(p/q) (Eq. 4). The
-discriminator maximises the bound; so minus its loss estimates D_f from below. Its score s is unconstrained and
-T = g(s) lies in the domain of the conjugate f* (Table 6). Here every g increases, so that a greater score is more real.
+discriminator maximises the bound, so minus its loss is a lower bound of D_f. Its score s is unconstrained, and T = g(s)
+lies in the domain of the conjugate f* (Table 6). Here every g increases, so a greater score is more real.
 
-At the optimum the generator's gradient is exactly that of D_f. Which f the generator descends may differ from the
-discriminator's: see `Decoupled`.
+At the optimum the generator's gradient is exactly that of D_f. With `Decoupled` the generator's f may differ from the
+discriminator's.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ Objective = Literal["variational", "non_saturating", "plug_in"]
 
 @dataclass(frozen=True)
 class Variational(ABC):
-    """A divergence by its witness T, the conjugate of it, and f itself.
+    """A divergence, defined by f, the witness T and the conjugate f*(T).
 
     Args:
-        objective: what the generator descends. `variational`: −E_q[f*(T)], the bound (Algorithm 1).
-            `non_saturating`: −E_q[T] (Section 3.2). `plug_in`: E_q[f(r)] at the ratio r that the score implies, whose
-            gradient is that of D_f for KL(q‖p) only (Mohamed & Lakshminarayanan 2016, arXiv:1610.03483, Section 3.2).
+        objective: the generator's loss. `variational`: −E_q[f*(T)], the bound (Algorithm 1). `non_saturating`: −E_q[T]
+            (Section 3.2). `plug_in`: E_q[f(r)] at the ratio r that the score implies, whose gradient is that of D_f for
+            KL(q‖p) only (Mohamed & Lakshminarayanan 2016, arXiv:1610.03483, Section 3.2).
     """
 
     objective: Objective = "variational"
 
     @abstractmethod
     def f(self, log_ratio: Tensor) -> Tensor:
-        """f(r), by the logarithm of r."""
+        """f(r) as a function of log r."""
 
     @abstractmethod
     def witness(self, score: Tensor) -> Tensor:
@@ -46,14 +46,14 @@ class Variational(ABC):
 
     @abstractmethod
     def conjugate(self, score: Tensor) -> Tensor:
-        """f*(T), by the score."""
+        """f*(T) as a function of the score."""
 
     def discriminator(self, scores: Scores) -> Tensor:
         """E_q[f*(T)] − E_p[T]: minus the bound."""
         return self.conjugate(scores.fake).mean() - self.witness(scores.real).mean()
 
     def generator(self, scores: Scores) -> Tensor:
-        """As `objective` says."""
+        """The loss that `objective` names."""
         return OBJECTIVES[self.objective](self, scores.fake).mean()
 
 
@@ -66,16 +66,16 @@ OBJECTIVES: Mapping[Objective, Callable[[Any, Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class FDivergence(Variational):
-    """One whose f is smooth and strictly convex, so that T = f′(r) tells r."""
+    """A divergence whose f is smooth and strictly convex, so that T = f′(r) determines r."""
 
     identifies: ClassVar[Identifies] = "ratio"
 
     def log_ratio(self, score: Tensor) -> Tensor:
-        """log r such that f′(r) = T: here the score itself."""
+        """The log r for which f′(r) = T: by default the score itself."""
         return score
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
-        """The inverse of `log_ratio`."""
+        """The optimal score for a log ratio: the inverse of `log_ratio`."""
         return log_ratio
 
 
@@ -123,7 +123,7 @@ class ReverseKL(FDivergence):
 
 @dataclass(frozen=True)
 class Pearson(FDivergence):
-    """Pearson's χ² = ∫ (p − q)² / q: f(u) = (u − 1)². The score is 2 (r − 1), so that below −2 no ratio is implied."""
+    """Pearson's χ² = ∫ (p − q)² / q: f(u) = (u − 1)². The score is 2 (r − 1); below −2 it implies no ratio."""
 
     def f(self, log_ratio: Tensor) -> Tensor:
         """(r − 1)²."""
@@ -198,7 +198,7 @@ class Hellinger(FDivergence):
 
 @dataclass(frozen=True)
 class GANDivergence(FDivergence):
-    """The value of the original game, 2 JS − log 4: f(u) = u log u − (u + 1) log(u + 1)."""
+    """The value of the original GAN, 2 JS − log 4: f(u) = u log u − (u + 1) log(u + 1)."""
 
     def f(self, log_ratio: Tensor) -> Tensor:
         """r log r − (r + 1) log(r + 1)."""
@@ -234,7 +234,7 @@ class JensenShannon(FDivergence):
 class WeightedJensenShannon(FDivergence):
     """π KL(p‖m) + (1 − π) KL(q‖m), m = π p + (1 − π) q (Huszár 2015, arXiv:1511.05101, Eq. 8; Nowozin et al., Table 5).
 
-    f(u) = π u log u − (1 − π + π u) log(1 − π + π u). Small π leans to KL(p‖q), great π to KL(q‖p).
+    f(u) = π u log u − (1 − π + π u) log(1 − π + π u). It resembles KL(p‖q) for small π and KL(q‖p) for large π.
 
     Args:
         pi: the weight of p.
@@ -244,14 +244,14 @@ class WeightedJensenShannon(FDivergence):
 
     def __post_init__(self) -> None:
         if not 0 < self.pi < 1:
-            raise ValueError(f"pi lies strictly between 0 and 1, not {self.pi}")
+            raise ValueError(f"pi must lie strictly between 0 and 1, not {self.pi}")
 
     def posterior_logit(self, log_ratio: Tensor) -> Tensor:
         """The logit of π r / (1 − π + π r)."""
         return log_ratio + math.log(self.pi / (1 - self.pi))
 
     def f(self, log_ratio: Tensor) -> Tensor:
-        """π r log r − (1 − π + π r) log(1 − π + π r), by m/q = 1 − π + π r."""
+        """π r log r − (1 − π + π r) log(1 − π + π r), where m/q = 1 − π + π r."""
         log_mixture = math.log(1 - self.pi) + softplus(self.posterior_logit(log_ratio))
         ratio = log_ratio.exp()
         return self.pi * ratio * (log_ratio - log_mixture) - (1 - self.pi) * log_mixture
@@ -269,8 +269,8 @@ class WeightedJensenShannon(FDivergence):
 class Alpha(FDivergence):
     """The α-divergence: f(u) = (u^α − 1 − α (u − 1)) / (α (α − 1)).
 
-    At ½ it is twice Hellinger's, at 2 half of Pearson's, at −1 half of Neyman's; the limits are KL(p‖q) at 1 and
-    KL(q‖p) at 0.
+    For α = ½ it is twice the squared Hellinger distance, for 2 half of Pearson's χ², for −1 half of Neyman's χ²; the
+    limits are KL(p‖q) for α → 1 and KL(q‖p) for α → 0.
 
     Args:
         alpha: any number but 0 and 1.
@@ -280,7 +280,10 @@ class Alpha(FDivergence):
 
     def __post_init__(self) -> None:
         if self.alpha in (0, 1):
-            raise ValueError(f"alpha={self.alpha:g} is a limit; choose loss=fgan_kl for 1, loss=fgan_reverse_kl for 0")
+            raise ValueError(
+                f"the formula of the α-divergence divides by zero at alpha={self.alpha:g}; choose loss=fgan_kl for 1, "
+                "loss=fgan_reverse_kl for 0"
+            )
 
     def f(self, log_ratio: Tensor) -> Tensor:
         """(r^α − 1 − α (r − 1)) / (α (α − 1))."""
@@ -298,13 +301,16 @@ class Alpha(FDivergence):
 
 @dataclass(frozen=True)
 class TotalVariation(Variational):
-    """Total variation ½ ∫ |p − q|: f(u) = ½ |u − 1|. T = ½ tanh(s) is ±½ at the optimum: which density is larger."""
+    """Total variation ½ ∫ |p − q|: f(u) = ½ |u − 1|. At the optimum T = ½ tanh(s) is ½ where p > q, −½ where p < q."""
 
     identifies: ClassVar[Identifies] = "sign"
 
     def __post_init__(self) -> None:
         if self.objective == "plug_in":
-            raise ValueError("objective=plug_in needs a ratio, and total variation identifies only a sign")
+            raise ValueError(
+                "objective=plug_in needs a density ratio, and total variation identifies only which density is larger; "
+                "choose loss.objective=variational"
+            )
 
     def f(self, log_ratio: Tensor) -> Tensor:
         """½ |r − 1|."""

@@ -1,4 +1,4 @@
-"""The hinge: a discriminator with a margin."""
+"""The hinge loss: a discriminator with a margin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gan_runner.losses.base import Identifies, Scores
 class Hinge:
     """Hinge loss (Lim & Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, Eqs. 16 and 17).
 
-    The optimal score is m · sign(p − q), so it tells which density is larger and not by how much.
+    The optimal score is m · sign(p − q): it tells which density is larger and not by how much.
     """
 
     identifies: ClassVar[Identifies] = "sign"
@@ -24,7 +24,7 @@ class Hinge:
 
     def __post_init__(self) -> None:
         if not self.margin > 0:
-            raise ValueError(f"the hinge's margin must be positive, not {self.margin}")
+            raise ValueError(f"the margin of the hinge loss must be positive, not {self.margin}")
 
     def discriminator(self, scores: Scores) -> Tensor:
         """E_p[max(0, m − D)] + E_q[max(0, m + D)]."""

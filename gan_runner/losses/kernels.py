@@ -1,8 +1,8 @@
-"""Kernels, and the distance between two samples that they give: the maximum mean discrepancy.
+"""Kernels, and the distance between two samples that they define: the maximum mean discrepancy.
 
 MMD²(p, q) = E k(x, x′) − 2 E k(x, y) + E k(y, y′) with x, x′ ~ p and y, y′ ~ q (Gretton et al. 2012, JMLR 13, Lemma 6):
-the squared distance of p and q in the space where k is the inner product. A kernel here is a frozen dataclass: a
-function of the squared distance of two points.
+the squared distance of the mean embeddings of p and q in the Hilbert space of k. A kernel here is a frozen dataclass
+that maps the squared distance of two points to k(x, y).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gan_runner.tools.precision import full_precision
 
 @runtime_checkable
 class Kernel(Protocol):
-    """Squared distances, of any shape → values of k, of the same shape."""
+    """A function that maps squared distances of any shape to values of k."""
 
     def __call__(self, squared: Tensor) -> Tensor:
         """k(x, y) where ‖x − y‖² is `squared`."""

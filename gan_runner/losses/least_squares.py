@@ -1,4 +1,4 @@
-"""Least squares: the Brier score as the players' game."""
+"""Least squares GAN: the discriminator minimises the Brier score."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gan_runner.losses.base import Identifies, Scores
 class LeastSquares:
     """LSGAN (Mao et al. 2017, arXiv:1611.04076, Eq. 2).
 
-    Its a is fake_target, b is real_target, c is generator_target. The optimal score is (b p + a q) / (p + q)
-    (Eq. 5).
+    In the paper's notation fake_target is a, real_target is b, generator_target is c. The optimal score is
+    (b p + a q) / (p + q) (Eq. 5).
     """
 
     identifies: ClassVar[Identifies] = "ratio"
@@ -39,7 +39,7 @@ class LeastSquares:
         return (scores.fake - self.generator_target).square().mean() / 2
 
     def log_ratio(self, score: Tensor) -> Tensor:
-        """The logarithm of p/q = (D − a) / (b − D): infinite outside the targets."""
+        """log p/q = log (D − a) / (b − D); infinite where D lies outside the targets."""
         return (score - self.fake_target).clamp(min=0).log() - (self.real_target - score).clamp(min=0).log()
 
     def optimal_score(self, log_ratio: Tensor) -> Tensor:

@@ -16,13 +16,13 @@ from gan_runner.losses.kernels import Kernel, biased_mmd2, in_units, median_squa
 class MMD:
     """Maximum mean discrepancy (Li et al. 2015, arXiv:1502.02761, Eq. 3; Dziugaite et al. 2015, arXiv:1505.03906).
 
-    It compares data with fakes and not their scores: the critic is the kernel's witness function, a potential.
+    It compares samples and not scores; the kernel's witness function takes the place of the critic.
 
     Args:
-        kernel: of the points.
-        median: whether distances are measured in units of the median distance between data.
-        unbiased: whether pairs of a point with itself are left out.
-        root: whether the distance is descended and not its square, whose slope is weak near zero (Li et al.,
+        kernel: the kernel, a function of squared distances.
+        median: whether to measure distances in units of the median distance between real samples.
+        unbiased: whether to leave out pairs of a point with itself.
+        root: whether to minimise the distance and not its square, whose gradient vanishes near zero (Li et al.,
             Section 3).
     """
 
@@ -35,7 +35,10 @@ class MMD:
 
     def __post_init__(self) -> None:
         if self.root and self.unbiased:
-            raise ValueError("the unbiased estimate may be negative and has no root; choose loss.unbiased=false")
+            raise ValueError(
+                "the unbiased estimate of MMD² may be negative, so it has no root; choose loss.unbiased=false or "
+                "loss.root=false"
+            )
 
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         """MMD² of data (n, dim) and fakes (m, dim), or its root: a scalar."""
@@ -44,9 +47,9 @@ class MMD:
         return (squared.clamp(min=0) + 1e-12).sqrt() if self.root else squared
 
     def witness(self, points: Tensor, real: Tensor, fake: Tensor) -> Tensor:
-        """Where data are denser (> 0) and where fakes are (< 0), as the kernel sees it: (k, dim) → (k,)."""
+        """The witness function at points (k, dim): (k,); positive where data is denser, negative where fakes are."""
         return witness(self.scaled(real), points, real, fake)
 
     def scaled(self, real: Tensor) -> Callable[[Tensor], Tensor]:
-        """The kernel, in units of these data if it shall be."""
+        """The kernel; with `median`, in units of the median distance between these real samples."""
         return in_units(self.kernel, median_squared_distance(real)) if self.median else self.kernel

@@ -1,4 +1,4 @@
-"""Relativistic losses (Jolicoeur-Martineau 2019, arXiv:1807.00734): is this real more real than that fake?"""
+"""Relativistic losses (Jolicoeur-Martineau 2019, arXiv:1807.00734): is a real sample more real than a fake?"""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from gan_runner.losses.base import Identifies, Scores
 
 @dataclass(frozen=True)
 class Relativistic:
-    """Every real is compared with one fake (their RSGAN, Section 4.1). With r1 and r2 it is R3GAN's loss.
+    """RSGAN: every real sample is compared with one fake (Section 4.1). With r1 and r2 it is R3GAN's loss.
 
-    The optimal difference of two scores is the difference of the log ratios, so one constant remains free.
+    The optimal difference of two scores is the difference of the log ratios; a constant added to all scores changes
+    nothing.
     """
 
     identifies: ClassVar[Identifies] = "relative"
@@ -35,13 +36,13 @@ class Relativistic:
 
 @dataclass(frozen=True)
 class RelativisticAverage:
-    """Every sample is compared with the mean of the other kind (their RaSGAN, Section 4.3).
+    """RaSGAN: every sample is compared with the mean score of the other kind (Section 4.3).
 
     With means c_p and c_q of the scores, A = E_p[σ(c_q − D)] and B = E_q[σ(D − c_p)], the optimum satisfies
     p/q = (σ(D − c_p) + A) / (σ(c_q − D) + B): the score grows with the ratio, and every ratio lies between A / (1 + B)
-    and (1 + A) / B. So it tells the order of ratios, and their values only with the data at hand. An optimum exists
-    only for bounded ratios: huge scores of the few samples whose ratios are extreme move c_p and c_q at little cost,
-    so that without bounds the cost comes down to zero, however nearly p and q agree.
+    and (1 + A) / B. So scores order the ratios; their values need A and B. An optimum exists only for bounded ratios:
+    huge scores of the few samples with extreme ratios move c_p and c_q at little cost, so without bounds the infimum of
+    the loss is zero, however close p and q are.
     """
 
     identifies: ClassVar[Identifies] = "order"
@@ -51,5 +52,5 @@ class RelativisticAverage:
         return softplus(scores.fake.mean() - scores.real).mean() + softplus(scores.fake - scores.real.mean()).mean()
 
     def generator(self, scores: Scores) -> Tensor:
-        """The same with the kinds exchanged."""
+        """−E_q[log σ(D − E_p[D])] − E_p[log(1 − σ(D − E_q[D]))]."""
         return softplus(scores.real.mean() - scores.fake).mean() + softplus(scores.real - scores.fake.mean()).mean()

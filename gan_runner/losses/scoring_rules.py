@@ -1,9 +1,9 @@
-"""Proper scoring rules as games: the discriminator estimates a class probability.
+"""Proper scoring rules as losses: the discriminator estimates the probability that a sample is real.
 
-Mohamed & Lakshminarayanan 2016 (arXiv:1610.03483, Table 1) list six. The Bernoulli score is `bernoulli.py`, the
-Brier score `least_squares.py`, the hinge `hinge.py`; here are the other three. With D = σ(score), a rule is what one
-real and what one fake cost. The generator either makes its fakes cheap as reals or, if `saturating`, plays the
-zero-sum game.
+Mohamed & Lakshminarayanan 2016 (arXiv:1610.03483, Table 1) list six. The Bernoulli score is in `bernoulli.py`, the
+Brier score in `least_squares.py`, the hinge in `hinge.py`; the other three are here. A rule assigns a cost to each real
+sample and each fake, as a function of D = σ(score). The generator minimises the cost of its fakes as if they were real
+or, if `saturating`, plays the zero-sum game.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from gan_runner.losses.base import Identifies, Scores
 
 @dataclass(frozen=True)
 class SymmetricScore(ABC):
-    """A rule that treats both classes alike: a fake of score s costs what a real of score −s costs.
+    """A rule that treats both classes alike: a fake with score s costs as much as a real sample with score −s.
 
     Args:
-        saturating: whether the generator plays the zero-sum game, and so maximises what fakes cost.
+        saturating: whether the generator plays the zero-sum game: it maximises the cost of fakes.
     """
 
     identifies: ClassVar[Identifies] = "ratio"
@@ -32,7 +32,7 @@ class SymmetricScore(ABC):
 
     @abstractmethod
     def cost(self, score: Tensor) -> Tensor:
-        """What a real of this score costs: (n,)."""
+        """The cost of real samples with these scores: (n,)."""
 
     def discriminator(self, scores: Scores) -> Tensor:
         """E_p[cost(s)] + E_q[cost(−s)]."""
@@ -45,7 +45,7 @@ class SymmetricScore(ABC):
 
 @dataclass(frozen=True)
 class LogitScore(SymmetricScore):
-    """A rule whose optimal score is the logit of p / (p + q), and so the log ratio."""
+    """A rule whose optimal score is the logit of p / (p + q), which is the log ratio log p/q."""
 
     def log_ratio(self, score: Tensor) -> Tensor:
         """The score itself."""
@@ -58,7 +58,7 @@ class LogitScore(SymmetricScore):
 
 @dataclass(frozen=True)
 class Exponential(LogitScore):
-    """The exponential score, behind boosting: a real costs ((1 − D) / D)^½ = exp(−s / 2)."""
+    """The exponential score, known from boosting: a real sample costs ((1 − D) / D)^½ = exp(−s / 2)."""
 
     def cost(self, score: Tensor) -> Tensor:
         """exp(−s / 2)."""
@@ -67,7 +67,7 @@ class Exponential(LogitScore):
 
 @dataclass(frozen=True)
 class Spherical(LogitScore):
-    """The spherical score: a real costs −D / (D² + (1 − D)²)^½ = −σ(2s)^½."""
+    """The spherical score: a real sample costs −D / (D² + (1 − D)²)^½ = −σ(2s)^½."""
 
     def cost(self, score: Tensor) -> Tensor:
         """−σ(2s)^½."""
@@ -76,13 +76,13 @@ class Spherical(LogitScore):
 
 @dataclass(frozen=True)
 class Misclassification(SymmetricScore):
-    """The misclassification rate: a real costs 1[D < ½]. At D = ½ both classes cost ½ (in Table 1, 1 and 0).
+    """The misclassification rate: a real sample costs 1[D < ½]. At D = ½ both classes cost ½ (in Table 1, 1 and 0).
 
-    It has no slope, so the gradient is that of the ramp σ(−s / temperature) in its place, passed straight through.
-    Any score of the right sign is optimal.
+    Its gradient is zero, so a straight-through estimator uses that of σ(−s / temperature) instead. Any score of the
+    right sign is optimal.
 
     Args:
-        temperature: width of the ramp.
+        temperature: the width of the sigmoid.
     """
 
     identifies: ClassVar[Identifies] = "sign"
@@ -94,7 +94,7 @@ class Misclassification(SymmetricScore):
             raise ValueError(f"the temperature must be positive, not {self.temperature}")
 
     def cost(self, score: Tensor) -> Tensor:
-        """1[s < 0], with the slope of σ(−s / temperature)."""
+        """1[s < 0], with the gradient of σ(−s / temperature)."""
         ramp = (-score / self.temperature).sigmoid()
         return (1 - score.detach().sign()) / 2 + (ramp - ramp.detach())
 

@@ -1,4 +1,4 @@
-"""The Wasserstein game: the discriminator is a critic, a potential whose mean difference bounds W₁."""
+"""The Wasserstein GAN: the critic's difference of mean scores is a lower bound of W₁."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gan_runner.losses.base import Identifies, Scores
 class Wasserstein:
     """Wasserstein GAN (Arjovsky et al. 2017, arXiv:1701.07875, Eq. 2 and Algorithm 1).
 
-    Means something only for a critic kept Lipschitz: clipped, gradient-penalised or spectrally normalised.
+    The critic must be Lipschitz: use weight clipping, a gradient penalty or spectral normalisation.
     """
 
     identifies: ClassVar[Identifies] = "potential"

@@ -245,7 +245,7 @@ def test_limits_of_alpha_are_refused(order, choice):
 
 @pytest.mark.parametrize("pi", [0.0, 1.0, -0.1, 1.5, math.nan])
 def test_pi_lies_between_the_ends(pi):
-    with pytest.raises(ValueError, match="pi lies strictly between 0 and 1"):
+    with pytest.raises(ValueError, match="pi must lie strictly between 0 and 1"):
         WeightedJensenShannon(pi=pi)
 
 

@@ -63,5 +63,5 @@ def test_witness_is_positive_where_data_are_and_negative_where_fakes_are():
 
 
 def test_unbiased_estimate_has_no_root():
-    with pytest.raises(ValueError, match="may be negative and has no root"):
+    with pytest.raises(ValueError, match="may be negative, so it has no root"):
         MMD(KERNEL, unbiased=True, root=True)
