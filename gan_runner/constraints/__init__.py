@@ -1,1 +1,1 @@
-"""Constraints: what happens to a player's networks after each of its updates."""
+"""Constraints: changes to a player's networks after each of its updates."""

@@ -1,4 +1,4 @@
-"""What a constraint may have besides what it does after an update."""
+"""Protocols of constraints."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from torch import nn
 
 @runtime_checkable
 class KeepsAverages(Protocol):
-    """A constraint that keeps averages of a player's networks, by name: samples are drawn from these."""
+    """A constraint with averaged copies of a player's networks, by name, that samples are drawn from."""
 
     averages: nn.ModuleDict

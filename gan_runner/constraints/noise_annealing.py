@@ -1,4 +1,4 @@
-"""Instance noise fades."""
+"""Annealing of instance noise."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class NoiseAnnealing(nn.Module):
     """σ ← std · (1 − t / T) after the t-th of T updates, and zero from then on (Sønderby et al. 2017).
 
     Args:
-        networks: the player's networks, all of whose instance noise is lowered.
-        steps: training steps until there is none left.
-        updates: of the player in each of them, or a table by step; T is the number of updates in all `steps`.
+        networks: the player's networks, whose instance noise is annealed.
+        steps: the training steps until the noise is zero.
+        updates: the player's updates in each training step, or a table by step; T is the total over all `steps`.
     """
 
     updates: Tensor
@@ -27,9 +27,9 @@ class NoiseAnnealing(nn.Module):
         modules = [module for network in networks.values() for module in network.modules()]
         self.layers = [module for module in modules if isinstance(module, InstanceNoise)]
         if not self.layers:
-            raise ValueError("there is no instance noise to lower; choose regularizer=[instance_noise]")
+            raise ValueError("noise annealing needs instance noise; choose regularizer=[instance_noise]")
         if steps < 1:
-            raise ValueError(f"instance noise fades over at least 1 step, not {steps}")
+            raise ValueError(f"the steps of noise annealing must be at least 1, not {steps}")
         phases = sorted(phases_of(updates).items())
         ends = [*(first for first, _ in phases[1:]), steps]
         self.total = sum(n * max(min(end, steps) - first, 0) for (first, n), end in zip(phases, ends))
@@ -37,7 +37,7 @@ class NoiseAnnealing(nn.Module):
 
     @torch.no_grad()
     def forward(self) -> None:
-        """Lower σ by one update's share."""
+        """Lower σ by std / T."""
         self.updates += 1
         left = (1 - self.updates / self.total).clamp(min=0)
         for layer in self.layers:

@@ -1,4 +1,4 @@
-"""Every weight in a box."""
+"""Weight clipping."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class WeightClipping(nn.Module):
     """w ← clip(w, −bound, bound) after every update (Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1).
 
     Args:
-        networks: the player's, all of whose parameters are clipped, unless no score depends on them.
-        bound: c of the paper.
+        networks: the player's networks; those with a score are clipped, with all of their parameters.
+        bound: the paper's c.
     """
 
     def __init__(self, networks: Mapping[str, nn.Module], bound: float = 0.01):
@@ -28,6 +28,6 @@ class WeightClipping(nn.Module):
 
     @torch.no_grad()
     def forward(self) -> None:
-        """Clip in place."""
+        """Clip the parameters in place."""
         for parameter in self.clipped:
             parameter.clamp_(-self.bound, self.bound)

@@ -1,1 +1,1 @@
-"""Optimizers for games, beside those of torch: negative momentum, and optimism."""
+"""Optimizers for games that torch lacks: negative momentum, and optimistic gradients."""

@@ -1,4 +1,4 @@
-"""Steps of torch's optimizers without its compiler, which takes two seconds to import and is of no use to them."""
+"""Steps of torch's optimizers without importing torch's compiler, which takes two seconds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gan_runner.tools.torch_internals import bare_step
 
 
 def eager_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """An optimizer's step; if it is one of torch's, a step that does not import the compiler.
+    """The step function of an optimizer; for torch's own optimizers, one that does not import the compiler.
 
-    Torch wraps each `step` so that a compiler breaks its graph there. Without that wrapper the update is the same to
-    the bit, hooks are called, and the profiler sees the step by its name.
+    Torch wraps each `step` to break compiled graphs there. Without the wrapper the update is bit-identical, hooks are
+    called, and the profiler shows the step by its name.
     """
     kind = type(optimizer)
     if not kind.__module__.startswith("torch.optim.") or optimizer.defaults.get("differentiable"):

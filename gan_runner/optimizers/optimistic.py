@@ -1,7 +1,7 @@
-"""Optimistic gradients: each step bets that the direction goes on changing as it just has.
+"""Optimistic gradients: each step extrapolates the last change of the direction.
 
-Subclasses say what the direction is; the step is w ← w − lr · (d + optimism · (d − d')), d' being the direction of the
-step before, which is zero at first (Daskalakis et al. 2018, arXiv:1711.00141).
+Daskalakis et al. 2018, arXiv:1711.00141: the step is w ← w − lr · (d + optimism · (d − d')), where d is the direction of
+this step, defined by a subclass, and d' that of the last step, zero at first.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from torch import Tensor
 
 
 class Optimistic(torch.optim.Optimizer):
-    """Descends a direction that its subclass computes, with optimism.
+    """Base class of optimizers with optimism; a subclass computes the direction.
 
     Args:
-        params: what it descends.
-        lr: learning rate, at least zero.
-        optimism: 0 is none, 1 that of the paper.
-        options: of the direction, kept in each parameter group.
+        params: the parameters to optimise.
+        lr: the learning rate, at least zero.
+        optimism: the weight of the extrapolation: 0 for none, 1 as in the paper.
+        options: options of the direction, stored in each parameter group.
 
     Raises:
-        ValueError: for a negative learning rate.
+        ValueError: the learning rate is negative.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, optimism: float, **options: Any):
         if lr < 0:
-            raise ValueError(f"lr={lr} is negative")
+            raise ValueError(f"lr={lr} is negative; choose zero or more")
         super().__init__(params, {"lr": lr, "optimism": optimism, **options})
 
     def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
-        """What is remembered of a parameter, before its first step: the direction of the last."""
+        """The initial state of a parameter: the direction of the last step, zero."""
         return {"direction": torch.zeros_like(parameter)}
 
     def direction(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Where to step, of the shape of the gradient: a new tensor; what it remembers is in `state`."""
-        raise TypeError(f"{type(self).__name__} does not say where to step")
+        """The direction of the step, a new tensor of the gradient's shape; it may update `state`."""
+        raise TypeError(f"{type(self).__name__} must define the method direction")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Step by the gradients that the parameters have."""
+        """Update each parameter that has a gradient."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -62,19 +62,19 @@ class Optimistic(torch.optim.Optimizer):
 class GradientDescent(Optimistic):
     """Gradient descent, with momentum of either sign and optimism.
 
-    v ← momentum · v + ∇; w ← w − lr · (v + optimism · (v − v')). Between players who alternate, negative momentum damps
-    the rotation of a game (Gidel et al. 2019, arXiv:1807.04740, where the step is lr · ∇ + momentum · the last step:
-    the same at a constant rate); torch's SGD refuses it. With optimism 1 and no momentum it is optimistic mirror
+    v ← momentum · v + ∇; w ← w − lr · (v + optimism · (v − v')). With alternating updates, negative momentum damps the
+    rotation of a game (Gidel et al. 2019, arXiv:1807.04740, where the step is lr · ∇ + momentum · the last step, which
+    is equal at a constant rate); torch's SGD rejects it. With optimism 1 and no momentum it is optimistic mirror
     descent, w ← w − 2 lr · ∇ + lr · ∇' (Daskalakis et al. 2018, arXiv:1711.00141).
 
     Args:
-        params: what it descends.
-        lr: learning rate.
-        momentum: between −1 and 1, both excluded.
-        optimism: 0 is none, 1 that of the paper.
+        params: the parameters to optimise.
+        lr: the learning rate.
+        momentum: the momentum, strictly between −1 and 1.
+        optimism: the weight of the extrapolation: 0 for none, 1 as in the paper.
 
     Raises:
-        ValueError: for a negative learning rate, or a momentum that would grow for ever.
+        ValueError: the learning rate is negative, or the momentum is out of range.
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, momentum: float = 0.0, optimism: float = 0.0):
@@ -83,7 +83,7 @@ class GradientDescent(Optimistic):
         super().__init__(params, lr, optimism, momentum=momentum)
 
     def direction(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Momentum · the direction before + the gradient."""
+        """momentum · last direction + gradient."""
         return gradient + group["momentum"] * state["direction"]
 
 
@@ -93,14 +93,14 @@ class OptimisticAdam(Optimistic):
     Daskalakis et al. 2018, arXiv:1711.00141, Algorithm 1, which is optimism 1.
 
     Args:
-        params: what it descends.
-        lr: learning rate.
-        betas: decay of the means of gradients and of their squares, each in [0, 1).
-        eps: added to the root of the latter.
-        optimism: 0 is Adam (Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1).
+        params: the parameters to optimise.
+        lr: the learning rate.
+        betas: the decays of the means of gradients and of squared gradients, each in [0, 1).
+        eps: added to the root of the mean square.
+        optimism: the weight of the extrapolation; 0 is Adam (Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1).
 
     Raises:
-        ValueError: for a negative learning rate, or betas out of range.
+        ValueError: the learning rate is negative, or betas are out of range.
     """
 
     def __init__(
@@ -116,20 +116,20 @@ class OptimisticAdam(Optimistic):
         super().__init__(params, lr, optimism, betas=tuple(betas), eps=eps)
 
     def new_state(self, parameter: Tensor) -> dict[str, Tensor]:
-        """Also both means, and how many gradients they hold."""
+        """The initial state of a parameter: last direction, mean, mean square, and number of gradients, all zero."""
         zeros = torch.zeros_like(parameter)
         count = torch.zeros((), device=parameter.device, dtype=torch.float64)  # 1 − 0.999 loses digits
         return {"mean": zeros, "square": zeros.clone(), "step": count, **super().new_state(parameter)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """And the counts to where they count: torch leaves what is called `step` where it was read."""
+        """Restore a state and move step counts to the device of their parameters, which torch does not do."""
         super().load_state_dict(state_dict)
         for parameter, state in self.state.items():
             if "step" in state:
                 state["step"] = state["step"].to(parameter.device)
 
     def direction(self, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """m̂/(√v̂ + eps), the means corrected for their start at zero."""
+        """m̂/(√v̂ + eps), where the means m̂ and v̂ are corrected for their start at zero."""
         state["step"] += 1
         beta1, beta2 = group["betas"]
         mean = state["mean"].lerp_(gradient, 1 - beta1) / (1 - beta1 ** state["step"])

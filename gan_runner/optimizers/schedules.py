@@ -1,6 +1,6 @@
-"""Schedules: the factor of the learning rate, or another option of the optimizer, as a function of the step.
+"""Schedules: the factor of the learning rate, or another option of the optimizer, as a function of the training step.
 
-They are closed forms, so that a run that is resumed for more steps is on the longer schedule from its next step on.
+They are closed forms: a run that is resumed with more steps follows the longer schedule from its next step on.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def linear(step: int, steps: int) -> float:
-    """From one at the start to zero after `steps`."""
+    """Linear decay from one to zero within `steps`."""
     return max(0.0, 1 - step / steps)
 
 
 def cosine(step: int, steps: int) -> float:
-    """From one to zero after `steps`, along half a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983, Eq. 5)."""
+    """Cosine decay from one to zero within `steps` (Loshchilov & Hutter 2017, arXiv:1608.03983, Eq. 5)."""
     return (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
 
 
 def exponential(step: int, factor: float, floor: float = 0.0) -> float:
-    """Multiplied by `factor` every step, down to `floor`."""
+    """Exponential decay: `factor` to the power of the step, at least `floor`."""
     return max(factor**step, floor)
 
 
 def ramp(step: int, start: float, end: float, steps: int) -> float:
-    """Linearly from `start` to `end` within `steps`, and `end` from there on."""
+    """Linear change from `start` to `end` within `steps`, then constant."""
     return start + (end - start) * min(1.0, step / steps)
 
 
 def constant(step: int) -> float:
-    """One."""
+    """Always one."""
     return 1.0
 
 
 BETAS = {"beta1": 0, "beta2": 1}
-"""Where the decay of Adam's mean and of its mean square stand in `betas`."""
+"""The positions of Adam's two decays in `betas`."""
 
 
 class LambdaOptions(LambdaLR):
-    """A schedule of the learning rate, and of other numbers in the optimizer's parameter groups.
+    """A scheduler of the learning rate and of other options of an optimizer.
 
-    Such as the momentum (Sutskever et al. 2013, PMLR 28, Section 2), or Adam's beta2 (Huang et al. 2024,
+    Examples are the momentum (Sutskever et al. 2013, PMLR 28, Section 2) and Adam's beta2 (Huang et al. 2024,
     arXiv:2501.05441).
 
     Args:
-        optimizer: one that has these options.
-        lr_lambda: the step → a factor of the learning rate.
-        options: by name, the step → the option itself; `beta1` and `beta2` are the entries of `betas`.
+        optimizer: the optimizer, which must have these options.
+        lr_lambda: maps the step to a factor of the learning rate.
+        options: for each option, a function from the step to its value; `beta1` and `beta2` are the entries of `betas`.
 
     Raises:
         ValueError: the optimizer lacks an option.
@@ -68,7 +68,7 @@ class LambdaOptions(LambdaLR):
         super().__init__(optimizer, lr_lambda)
 
     def step(self, *arguments: Any) -> None:
-        """Go on by one step."""
+        """Advance by one step, and set the learning rate and the options."""
         super().step(*arguments)
         for group in self.optimizer.param_groups:
             for name, schedule in self.options.items():
@@ -79,5 +79,5 @@ class LambdaOptions(LambdaLR):
                     group[name] = value
 
     def state_dict(self) -> dict[str, Any]:
-        """The step, and what torch keeps beside it; the schedules are functions and come from the configuration."""
+        """The scheduler's state without the functions, which come from the configuration."""
         return {key: value for key, value in super().state_dict().items() if key != "options"}

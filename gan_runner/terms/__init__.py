@@ -1,6 +1,5 @@
-"""Terms: scalars that a player descends, as functions of its turn.
+"""Terms: scalars that a player minimises, as functions of its turn.
 
-A term is a function; it is a class (a `torch.nn.Module`, built on the player's networks) only if it remembers
-something from move to move, so that a checkpoint keeps what it remembers. What a term demands of a player's
-networks it says with `requires`.
+A term is a function. A term with state between moves is a `torch.nn.Module` that takes the player's networks, so that
+checkpoints save its state. A term declares what it needs of the player's networks with `requires`.
 """

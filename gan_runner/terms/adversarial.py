@@ -1,4 +1,4 @@
-"""The loss, as either player's term."""
+"""The adversarial loss, as the discriminator's and as the generator's term."""
 
 from __future__ import annotations
 

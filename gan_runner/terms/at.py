@@ -11,11 +11,11 @@ from gan_runner.turn import Turn
 
 
 class At(nn.Module):
-    """What a term makes of the turn of a part: so losses and penalties serve every part of a game as they are.
+    """Apply a term to the turn of a part, so that every loss and penalty works for every part of a game.
 
     Args:
-        part: its name, as the game has it in `parts`.
-        term: of the part's turn. One that remembers something is built on the player's networks in that part.
+        part: the name of the part in the game's `parts`.
+        term: the term. If it is stateful, it takes the player's networks in that part.
     """
 
     def __init__(self, part: str, term: Term):
@@ -27,14 +27,14 @@ class At(nn.Module):
         """The player's networks in that part.
 
         Raises:
-            ValueError: the game does not have the part.
+            ValueError: the game has no such part.
         """
         parts = networks.game.parts if isinstance(networks.game, HasParts) else {}
         if self.part not in parts:
-            raise ValueError(f"this game has no part {self.part}; it has {', '.join(parts) or 'none'}")
+            raise ValueError(f"this game has no part {self.part}; its parts are: {', '.join(parts) or 'none'}")
         part = parts[self.part]
         return OwnedNetworks(part.select(networks), part.game, part.select(networks.others))
 
     def forward(self, turn: Turn) -> Tensor:
-        """The term, a scalar."""
+        """The value of the term, a scalar."""
         return self.term(turn.part(self.part))

@@ -1,4 +1,4 @@
-"""How far the discriminator overfits decides how much is augmented."""
+"""Adaptive augmentation: its strength follows a measure of the discriminator's overfitting."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
 
 
 def realness(loss: Loss) -> Callable[[Tensor], Tensor]:
-    """What of a score is positive where the discriminator takes a sample for real.
+    """A function of scores that is positive where the discriminator takes a sample for real.
 
     Raises:
-        ValueError: the loss's critic is determined only up to a constant.
+        ValueError: the loss determines scores only up to a constant.
     """
     if loss.identifies == "ratio" and isinstance(loss, RatioLoss):
         return loss.log_ratio
     if loss.identifies == "sign" and isinstance(loss, SignLoss):
         return loss.sign
     raise ValueError(
-        f"the sign of a score must tell real from fake, and that of {type(loss).__name__}'s critic tells nothing; "
-        "choose loss=non_saturating, minimax, hinge or lsgan, or regularizer=[diff_augment]"
+        "adaptive augmentation needs scores whose sign tells real from fake, and those of "
+        f"{type(loss).__name__} do not; choose loss=non_saturating, minimax, hinge or lsgan, or "
+        "regularizer=[diff_augment]"
     )
 
 
 class AugmentationControl(nn.Module):
-    """r_t = E[sign(D(x))] on real data, to be watched (with weight zero); it steers adaptive augmentation.
+    """r_t = E[sign(D(x))] on real data, logged with weight zero; it controls the probability p of augmentations.
 
-    Karras et al. 2020, arXiv:2006.06676, Section 3 and Eq. 1. Every `interval` moves, p rises if r_t has been
-    above the target on average since the last time, and falls if below, by so much that it takes `images` real
-    images from 0 to 1. For least squares, whose neutral score is not zero, the sign is that of the log density
-    ratio that a score implies.
+    Karras et al. 2020, arXiv:2006.06676, Section 3 and Eq. 1. Every `interval` moves, p rises if the mean of r_t since
+    the last change is above the target, and falls if it is below. The change per image is 1 / `images`. For least
+    squares, whose neutral score is not zero, the sign is that of the log density ratio that a score implies.
 
     Args:
-        networks: the player's networks, all of whose adaptive augmentation is steered.
-        loss: of the player, which says what a score means.
-        target: of r_t.
+        networks: the player's networks, whose adaptive augmentation is controlled.
+        loss: the player's loss, which gives scores their meaning.
+        target: the target of r_t.
         interval: moves between changes of p.
-        images: in which p can go from 0 to 1.
+        images: the number of real images in which p can go from 0 to 1.
 
     Raises:
-        ValueError: there is nothing to steer, or the loss's scores have no sign.
+        ValueError: there is no adaptive augmentation, or the sign of the loss's scores has no meaning.
     """
 
     moves: Tensor
@@ -62,7 +62,7 @@ class AugmentationControl(nn.Module):
         modules = [module for network in networks.values() for module in network.modules()]
         self.layers = [module for module in modules if isinstance(module, AdaptiveAugmentation)]
         if not self.layers:
-            raise ValueError("there is no adaptive augmentation to steer; choose regularizer=[ada]")
+            raise ValueError("augmentation_control needs adaptive augmentation; choose regularizer=[ada]")
         if interval < 1 or images < 1:
             raise ValueError(f"interval and images must be at least 1, not {interval} and {images}")
         self.realness = realness(loss)

@@ -1,7 +1,7 @@
-"""What encoders and their generators descend: how far codes are from the prior, and data from what its codes make.
+"""Terms of encoders and their generators: divergence of codes from the prior, and reconstruction errors.
 
-The density ratios among these terms are estimated by discriminators whose p is the data, or the prior, and whose q is
-what the players make (Rosca et al. 2017, arXiv:1706.04987, Section 3).
+Discriminators estimate the density ratios p/q in these terms: p is the data, or the prior, and q the distribution of
+what the players generate (Rosca et al. 2017, arXiv:1706.04987, Section 3).
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from gan_runner.requirements import OwnedNetworks, adds_fakes, has_critic, requi
 
 
 def has_density(networks: Mapping[str, nn.Module]) -> None:
-    """The player's encoder must be Gaussian."""
+    """Check that the player's encoder is Gaussian."""
     if not isinstance(networks.get("encoder"), GaussianEncoder):
         raise ValueError(
-            "the distance of q(z|x) to the prior is known where q is Gaussian; choose encoder=gaussian, or another "
-            "prior=, such as code_discriminator"
+            "the KL divergence of q(z|x) from the prior has a closed form only for a Gaussian encoder; choose "
+            "encoder=gaussian, or another prior=, such as code_discriminator"
         )
 
 
 ANOTHER = ", or choose another prior=, such as code_discriminator"
-"""What goes with any p(z)."""
+"""Advice for a prior other than N(0, I): a choice that works with any p(z)."""
 
 
 def normal_prior(networks: OwnedNetworks) -> None:
-    """The prior must be N(0, I)."""
-    why = "the distance of q(z|x) to the prior is known where that is N(0, I)"
+    """Check that the prior is N(0, I)."""
+    why = "the KL divergence of q(z|x) from the prior has a closed form only for N(0, I)"
     require_latent(networks.game.latent, Normal, why=why, otherwise=ANOTHER)
 
 
 def standard_prior(networks: OwnedNetworks) -> None:
-    """Each coordinate of the prior must have mean 0 and variance 1, and its directions be alike."""
+    """Check that the prior is isotropic, and that each coordinate has mean 0 and variance 1."""
     why = "moments of codes are compared with those of N(0, I)"
     require_latent(networks.game.latent, Normal, Sphere, why=why, otherwise=ANOTHER)
 
@@ -56,28 +56,28 @@ def kl_divergence(turn: AutoencodingTurn) -> Tensor:
 
 @requires(standard_prior)
 def kl_of_moments(turn: EncodingTurn, of: Literal["data", "fakes"] = "data") -> Tensor:
-    """KL(N(m, diag s²) ‖ N(0, I)) for the mean m and variance s² of a batch of codes, the mean over dimensions.
+    """KL(N(m, diag s²) ‖ N(0, I)) for the mean m and variance s² of a batch of codes, as a mean over dimensions.
 
-    Ulyanov et al. 2017, arXiv:1704.02304, Eq. 7, where it stands for the divergence of all codes from the prior. The
-    sum over dimensions there is a mean here, as in the authors' code, so that weights are those that they give.
+    Ulyanov et al. 2017, arXiv:1704.02304, Eq. 7, an approximation of the divergence of all codes from the prior. The
+    paper sums over dimensions; this is a mean, as in the authors' code, so that their weights apply.
 
     Args:
-        turn: of the encoder or of the generator.
-        of: whose codes.
+        turn: the turn of the encoder or of the generator.
+        of: whether to take the codes of data or of fakes.
     """
     codes = all_gather(turn.codes if of == "data" else turn.fake_codes)
     variance, mean = torch.var_mean(codes, 0, correction=0)
-    variance = variance + 1e-8  # a batch of equal codes is far from the prior, and not infinitely
+    variance = variance + 1e-8  # keeps the divergence finite for a batch of equal codes
     return 0.5 * (mean.square() + variance - 1 - variance.log()).mean()
 
 
 def code_reconstruction(turn: EncodingTurn, error: Literal["squared", "cosine"] = "squared") -> Tensor:
-    """How far E(G(z)) is from z, the mean over dimensions (Ulyanov et al. 2017, Eq. 13).
+    """The error between E(G(z)) and z, a mean over dimensions (Ulyanov et al. 2017, Eq. 13).
 
     Args:
-        turn: of the encoder or of the generator.
-        error: squared difference; or one minus the cosine, divided by the dimension as in the authors' code, whence
-            their weight of 1,000.
+        turn: the turn of the encoder or of the generator.
+        error: the squared difference; or one minus the cosine, divided by the dimension as in the authors' code, which
+            explains their weight of 1,000.
     """
     if error == "squared":
         return (turn.fake_codes - turn.noise).square().mean()
@@ -86,25 +86,25 @@ def code_reconstruction(turn: EncodingTurn, error: Literal["squared", "cosine"] 
 
 
 def code_scores(turn: AutoencodingTurn) -> Scores:
-    """The scores of codes, those of the global batch: p is the prior, and q what the encoder makes."""
+    """The code discriminator's scores of the global batch: draws from the prior are real, codes of data are fake."""
     return LazyScores(lambda: all_gather(turn.prior_scores), lambda: all_gather(turn.code_scores))
 
 
 def code_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
-    """The discriminator's half of a loss, on codes against the prior."""
+    """The discriminator's half of a loss, on draws from the prior and codes of data."""
     return loss.discriminator(code_scores(turn))
 
 
 def code_encoder_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
-    """The generator's half of a loss, on codes: what moves the encoder towards the prior."""
+    """The generator's half of a loss, on codes of data: it moves the encoder towards the prior."""
     return loss.generator(code_scores(turn))
 
 
 @adds_fakes("reconstructions")
 def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
-    """The discriminator's half of a loss, on reconstructions against data.
+    """The discriminator's half of a loss, on real samples and reconstructions.
 
-    Beside the same of samples, what an optimal critic knows is the ratio of p to the mean of both.
+    Together with the loss on samples, an optimal critic estimates the ratio of p to the mean of both densities.
     """
     return loss.discriminator(turn.scores_against(turn.reconstruction_scores))
 
@@ -116,17 +116,17 @@ def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
 
 @requires(has_critic)
 def feature_reconstruction(turn: AutoencodingTurn) -> Tensor:
-    """½ E‖f(x) − f(x̂)‖² for the critic's features f, in nats up to a constant: a learned similarity.
+    """½ E‖f(x) − f(x̂)‖² for the critic's features f: a learned similarity.
 
-    That is −log N(f(x); f(x̂), I) (Larsen et al. 2016, arXiv:1512.09300, Eqs. 7 and 8).
+    Up to a constant it is E[−log N(f(x); f(x̂), I)] in nats (Larsen et al. 2016, arXiv:1512.09300, Eqs. 7 and 8).
     """
     return 0.5 * (turn.reconstruction_features - turn.real_features).square().sum(1).mean()
 
 
 def swapped_loss(turn: BidirectionalTurn, loss: Loss) -> Tensor:
-    """The discriminator's half of a loss, with what is real and what is fake taken for each other.
+    """The discriminator's half of a loss, with real and fake exchanged.
 
-    Generator and encoder descend it together (Donahue et al. 2017, arXiv:1605.09782, Section 3.4, whose "inverse"
-    objective this is for the original loss).
+    Generator and encoder minimise it together. For the original loss it is the "inverse" objective of Donahue et al.
+    2017, arXiv:1605.09782, Section 3.4.
     """
     return loss.discriminator(GivenScores(real=turn.scores.fake, fake=turn.scores.real))

@@ -1,4 +1,4 @@
-"""The discriminator's loss in BEGAN, whose weight on the fakes is a controller's state."""
+"""The discriminator's loss of BEGAN, in which a controller sets the weight of the fakes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from gan_runner.losses.energy import BEGAN
 
 
 class BoundaryEquilibrium(nn.Module):
-    """E_p[L] − k E_q[L], and k moved towards the balance (Berthelot et al. 2017, arXiv:1703.10717, Section 3.4).
+    """E_p[L] − k E_q[L], where a controller updates k (Berthelot et al. 2017, arXiv:1703.10717, Section 3.4).
 
-    k starts at 0. The fakes by which it moves are those of the discriminator's own turn, from the generator as it is.
+    k starts at 0. Its updates use the fakes of the discriminator's turn.
 
     Args:
         networks: the player's networks.
-        loss: the game.
+        loss: the loss, with the controller's target and gain.
     """
 
     balance: Tensor
@@ -29,7 +29,7 @@ class BoundaryEquilibrium(nn.Module):
         self.register_buffer("balance", torch.zeros(()))
 
     def forward(self, turn: GANTurn) -> Tensor:
-        """The loss with the present k, a scalar; then k moves."""
+        """The loss with the current k, a scalar; then update k."""
         value = self.loss.discriminator(turn.scores, self.balance.clone())
         with torch.no_grad():
             turn.log("balance", self.balance.clone())

@@ -1,4 +1,7 @@
-"""The critic also tells the condition, and the generator makes it easy (Odena et al. 2017, arXiv:1610.09585, Eq. 3)."""
+"""Auxiliary classifier: the critic predicts the condition of real samples and fakes.
+
+Odena et al. 2017, arXiv:1610.09585, Eq. 3: the generator minimises the classification error of its fakes, too.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ from gan_runner.games.conditional import ConditionalTurn
 
 
 def classification(turn: ConditionalTurn) -> Tensor:
-    """−E[log P(c|x)] of data and of fakes, in nats, each for the condition that it has or was made for."""
-    return surprise(turn, turn.real_features) + surprise(turn, turn.fake_features)
+    """−E[log P(c|x)] of real samples plus that of fakes, in nats."""
+    return cross_entropy(turn, turn.real_features) + cross_entropy(turn, turn.fake_features)
 
 
 def fake_classification(turn: ConditionalTurn) -> Tensor:
     """−E[log P(c|G(z, c))] of fakes, in nats."""
-    return surprise(turn, turn.fake_features)
+    return cross_entropy(turn, turn.fake_features)
 
 
-def surprise(turn: ConditionalTurn, features: Tensor) -> Tensor:
-    """−E[log P(c|x)] of samples with these features (n, num_features), a scalar."""
+def cross_entropy(turn: ConditionalTurn, features: Tensor) -> Tensor:
+    """−E[log P(c|x)] in nats, a scalar, of samples with these features (n, num_features)."""
     return turn.networks["condition"].negative_log_likelihood(turn.classify(features), turn.condition).mean()  # type: ignore[operator]

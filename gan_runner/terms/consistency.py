@@ -1,4 +1,4 @@
-"""The discriminator does not mind a small change of an image."""
+"""Consistency regularisation: the discriminator's score must not change under augmentations of the image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gan_runner.tools import per_sample
 
 
 def on_images(networks: Mapping[str, nn.Module]) -> None:
-    """What is shifted and mirrored has rows and columns."""
+    """Check that the networks take images."""
     for network in networks.values():
         for module in network.modules():
             if isinstance(module, Discriminator):
@@ -30,19 +30,19 @@ def mirror(x: Tensor) -> Tensor:
 
 
 def augmented(x: Tensor, shift: float, flip: bool) -> Tensor:
-    """T(x): each image moved by up to a share of its side, with zeros coming in, and mirrored if that is wanted."""
+    """T(x): each image shifted by up to the fraction `shift` of its side, padded with zeros, and perhaps mirrored."""
     return translation(mirror(x) if flip else x, shift)
 
 
 @requires(on_images)
 def consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_p[(D(x) − D(T(x)))²] on real data (Zhang et al. 2020, arXiv:1910.12027, Algorithm 1)."""
-    x, *beside = turn.real_critic_inputs
-    return (turn.real_scores - turn.critic(augmented(x, shift, flip), *beside)).square().mean()
+    x, *codes = turn.real_critic_inputs
+    return (turn.real_scores - turn.critic(augmented(x, shift, flip), *codes)).square().mean()
 
 
 @requires(on_images)
 def fake_consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_q[(D(x) − D(T(x)))²] on fakes (Zhao et al. 2020, arXiv:2002.04724, Algorithm 1)."""
-    x, *beside = turn.fake_critic_inputs
-    return (turn.fake_scores - turn.critic(augmented(x, shift, flip), *beside)).square().mean()
+    x, *codes = turn.fake_critic_inputs
+    return (turn.fake_scores - turn.critic(augmented(x, shift, flip), *codes)).square().mean()

@@ -1,4 +1,4 @@
-"""The generator matches statistics of the discriminator's features."""
+"""Feature matching: the generator matches the mean of the discriminator's features."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from gan_runner.requirements import has_critic, requires
 
 @requires(has_critic)
 def feature_matching(turn: GANTurn) -> Tensor:
-    """Squared difference of the mean features of data and fakes (Salimans et al. 2016, Section 3.1).
+    """The squared difference of the mean features of real samples and fakes (Salimans et al. 2016, Section 3.1).
 
-    The paper writes the squared norm, a sum over features; like the authors' code this is the mean over them,
-    so that its weight does not depend on the width of the layer.
+    The paper sums over features; this is the mean over features, as in the authors' code, so that its weight does not
+    depend on the width of the layer.
     """
     return (all_gather(turn.real_features).mean(0) - all_gather(turn.fake_features).mean(0)).square().mean()

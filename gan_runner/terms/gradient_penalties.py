@@ -1,7 +1,7 @@
-"""Penalties on the gradient of the critic with respect to its input.
+"""Gradient penalties: on the gradient of the critic with respect to its input.
 
-The norm is taken per sample, over all elements of that sample: ‖∇ₓD(xᵢ)‖₂ for each i. Where pairs are has_critic, x is
-the pair: data and its code move together, and both count.
+The norm is taken per sample, over all of its elements: ‖∇ₓD(xᵢ)‖₂ for each i. If the critic scores pairs of a sample
+and a code, x is the pair.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
-    """No batch normalisation: the gradient of one score by its own input is what a penalty is about.
+    """Check that networks with a score have no batch norm: a penalty needs the gradient of one score by its own input.
 
-    Minibatch discrimination also ties samples together, but weakly, and is used with penalties in practice
-    (Karras et al. 2018, arXiv:1710.10196), so it is allowed. Networks on which no score depends may do as they like.
+    Minibatch discrimination also couples samples, but weakly, and is combined with penalties in practice (Karras et al.
+    2018, arXiv:1710.10196), so it is allowed.
     """
     for name, network in networks.items():
         if is_scored(network) and any(isinstance(module, BATCH_NORMS) for module in network.modules()):
-            whole = isinstance(network, Network)  # or made of networks that have one each
-            option = f"model.{name}.norm" if whole else "model.discriminator.norm or model.generator.norm"
+            single = isinstance(network, Network)  # otherwise it consists of two networks, each with its own norm
+            option = f"model.{name}.norm" if single else "model.discriminator.norm or model.generator.norm"
             raise ValueError(
                 "a gradient penalty needs each score to depend on its own sample alone, and "
                 f"{option}=batch mixes the batch; choose {option}=none, layer, instance or virtual"
@@ -39,7 +39,7 @@ def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:
 
 
 def squared_gradient_norms(critic: Callable[..., Tensor], *x: Tensor) -> Tensor:
-    """‖∇ₓ critic(xᵢ)‖₂² for each sample: each x is (n, …), the result (n,), differentiable in the weights."""
+    """‖∇ₓ critic(xᵢ)‖₂² for each sample: (n,) for inputs x (n, …), differentiable in the weights."""
     points = [part if part.requires_grad else part.detach().requires_grad_() for part in x]
     with full_precision(points[0]):
         gradients = torch.autograd.grad(critic(*points).sum(), points, create_graph=True)
@@ -47,21 +47,21 @@ def squared_gradient_norms(critic: Callable[..., Tensor], *x: Tensor) -> Tensor:
 
 
 def gradient_norms(critic: Callable[..., Tensor], *x: Tensor) -> Tensor:
-    """‖∇ₓ critic(xᵢ)‖₂ for each sample: (n,). The root's own gradient stays finite where the norm is zero."""
+    """‖∇ₓ critic(xᵢ)‖₂ for each sample: (n,). Its gradient stays finite where the norm is zero."""
     return (squared_gradient_norms(critic, *x) + 1e-12).sqrt()
 
 
 def between(starts: Sequence[Tensor], ends: Sequence[Tensor]) -> list[Tensor]:
-    """A point on the line from each start (n, …) to its end, one share U(0, 1) of the way a sample."""
+    """A uniformly drawn point on the line from each start (n, …) to its end, with one draw per sample."""
     first = starts[0]
-    way = per_sample.rand(len(first), *[1] * (first.dim() - 1), device=first.device, dtype=first.dtype)
-    ways = [way if way.dim() == start.dim() else way.view(-1, *[1] * (start.dim() - 1)) for start in starts]
-    return [start + way * (end - start) for start, end, way in zip(starts, ends, ways)]
+    t = per_sample.rand(len(first), *[1] * (first.dim() - 1), device=first.device, dtype=first.dtype)
+    shaped = [t if t.dim() == start.dim() else t.view(-1, *[1] * (start.dim() - 1)) for start in starts]
+    return [start + t * (end - start) for start, end, t in zip(starts, ends, shaped)]
 
 
 @requires(per_sample_scores)
 def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
-    """E[(‖∇D(x̂)‖₂ − target)²] on lines from real to fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3)."""
+    """E[(‖∇D(x̂)‖₂ − target)²] for x̂ on lines from real to fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3)."""
     points = between(turn.real_critic_inputs, turn.fake_critic_inputs)
     return (gradient_norms(turn.critic, *points) - target).square().mean()
 
@@ -70,12 +70,12 @@ def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
 def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
     """E[(‖∇D(x + δ)‖₂ − target)²] around the data (Kodali et al. 2017, arXiv:1705.07215, Section 2.3).
 
-    As the authors' code, δ = scale · std(x) · U[0, 1) elementwise with the standard deviation of the global
-    batch, so that it perturbs to one side, and the penalised point lies at a random place on the way there.
+    As in the authors' code, δ = scale · std(x) · U[0, 1) elementwise, with the standard deviation of the global batch:
+    the perturbation is never negative. The penalised point lies at a random place between x and x + δ.
     """
     real = turn.real_critic_inputs
-    shares = [per_sample.rand(*x.shape, device=x.device, dtype=x.dtype) for x in real]
-    perturbed = [x + scale * all_gather(x).std(correction=0) * share for x, share in zip(real, shares)]
+    draws = [per_sample.rand(*x.shape, device=x.device, dtype=x.dtype) for x in real]
+    perturbed = [x + scale * all_gather(x).std(correction=0) * u for x, u in zip(real, draws)]
     return (gradient_norms(turn.critic, *between(real, perturbed)) - target).square().mean()
 
 

@@ -1,4 +1,4 @@
-"""A player is held near the average of its own past."""
+"""Historical averaging: a player's parameters stay near the average of their past values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from gan_runner.turn import Turn
 class HistoricalAveraging(nn.Module):
     """‖θ − (1/t) Σᵢ θ[i]‖² over the moves so far (Salimans et al. 2016, arXiv:1606.03498, Section 3.3).
 
-    The average is a constant of the move: no gradient flows into the past. At the first move it is θ itself,
-    so the term starts at zero.
+    No gradient flows through the average. At the first move the average is θ itself, so the term starts at zero.
 
     Args:
         networks: the player's networks, whose parameters are averaged.
@@ -29,7 +28,7 @@ class HistoricalAveraging(nn.Module):
         self.averages = nn.ParameterList(nn.Parameter(torch.zeros_like(p), requires_grad=False) for p in parameters)
 
     def forward(self, turn: Turn) -> Tensor:
-        """The squared distance, a scalar; the present parameters are first taken into the average."""
+        """Add the current parameters to the average; return their squared distance from it, a scalar."""
         with torch.no_grad():
             self.moves += 1
             for average, parameter in zip(self.averages, turn.parameters, strict=True):

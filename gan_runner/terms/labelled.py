@@ -1,4 +1,4 @@
-"""What a classifier descends that knows some labels."""
+"""The classification loss on labelled samples."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from gan_runner.games.semi_supervised import SemiSupervisedTurn
 
 
 def labelled_classification(turn: SemiSupervisedTurn) -> Tensor:
-    """−E[log p(y | x, y ≤ K)] of what is labelled, in nats (Salimans et al. 2016, arXiv:1606.03498, Section 5)."""
+    """−E[log p(y | x, y ≤ K)] of labelled samples, in nats (Salimans et al. 2016, arXiv:1606.03498, Section 5)."""
     return cross_entropy(turn.labelled_logits, turn.labelled_label)

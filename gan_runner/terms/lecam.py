@@ -1,4 +1,4 @@
-"""The discriminator's scores of either kind are held near its past scores of the other."""
+"""LeCam regularisation: scores of real samples stay near past scores of fakes, and the reverse."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gan_runner.games.gan import GANTurn
 class LeCam(nn.Module):
     """E_p[(D(x) − α_F)²] + E_q[(D(x) − α_R)²] (Tseng et al. 2021, arXiv:2104.03310).
 
-    α_F and α_R are moving averages of the mean scores of fakes and of data, this batch included and corrected
-    for their start at zero, and constants of the move. This is the paper's equation; the authors' code squares
+    α_F and α_R are moving averages of the mean scores of fakes and of real samples, including this batch and corrected
+    for their start at zero; no gradient flows through them. This is the paper's equation; the authors' code squares
     only the positive part of D(x) − α_F and of α_R − D(x).
 
     Args:
-        networks: the player's networks; their scores are seen through the turn.
-        decay: of the averages.
+        networks: the player's networks; unused, since the turn has the scores.
+        decay: the decay of the averages per move.
     """
 
     moves: Tensor
@@ -29,13 +29,13 @@ class LeCam(nn.Module):
     def __init__(self, networks: Mapping[str, nn.Module], decay: float = 0.99):
         super().__init__()
         if not 0 <= decay < 1:
-            raise ValueError(f"the decay of an average lies in [0, 1), not {decay}")
+            raise ValueError(f"the decay of an average must lie in [0, 1), not {decay}")
         self.decay = decay
         for name in ("moves", "real", "fake"):
             self.register_buffer(name, torch.zeros(()))
 
     def forward(self, turn: GANTurn) -> Tensor:
-        """The sum of both mean squares, a scalar; the present scores are first taken into the averages."""
+        """Add this batch's scores to the averages; return the sum of both mean squares, a scalar."""
         scores = turn.scores
         with torch.no_grad():
             self.moves += 1

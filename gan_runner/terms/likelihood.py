@@ -1,4 +1,4 @@
-"""Maximum likelihood, of a generator whose density is known."""
+"""Maximum likelihood, for a generator with a known density."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from gan_runner.requirements import OwnedNetworks, requires
 
 
 def has_density(networks: Mapping[str, nn.Module]) -> None:
-    """The player's generator must have a density."""
+    """Check that the player's generator has a known density."""
     if not isinstance(networks.get("generator"), HasDensity):
         raise ValueError(
-            "maximum likelihood is for a generator whose density is known; choose model=real_nvp, or leave it out"
+            "maximum likelihood needs a generator with a known density; choose model=real_nvp, or leave it out"
         )
 
 
 def normal_latents(networks: OwnedNetworks) -> None:
-    """Latents must be N(0, I)."""
+    """Check that latents are drawn from N(0, I)."""
     require_latent(
         networks.game.latent,
         Normal,
@@ -34,11 +34,11 @@ def normal_latents(networks: OwnedNetworks) -> None:
 
 @requires(has_density, normal_latents)
 def negative_log_likelihood(turn: GenerativeTurn) -> Tensor:
-    """−E log p(x) / D in nats a dimension, D numbers making a sample; images are dequantised, on [−1, 1].
+    """−E[log p(x)] / D in nats per dimension, for samples of D elements; images are dequantised, on [−1, 1].
 
-    Alone it is maximum likelihood (Dinh et al. 2017, arXiv:1605.08803); beside an adversarial term, Flow-GAN's hybrid
-    objective, whose λ is D times smaller as it weighs the whole of log p(x) (Grover et al. 2018, arXiv:1705.08868,
-    Eq. 5). Bits a dimension are logged beside it.
+    Alone it is maximum likelihood (Dinh et al. 2017, arXiv:1605.08803). With an adversarial term it is the hybrid
+    objective of Flow-GAN, whose λ weights log p(x) without the division by D and is D times smaller (Grover et al.
+    2018, arXiv:1705.08868, Eq. 5). It also logs bits per dimension.
     """
     generator: Any = turn.networks["generator"]
     x = turn.dequantised

@@ -1,4 +1,4 @@
-"""Distances between data and fakes that need no trained critic; and reconstruction."""
+"""Terms without a trained critic: MMD between real samples and fakes, and the reconstruction error."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gan_runner.losses.moments import MMD
 
 
 def mmd(turn: MomentMatchingTurn, loss: MMD) -> Tensor:
-    """MMD² (or what the loss makes of it) between this turn's features of data and of fakes."""
+    """MMD² between the features of real samples and of fakes, or its root if the loss says so."""
     return loss.distance(all_gather(turn.real_features), all_gather(turn.fake_features))
 
 
 def reconstruction(turn: ReconstructingTurn) -> Tensor:
-    """Mean of how far data is from its reconstruction, as the game measures it."""
+    """The mean reconstruction error of the real samples."""
     return turn.errors.mean()

@@ -1,4 +1,4 @@
-"""What samples tell of the codes they were made from."""
+"""Mutual information between InfoGAN's codes and the samples."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from gan_runner.games.infogan import InfoGANTurn
 
 
 def mutual_information(turn: InfoGANTurn) -> Tensor:
-    """L_I(G, Q) in nats, the sum over all codes, to be made large (Chen et al. 2016, arXiv:1606.03657, Eq. 5).
+    """The bound L_I(G, Q) in nats, summed over all codes, to be maximised (Chen et al. 2016, arXiv:1606.03657, Eq. 5).
 
-    That of each code is logged beside it.
+    It also logs the bound of each code.
     """
     for name, value in turn.information.items():
         turn.log(f"mutual_information_{name}", value)

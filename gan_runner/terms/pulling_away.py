@@ -1,4 +1,4 @@
-"""The generator keeps its samples apart."""
+"""The pulling-away term: the generator keeps its samples apart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gan_runner.tools.precision import full_precision
 
 @requires(has_critic)
 def pulling_away(turn: MomentMatchingTurn) -> Tensor:
-    """Mean squared cosine between the features of two fakes (Zhao et al. 2017, arXiv:1609.03126, Eq. 6).
+    """The mean squared cosine between the features of two fakes (Zhao et al. 2017, arXiv:1609.03126, Eq. 6).
 
     1 / n(n − 1) Σ_{i ≠ j} (SᵢᵀSⱼ / ‖Sᵢ‖‖Sⱼ‖)² over the critic's features S (n, num_features); n ≥ 2.
     """

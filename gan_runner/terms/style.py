@@ -1,4 +1,4 @@
-"""The latent of an image, found again."""
+"""The style loss: a network recovers the latent of an image."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from gan_runner.games.gan import GenerativeTurn
 
 
 def style(turn: GenerativeTurn) -> Tensor:
-    """E‖z − S(G(z, φ(t)))‖², the squared distance added up over latent dimensions (Reed et al. 2016, Eq. 6).
-
-    Of noise that has codes beside z, z alone.
-    """
+    """E‖z − S(G(z, φ(t)))‖², summed over the dimensions of z alone, without codes (Reed et al. 2016, Eq. 6)."""
     z = turn.noise[:, : turn.game.latent.dim]
     return (z - turn.networks["style"](turn.fake)).square().sum(1).mean()

@@ -1,4 +1,4 @@
-"""The generator looks ahead: its loss against the discriminator of some updates later."""
+"""Unrolled GAN: the generator's loss against the discriminator after some simulated updates."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ from gan_runner.tools.precision import full_precision
 from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
 
 Weights = dict[str, Tensor]
-"""Parameters of a network, by name."""
+"""The parameters of a network, by name."""
 
 
 def no_encoder(networks: Mapping[str, nn.Module]) -> None:
-    """The player must not have an encoder too."""
+    """Check that the player has no encoder."""
     if "encoder" in networks:
         raise ValueError(
-            "it looks ahead with the generator's half of the loss, which does not move an encoder that plays with the "
-            "generator; leave out regularizer=unrolled, or choose another game"
+            "the unrolled loss is the generator's and does not train an encoder; leave out regularizer=unrolled, or "
+            "choose another game"
         )
 
 
 class UnrolledGeneratorLoss(nn.Module):
     """The generator's loss after k simulated updates of the discriminator (Metz et al. 2017, arXiv:1611.02163, Eq. 7).
 
-    The gradient flows through the updates, by way of the fakes that they see. All of them see the batch and the fakes
-    of this move. With k = 0 it is the plain generator's loss. Terms of the discriminator that remember something, such
-    as historical averaging, are left out of the simulation.
+    The gradient flows through the updates by way of the fakes. All updates use the batch and the fakes of this move.
+    With k = 0 it is the plain generator's loss. Stateful terms of the discriminator, such as historical averaging, are
+    left out of the simulation.
 
-    The simulated optimizer is Adam, as in the paper, or plain gradient descent without `betas`. Its moments are kept
-    here from move to move: at each move they take in the first simulated gradient.
+    The simulated optimizer is Adam, as in the paper, or plain gradient descent without `betas`. Adam's moments are
+    stored here: each move updates them with its first simulated gradient.
 
     Args:
-        networks: the player's own, and those of the others, among which is the critic.
-        loss: of which the generator's half is descended.
-        terms: what the discriminator descends, by name.
-        weights: of the terms.
-        critic: the network that scores, whose updates are simulated.
-        steps: k.
-        lr: learning rate of the simulated updates.
+        networks: the player's networks, with those of the other players in `others`.
+        loss: the loss whose generator's half is minimised.
+        terms: the discriminator's terms, by name.
+        weights: the weights of these terms.
+        critic: the name of the network whose updates are simulated.
+        steps: the number of simulated updates k.
+        lr: the learning rate of the simulated updates.
         betas: Adam's β₁ and β₂; None for gradient descent.
         eps: Adam's ε.
 
     Raises:
-        ValueError: there is nothing to simulate.
+        ValueError: all terms of the discriminator are stateful.
     """
 
     requirements: ClassVar = (no_encoder, has_critic)
@@ -79,8 +79,8 @@ class UnrolledGeneratorLoss(nn.Module):
         self.terms = {name: term for name, term in terms.items() if not is_stateful(term)}
         if steps and not self.terms:
             raise ValueError(
-                f"all terms of the discriminator ({', '.join(terms)}) remember something, and so cannot be simulated; "
-                "leave out regularizer=unrolled, or choose another loss"
+                f"all terms of the discriminator ({', '.join(terms)}) have a state, so their updates cannot be "
+                "simulated; leave out regularizer=unrolled, or choose another loss"
             )
         self.weights = {name: scheduled(weight) for name, weight in weights.items()}
         self.schedules = nn.ModuleList(weight for weight in self.weights.values() if isinstance(weight, Scheduled))
@@ -88,24 +88,24 @@ class UnrolledGeneratorLoss(nn.Module):
         self.steps = steps
         self.update = gradient_descent(lr) if betas is None else adam(lr, *betas, eps)
         network = networks.others[critic]
-        self.calls = (Calls(network),)  # in a tuple, so that its weights are not kept twice
+        self.calls = (Calls(network),)  # a tuple hides it from nn.Module, which would save its weights twice
         parameters = list(network.parameters())
         self.register_buffer("moves", torch.zeros(()))
         self.first = nn.ParameterList(nn.Parameter(torch.zeros_like(p), requires_grad=False) for p in parameters)
         self.second = nn.ParameterList(nn.Parameter(torch.zeros_like(p), requires_grad=False) for p in parameters)
 
     def forward(self, turn: GANTurn) -> Tensor:
-        """The generator's loss against the discriminator that k updates would make of the present one."""
+        """The generator's loss against the discriminator after k simulated updates, a scalar."""
         with full_precision(self.moves):
             return self.look_ahead(turn)
 
     def look_ahead(self, turn: GANTurn) -> Tensor:
-        """The same, in the precision of the weights."""
+        """The generator's loss after k simulated updates, computed in the precision of the weights."""
         weights: Weights = dict(turn.networks[self.critic].named_parameters())
         state: State = (self.moves, list(self.first), list(self.second))
         for step in range(self.steps):
-            seen = self.turn_with(turn, weights, (self.critic,))
-            total = torch.stack([value_of(self.weights[name]) * term(seen) for name, term in self.terms.items()]).sum()
+            ahead = self.turn_with(turn, weights, (self.critic,))
+            total = torch.stack([value_of(self.weights[name]) * term(ahead) for name, term in self.terms.items()]).sum()
             gradients = all_reduce_mean(torch.autograd.grad(total, list(weights.values()), create_graph=True))
             changes, state = self.update(gradients, state)
             weights = {name: weight - change for (name, weight), change in zip(weights.items(), changes, strict=True)}
@@ -114,33 +114,33 @@ class UnrolledGeneratorLoss(nn.Module):
         return self.loss.generator(self.turn_with(turn, weights, turn.owned).scores)
 
     def turn_with(self, turn: GANTurn, weights: Weights, owned: tuple[str, ...]) -> GANTurn:
-        """The same turn with other weights of the critic, as the owner of `owned` sees it."""
+        """The turn with other weights of the critic, for the player that owns the networks named in `owned`."""
         return turn.replace({**turn.networks, self.critic: WithWeights(self.calls[0], weights)}, owned)
 
     @torch.no_grad()
     def keep_moments(self, moves: Tensor, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:
-        """Keep Adam's state after the first simulated update."""
+        """Store Adam's state after the first simulated update."""
         self.moves.copy_(moves)
         for kept, present in zip([*self.first, *self.second], [*first, *second], strict=True):
             kept.copy_(present)
 
 
 State = tuple[Tensor, Sequence[Tensor], Sequence[Tensor]]
-"""Of Adam: how many gradients were seen, and both moments of each parameter."""
+"""Adam's state: the number of gradients, and both moments of each parameter."""
 
 Update = Callable[[Sequence[Tensor], State], tuple[list[Tensor], State]]
-"""Gradients, state → what is taken from the weights, the next state: differentiable."""
+"""A differentiable function from gradients and state to the decrease of each weight and the next state."""
 
 
 def gradient_descent(lr: float) -> Update:
-    """lr · g."""
+    """Gradient descent: weights decrease by lr · g."""
     return lambda gradients, state: ([lr * g for g in gradients], state)
 
 
 def adam(lr: float, beta1: float, beta2: float, eps: float) -> Update:
-    """lr · m̂ / (v̂^½ + ε) (Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1), written out to be differentiated.
+    """Adam as a differentiable function (Kingma & Ba 2015, arXiv:1412.6980, Algorithm 1).
 
-    The root is taken where v̂ is positive alone, since its slope at zero is infinite.
+    Weights decrease by lr · m̂ / (v̂^½ + ε). v̂ is clamped above zero, where the derivative of the root is infinite.
     """
 
     def update(gradients: Sequence[Tensor], state: State) -> tuple[list[Tensor], State]:
@@ -156,38 +156,38 @@ def adam(lr: float, beta1: float, beta2: float, eps: float) -> Update:
 
 
 class Calls(nn.Module):
-    """Any method of a network as a forward pass, so that it can be called with other weights."""
+    """Wraps a network so that `functional_call` can call any of its methods with other weights."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
 
     def forward(self, method: str, *arguments: Tensor) -> Tensor:
-        """What the method returns."""
+        """Call the method of this name."""
         return getattr(self.network, method)(*arguments)
 
 
 class WithWeights:
-    """A network that judges, computed with other weights."""
+    """A critic computed with other weights."""
 
     def __init__(self, calls: Calls, weights: Weights):
         self.calls = calls
         self.weights = {f"network.{name}": weight for name, weight in weights.items()}
 
     def features(self, x: Tensor) -> Tensor:
-        """(n, num_features)."""
+        """Features: (n, num_features)."""
         return functional_call(self.calls, self.weights, ("features", x))
 
     def score(self, features: Tensor, x: Tensor, *condition: Tensor) -> Tensor:
-        """(n,)."""
+        """Scores: (n,)."""
         return functional_call(self.calls, self.weights, ("score", features, x, *condition))
 
     def classify(self, features: Tensor) -> Tensor:
-        """(n, classes)."""
+        """Logits: (n, classes)."""
         return functional_call(self.calls, self.weights, ("classify", features))
 
 
 def is_stateful(term: Any) -> bool:
-    """Whether a configured term is a class, which keeps something from move to move."""
+    """Whether a configured term is a class, which has state between moves."""
     inner = innermost(term)
     return isinstance(inner, partial) and inspect.isclass(inner.func)

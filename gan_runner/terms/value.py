@@ -1,4 +1,4 @@
-"""What a zero-sum game is worth, as the term of both players: one with weight 1, the other with −1."""
+"""The value of a zero-sum game, a term of both players: with weight 1 for one and −1 for the other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from gan_runner.requirements import requires
 
 
 def only_points(networks: Mapping[str, nn.Module]) -> None:
-    """The player's networks must be points."""
+    """Check that the player's networks are points."""
     for name, network in networks.items():
         if not isinstance(network, Point):
-            raise ValueError(f"model.{name} is a {type(network).__name__}, but game=bilinear needs model=point")
+            raise ValueError(
+                f"model.{name} is a {type(network).__name__}, and game=bilinear needs points; choose model=point"
+            )
 
 
 @requires(only_points)
 def value(turn: BilinearTurn) -> Tensor:
-    """The value of the game at the present point, a scalar."""
+    """The value of the game at the current point, a scalar."""
     return turn.value

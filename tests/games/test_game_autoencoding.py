@@ -176,7 +176,7 @@ def test_losses_that_are_named_for_codes_are_of_codes(make_system):
         (["game=vae", "encoder=deterministic"], "choose encoder=gaussian"),
         (
             ["game=vae", UNIFORM],
-            "prior: the distance of q.* is known where that is N.*, but model.latent is Uniform; set",
+            "prior: the KL divergence of q.* has a closed form only for N.*, but model.latent is Uniform; set",
         ),
         (
             ["game=vae", UNIFORM],
@@ -184,7 +184,7 @@ def test_losses_that_are_named_for_codes_are_of_codes(make_system):
         ),
         (
             ["game=vae", SPHERE],
-            "prior: the distance of q.* is known where that is N.*, but model.latent is Sphere; set",
+            "prior: the KL divergence of q.* has a closed form only for N.*, but model.latent is Sphere; set",
         ),
         (["game=aae", "prior=approximate", UNIFORM], "moments of codes are compared with those of N.* is Uniform"),
         (["game=vae", "loss=wgan_gp"], "no such player"),

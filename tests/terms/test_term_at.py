@@ -182,7 +182,7 @@ def test_a_term_that_cannot_be_at_a_part_is_refused(make_system, terms, said):
 
 
 def test_a_part_that_is_not_there_is_refused(make_system):
-    with pytest.raises(ConfigError, match="adversarial_a: this game has no part c; it has a, b"):
+    with pytest.raises(ConfigError, match="adversarial_a: this game has no part c; its parts are: a, b"):
         make_system(
             "dataset=ring8", "model=mlp", "loss=lsgan", *options(), "players.generator.terms.adversarial_a.part=c"
         )
