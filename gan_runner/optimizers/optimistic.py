@@ -1,7 +1,7 @@
 """Optimistic gradients: each step extrapolates the last change of the direction.
 
-Daskalakis et al. 2018, arXiv:1711.00141: the step is w ← w − lr · (d + optimism · (d − d')), where d is the direction of
-this step, defined by a subclass, and d' that of the last step, zero at first.
+Daskalakis et al. 2018, arXiv:1711.00141: the step is w ← w − lr · (d + optimism · (d − d')), where d is the direction
+of this step, defined by a subclass, and d' that of the last step, zero at first.
 """
 
 from __future__ import annotations

@@ -56,13 +56,13 @@ BAD_LINES = {
     "dataset=gaussian model=gaussian metric=[total_variation]": "it is about EBGAN",
     "loss=mmd game=gan": "loss=mmd does not go with this game; choose another loss, or game=moment_",
     "loss=hinge game=moment_matching": "loss=hinge does not go with this game; choose loss=mmd | mmd_rq, or",
-    "loss=maximum_likelihood": "a generator whose density is known; choose model=real_nvp, or leave it out",
-    "loss=mmd model=mlp regularizer=[likelihood]": "likelihood: maximum likelihood needs a generator with a known density",
+    "loss=maximum_likelihood": "needs a generator with a known density; choose model=real_nvp",
+    "loss=mmd model=mlp regularizer=[likelihood]": "likelihood: maximum likelihood needs a generator",
     "loss=maximum_likelihood model=real_nvp game=gan": "loss={} must be a part",
     "loss=maximum_likelihood model=real_nvp model.latent._target_=gan_runner.models.latents.Uniform": (
-        "densities are computed for latents from N(0, I), but model.latent is Uniform; set model.latent._target_="
+        "densities are computed for latents from N(0, I), but model.latent is Uniform; set"
     ),
-    "game=vae model=infogan": "has a closed form only for N(0, I), but model.latent is Uniform; set model.latent._target_=",
+    "game=vae model=infogan": "has a closed form only for N(0, I), but model.latent is Uniform; set",
     "game=age metric=[latent_gaussianity]": "compares codes with latents N(0, I), and this game draws others; leave it",
     "model=real_nvp model.latent.dim=5": "leave out model.latent.dim=5, or set it to 256",
     "model=real_nvp dataset.image_size=big": "dataset.image_size=big: input should be a valid integer",

@@ -49,5 +49,5 @@ def test_a_run_ends_without_noise(make_system):
 def test_no_noise_and_no_steps_are_refused():
     with pytest.raises(ValueError, match="noise annealing needs instance noise"):
         NoiseAnnealing({"one": nn.Linear(2, 2)}, 10)
-    with pytest.raises(ValueError, match="at least 1 step, not 0"):
+    with pytest.raises(ValueError, match="at least 1, not 0"):
         NoiseAnnealing(networks(), 0)

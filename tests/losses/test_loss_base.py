@@ -178,7 +178,7 @@ def test_squared_ratios_overflow_single_precision_above_exp_44_and_not_below(los
 
 
 def test_fake_scores_have_no_real_ones():
-    with pytest.raises(AttributeError, match="no scores of real data"):
+    with pytest.raises(AttributeError, match="only those of fakes are available"):
         _ = FakeScores(torch.zeros(2)).real
 
 

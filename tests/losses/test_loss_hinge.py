@@ -38,5 +38,5 @@ def test_generator_always_pulls_alike():
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, math.nan])
 def test_margin_must_be_positive(margin):
-    with pytest.raises(ValueError, match="margin must be positive"):
+    with pytest.raises(ValueError, match="must be positive"):
         Hinge(margin)

@@ -129,5 +129,5 @@ def test_a_momentum_schedule_needs_momentum(make_system):
 
 def test_a_graph_of_an_iteration_refuses_a_momentum_schedule(make_system):
     system = make_system("scheduler=exponential_with_momentum", "optimizer=sgd", *TINY["dcgan"])
-    with pytest.raises(ConfigError, match="keep the momentum"):
+    with pytest.raises(ConfigError, match="fixes the momentum"):
         compiled("iteration", system.update_scheme, system.players, system.device)

@@ -64,7 +64,7 @@ def test_the_sign_is_that_of_the_evidence_for_real(loss, neutral):
 
 
 def test_potential_is_refused_and_so_is_nothing_to_steer():
-    with pytest.raises(ValueError, match="Wasserstein's critic tells nothing"):
+    with pytest.raises(ValueError, match="Wasserstein do not; choose"):
         controlled(Wasserstein())
     with pytest.raises(ValueError, match="augmentation_control needs adaptive augmentation"):
         AugmentationControl({"discriminator": nn.Linear(2, 1)}, NonSaturating())

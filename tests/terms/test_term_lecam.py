@@ -55,5 +55,5 @@ def test_memory_survives_a_checkpoint():
 
 @pytest.mark.parametrize("decay", [1.0, -0.1])
 def test_decay_out_of_range_is_refused(decay):
-    with pytest.raises(ValueError, match=r"lies in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\)"):
         LeCam({}, decay)

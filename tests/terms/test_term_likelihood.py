@@ -72,7 +72,7 @@ def test_beside_a_loss_both_are_descended_by_their_weights(make_system):
 
 
 def test_a_generator_without_density_is_refused(make_system):
-    with pytest.raises(ConfigError, match="whose density is known; choose model=real_nvp"):
+    with pytest.raises(ConfigError, match="with a known density; choose model=real_nvp"):
         make_system("loss=maximum_likelihood", "model=mlp", "model.generator.width=8", "model.latent.dim=4")
 
 
