@@ -43,5 +43,5 @@ class EMA(nn.Module):
         sources = nn.ModuleDict(self.sources)
         for average, parameter in zip(self.averages.parameters(), sources.parameters(), strict=True):
             average.lerp_(parameter, 1 - decay)
-        for average, buffer in zip(self.averages.buffers(), sources.buffers(), strict=True):
-            average.copy_(buffer)
+        for averaged, buffer in zip(self.averages.buffers(), sources.buffers(), strict=True):
+            averaged.copy_(buffer)
