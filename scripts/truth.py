@@ -5,8 +5,8 @@
     python scripts/truth.py wgan mmd    some of them
     python scripts/truth.py --seed 1    another seed
 
-The table is also saved as truth.md in the directory of the runs, as it stands in the README. The exit code is 1 if
-a figure was not accepted.
+The table is also saved as truth.md in the directory of the runs, as it stands in conf/loss/README.md. The exit code
+is 1 if a value was not accepted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MEANS = {
     "sign": "the sign of p − q",
     "potential": "a distance",
 }
-"""What a critic knows, by what its loss identifies."""
+"""What a critic estimates, by what its loss identifies."""
 
 
 def main() -> None:
@@ -108,14 +108,14 @@ def paper_of(name: str) -> str:
 def tell(rows: list[dict], directory: Path, seconds: float) -> None:
     """The table, on the terminal and, with the papers, as Markdown."""
     title = f"{len({row['loss'] for row in rows})} losses in {seconds:.0f} s ({directory})"
-    shown = Table("loss", "its critic knows", "figure", "measured", "accepted", "", title=title)
+    shown = Table("loss", "its critic estimates", "figure", "measured", "accepted", "", title=title)
     lines = {}
     for row in rows:
         figures = [row["figure"], row["measured"], row["accepted"]]
         shown.add_row(row["loss"], row["identifies"], *figures, "passed" if row["passed"] else "NOT passed")
         line = lines.setdefault(row["loss"], [f"`{row['loss']}`", row["paper"], row["identifies"], ""])
         line[3] += f"{', ' if line[3] else ''}{figures[0]} {figures[1]} ({figures[2]})"
-    lines = [["loss", "paper", "its critic knows", "measured (accepted)"], ["---"] * 4, *lines.values()]
+    lines = [["loss", "paper", "its critic estimates", "measured (accepted)"], ["---"] * 4, *lines.values()]
     Console().print(shown)
     (directory / "truth.md").write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
 

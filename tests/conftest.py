@@ -168,6 +168,7 @@ def data_root():
 def gan_run(monkeypatch, tmp_path, capfd):
     """Type a line in an empty folder: exit code, what it printed, what it complained of."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
     def typed(*arguments):
         monkeypatch.setattr(sys, "argv", ["gan-run", *arguments])

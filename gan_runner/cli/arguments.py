@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan_runner.cli.messages import explain
 from gan_runner.config.resolve import register
+from gan_runner.config.trust import search_working_directory
 from gan_runner.errors import BadInput, ConfigError, DiskFull
 from gan_runner.tools.outlets import outlets
 
@@ -47,6 +48,8 @@ def command(
             line = parser()
             options = line.parse_intermixed_args(arguments)
             register()
+            if getattr(options, "trust", []):
+                search_working_directory()
             try:
                 run(options)
             except DiskFull as error:

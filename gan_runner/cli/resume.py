@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from gan_runner.config.paths import CONF
 from gan_runner.config.sweeps import parse_overrides
+from gan_runner.config.trust import names_packages, search_working_directory
 from gan_runner.errors import ConfigError
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.saved import SavedRun, open_checkpoint
@@ -71,6 +72,8 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
         merged = not ONE_VALUE.fullmatch(override.key_or_group)
         OmegaConf.update(config, override.key_or_group, override.value(), merge=merged, force_add=added)
     typed = [str(override.input_line) for override in overrides]
+    if names_packages(typed):
+        search_working_directory()
     return Job(config, directory, checkpoint.state["label"], typed, resumed=True)
 
 

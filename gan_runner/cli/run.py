@@ -31,7 +31,7 @@ from gan_runner.config.documents import yaml_of
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register
 from gan_runner.config.sweeps import leave_to_jobs
-from gan_runner.config.trust import check_files, execution_whitelist
+from gan_runner.config.trust import check_files, execution_whitelist, names_packages, search_working_directory
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, DirectoryInUse, Stopped
 from gan_runner.runs.directory import RunDirectory
@@ -73,6 +73,8 @@ def run_hydra() -> None:
     overrides = leave_to_jobs(line.overrides) if sweep else line.overrides
     if not (line.shell_completion or line.version):
         check_files(line, overrides)
+        if names_packages(line.overrides):
+            search_working_directory()
     for_hydra = dict(zip(line.overrides, overrides))
     sys.argv[1:] = [for_hydra.get(word, word) for word in sys.argv[1:]]
     options = {**VERSION_BASE, **execution_whitelist(overrides)}

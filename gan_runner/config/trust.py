@@ -9,6 +9,7 @@ Hydra would call whatever a file names as a callback, sweeper, launcher or logge
 from __future__ import annotations
 
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -67,6 +68,17 @@ def check_files(line: Namespace, overrides: Sequence[str]) -> None:
     for_hydra = [override for override in typed if override.is_hydra_override()]
     for parts in choices_of_parts([*of_files, *overrides], files.options_of):
         files.check([*for_hydra, *parse_overrides(parts)])
+
+
+def names_packages(overrides: Sequence[str]) -> bool:
+    """Whether one of these options names packages that are trusted."""
+    return any(override.key_or_group == "trusted" and override.value() for override in parse_overrides(overrides))
+
+
+def search_working_directory() -> None:
+    """Let Python find packages in the working directory, after those that are installed."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
 
 
 def check_names(line: Namespace, typed: Sequence[Override]) -> None:
