@@ -159,7 +159,7 @@ def test_a_critic_of_reconstructions_knows_no_ratio_of_samples(make_system):
 
 
 def test_losses_that_are_named_for_codes_are_of_codes(make_system):
-    named = [CONF / "prior" / "code_discriminator.yaml", CONF.parent / "README.md"]
+    named = [CONF / "prior" / "code_discriminator.yaml", CONF / "game" / "README.md"]
     losses = {
         loss for path in named if path.exists() for loss in re.findall(r"loss@prior\.loss=(\w+)", path.read_text())
     }
