@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 import gan_runner.train
@@ -120,6 +121,20 @@ def _files_of_conf_are_parsed_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OmegaConf, "load", staticmethod(load_or_copy))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _mode_is_read_only_where_it_may_be_set():
+    """Hydra composes everything one more time to read `hydra.mode`, which only experiments and typed options set."""
+    get_mode = Hydra.get_mode
+
+    def mode_if_set(self, config_name, overrides):
+        may_be_set = any(option.lstrip("+").startswith(("experiment=", "hydra.")) for option in overrides)
+        return get_mode(self, config_name, overrides) if may_be_set else None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Hydra, "get_mode", mode_if_set)
         yield
 
 

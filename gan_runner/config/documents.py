@@ -39,5 +39,7 @@ def parsed_yaml(text: str | bytes, name: str) -> Any:
 
 def yaml_of(content: Any) -> str:
     """A configuration or a list as YAML, without secrets; interpolations stand as they are."""
-    plain = OmegaConf.to_container(OmegaConf.create(content) if isinstance(content, list) else content)
-    return OmegaConf.to_yaml(OmegaConf.create(redact(plain)))
+    config = OmegaConf.create(content) if isinstance(content, list) else content
+    plain = OmegaConf.to_container(config)
+    redacted = redact(plain)
+    return OmegaConf.to_yaml(config if redacted == plain else OmegaConf.create(redacted))

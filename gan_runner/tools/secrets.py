@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -26,17 +27,27 @@ LOGIN = re.compile(r"(?<=://)(?!(?:[^\s/'\":@]*:)?\$\{oc\.env:\w+\}@)[^\s/'\"]+(
 
 
 def redact(content: Any) -> Any:
-    """The same text, or dictionaries and lists with text in them, without secrets."""
-    if isinstance(content, str):
-        return LOGIN.sub("***", name_secrets(content))
-    if isinstance(content, dict):
-        return {redact(key): redact(value) for key, value in content.items()}
-    return [redact(value) for value in content] if isinstance(content, list) else content
+    """A text, or dictionaries and lists of texts, without secrets."""
+    found = secrets()
+
+    def without(value: Any) -> Any:
+        if isinstance(value, str):
+            return LOGIN.sub("***", name_secrets(value, found))
+        if isinstance(value, dict):
+            return {without(key): without(each) for key, each in value.items()}
+        return [without(each) for each in value] if isinstance(value, list) else value
+
+    return without(content)
 
 
-def name_secrets(text: str) -> str:
-    """A text with the names of environment variables in place of the secrets in them."""
-    for secret, name in secrets():
+def name_secrets(text: str, found: Sequence[tuple[str, str]] | None = None) -> str:
+    """A text with the names of environment variables in place of the secrets in them.
+
+    Args:
+        text: with or without secrets.
+        found: what `secrets()` returns, where it was called before.
+    """
+    for secret, name in secrets() if found is None else found:
         text = text.replace(secret, f"${{oc.env:{name}}}")
     return text
 

@@ -7,12 +7,9 @@ import sys
 from pathlib import Path
 
 import joblib
-import numpy as np
 import pytest
 import torch
-import yaml
-from conftest import CONF, TINY, names_in
-from PIL import Image
+from conftest import names_in
 from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.cli import run as cli
@@ -305,84 +302,6 @@ def test_what_has_diverged_is_not_saved(gan_run, tmp_path):
     assert code == 3
     assert "generator" in err
     assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
-
-
-DRAWN = (
-    *("dataset.count=40", "dataset.test_count=20", "model.condition.encoder.widths=[4,4]"),
-    *("model.condition.encoder.dim=4", "model.condition.training.steps=1"),
-)
-"""What makes drawn shapes with captions cheap."""
-
-
-OF_FOLDERS = {
-    "chen2016": (*TINY["infogan"], "metric.code_error.matched=16", "observer.traversals.rows=1"),
-    "dziugaite2015": ("metric.parzen.validation=16", "metric.parzen.test=16"),
-    "danihelka2017": (
-        *("metric.independent_critic.steps=2", "metric.bits_per_dimension.n=16"),
-        *("metric.latent_gaussianity.n=64", "model.generator.width=4"),
-    ),
-    "reed2016": (*DRAWN, "metric.caption_accuracy.classifier.steps=2"),
-    "rosca2017": ("metric.independent_critic.steps=2", "extractor.steps=2", "model.generator.width=4"),
-}
-OF_CHOICES = {
-    "semi_supervised_mnist": TINY["salimans_mnist"],
-    "maxout": TINY["maxout"],
-    "two_branch": TINY["two_branch"],
-    "label_accuracy": ("extractor.steps=2",),
-    "parzen": ("metric.parzen.validation=16", "metric.parzen.test=16"),
-}
-"""What makes the dear parts of an experiment cheap, by its folder, and by what it chooses."""
-
-
-def shrunk(experiment, content):
-    """What makes an experiment cheap."""
-    paper = experiment.partition("/")[0]
-    yield from OF_FOLDERS.get(paper, ())
-    if DRAWN_OF[paper] != experiment:
-        yield "trainer.sample_every=0"
-    for choice in content["defaults"]:
-        for group, names in choice.items() if isinstance(choice, dict) else ():
-            for name in [names] if isinstance(names, str) else names or []:
-                yield from OF_CHOICES.get(name, ())
-            if group.endswith("extractor"):
-                yield "extractor.steps=2"
-    if "stacked_mnist" in experiment:
-        yield "metric.classified_modes.classifier.steps=2"
-
-
-EXPERIMENTS = sorted(str(path.relative_to(CONF / "experiment"))[:-5] for path in (CONF / "experiment").rglob("*.yaml"))
-DRAWN_OF = {name.partition("/")[0]: name for name in reversed(EXPERIMENTS)}
-"""Of each paper the first experiment, which alone draws pictures: they cost more than two steps, and are alike."""
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request):
-    small = ["trainer.steps=2", "observer.evaluation.samples=16", "trainer.batch_size=4", "logger.mode=disabled"]
-    content = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
-    alone = ["hydra.mode=RUN"] if "hydra" in content else []  # their sweeps have tests of their own
-    where = []
-    if "mnist" in f"{experiment} {content['defaults']}":
-        where = [f"dataset.root={request.getfixturevalue('data_root')}"]
-    if content.get("full_scale"):  # neither its images nor Inception can be had everywhere
-        captions = "text_to_image" in str(content["defaults"])
-        data = ["dataset=captioned_shapes", *DRAWN] if captions else stand_in_photographs(tmp_path)
-        judged = "celeba_mle" not in experiment
-        where = [*data, "metric=[]", "objective=null", "~expected", *TINY["dcgan"][: 1 + judged]]
-        where += ["game.labelled.count=4"] if {"override /game": "semi_supervised"} in content["defaults"] else []
-    else:
-        where += shrunk(experiment, content)
-    code, _, err = gan_run(f"experiment={experiment}", *small, *alone, *where)
-    assert code == 0, err
-
-
-def stand_in_photographs(folder):
-    """Options for a few images of noise, of CIFAR-10's size, in two classes."""
-    for number in range(8):
-        place = folder / "photographs" / "ab"[number % 2]
-        place.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(number).integers(256, size=(32, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(place / f"{number}.png")
-    return ["dataset=image_folder", f"dataset.root={folder / 'photographs'}", "dataset.image_size=32"]
 
 
 def test_samples_come_from_the_checkpoint_alone(gan_run, tmp_path, capfd):
