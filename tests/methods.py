@@ -6,6 +6,7 @@ A loss, a regularizer or a model that is new is found by its name, with what it 
 import inspect
 import itertools
 
+import pytest
 import torch
 from combinations import LOSSES, MODELS, REGULARIZERS, Refusals, moves, overrides
 from conftest import names_in
@@ -192,6 +193,25 @@ METHODS += [
         for method in home([model], ["non_saturating", *LOSSES], None)
     ),
 ]
+
+
+OF_EACH_MECHANISM = {
+    *(("mlp", loss, None, "points") for loss in ("wgan", "began", "mmd_rq", "wgan_gp")),
+    *(("mlp", "lsgan", name, "points") for name in ("ema", "historical_averaging", "minibatch_discrimination")),
+    ("mlp", "wgan_gp", "ema", "points", *SCHEDULED),
+    ("mlp", "hinge", "historical_averaging", "points", "game=conditional", "method=projection"),
+    ("mlp", "non_saturating", None, "points", "game=vae"),
+    ("dcgan", "hinge", "spectral_norm", "image"),
+    ("salimans_mnist", "feature_matching", None, "image", "game=semi_supervised"),
+}
+"""A method for each way in which a term, a layer, a constraint or a game may go wrong, for tests of some seconds."""
+
+
+def slow_unless(quick):
+    """All methods as parameters of a test, marked slow if they are not among the quick ones."""
+    assert {*METHODS} >= {*quick}
+    marks = {method: [] if method in quick else [pytest.mark.slow] for method in METHODS}
+    return [pytest.param(method, marks=marks[method], id=name_of(method)) for method in METHODS]
 
 
 SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow

@@ -7,7 +7,7 @@ import pytest
 import torch
 from combinations import overrides
 from conftest import names_in
-from methods import METHODS, SGD, SPARE_LAYER, batches_of, name_of, some_steps
+from methods import OF_EACH_MECHANISM, SCHEDULED, SGD, SPARE_LAYER, batches_of, name_of, slow_unless, some_steps
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.backends.cudagraphs import find_input_mutations
 
@@ -25,19 +25,24 @@ def assert_compiled_equals_eager(make_system, method, compiled, **options):
         torch.testing.assert_close(reports[-1][name], value, rtol=1e-6, atol=1e-8)
 
 
-def both_ways(number, method):
-    """The method compiled by moves and as an iteration; by default an eighth and a sixteenth, the rest is slow."""
-    for compiled, often in (("moves", 8), ("iteration", 16)):
-        marks = [pytest.mark.slow] if number % often else []
-        yield pytest.param(method, compiled, marks=marks, id=f"{compiled}-{name_of(method)}")
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize("method", slow_unless(OF_EACH_MECHANISM))
+def test_compiled_moves_update_as_eager_ones_do(make_system, method):
+    assert_compiled_equals_eager(make_system, method, "moves")
+
+
+QUICKLY_COMPILED = [
+    ("mlp", "wgan", None, "points"),
+    ("mlp", "lsgan", "ema", "points"),
+    ("mlp", "wgan_gp", "ema", "points", *SCHEDULED),
+    ("mlp", "non_saturating", None, "points", "game=vae"),
+]
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize(
-    ("method", "compiled"), [case for number, method in enumerate(METHODS) for case in both_ways(number, method)]
-)
-def test_compiled_step_updates_as_eager_does(make_system, method, compiled):
-    assert_compiled_equals_eager(make_system, method, compiled)
+@pytest.mark.parametrize("method", slow_unless(QUICKLY_COMPILED))
+def test_compiled_iteration_updates_as_an_eager_one_does(make_system, method):
+    assert_compiled_equals_eager(make_system, method, "iteration")
 
 
 @pytest.mark.usefixtures("_float64")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from combinations import moves, overrides
-from methods import METHODS, SGD, SPARE_LAYER, Drawn, name_of, options_of
+from methods import OF_EACH_MECHANISM, SGD, SPARE_LAYER, Drawn, options_of, slow_unless
 from torch import nn
 
 from gan_runner.build import build_system
@@ -85,11 +85,7 @@ def compare(found, expected):
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize(
-    "method",
-    [pytest.param(method, marks=[pytest.mark.slow] if number % 8 else []) for number, method in enumerate(METHODS)],
-    ids=lambda method: name_of(method),
-)
+@pytest.mark.parametrize("method", slow_unless(OF_EACH_MECHANISM))
 def test_every_seed_is_its_own_run(make_system, method):
     assert_each_is_its_own(make_system, options_of(method))
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from combinations import overrides
-from methods import METHODS, batches_of, name_of, prepared
+from methods import OF_EACH_MECHANISM, batches_of, prepared, slow_unless
 from torch import nn
 
 from gan_runner.compile import compile_moves
@@ -53,11 +53,7 @@ def test_penalties_are_those_of_full_precision_to_the_bit(make_system, penalty):
     assert values["fp32"]["adversarial"] != values["bf16"]["adversarial"]
 
 
-@pytest.mark.parametrize(
-    "method",
-    [pytest.param(method, marks=[pytest.mark.slow] if number % 3 else []) for number, method in enumerate(METHODS)],
-    ids=name_of,
-)
+@pytest.mark.parametrize("method", slow_unless(OF_EACH_MECHANISM))
 def test_every_method_steps_in_bf16_near_full_precision(make_system, method):
     reports = {}
     for precision in ("fp32", "bf16"):
