@@ -13,7 +13,7 @@ from conftest import names_in
 from torch import nn
 
 from gan_runner.compile import compile_iteration, compile_moves
-from gan_runner.datasets.labels import shares
+from gan_runner.datasets.labels import frequencies
 from gan_runner.models.mlp import MLPGenerator
 
 REFUSALS = Refusals.load()
@@ -65,7 +65,7 @@ class Drawn:
         return self.batch["data"][:n]
 
     def label_frequencies(self):
-        return shares(self.batch["label"])
+        return frequencies(self.batch["label"])
 
     def first(self, n):
         return {name: value[:n] for name, value in self.batch.items()}

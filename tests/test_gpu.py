@@ -14,7 +14,7 @@ from methods import METHODS, Drawn, batches_in, name_of, some_steps
 from tiny_runs import RESUMED, TINY_RUN, assert_equal, outcome
 from torch._dynamo.utils import counters
 
-from gan_runner.datasets.images import copied_ahead
+from gan_runner.datasets.images import prefetch_to_gpu
 from gan_runner.tools.precision import prepare_device
 from gan_runner.train import Trainer
 
@@ -155,10 +155,10 @@ def test_what_was_trained_on_a_gpu_is_sampled_on_a_cpu(gan_run, tmp_path, make_s
     torch.testing.assert_close(*samples, rtol=1e-4, atol=1e-5)
 
 
-def test_batches_copied_ahead_are_those_of_the_loader():
+def test_that_prefetched_batches_equal_those_of_the_loader():
     batches = [(torch.full((512, 512), float(i)), torch.full((512,), i)) for i in range(64)]
     pinned = ((images.pin_memory(), labels.pin_memory()) for images, labels in itertools.cycle(batches))
-    for (images, labels), copied in zip(batches, copied_ahead(pinned, torch.device("cuda"))):
+    for (images, labels), copied in zip(batches, prefetch_to_gpu(pinned, torch.device("cuda"))):
         waste = torch.randn(512, 512, device="cuda") @ torch.randn(512, 512, device="cuda")
         torch.testing.assert_close(copied[0].cpu() + 0 * waste.cpu(), images)
         assert torch.equal(copied[1].cpu(), labels)

@@ -1,4 +1,4 @@
-"""What a dataset is, and the order in which it is read."""
+"""The interfaces of datasets and loaded data, and the order in which samples are read."""
 
 from __future__ import annotations
 
@@ -16,38 +16,39 @@ ALL = slice(None)
 """Every row of a batch."""
 
 Split = Literal["train", "validation", "test"]
-"""What is trained on; what choices are made by; what figures are measured on."""
+"""`train` is for training, `validation` for model selection, `test` for the reported values."""
 
 
 class Data(Protocol):
-    """Data at hand: it can be drawn from."""
+    """Loaded data, from which batches are drawn."""
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
-        """Batches from number `start` on, without end, on the device: `data` (size, *shape), and what it has besides.
+        """Yield batches on the device from number `start` on, without end.
 
-        That is `label`, as the dataset's `labels` say, and `caption` (size, length), the character codes of a sentence.
-        Of each, only these rows: with others they are the same batch.
+        A batch holds `data` (size, *shape). Some data adds `label`, which the dataset's `labels` explain, and `caption`
+        (size, length), the character codes of a sentence. Only the given rows of each batch are yielded; a process of a
+        distributed run reads its own rows of the same batch.
         """
 
     def chunks(self, n: int) -> Iterator[Tensor]:
-        """A fixed choice of n samples, some (k, *shape) at a time, on the device, to compare generated ones with."""
+        """Yield a fixed choice of n samples in chunks (k, *shape) on the device, to compare fakes with."""
 
     def real(self, n: int) -> Tensor:
-        """The same choice in one piece: (n, *shape)."""
+        """Return the fixed choice of n samples as one tensor (n, *shape)."""
         return torch.cat(list(self.chunks(n)))
 
     def first(self, n: int) -> Batch:
-        """The same choice with all that belongs to it: labels, captions."""
+        """Return the fixed choice of n samples as a batch, with labels and captions."""
 
     def describe(self) -> str:
-        """How much of what, and where it is held."""
+        """Describe the number and kind of samples, and the device that holds them."""
 
 
 class Dataset(Protocol):
-    """A recipe for data: known before any file is read.
+    """A description of data, complete before any file is read.
 
     Attributes:
-        shape: of a sample, (channels, side, side) or (dim,).
+        shape: shape of a sample, (channels, side, side) or (dim,).
         bounded: whether all values are in [−1, 1].
     """
 
@@ -56,38 +57,38 @@ class Dataset(Protocol):
 
     @property
     def labels(self) -> Labels | None:
-        """What `batch["label"]` means; None where it means nothing that could be asked for.
+        """The meaning of `batch["label"]`; None if samples have no labels that could be a condition.
 
-        It is known where there are no files, as beside a checkpoint.
+        It is known without the files, so that samples can be drawn from a checkpoint alone.
         """
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The splits that it has."""
+        """The splits that the dataset has."""
 
     def load(self, device: torch.device, split: Split = "train") -> Data:
-        """Read the files of one of its splits.
+        """Read the files of a split.
 
         Raises:
-            DataError: if they are missing or broken, saying where they were looked for and what to do.
+            DataError: a file is missing or broken. The message names the place and what to do.
         """
 
 
 @runtime_checkable
 class HasDensity(Protocol):
-    """A distribution whose density is known: of a dataset, or of a generator."""
+    """A dataset or generator whose density is known."""
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """The log density (n,) in nats of points (n, *shape)."""
+        """Return the log density (n,) of points (n, *shape) in nats."""
 
 
 @runtime_checkable
 class HasModes(Protocol):
-    """A dataset that is a mixture of isotropic Gaussians of one width."""
+    """A dataset that is a mixture of isotropic Gaussians with the same σ."""
 
     @property
     def modes(self) -> Tensor | None:
-        """Means (k, dim) of the components where each is a mode of its own, else None."""
+        """Means (k, dim) of the components if each component is a separate mode, else None."""
 
     @property
     def mode_std(self) -> float:
@@ -98,46 +99,44 @@ class HasModes(Protocol):
 
 
 def modes_of(dataset: object) -> Tensor | None:
-    """The modes (k, dim) of a dataset, if it has any that are known."""
+    """Return the known modes (k, dim) of a dataset, or None."""
     return dataset.modes if isinstance(dataset, HasModes) else None
 
 
 @runtime_checkable
 class Finite(Protocol):
-    """Data that has an end."""
+    """Data with a finite number of samples."""
 
     def epoch(self, size: int = ...) -> Iterator[Batch]:
-        """All of it once, in order, with its labels, `size` at a time."""
+        """Yield every sample once, in order, with its label, in batches of `size`."""
 
 
 @runtime_checkable
 class HasLabelFrequencies(Protocol):
-    """Data of which it is known how often each label occurs."""
+    """Data whose label frequencies are known."""
 
     def label_frequencies(self) -> tuple[Tensor, Tensor]:
-        """Different labels (k, …) and the share (k,) of each."""
+        """Return the distinct labels (k, …) and their frequencies (k,), which sum to one."""
 
 
 def evaluation_split(splits: Sequence[Split], selecting: bool = False) -> Split:
-    """The one of these that judges what was trained on `train`: for testing, else for validation, else itself.
+    """Return the split that a trained model is evaluated on: test, else validation, else train.
 
-    Where its figures choose among checkpoints or options, that for validation goes first: the other stays unseen.
+    If the values select a checkpoint or an option, validation comes first, so that the test split stays unseen.
     """
     order: tuple[Split, ...] = ("validation", "test") if selecting else ("test", "validation")
     return next((split for split in order if split in splits), "train")
 
 
 class Batches:
-    """An endless iterator over the batches of some data, which knows how many it has given out.
-
-    It also knows for how long it was waited for: `waited_s`, seconds.
+    """An endless iterator over batches, which counts them and the seconds spent waiting for data (`waited_s`).
 
     Args:
-        data: where they come from.
-        size: samples a batch.
+        data: source of the batches.
+        size: batch size.
         seed: fixes the order.
-        drawn: how many batches were given out before, in a run that goes on.
-        rows: which of each batch are given out.
+        drawn: number of batches that a resumed run has drawn already.
+        rows: rows of each batch to yield.
     """
 
     def __init__(self, data: Data, size: int, seed: int, drawn: int = 0, rows: slice = ALL):
@@ -158,7 +157,7 @@ class Batches:
 
 
 def derive_seed(seed: int, number: int) -> int:
-    """A well-spread 63-bit seed for item `number` of the stream `seed` (splitmix64, Steele et al. 2014)."""
+    """Return a well-mixed 63-bit seed for item `number` of the stream `seed` (splitmix64, Steele et al. 2014)."""
     state = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + 0x94D049BB133111EB) & (2**64 - 1)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         state = ((state ^ (state >> shift)) * factor) & (2**64 - 1)
@@ -166,17 +165,17 @@ def derive_seed(seed: int, number: int) -> int:
 
 
 def rng(seed: int, number: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """Random numbers for item `number` of a stream."""
+    """Return the random number generator for item `number` of the stream `seed`."""
     return torch.Generator(device).manual_seed(derive_seed(seed, number))
 
 
 class Order:
-    """Which samples are in batch `number`: epochs of fresh permutations, one after the other.
+    """The samples of each batch: every epoch is a fresh permutation.
 
-    Batches run over the ends of epochs, so every batch is full, however few samples there are.
+    A batch may cross the end of an epoch, so every batch is full even if there are few samples.
 
     Args:
-        length: how many samples there are.
+        length: number of samples.
         seed: fixes the permutations.
     """
 
@@ -187,7 +186,7 @@ class Order:
         self.permutation = torch.empty(0, dtype=torch.long)
 
     def indices(self, number: int, size: int) -> Tensor:
-        """The indices (size,) of batch `number`."""
+        """Return the indices (size,) of the samples in batch `number`."""
         position, end = number * size, (number + 1) * size
         parts = []
         while position < end:

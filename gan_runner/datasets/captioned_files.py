@@ -1,4 +1,4 @@
-"""Photographs with captions that people wrote, in their published layouts."""
+"""Photographs with captions written by people, read from their published folder layouts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gan_runner.datasets.base import Split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset, CaptionedSource, collect_captions
 from gan_runner.datasets.folder import Files, subfolders
 from gan_runner.datasets.images import Source
-from gan_runner.datasets.labels import Classes, classes
+from gan_runner.datasets.labels import Classes, as_classes
 from gan_runner.errors import DataError
 
 Content = TypeVar("Content")
@@ -25,10 +25,10 @@ LETTERS = frozenset(ALPHABET) - {" "}
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionedFiles(CaptionedImageDataset, ABC):
-    """Image files, and files that hold sentences about them.
+    """Image files with files of captions.
 
     Args:
-        root: the folder that holds everything.
+        root: the folder with all files.
     """
 
     root: str
@@ -39,68 +39,68 @@ class CaptionedFiles(CaptionedImageDataset, ABC):
 
     @property
     def folder(self) -> Path:
-        """`root`, in full."""
+        """The absolute path of `root`."""
         return Path(self.root).expanduser().absolute()
 
     @property
     def has_test(self) -> bool:
-        """They all have."""
+        """True: each of these datasets has a test split."""
         return True
 
     def source(self) -> CaptionedSource:
-        """Those for training."""
-        return self.chosen("train")
+        """Open the images for training and validation."""
+        return self.open_split("train")
 
     def test_source(self) -> CaptionedSource:
-        """Those for testing."""
-        return self.chosen("test")
+        """Open the images of the test split."""
+        return self.open_split("test")
 
     @abstractmethod
-    def chosen(self, split: Split) -> CaptionedSource:
-        """Those for training or for testing.
+    def open_split(self, split: Split) -> CaptionedSource:
+        """Open the images and captions for training or testing.
 
         Raises:
             DataError: a file is missing or broken.
         """
 
-    def read(self, path: Path, understand: Callable[[Path], Content]) -> Content:
-        """What a file or folder holds.
+    def read(self, path: Path, parse: Callable[[Path], Content]) -> Content:
+        """Return the parsed content of a file or folder.
 
         Raises:
-            DataError: it is not there, or holds something else.
+            DataError: the path does not exist or cannot be parsed.
         """
         if not path.exists():
             raise DataError(f"there is no {path}; {self.advice}")
         try:
-            return understand(path)
-        except Exception as error:  # whatever a reader makes of broken bytes
+            return parse(path)
+        except Exception as error:  # broken files raise errors of many types
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"{path} cannot be read ({reason}); {self.advice}") from error
 
-    def gathered(
+    def build_source(
         self, files: Sequence[Path], labels: Sequence[int], sentences: Sequence[Sequence[str]]
     ) -> CaptionedSource:
-        """Images with their labels and their sentences.
+        """Combine image files with their labels and sentences.
 
         Raises:
-            DataError: there are none.
+            DataError: there are no images.
         """
         if not files:
-            raise DataError(f"{self.folder} has no such images of {self.name} with captions; {self.advice}")
+            raise DataError(f"{self.folder} contains no images of {self.name} with captions; {self.advice}")
         images = Source(self.name, Files(list(files), list(labels)), self.image_size, self.channels, files)
         return CaptionedSource(images, collect_captions(sentences, torch.tensor(labels), self.caption_length))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file.
+    """An image file of a class.
 
     Args:
-        file: where it is.
-        text: where the sentences about it are.
-        group: the folder of its class.
-        label: the number of its class, from 0 on.
-        trains: whether it is for training where images are split, and not classes.
+        file: path of the image.
+        text: path of its sentences.
+        group: name of the folder of its class.
+        label: index of its class.
+        trains: whether it is a training image if images, and not classes, are split.
     """
 
     file: Path
@@ -112,14 +112,14 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionedClasses(CaptionedFiles):
-    """Images of classes, with ten sentences each (Reed et al. 2016, arXiv:1605.05395).
+    """Images of classes with ten sentences per image (Reed et al. 2016, arXiv:1605.05395).
 
     Args:
-        images: the folder below `root` that holds the images and their labels.
-        texts: the folder below `root` that holds `text_c10/`, `trainvalclasses.txt` and `testclasses.txt`.
-        zero_shot: test on classes that are not trained on, as published with the sentences; otherwise on other
-            images of the same classes, as published with the images.
-        classes: their names; None takes those that there are.
+        images: the folder in `root` with the images and their labels.
+        texts: the folder in `root` with `text_c10/`, `trainvalclasses.txt` and `testclasses.txt`.
+        zero_shot: test on unseen classes, the split published with the sentences; if false, test on unseen images of
+            the same classes, the split published with the images.
+        classes: names of the classes; None reads them from the files or numbers them.
     """
 
     images: str
@@ -131,7 +131,7 @@ class CaptionedClasses(CaptionedFiles):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        classes(self.classes)  # refuses names by which nothing can be chosen
+        as_classes(self.classes)  # rejects empty and duplicate names
 
     @property
     def labels(self) -> Classes:
@@ -139,15 +139,15 @@ class CaptionedClasses(CaptionedFiles):
         return Classes(tuple(self.classes or self.names()))
 
     def names(self) -> Sequence[str]:
-        """What they are called where nothing else is said: by their numbers from 1 on."""
+        """Return the default names of the classes: their numbers, from 1 on."""
         return [str(i + 1) for i in range(self.known)]
 
     @abstractmethod
     def pictures(self) -> Iterator[Picture]:
-        """All images, in the order in which they were published."""
+        """Yield all images in their published order."""
 
-    def chosen(self, split: Split) -> CaptionedSource:
-        """Those for training or for testing, by class or by image."""
+    def open_split(self, split: Split) -> CaptionedSource:
+        """Open the images and captions for training or testing, split by class or by image."""
         pictures = list(self.pictures())
         if self.zero_shot:
             groups = {part: self.groups(part) for part in ("trainval", "test")}
@@ -157,21 +157,23 @@ class CaptionedClasses(CaptionedFiles):
             pictures = [picture for picture in pictures if picture.group in wanted]
         else:
             pictures = [picture for picture in pictures if picture.trains == (split != "test")]
-        known = self.labels.dim  # which may look into a folder
-        if beyond := [picture for picture in pictures if not 0 <= picture.label < known]:
-            raise DataError(f"{beyond[0].file} is of class {beyond[0].label + 1} of {known}; {self.advice}")
-        sentences = [self.read(picture.text, written) for picture in pictures]
-        return self.gathered([p.file for p in pictures], [p.label for p in pictures], sentences)
+        known = self.labels.dim  # may read a folder
+        if unknown := [picture for picture in pictures if not 0 <= picture.label < known]:
+            raise DataError(
+                f"{unknown[0].file} has class {unknown[0].label + 1}, and there are only {known} classes; {self.advice}"
+            )
+        sentences = [self.read(picture.text, read_sentences) for picture in pictures]
+        return self.build_source([p.file for p in pictures], [p.label for p in pictures], sentences)
 
     def groups(self, part: str) -> set[str]:
-        """The folders of the classes for training and validation, or for testing."""
+        """Return the class folders of a published part, `trainval` or `test`."""
         path = self.folder / self.texts / f"{part}classes.txt"
         return set(self.read(path, lambda path: path.read_text("utf-8").split()))
 
 
 @dataclass(frozen=True, kw_only=True)
 class CUB(CaptionedClasses):
-    """Caltech-UCSD CUB-200-2011 (Wah et al. 2011), 150 classes for training and 50 for testing."""
+    """Caltech-UCSD Birds-200-2011 (Wah et al. 2011): 150 classes for training and 50 for testing."""
 
     images: str = "CUB_200_2011"
     texts: str = "cvpr2016_cub"
@@ -184,18 +186,21 @@ class CUB(CaptionedClasses):
     )
 
     def names(self) -> Sequence[str]:
-        """The names of the folders of images, 001.Black_footed_Albatross and so on, where these are at hand."""
+        """Return the names of the image folders, such as 001.Black_footed_Albatross, without their numbers.
+
+        If the folders are missing, the classes are numbered.
+        """
         folders = [name.partition(".") for name in subfolders(self.folder / self.images / "images")]
         names = [name for _, _, name in folders]
         in_order = [number.lstrip("0") for number, _, _ in folders] == [str(i + 1) for i in range(len(folders))]
         return names if folders and in_order else super().names()
 
     def pictures(self) -> Iterator[Picture]:
-        """Those that are listed in images.txt."""
+        """Yield the images that images.txt lists."""
         folder, text = self.folder / self.images, self.folder / self.texts / "text_c10"
-        files = self.read(folder / "images.txt", pairs)
-        numbers = self.read(folder / "image_class_labels.txt", numbered)
-        trains = {} if self.zero_shot else self.read(folder / "train_test_split.txt", numbered)
+        files = self.read(folder / "images.txt", read_pairs)
+        numbers = self.read(folder / "image_class_labels.txt", read_numbers)
+        trains = {} if self.zero_shot else self.read(folder / "train_test_split.txt", read_numbers)
         for key, file in files.items():
             if key not in numbers or (trains and key not in trains):
                 raise DataError(f"image {key} of {folder / 'images.txt'} has no class or no split; {self.advice}")
@@ -210,7 +215,7 @@ class CUB(CaptionedClasses):
 
 @dataclass(frozen=True, kw_only=True)
 class Oxford102(CaptionedClasses):
-    """Oxford's 102 category flowers (Nilsback & Zisserman 2008), 82 classes for training and 20 for testing."""
+    """Oxford's 102 category flowers (Nilsback & Zisserman 2008): 82 classes for training and 20 for testing."""
 
     images: str = "flowers-102"
     texts: str = "cvpr2016_flowers"
@@ -223,12 +228,12 @@ class Oxford102(CaptionedClasses):
     )
 
     def pictures(self) -> Iterator[Picture]:
-        """Those that have a label: image_00001.jpg, and so on."""
+        """Yield the labelled images: image_00001.jpg and so on."""
         folder, text = self.folder / self.images, self.folder / self.texts / "text_c10"
-        labels = self.read(folder / "imagelabels.mat", lambda path: matrices(path)["labels"].flatten().tolist())
+        labels = self.read(folder / "imagelabels.mat", lambda path: read_matlab(path)["labels"].flatten().tolist())
         trains: set[int] = set()
         if not self.zero_shot:
-            trains = self.read(folder / "setid.mat", lambda path: training(matrices(path)))
+            trains = self.read(folder / "setid.mat", lambda path: training_numbers(read_matlab(path)))
         for number, label in enumerate(labels, 1):
             group, name = f"class_{label:05}", f"image_{number:05}"
             file, sentences = folder / "jpg" / f"{name}.jpg", text / group / f"{name}.txt"
@@ -237,12 +242,12 @@ class Oxford102(CaptionedClasses):
 
 @dataclass(frozen=True, kw_only=True)
 class COCO(CaptionedFiles):
-    """COCO's captions (Chen et al. 2015, arXiv:1504.00325): about five sentences of each scene, no classes.
+    """COCO with captions (Chen et al. 2015, arXiv:1504.00325): about five sentences per image, no classes.
 
-    Its validation images are the test split, since captions of its test images were not published.
+    Its validation images are the test split, since the captions of its test images are not published.
 
     Args:
-        year: 2014 or 2017, which share out the same images in other ways.
+        year: 2014 or 2017; both have the same images, split differently.
     """
 
     year: Literal[2014, 2017] = 2017
@@ -253,72 +258,72 @@ class COCO(CaptionedFiles):
         "folder, and set dataset.root to it"
     )
 
-    def chosen(self, split: Split) -> CaptionedSource:
-        """Those that have a caption, in the order of their numbers."""
+    def open_split(self, split: Split) -> CaptionedSource:
+        """Open the images that have captions, ordered by number."""
         part = f"{'val' if split == 'test' else 'train'}{self.year}"
         path = self.folder / "annotations" / f"captions_{part}.json"
-        files, about = self.read(path, annotated)
-        numbers = [number for number in sorted(files) if about[number]]
+        files, sentences = self.read(path, read_annotations)
+        numbers = [number for number in sorted(files) if sentences[number]]
         if not (self.folder / part).is_dir():
             raise DataError(f"there is no {self.folder / part}; {self.advice}")
         images = [self.folder / part / files[number] for number in numbers]
-        return self.gathered(images, [0] * len(images), [about[number] for number in numbers])
+        return self.build_source(images, [0] * len(images), [sentences[number] for number in numbers])
 
 
-def written(path: Path) -> list[str]:
-    """The sentences in a file, one a line.
+def read_sentences(path: Path) -> list[str]:
+    """Read a file with one sentence per line.
 
     Raises:
-        ValueError: there are none.
+        ValueError: the file has no sentence.
     """
-    sentences = said(path.read_text("utf-8", "replace").splitlines())
+    sentences = non_empty(path.read_text("utf-8", "replace").splitlines())
     if not sentences:
-        raise ValueError("it holds no sentence")
+        raise ValueError("it contains no sentence")
     return sentences
 
 
-def said(lines: Sequence[str]) -> list[str]:
-    """Those lines that hold a letter, a digit or a sign."""
+def non_empty(lines: Sequence[str]) -> list[str]:
+    """Return the lines with at least one character of the alphabet that is not a space."""
     return [line for line in lines if LETTERS & set(line.lower())]
 
 
-def pairs(path: Path) -> dict[str, str]:
-    """A file of lines of a key and a value.
+def read_pairs(path: Path) -> dict[str, str]:
+    """Read a file with one key and value per line.
 
     Raises:
-        ValueError: it holds something else.
+        ValueError: the file has another format.
     """
-    found = [line.split(maxsplit=1) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    if not found or any(len(pair) != 2 for pair in found):
-        raise ValueError("its lines are no pairs")
-    return {key: value.strip() for key, value in found}
+    pairs = [line.split(maxsplit=1) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    if not pairs or any(len(pair) != 2 for pair in pairs):
+        raise ValueError("its lines are not pairs of a key and a value")
+    return {key: value.strip() for key, value in pairs}
 
 
-def numbered(path: Path) -> dict[str, int]:
-    """A file of lines of a key and a number.
+def read_numbers(path: Path) -> dict[str, int]:
+    """Read a file with one key and number per line.
 
     Raises:
-        ValueError: it holds something else.
+        ValueError: the file has another format.
     """
-    return {key: int(value) for key, value in pairs(path).items()}
+    return {key: int(value) for key, value in read_pairs(path).items()}
 
 
-def matrices(path: Path) -> dict[str, Any]:
-    """A file of MATLAB's."""
+def read_matlab(path: Path) -> dict[str, Any]:
+    """Read the variables of a MATLAB file."""
     from scipy.io import loadmat
 
     return loadmat(path)
 
 
-def training(sets: dict[str, Any]) -> set[int]:
-    """The numbers of the images that are not for testing."""
+def training_numbers(sets: dict[str, Any]) -> set[int]:
+    """Return the numbers of the images that are not in the test split."""
     return {*sets["trnid"].flatten().tolist(), *sets["valid"].flatten().tolist()}
 
 
-def annotated(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
-    """File names and sentences by the numbers of images, of COCO's annotations."""
+def read_annotations(path: Path) -> tuple[dict[int, str], dict[int, list[str]]]:
+    """Read COCO's annotations: file names and sentences by image number."""
     content = json.loads(path.read_text("utf-8"))
-    about: dict[int, list[str]] = defaultdict(list)
-    for note in content["annotations"]:
-        about[note["image_id"]] += said([note["caption"]])
-    return {image["id"]: image["file_name"] for image in content["images"]}, about
+    sentences: dict[int, list[str]] = defaultdict(list)
+    for annotation in content["annotations"]:
+        sentences[annotation["image_id"]] += non_empty([annotation["caption"]])
+    return {image["id"]: image["file_name"] for image in content["images"]}, sentences

@@ -1,4 +1,4 @@
-"""Handwritten digits that ship with scikit-learn: 1,797 of 8×8 pixels (Alpaydin & Kaynak 1998)."""
+"""The 1,797 handwritten digits of 8×8 pixels that scikit-learn ships (Alpaydin & Kaynak 1998)."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Literal
 import numpy as np
 
 from gan_runner.datasets.images import ArraySource, ImageDataset, Source
-from gan_runner.datasets.labels import Labels, classes
+from gan_runner.datasets.labels import Labels, as_classes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Digits(ImageDataset):
-    """The digits, enlarged to `image_size`: no download, always at hand."""
+    """Handwritten digits, resized to `image_size`. They need no download."""
 
     image_size: int = 16
     channels: Literal[1, 3] = 1
 
     @property
     def labels(self) -> Labels | None:
-        """Which digit."""
-        return classes(10)
+        """The digit, 0 to 9."""
+        return as_classes(10)
 
     def source(self) -> Source:
-        """Values 0 … 16 are stretched to 0 … 255."""
+        """Read the digits and scale their values from 0 … 16 to 0 … 255."""
         table = read_table()
         images = (table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).round().astype(np.uint8)
         return ArraySource("scikit-learn's digits", images, table[:, -1], self.image_size, self.channels)
 
 
 def read_table() -> np.ndarray:
-    """A row a digit: 64 values from 0 to 16, and which digit it is.
+    """Return one row per digit: 64 pixel values from 0 to 16, then the label.
 
-    Straight from scikit-learn's file where that lies where it always has: to import scikit-learn takes a second.
+    The file is read directly if it is in its usual place, since importing scikit-learn takes a second.
     """
     path = Path(str(distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")))
     if path.is_file():

@@ -1,4 +1,4 @@
-"""A folder of the user's own images."""
+"""Images of the user's own, in a folder."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pathlib import Path
 from PIL import Image
 
 from gan_runner.datasets.images import ImageDataset, Source
-from gan_runner.datasets.labels import Labels, classes, listed
+from gan_runner.datasets.labels import Labels, as_classes, format_choices
 from gan_runner.errors import DataError
 
 LOOSE = "."
-"""The class of images that lie beside the folders of the others."""
+"""The class of images that are directly in the folder, beside the subfolders of the other classes."""
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
 
 SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
-"""Names of folders that are hardly those of classes."""
+"""Names of folders that usually are splits and not classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(ImageDataset):
-    """Every image below a folder, flat or one subfolder a class, of any size, grey or colour.
+    """All images in a folder, of any size, grey or colour. Subfolders are classes.
 
     Args:
-        root: the folder. Files are found at any depth; a file's class is the first folder on the way to it.
-        test_root: another, of the same classes, for testing.
-        classes: the names of the folders that are classes; None takes all that there are in `root`, sorted.
+        root: the folder. Files are found at any depth; the class of a file is the first subfolder on its path.
+        test_root: a folder with the same classes for the test split.
+        classes: names of the class folders; None takes all subfolders of `root`, sorted.
     """
 
     root: str
@@ -38,66 +38,68 @@ class ImageFolder(ImageDataset):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        classes(self.classes)  # refuses names by which nothing can be chosen
+        as_classes(self.classes)  # rejects empty and duplicate names
         found = subfolders(Path(self.root).expanduser()) if self.classes is None else ()
         if "train" in found and set(found) <= SPLITS:
             raise DataError(
-                f"the folders in {self.root} look like splits of data, not like classes ({', '.join(found)}); choose "
+                f"the folders in {self.root} look like splits, not like classes ({', '.join(found)}); set "
                 f"dataset.root={Path(self.root) / 'train'} and perhaps dataset.test_root, or, if they are classes, "
                 f"dataset.classes=[{','.join(found)}]"
             )
 
     @property
     def labels(self) -> Labels | None:
-        """The folders that are classes; None where there are none, or where they are not named and not at hand."""
-        return classes(self.classes or subfolders(Path(self.root).expanduser()) or None)
+        """The class folders; None if there are none, or if `classes` is not set and the folder is missing."""
+        return as_classes(self.classes or subfolders(Path(self.root).expanduser()) or None)
 
     @property
     def has_test(self) -> bool:
-        """Whether there is a folder for testing."""
+        """Whether there is a folder for the test split."""
         return self.test_root is not None
 
     def source(self) -> Source:
-        """The files for training."""
-        return self.listed("root", self.root)
+        """List the files for training and validation."""
+        return self.list_images("root", self.root)
 
     def test_source(self) -> Source:
-        """The files for testing."""
+        """List the files of the test split."""
         assert self.test_root is not None
-        return self.listed("test_root", self.test_root)
+        return self.list_images("test_root", self.test_root)
 
-    def listed(self, option: str, root: str) -> Source:
-        """List the files below a folder, sorted."""
+    def list_images(self, option: str, root: str) -> Source:
+        """List the image files in a folder, sorted; `option` is the key that sets the folder."""
         folder = Path(root).expanduser().absolute()
         if not folder.is_dir():
             raise DataError(f"there is no folder {folder}; set dataset.{option} to the folder of your images")
         files = sorted(image_files(folder))
         if not files:
             raise DataError(
-                f"{folder} holds no images; set dataset.{option} to a folder of {', '.join(EXTENSIONS)} files"
+                f"{folder} contains no images; set dataset.{option} to a folder of {', '.join(EXTENSIONS)} files"
             )
-        return Source(str(folder), Files(files, self.numbers(folder, files)), self.image_size, self.channels, files)
+        return Source(
+            str(folder), Files(files, self.class_indices(folder, files)), self.image_size, self.channels, files
+        )
 
-    def numbers(self, folder: Path, files: list[Path]) -> list[int]:
-        """The class of each of the files in a folder, all 0 if there are no classes.
+    def class_indices(self, folder: Path, files: list[Path]) -> list[int]:
+        """Return the class index of each file in a folder; all are 0 if there are no classes.
 
         Raises:
-            DataError: a file is of none of the classes.
+            DataError: a file is in a folder that is not a class.
         """
         if self.labels is None:
             return [0] * len(files)
-        number = {name: i for i, name in enumerate(self.labels.names)}
+        index = {name: i for i, name in enumerate(self.labels.names)}
         names = [path.relative_to(folder).parts[0] if path.parent != folder else LOOSE for path in files]
-        if unknown := sorted(set(names) - set(number)):
+        if unknown := sorted(set(names) - set(index)):
             raise DataError(
-                f"{folder / unknown[0]} is none of the classes {listed(self.labels.names)}; "
+                f"{folder / unknown[0]} is not one of the classes {format_choices(self.labels.names)}; "
                 "move its images, or set dataset.classes"
             )
-        return [number[name] for name in names]
+        return [index[name] for name in names]
 
 
 class Files:
-    """Image files with the numbers of their classes."""
+    """Image files with their class indices."""
 
     def __init__(self, files: list[Path], labels: list[int]):
         self.files = files
@@ -111,7 +113,10 @@ class Files:
 
 
 def subfolders(folder: Path) -> tuple[str, ...]:
-    """The names of the folders in a folder, sorted, with one for images beside them; none where there is no folder."""
+    """Return the sorted names of the subfolders of a folder, with `LOOSE` if there are images beside them.
+
+    The result is empty if the folder does not exist.
+    """
     if not folder.is_dir():
         return ()
     entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
@@ -121,7 +126,7 @@ def subfolders(folder: Path) -> tuple[str, ...]:
 
 
 def image_files(folder: Path) -> Iterator[Path]:
-    """Every image below a folder, through links too; hidden files and folders are passed over."""
+    """Yield every image file in a folder at any depth. Links are followed; hidden files and folders are skipped."""
     for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:

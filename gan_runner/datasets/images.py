@@ -1,6 +1,6 @@
-"""Images: resident on the device as uint8 where they fit, streamed by a DataLoader where they do not.
+"""Image datasets: resident on the device as uint8 if they fit in memory, else streamed by a DataLoader.
 
-Both are normalised to [−1, 1] and flipped on the device.
+Images are normalised to [−1, 1] and mirrored on the device.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from torch.utils.data import DataLoader, Subset
 from torch.utils.data import Dataset as TorchDataset
 
 from gan_runner.datasets.base import ALL, Data, Order, Split, rng
-from gan_runner.datasets.labels import Labels, shares
+from gan_runner.datasets.labels import Labels, frequencies
 from gan_runner.errors import DataError
 from gan_runner.turn import Batch
 
 Resident = Literal["auto"] | bool
 SHARE_OF_FREE_MEMORY = 0.5
-CHUNK = 256  # images decoded, or handed out to be compared with, at a time
-READ_AHEAD = 4  # batches that each worker has ready
-LOOKED_THROUGH = 10_000  # images that are decoded to count labels
+CHUNK = 256  # images per chunk
+PREFETCH = 4  # batches that each worker prefetches
+MAX_COUNTED = 10_000  # images that are decoded to count labels
 Item = tuple[Tensor, Tensor]  # an image (c, h, w) uint8 and its label
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDataset:
-    """What every set of images takes.
+    """Base class of all image datasets.
 
     Args:
-        image_size: side in pixels; other sizes are resized on their shorter side and cropped in the centre.
-        channels: 1 for grey, 3 for colour; what the files hold is converted.
-        flip: mirror each image from left to right with probability ½, anew each time it is seen.
-        resident: hold all images on the device; `auto` does where they take less than half of what is free.
-        workers: processes that decode files.
-        held_out: so many images, drawn at random and the same every time, are not trained on: the validation split.
+        image_size: side in pixels; the shorter side is resized to it, then the centre is cropped.
+        channels: 1 for grey, 3 for colour; files are converted.
+        flip: mirror each image horizontally with probability ½ each time it is read.
+        resident: keep all images on the device; `auto` does so if they fit in half of the free memory.
+        workers: number of processes that decode files.
+        held_out: number of images in the validation split, a fixed random choice that is not trained on.
     """
 
     image_size: int = 32
@@ -71,32 +71,32 @@ class ImageDataset:
 
     @property
     def labels(self) -> Labels | None:
-        """What its labels mean: nothing, unless it says so."""
+        """None: images have no labels unless a subclass defines them."""
         return None
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """Validation where images are held out; test where the set has one."""
+        """Train; validation if images are held out; test if the dataset has test images."""
         return ("train", *(("validation",) if self.held_out else ()), *(("test",) if self.has_test else ()))
 
     @property
     def has_test(self) -> bool:
-        """Whether there are images for testing, apart from those for training."""
+        """Whether the dataset has a test split."""
         return False
 
     def source(self) -> Source:
-        """Open the files for training and validation, decode none."""
-        raise TypeError(f"{type(self).__name__} does not say where its images come from")
+        """Open the images for training and validation without decoding them."""
+        raise TypeError(f"{type(self).__name__} does not define where its images come from")
 
     def test_source(self) -> Source:
-        """Open the files for testing, decode none."""
-        raise TypeError(f"{type(self).__name__} has no images for testing")
+        """Open the images of the test split without decoding them."""
+        raise TypeError(f"{type(self).__name__} has no test split")
 
-    def of(self, split: Split) -> Source:
-        """The images of a split.
+    def split_source(self, split: Split) -> Source:
+        """Open the images of a split without decoding them.
 
         Raises:
-            DataError: nothing would be left to train on.
+            DataError: no images are left to train on.
         """
         if split == "test":
             return self.test_source()
@@ -105,20 +105,20 @@ class ImageDataset:
             return source
         if self.held_out >= len(source):
             raise DataError(
-                f"dataset.held_out={self.held_out} leaves none of the {len(source)} images of {source.name} to train "
-                "on; hold out fewer"
+                f"dataset.held_out={self.held_out} leaves none of the {len(source)} images of {source.name} for "
+                "training; hold out fewer"
             )
         chosen = torch.randperm(len(source), generator=rng(-1, len(source)))
         return source.only(chosen[: self.held_out] if split == "validation" else chosen[self.held_out :])
 
     def load(self, device: torch.device, split: Split = "train") -> Data:
-        """Bring the images to the device, or get ready to stream them."""
-        return self.held(self.of(split), device)
+        """Load the images to the device, or prepare to stream them."""
+        return self.load_images(self.split_source(split), device)
 
-    def held(self, source: Source, device: torch.device) -> ResidentImages | StreamedImages:
-        """Images in memory, or streamed."""
+    def load_images(self, source: Source, device: torch.device) -> ResidentImages | StreamedImages:
+        """Return resident or streamed images, depending on `resident` and free memory."""
         if len(source) == 0:
-            raise DataError(f"{source.name} holds no images")
+            raise DataError(f"{source.name} contains no images")
         resident = self.resident
         if resident == "auto":
             size = len(source) * self.channels * self.image_size**2
@@ -130,14 +130,14 @@ class ImageDataset:
 
 
 class Source(TorchDataset[Item]):
-    """Images that can be read one by one, each (c, h, w) uint8 with a label.
+    """Images read one by one, each (c, h, w) uint8 with a label.
 
     Args:
-        name: for people.
-        items: anything with a length whose items are pairs of a PIL image and a label.
+        name: name for messages.
+        items: a sequence of pairs of a PIL image and a label.
         size: side of the result in pixels.
-        channels: of the result.
-        files: the name of each one's file, to tell which is broken.
+        channels: channels of the result.
+        files: file name of each image, for error messages.
     """
 
     def __init__(self, name: str, items: Any, size: int, channels: int, files: Sequence[Any] | None = None):
@@ -155,20 +155,20 @@ class Source(TorchDataset[Item]):
         try:
             image, label = self.items[index]
             return fit(image, self.size, self.channels), torch.as_tensor(label)
-        except Exception as error:  # whatever a decoder makes of broken bytes
+        except Exception as error:  # broken files raise errors of many types
             file = getattr(image, "filename", None) or (self.files and self.files[index])
             place = file or f"image {index} of {self.name}"
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise DataError(f"{place} cannot be read as an image ({reason}); mend or remove it") from error
+            raise DataError(f"{place} cannot be read as an image ({reason}); repair or remove it") from error
 
     def only(self, indices: Tensor) -> Source:
-        """Some of the images, in the order of their indices (k,)."""
+        """Return a subset of the images, ordered by index; `indices` are (k,)."""
         chosen = indices.sort().values.tolist()
         files = None if self.files is None else [self.files[index] for index in chosen]
         return Source(self.name, Subset(self.items, chosen), self.size, self.channels, files)
 
     def chunks(self, workers: int, size: int = CHUNK) -> Iterator[Item]:
-        """Images (k, c, h, w) and labels (k, …) in order, `size` at a time, decoded by some processes."""
+        """Yield images (k, c, h, w) and labels (k, …) in order, in chunks of `size`, decoded by worker processes."""
         if len(self) < 1_000:
             workers = 0  # starting processes would take longer
         yield from DataLoader(
@@ -176,9 +176,9 @@ class Source(TorchDataset[Item]):
         )
 
     def all(self, workers: int) -> Item:
-        """Every image (n, c, h, w) and label (n, …).
+        """Return all images (n, c, h, w) and labels (n, …).
 
-        Each chunk is copied at once, since one that comes from a process keeps a file open.
+        Chunks are copied one by one, since a chunk from a worker process keeps a file open.
         """
         images = torch.empty(len(self), self.channels, self.size, self.size, dtype=torch.uint8)
         labels: list[Tensor] = []
@@ -191,14 +191,14 @@ class Source(TorchDataset[Item]):
 
 
 class ArraySource(Source):
-    """Images that are an array already.
+    """Images from an array in memory.
 
     Args:
-        name: for people.
+        name: name for messages.
         array: (n, h, w), (n, h, w, c) or (n, c, h, w) uint8.
         labels: (n, …) integers.
         size: side of the result in pixels.
-        channels: of the result.
+        channels: channels of the result.
     """
 
     def __init__(self, name: str, array: np.ndarray | Tensor, labels: Any, size: int, channels: int):
@@ -214,35 +214,35 @@ class ArraySource(Source):
         return fit(self.items[index], self.size, self.channels), self.labels[index]
 
     def only(self, indices: Tensor) -> ArraySource:
-        """Some of the images, in the order of their indices (k,)."""
+        """Return a subset of the images, ordered by index; `indices` are (k,)."""
         chosen = indices.sort().values
         return ArraySource(self.name, self.items[chosen], self.labels[chosen], self.size, self.channels)
 
     def chunks(self, workers: int, size: int = CHUNK) -> Iterator[Item]:
-        """The same, in this process."""
+        """Yield images (k, c, h, w) and labels (k, …) in order, in chunks of `size`."""
         for images, labels in zip(self.items.split(size), self.labels.split(size)):
             yield fit(images, self.size, self.channels), labels
 
 
 def fit(image: Image.Image | Tensor, size: int, channels: int) -> Tensor:
-    """A PIL image or tensor (…, c, h, w) as uint8 (…, channels, size, size): resized, cropped, converted."""
-    pixels = pixels_of(plain(image)) if isinstance(image, Image.Image) else image
+    """Resize, crop and convert a PIL image or tensor (…, c, h, w) to uint8 (…, channels, size, size)."""
+    pixels = to_tensor(standardise(image)) if isinstance(image, Image.Image) else image
     if pixels.shape[-3] > channels:
-        pixels = grey(pixels)
+        pixels = to_grey(pixels)
     if pixels.shape[-2:] != (size, size):
-        pixels = resized(pixels, size)
+        pixels = resize(pixels, size)
     return pixels.expand(*pixels.shape[:-3], channels, size, size).contiguous()
 
 
-def pixels_of(image: Image.Image) -> Tensor:
-    """A grey or colour PIL image as uint8 (c, h, w)."""
+def to_tensor(image: Image.Image) -> Tensor:
+    """Convert a grey or colour PIL image to uint8 (c, h, w)."""
     return torch.from_numpy(np.array(image)).view(image.height, image.width, -1).permute(2, 0, 1)
 
 
-def resized(pixels: Tensor, size: int) -> Tensor:
-    """uint8 (…, c, h, w) with the shorter side brought to `size`, cropped in the centre: (…, c, size, size).
+def resize(pixels: Tensor, size: int) -> Tensor:
+    """Resize the shorter side of uint8 (…, c, h, w) to `size` and crop the centre: (…, c, size, size).
 
-    These are torchvision's `resize` and `center_crop` to the bit; importing torchvision takes longer than torch.
+    The result equals torchvision's `resize` and `center_crop`; importing torchvision would take longer than torch.
     """
     *outer, height, width = pixels.shape
     short = min(height, width)
@@ -253,17 +253,17 @@ def resized(pixels: Tensor, size: int) -> Tensor:
     return stack[..., top : top + size, left : left + size].reshape(*outer, size, size)
 
 
-def grey(image: Tensor) -> Tensor:
-    """Luma (…, 1, h, w) of colours (…, 3, h, w) by ITU-R 601-2, rounded as in Pillow: grey stays what it is.
+def to_grey(image: Tensor) -> Tensor:
+    """Convert colours (…, 3, h, w) to luma (…, 1, h, w) by ITU-R 601-2, rounded as in Pillow, so grey is unchanged.
 
-    torchvision's `rgb_to_grayscale` truncates, and its weights add up to less than one.
+    torchvision's `rgb_to_grayscale` truncates, and its weights sum to less than one.
     """
     red, green, blue = image.int().split(1, dim=-3)
     return ((red * 19595 + green * 38470 + blue * 7471 + 2**15) >> 16).to(torch.uint8)
 
 
-def plain(image: Image.Image) -> Image.Image:
-    """Grey or colour, 8 bits, upright: 16-bit grey is scaled down, transparency laid on white."""
+def standardise(image: Image.Image) -> Image.Image:
+    """Convert an image to 8-bit grey or colour, upright, with 16-bit grey scaled down and transparency on white."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
@@ -274,44 +274,45 @@ def plain(image: Image.Image) -> Image.Image:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device."""
+    """Return the free memory of a device in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
 
 
 def normalised(images: Tensor) -> Tensor:
-    """uint8 (n, c, h, w) as float32 in [−1, 1]."""
+    """Convert uint8 (n, c, h, w) to float32 in [−1, 1]."""
     return images.float().div_(127.5).sub_(1)
 
 
 def as_bytes(images: Tensor) -> Tensor:
-    """The way back: images in [−1, 1], or beyond, as the bytes of the file that they would be written to."""
+    """Convert images to uint8, the inverse of `normalised`; values outside of [−1, 1] are clamped."""
     return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 LEVELS = 256
-"""Values of a byte."""
+"""Number of values of a byte."""
 
 
 def dequantised(images: Tensor, noise: Tensor) -> Tensor:
-    """Images (n, …) on [−1, 1] as densities are fitted to them: each byte anywhere in its bin (Uria et al. 2013,
-    arXiv:1306.0186, Section 5).
+    """Dequantise images (n, …) on [−1, 1], so that a density can be fitted to them (Uria et al. 2013, arXiv:1306.0186,
+    Section 5).
 
     Args:
-        images: of bytes from 0 to 255, as `normalised` leaves them.
-        noise: of the same shape, from 0 to 1.
+        images: bytes from 0 to 255, normalised to [−1, 1].
+        noise: uniform noise in [0, 1), same shape.
 
     Returns:
-        2 (byte + noise) / 256 − 1: the bins of all bytes fill [−1, 1].
+        2 (byte + noise) / 256 − 1: each byte is spread over its bin, and the bins fill [−1, 1].
     """
     return ((images + 1) * 127.5 + noise) * (2 / LEVELS) - 1
 
 
 def bits(nats: Tensor, of_bytes: bool) -> Tensor:
-    """−log₂ p a dimension, from −ln p a dimension of a density on [−1, 1]; of images per unit of their bytes.
+    """Convert −ln p per dimension, p a density on [−1, 1], to bits per dimension.
 
-    So the uniform density on all images has 8 bits (Theis et al. 2016, arXiv:1511.01844, Section 3.1).
+    With `of_bytes`, the density is rescaled to the units of bytes, so the uniform density on images has 8 bits (Theis
+    et al. 2016, arXiv:1511.01844, Section 3.1).
     """
     units = math.log2(LEVELS / 2) if of_bytes else 0.0
     return nats / math.log(2) + units
@@ -319,28 +320,28 @@ def bits(nats: Tensor, of_bytes: bool) -> Tensor:
 
 @runtime_checkable
 class HasFlip(Protocol):
-    """Data whose samples may come mirrored.
+    """Data with horizontal mirroring as augmentation.
 
     Attributes:
-        flip: whether they do, each with probability ½.
+        flip: whether each sample is mirrored with probability ½.
     """
 
     flip: bool
 
 
 def mirrored(data: Tensor, size: int, seed: int, number: int, rows: slice = ALL) -> Tensor:
-    """Rows (n, c, h, w) of batch `number`, of the given size, each mirrored with probability ½."""
+    """Mirror each of the rows (n, c, h, w) of batch `number` with probability ½; `size` is the size of the batch."""
     heads = torch.rand(size, 1, 1, 1, generator=rng(seed, number))[rows] < 0.5
     return torch.where(heads.to(data.device), data.flip(3), data)
 
 
 def fixed_choice(length: int, n: int) -> Tensor:
-    """The first n of a permutation that is always the same; all, if there are fewer."""
+    """Return the first n indices of a fixed permutation, or all indices if there are fewer."""
     return Order(length, seed=0).indices(0, min(n, length))
 
 
 class ResidentImages(Data):
-    """All images on the device as uint8."""
+    """Images kept on the device as uint8."""
 
     def __init__(self, name: str, images: Tensor, labels: Tensor, flip: bool):
         self.name = name
@@ -352,7 +353,7 @@ class ResidentImages(Data):
         return len(self.images)
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
-        """All batches from number `start` on."""
+        """Yield batches from number `start` on."""
         order = Order(len(self.images), seed)
         for number in count(start):
             indices = order.indices(number, size)[rows].to(self.images.device, non_blocking=True)
@@ -361,33 +362,33 @@ class ResidentImages(Data):
             yield {"data": data, "label": self.labels[indices]}
 
     def chunks(self, n: int) -> Iterator[Tensor]:
-        """The first n images of a fixed permutation, so many at a time."""
+        """Yield the fixed choice of n images in chunks."""
         chosen = fixed_choice(len(self), n)
         yield from (normalised(self.images[some]) for some in chosen.to(self.images.device).split(CHUNK))
 
     def first(self, n: int) -> Batch:
-        """The same with their labels."""
+        """Return the fixed choice of n images with their labels."""
         chosen = fixed_choice(len(self), n).to(self.images.device)
         return {"data": normalised(self.images[chosen]), "label": self.labels[chosen]}
 
     def label_frequencies(self) -> tuple[Tensor, Tensor]:
-        """The different labels (k, …), and the share of the images that has each (k,)."""
-        return shares(self.labels)
+        """Return the distinct labels (k, …) and their frequencies (k,)."""
+        return frequencies(self.labels)
 
     def epoch(self, size: int = CHUNK) -> Iterator[Batch]:
-        """All images once, in order, never mirrored, `size` at a time."""
+        """Yield every image once, in order and unmirrored, in batches of `size`."""
         for images, labels in zip(self.images.split(size), self.labels.split(size)):
             yield {"data": normalised(images), "label": labels}
 
     def describe(self) -> str:
-        """Count, shape and place."""
+        """Describe the number, shape and location of the images."""
         n, channels, height, width = self.images.shape
         place = f"{self.images.device.type} memory, {self.images.nbytes / 2**20:.0f} MiB"
         return f"{n:,} images {channels}×{height}×{width} of {self.name}, in {place}"
 
 
 class StreamedImages(Data):
-    """Images decoded on the way, by worker processes that read ahead."""
+    """Images decoded during training by worker processes."""
 
     def __init__(self, source: Source, device: torch.device, flip: bool, workers: int):
         self.source = source
@@ -399,29 +400,29 @@ class StreamedImages(Data):
         return len(self.source)
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
-        """All batches from number `start` on."""
+        """Yield batches from number `start` on."""
         loader = DataLoader(
             self.source,
             batch_sampler=BatchOrder(len(self.source), start, size, seed, rows),
             num_workers=self.workers,
-            prefetch_factor=READ_AHEAD if self.workers else None,
+            prefetch_factor=PREFETCH if self.workers else None,
             pin_memory=self.device.type == "cuda",
-            generator=torch.Generator(),  # or it would draw from the run's own random numbers
+            generator=torch.Generator(),  # leaves the run's own random numbers alone
             worker_init_fn=ignore_signals,
         )
-        batches = copied_ahead(loader, self.device) if self.device.type == "cuda" else loader
+        batches = prefetch_to_gpu(loader, self.device) if self.device.type == "cuda" else loader
         for number, (images, labels) in enumerate(batches, start):
             data = normalised(images)
             data = mirrored(data, size, seed, number, rows) if self.flip else data
             yield {"data": data, "label": labels}
 
     def chunks(self, n: int) -> Iterator[Tensor]:
-        """The first n images of a fixed permutation, so many at a time."""
+        """Yield the fixed choice of n images in chunks."""
         for some in fixed_choice(len(self), n).split(CHUNK):
             yield normalised(torch.stack([self.source[i][0] for i in some.tolist()]).to(self.device))
 
     def first(self, n: int) -> Batch:
-        """The same with their labels."""
+        """Return the fixed choice of n images with their labels."""
         images, labels = zip(*(self.source[i] for i in fixed_choice(len(self), n).tolist()))
         return {
             "data": normalised(torch.stack(images).to(self.device)),
@@ -429,17 +430,17 @@ class StreamedImages(Data):
         }
 
     def label_frequencies(self) -> tuple[Tensor, Tensor]:
-        """The different labels (k, …), and the share that has each (k,) of a fixed choice: they come with images."""
-        chosen = self.source.only(fixed_choice(len(self), LOOKED_THROUGH))
-        return shares(torch.cat([labels.clone() for _, labels in chosen.chunks(self.workers)]).to(self.device))
+        """Return the distinct labels (k, …) and frequencies (k,) in a sample, as reading a label decodes its image."""
+        chosen = self.source.only(fixed_choice(len(self), MAX_COUNTED))
+        return frequencies(torch.cat([labels.clone() for _, labels in chosen.chunks(self.workers)]).to(self.device))
 
     def epoch(self, size: int = CHUNK) -> Iterator[Batch]:
-        """All images once, in order, never mirrored, `size` at a time."""
+        """Yield every image once, in order and unmirrored, in batches of `size`."""
         for images, labels in self.source.chunks(self.workers, size):
             yield {"data": normalised(images.to(self.device)), "label": labels.to(self.device)}
 
     def describe(self) -> str:
-        """Count, shape and place."""
+        """Describe the number, shape and location of the images."""
         side = self.source.size
         return (
             f"{len(self.source):,} images {self.source.channels}×{side}×{side} of {self.source.name}, "
@@ -448,37 +449,37 @@ class StreamedImages(Data):
 
 
 def ignore_signals(worker: int) -> None:
-    """Let the run alone decide when a worker ends: Ctrl-C, and a scheduler's SIGTERM, reach all of its processes.
+    """Make a worker process ignore Ctrl-C and the first SIGTERM, which reach all processes of a run.
 
-    A worker that died of them would take the run along before it has saved. A second SIGTERM takes its usual effect.
+    A worker that ended on them would end the run before it has saved. The second SIGTERM ends the worker.
     """
     for signum in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
-def copied_ahead(batches: Iterable[Item], device: torch.device) -> Iterator[Item]:
-    """Pinned batches on a GPU: each is copied by a CUDA stream of its own while the one before is in use."""
-    copying = torch.cuda.Stream(device)
+def prefetch_to_gpu(batches: Iterable[Item], device: torch.device) -> Iterator[Item]:
+    """Copy pinned batches to a GPU on a separate CUDA stream, while the previous batch is in use."""
+    copy_stream = torch.cuda.Stream(device)
 
     def copy(batch: Item) -> Item:
-        with torch.cuda.stream(copying):
+        with torch.cuda.stream(copy_stream):
             images, labels = (part.to(device, non_blocking=True) for part in batch)
         return images, labels
 
     copies = map(copy, batches)
-    coming = next(copies)
+    upcoming = next(copies)
     while True:
-        using = torch.cuda.current_stream(device)
-        using.wait_stream(copying)
-        for part in coming:
-            part.record_stream(using)  # or its memory might be given away as soon as Python lets go of it
-        ready, coming = coming, next(copies)
-        yield ready
+        current_stream = torch.cuda.current_stream(device)
+        current_stream.wait_stream(copy_stream)
+        for part in upcoming:
+            part.record_stream(current_stream)  # or its memory may be reused as soon as Python frees it
+        batch, upcoming = upcoming, next(copies)
+        yield batch
 
 
 class BatchOrder:
-    """The order of all batches from number `start` on, or of some of their rows, for a DataLoader."""
+    """A batch sampler for a DataLoader: the given rows of the batches from number `start` on."""
 
     def __init__(self, length: int, start: int, size: int, seed: int, rows: slice = ALL):
         self.order = Order(length, seed)

@@ -1,6 +1,6 @@
-"""What the labels of a dataset mean: one class a sample, or attributes that it has or has not.
+"""Labels of a dataset: one class per sample, or a set of binary attributes.
 
-A condition is a vector of floats: of a class its one-hot code, of attributes a 1 for each that is there.
+As a condition, a label is a vector of floats: a class is one-hot, and each attribute is 1 if the sample has it, else 0.
 """
 
 from __future__ import annotations
@@ -17,52 +17,55 @@ from gan_runner.config.suggestions import did_you_mean
 
 
 class Labels(Protocol):
-    """What `batch["label"]` means, known before any file is read."""
+    """The meaning of `batch["label"]`, known before any file is read."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What each element of a vector stands for."""
+        """The name of each element of a label vector."""
 
     @property
     def dim(self) -> int:
-        """Length of a vector."""
+        """The length of a label vector."""
 
     def vectors(self, label: Tensor) -> Tensor:
-        """A batch of labels, as the dataset yields them, as vectors (n, dim)."""
+        """Convert a batch of labels, as the dataset yields them, to vectors (n, dim)."""
 
     def index_of(self, text: str) -> int:
-        """The place in a vector of the one thing that a person names.
+        """Return the index of the one class or attribute that the text names.
 
         Raises:
-            ValueError: there is no such thing, saying what there is.
+            ValueError: no class or attribute has this name. The message lists the names.
         """
 
     def parse(self, text: str) -> Tensor:
-        """The vector (dim,) that a person means.
+        """Return the label vector (dim,) that the text describes.
 
         Raises:
-            ValueError: it names nothing that there is, saying what there is.
+            ValueError: the text is not a valid label. The message lists the choices.
         """
 
     def describe(self, vector: Tensor) -> str:
-        """A vector (dim,) in words, which `parse` understands."""
+        """Return a label vector (dim,) as text that `parse` reads back."""
 
     def negative_log_likelihood(self, logits: Tensor, vectors: Tensor) -> Tensor:
-        """−log P(vector) in nats (n,) of vectors (n, dim) under a classifier's logits (n, dim)."""
+        """Return −log P(label) (n,) in nats of label vectors (n, dim), given a classifier's logits (n, dim)."""
 
     def correct(self, logits: Tensor, vectors: Tensor) -> Tensor:
-        """What a classifier's logits (n, dim) are right about, of vectors (n, dim): (n, questions) of booleans."""
+        """Return whether a classifier's logits (n, dim) predict label vectors (n, dim): booleans (n, predictions).
+
+        A class is one prediction; so is each group of attributes, and each attribute outside of all groups.
+        """
 
 
 @dataclass(frozen=True)
 class Classes:
-    """One class a sample: labels (n,) are numbers from 0 on.
+    """One class per sample: labels (n,) are class indices.
 
     Args:
-        names: of the classes, in order.
+        names: names of the classes, in order.
 
     Raises:
-        ValueError: there are none, or two are the same.
+        ValueError: there is no name, or a name is empty or occurs twice.
     """
 
     names: tuple[str, ...]
@@ -72,50 +75,51 @@ class Classes:
 
     @property
     def dim(self) -> int:
-        """How many."""
+        """The number of classes."""
         return len(self.names)
 
     def vectors(self, label: Tensor) -> Tensor:
-        """One-hot (n, dim) of labels (n,); a label outside of all classes, such as −1 for none, gives zeros."""
+        """Return one-hot vectors (n, dim) of labels (n,); an unknown class, such as −1, gives zeros."""
         classes = torch.arange(self.dim, device=label.device)
         return (label.unsqueeze(-1) == classes).to(torch.get_default_dtype())
 
     def index_of(self, text: str) -> int:
-        """A name in any case, or else the number of a class."""
-        name = found(text, self.names)
+        """Return the index of a class, given its name (in any case) or its number."""
+        name = match_name(text, self.names)
         if name is None and text.strip().isdecimal() and int(text) < self.dim:
             name = self.names[int(text)]
         if name is None:
-            raise ValueError(f"there is no class {text.strip()!r}{advice(text, self.names)}")
+            raise ValueError(f"there is no class {text.strip()!r}{suggest(text, self.names)}")
         return self.names.index(name)
 
     def parse(self, text: str) -> Tensor:
-        """A name in any case, or else the number of a class: (dim,)."""
+        """Return the one-hot vector (dim,) of a class, given its name (in any case) or its number."""
         return self.vectors(torch.tensor(self.index_of(text)))
 
     def describe(self, vector: Tensor) -> str:
-        """The name of the class of a vector (dim,), which may be a mixture: the most probable one."""
+        """Return the name of the most probable class of a vector (dim,)."""
         return self.names[int(vector.argmax())]
 
     def negative_log_likelihood(self, logits: Tensor, vectors: Tensor) -> Tensor:
-        """Cross-entropy (n,) in nats."""
+        """Return the cross-entropy (n,) in nats."""
         return -(logits.log_softmax(1) * vectors).sum(1)
 
     def correct(self, logits: Tensor, vectors: Tensor) -> Tensor:
-        """Whether the class is the right one: (n, 1)."""
+        """Return whether the most probable class is the true one: (n, 1)."""
         return (logits.argmax(1) == vectors.argmax(1)).unsqueeze(1)
 
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a sample has and has not: labels (n, dim) of zeros and ones.
+    """Binary attributes: labels (n, dim) are zeros and ones.
 
     Args:
-        names: of the attributes, in order.
-        groups: names of which every sample has exactly one; what is in none of them is simply there or not.
+        names: names of the attributes, in order.
+        groups: names that exclude each other: every sample has exactly one attribute of each group.
 
     Raises:
-        ValueError: there are none, two are the same, or a group holds what is no attribute or another's.
+        ValueError: there is no name, a name is empty or occurs twice, or a group names an unknown attribute or one
+            of another group.
     """
 
     names: tuple[str, ...]
@@ -125,41 +129,44 @@ class Attributes:
         check_names("attributes", self.names)
         grouped = [name for group in self.groups for name in group]
         if any("," in name for name in self.names):
-            raise ValueError("a comma parts attributes, so none can have one in its name")
+            raise ValueError("commas separate attributes, so the name of an attribute cannot contain one")
         if not set(grouped) <= set(self.names) or len(set(grouped)) < len(grouped):
-            raise ValueError(f"groups must hold attributes, each one once, not {self.groups}")
+            raise ValueError(f"groups must consist of attributes, each in at most one group, not {self.groups}")
 
     @property
     def dim(self) -> int:
-        """How many, all groups together."""
+        """The number of attributes, all groups included."""
         return len(self.names)
 
     def vectors(self, label: Tensor) -> Tensor:
-        """Labels (n, dim) as floats."""
+        """Convert labels (n, dim) to floats."""
         return label.to(torch.get_default_dtype())
 
     def index_of(self, text: str) -> int:
-        """A name in any case."""
-        name = found(text, self.names)
+        """Return the index of an attribute, given its name in any case."""
+        name = match_name(text, self.names)
         if name is None:
-            raise ValueError(f"there is no attribute {text.strip()!r}{advice(text, self.names)}")
+            raise ValueError(f"there is no attribute {text.strip()!r}{suggest(text, self.names)}")
         return self.names.index(name)
 
     def parse(self, text: str) -> Tensor:
-        """Names in any case, with commas between them, one of each group: (dim,); other attributes are not there."""
+        """Return the vector (dim,) of attributes named in any case and separated by commas, one of each group.
+
+        Attributes that are not named are 0.
+        """
         named = [self.names[self.index_of(word)] for word in filter(str.strip, text.split(","))]
         for group in self.groups:
             chosen = [name for name in group if name in named]
             if len(chosen) > 1:
-                raise ValueError(f"{text!r} cannot be: {' and '.join(chosen)} exclude each other")
+                raise ValueError(f"{text!r} is impossible: {' and '.join(chosen)} exclude each other")
             if not chosen:
-                raise ValueError(f"{text!r} leaves something open; add one of {listed(group)}")
+                raise ValueError(f"{text!r} is incomplete; add one of {format_choices(group)}")
         return torch.tensor([float(name in named) for name in self.names])
 
     def describe(self, vector: Tensor) -> str:
-        """The names of what is there in a vector (dim,): of each group the largest, of others those above ½.
+        """Return the names of the attributes in a vector (dim,): the largest of each group, and others above ½.
 
-        Of a group that is zero altogether nothing is said.
+        A group that is all zeros is left out.
         """
         value = dict(zip(self.names, vector.tolist()))
         there = {max(group, key=value.__getitem__) for group in self.groups if any(value[name] for name in group)}
@@ -168,77 +175,80 @@ class Attributes:
         return ", ".join(name for name in self.names if name in there)
 
     @property
-    def questions(self) -> list[list[int]]:
-        """Places in a vector: of every group together, of what is in none alone."""
+    def predictions(self) -> list[list[int]]:
+        """The indices of the attributes that a classifier predicts together: each group, then each single attribute."""
         grouped = [name for group in self.groups for name in group]
         alone = [(name,) for name in self.names if name not in grouped]
-        return [[self.names.index(name) for name in question] for question in (*self.groups, *alone)]
+        return [[self.names.index(name) for name in names] for names in (*self.groups, *alone)]
 
     def negative_log_likelihood(self, logits: Tensor, vectors: Tensor) -> Tensor:
-        """Cross-entropy of each group, and of each attribute that is in none, added: (n,) in nats."""
+        """Return the cross-entropy (n,) in nats, summed over groups and single attributes."""
         parts = []
-        for places in self.questions:
-            asked, true = logits[:, places], vectors[:, places]
-            if len(places) == 1:
-                parts.append(binary_cross_entropy_with_logits(asked, true, reduction="none").squeeze(1))
+        for indices in self.predictions:
+            predicted, true = logits[:, indices], vectors[:, indices]
+            if len(indices) == 1:
+                parts.append(binary_cross_entropy_with_logits(predicted, true, reduction="none").squeeze(1))
             else:
-                parts.append(-(asked.log_softmax(1) * true).sum(1))
+                parts.append(-(predicted.log_softmax(1) * true).sum(1))
         return torch.stack(parts, 1).sum(1)
 
     def correct(self, logits: Tensor, vectors: Tensor) -> Tensor:
-        """Whether each question has the right answer: (n, groups and single attributes)."""
-        right = []
-        for places in self.questions:
-            asked, true = logits[:, places], vectors[:, places]
-            alone = len(places) == 1
-            right.append((asked > 0).eq(true > 0.5).squeeze(1) if alone else asked.argmax(1) == true.argmax(1))
-        return torch.stack(right, 1)
+        """Return whether each group and each single attribute is predicted correctly: (n, predictions)."""
+        correct = []
+        for indices in self.predictions:
+            predicted, true = logits[:, indices], vectors[:, indices]
+            single = len(indices) == 1
+            correct.append(
+                (predicted > 0).eq(true > 0.5).squeeze(1) if single else predicted.argmax(1) == true.argmax(1)
+            )
+        return torch.stack(correct, 1)
 
 
-def shares(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The different ones (k, …) among labels (n, …), in order, and the share of all that each has (k,)."""
-    different, counts = labels.unique(dim=0, return_counts=True)
-    return different, counts / len(labels)
+def frequencies(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the distinct labels (k, …) of labels (n, …), in order, and their frequencies (k,)."""
+    distinct, counts = labels.unique(dim=0, return_counts=True)
+    return distinct, counts / len(labels)
 
 
-def classes(said: int | Iterable[str] | None) -> Classes | None:
-    """Classes by their names, or by their count: then a name is a number; None if nothing is said."""
-    if said is None:
+def as_classes(names: int | Iterable[str] | None) -> Classes | None:
+    """Return classes with these names, or so many classes named by their numbers; None for None."""
+    if names is None:
         return None
-    return Classes(tuple(map(str, range(said))) if isinstance(said, int) else tuple(said))
+    return Classes(tuple(map(str, range(names))) if isinstance(names, int) else tuple(names))
 
 
 def check_names(kind: str, names: tuple[str, ...]) -> None:
-    """Raise ValueError for names by which nothing can be chosen."""
+    """Raise ValueError if there is no name, or a name is empty or occurs twice."""
     if not names or not all(names):
-        raise ValueError(f"{kind} need at least one name, and none that is empty, not {list(names)}")
+        raise ValueError(f"{kind} need at least one name, and no empty names, not {list(names)}")
     if len(set(names)) < len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
-        raise ValueError(f"two {kind} are called {twice!r}; each needs a name of its own")
+        raise ValueError(f"two {kind} are named {twice!r}; give each a different name")
 
 
-def plain(name: str) -> str:
-    """A name without what people type as they like: case, outer spaces, and underscores for spaces."""
+def normalise(name: str) -> str:
+    """Return a name in lower case, without outer spaces, and with spaces for underscores."""
     return name.casefold().replace("_", " ").strip()
 
 
-def found(word: str, names: tuple[str, ...]) -> str | None:
-    """The name that is meant, if there is one: to the letter if possible."""
+def match_name(word: str, names: tuple[str, ...]) -> str | None:
+    """Return the name that matches a word exactly, else after normalisation, else None."""
     exact = (name for name in names if name == word.strip())
-    return next((name for same in (exact, (n for n in names if plain(n) == plain(word))) for name in same), None)
+    similar = (name for name in names if normalise(name) == normalise(word))
+    return next((name for matches in (exact, similar) for name in matches), None)
 
 
-MANY = 50  # choices: more are not listed one by one
+MAX_LISTED = 50  # longer lists of choices are abbreviated
 
 
-def listed(names: tuple[str, ...]) -> str:
-    """Choices for people."""
-    if len(names) <= MANY:
+def format_choices(names: tuple[str, ...]) -> str:
+    """Return a list of choices as text, abbreviated if it is long."""
+    if len(names) <= MAX_LISTED:
         return ", ".join(names)
     return f"{names[0]}, {names[1]}, … {names[-1]} ({len(names):,})"
 
 
-def advice(word: str, names: tuple[str, ...]) -> str:
-    """The nearest choice, else all of them."""
+def suggest(word: str, names: tuple[str, ...]) -> str:
+    """Return advice for an error message: the most similar choice, else all choices."""
     near = did_you_mean(word.strip(), names)
-    return near if near.startswith("; did") else f"; choose from {listed(names)}"
+    return near if near.startswith("; did") else f"; choose from {format_choices(names)}"

@@ -1,4 +1,4 @@
-"""A point mass: data without any randomness."""
+"""A point mass: data without randomness."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gan_runner.turn import Batch
 
 @dataclass(frozen=True)
 class PointMass:
-    """Every sample is the same point.
+    """A Dirac distribution: every sample is the same point.
 
     Args:
-        point: (dim,).
+        point: coordinates (dim,).
 
     Raises:
-        ValueError: if it is no finite point.
+        ValueError: there are no coordinates, or one is not finite.
     """
 
     point: tuple[float, ...]
@@ -42,28 +42,28 @@ class PointMass:
         return (len(self.point),)
 
     def load(self, device: torch.device, split: Split = "train") -> PointMassData:
-        """Nothing to read."""
+        """Return the data; there is no file to read."""
         return PointMassData(torch.tensor(self.point, device=device))
 
 
 class PointMassData:
-    """One point (dim,), as often as asked for."""
+    """One point (dim,), repeated."""
 
     def __init__(self, point: Tensor):
         self.point = point
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
-        """All batches are alike."""
+        """Yield the same batch without end."""
         return repeat({"data": self.real(size)[rows]})
 
     def chunks(self, n: int) -> Iterator[Tensor]:
-        """All n at once."""
+        """Yield all n samples in one chunk."""
         yield self.real(n)
 
     def real(self, n: int) -> Tensor:
-        """(n, dim)."""
+        """Return n copies of the point: (n, dim)."""
         return self.point.repeat(n, 1)
 
     def describe(self) -> str:
-        """What it is."""
+        """Describe the data."""
         return f"one point in {len(self.point)} dimensions"

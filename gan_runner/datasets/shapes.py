@@ -1,6 +1,6 @@
-"""Drawn shapes with captions: what a sentence says can be seen, and some pairs of colour and shape are never seen.
+"""Synthetic images of shapes with captions, which test whether a text-to-image GAN composes what it has learned.
 
-All of it is drawn: no file is read.
+Images and captions are generated, so no file is read. Some pairs of colour and shape are held out for testing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch.nn.functional import one_hot
 from gan_runner.datasets.base import rng
 from gan_runner.datasets.captions import CaptionedImageDataset, CaptionedSource, Captions, encode_all
 from gan_runner.datasets.images import CHUNK, Item, Source
-from gan_runner.datasets.labels import Attributes, found, listed
+from gan_runner.datasets.labels import Attributes, format_choices, match_name
 from gan_runner.datasets.tinted import COLOURS
 
 BACKGROUNDS = {"black": 0, "white": 255, "grey": 128}
 RADII = {"small": 0.12, "large": 0.2}
-"""Of the side of the image."""
+"""Radii of shapes, as fractions of the side of the image."""
 
-OFFSET = 0.24  # of the middle of the outer places from that of the image, as a share of its side
+OFFSET = 0.24  # distance of the outer positions from the centre, as a fraction of the side
 POSITIONS = {
     "top left": (-1, -1),
     "top": (0, -1),
@@ -38,59 +38,59 @@ POSITIONS = {
     "bottom": (0, 1),
     "bottom right": (1, 1),
 }
-"""To the right and downwards."""
+"""Offsets from the centre: (to the right, downwards)."""
 
 
-# Signed distances (n, h, w) to the outlines of shapes of radius about 1, negative inside, at points x to the right and
-# y downwards. Near corners they may be too small, which no antialiasing shows.
+# Signed distances (n, h, w) to the outlines of shapes with a radius of about 1: negative inside, x to the right, y
+# downwards. Near corners the distances may be too small, which antialiasing does not show.
 
 
 def circle(x: Tensor, y: Tensor) -> Tensor:
-    """Radius 1."""
+    """Return the signed distance to a circle of radius 1."""
     return torch.hypot(x, y) - 1
 
 
 def ring(x: Tensor, y: Tensor) -> Tensor:
-    """From radius 0.5 to 1."""
+    """Return the signed distance to a ring from radius 0.5 to 1."""
     return (torch.hypot(x, y) - 0.75).abs() - 0.25
 
 
 def square(x: Tensor, y: Tensor, half: float = 0.85) -> Tensor:
-    """Upright, of so much half a side."""
+    """Return the signed distance to an upright square with half side `half`."""
     return torch.maximum(x.abs(), y.abs()) - half
 
 
 def cross(x: Tensor, y: Tensor) -> Tensor:
-    """Two bars, three times as long as wide."""
+    """Return the signed distance to a cross of two bars, three times as long as wide."""
     long, wide = torch.maximum(x.abs(), y.abs()), torch.minimum(x.abs(), y.abs())
     return torch.maximum(long - 1, wide - 0.33)
 
 
 def diamond(x: Tensor, y: Tensor) -> Tensor:
-    """Half as high again as wide."""
+    """Return the signed distance to a diamond, 1.5 times as high as wide."""
     across, up = 1 / 0.75, 1 / 1.125
     return (x.abs() * across + y.abs() * up - 1) / math.hypot(across, up)
 
 
 def triangle(x: Tensor, y: Tensor) -> Tensor:
-    """Equilateral, standing on a side; corners at distance 1.2 from its middle."""
+    """Return the signed distance to an equilateral triangle on its side; corners are 1.2 from its centre."""
     y = y - 0.15
     return torch.maximum(y, x.abs() * math.sqrt(3) / 2 - y / 2) - 0.6
 
 
 def star(x: Tensor, y: Tensor, points: int = 5, inner: float = 0.45) -> Tensor:
-    """One point upwards, at distance 1.1; the corners between points are at `inner`."""
+    """Return the signed distance to a star with one tip upwards; tips have radius 1.1, inner corners `inner`."""
     outer, sector = 1.1, math.pi / points
     angle = (torch.atan2(x, -y) + sector).remainder(2 * sector).sub(sector).abs()
     radius = torch.hypot(x, y)
-    end = (inner * math.cos(sector), inner * math.sin(sector))  # the side leads there from (outer, 0)
-    along = (end[0] - outer, end[1])
-    away = along[1] * (radius * angle.cos() - outer) - along[0] * radius * angle.sin()
-    return away / math.hypot(*along)
+    end = (inner * math.cos(sector), inner * math.sin(sector))  # the edge runs from (outer, 0) to this corner
+    edge = (end[0] - outer, end[1])
+    distance = edge[1] * (radius * angle.cos() - outer) - edge[0] * radius * angle.sin()
+    return distance / math.hypot(*edge)
 
 
 def heart(x: Tensor, y: Tensor, half: float = 0.6) -> Tensor:
-    """A square on its corner, of so much half a side, with half a disc on each of its upper sides."""
+    """Return the signed distance to a heart: a square of half side `half` on its corner, with two half discs on top."""
     y = -y - 0.15 * half
     u, v = (x + y) / math.sqrt(2), (y - x) / math.sqrt(2)
     discs = torch.minimum(torch.hypot(u - half, v), torch.hypot(u, v - half)) - half
@@ -110,7 +110,7 @@ OUTLINES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 COLOURED = tuple(name for name in COLOURS if name not in ("brown", "white"))
 SHAPES = tuple(OUTLINES)
-JITTERS = 7  # two of the place, one of size, one of angle, three of colour
+JITTERS = 7  # two for the position, one for the size, one for the angle, three for the colour
 
 WORDS = {
     "small": ("small", "tiny", "little"),
@@ -135,9 +135,9 @@ WORDS = {
     "white background": ("on a white background", "on white"),
     "grey background": ("on a grey background", "on grey"),
 }
-"""What is called otherwise than it is named."""
+"""Synonyms in captions; other names are used as they are."""
 
-FRAMES = (
+TEMPLATES = (
     "{thing}{place}{background}",
     "there is {thing}{place}{background}",
     "this image shows {thing}{place}{background}",
@@ -149,24 +149,24 @@ FRAMES = (
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionedShapes(CaptionedImageDataset):
-    """One shape an image; colour, shape, size, position and background are drawn independently of each other.
+    """Images of one shape each, with independent colour, shape, size, position and background.
 
-    Some pairs of a colour and a shape are never trained on: they are what the test split holds, and nothing else, so
-    that it can be seen whether what a sentence says was learnt by its parts (zero-shot).
+    Some pairs of colour and shape are not trained on. The test split consists of these pairs only, which measures
+    zero-shot generalisation: whether a model has learned the words of a caption separately.
 
     Args:
-        count: images to train on, those that are held out included.
-        test_count: images for testing.
-        colours: that shapes may have.
-        shapes: that there are.
-        unseen: pairs that are only for testing, by name ("red circle"), or how many: then of as many colours and
-            shapes as possible.
-        phrasings: captions of an image. Each names colour and shape, and with probability ½ each size, position and
-            background.
-        seed: fixes all of it.
+        count: number of images for training and validation.
+        test_count: number of images in the test split.
+        colours: colours of the shapes.
+        shapes: kinds of shapes.
+        unseen: pairs in the test split, as names ("red circle") or as a number; a number spreads them over as many
+            colours and shapes as possible.
+        phrasings: captions per image. Each mentions colour and shape, and each of size, position and background with
+            probability ½.
+        seed: fixes images and captions.
 
     Raises:
-        ValueError: what cannot be drawn, or a colour or shape that would not be seen at all.
+        ValueError: an argument is invalid, or a colour or shape would occur in no training image.
     """
 
     count: int = 20_000
@@ -184,24 +184,27 @@ class CaptionedShapes(CaptionedImageDataset):
             if getattr(self, name) < 1:
                 raise ValueError(f"dataset.{name} must be at least 1, not {getattr(self, name)}")
         if self.flip:
-            raise ValueError("dataset.flip=true would make captions untrue that say left or right; leave it out")
+            raise ValueError("dataset.flip=true would make captions with left or right wrong; set dataset.flip=false")
         if self.channels != 3:
-            raise ValueError("dataset.channels must be 3: captions tell of colours")
+            raise ValueError("dataset.channels must be 3, since captions mention colours")
         for option, names, all_names in (("colours", self.colours, COLOURED), ("shapes", self.shapes, SHAPES)):
             if not names or not set(names) <= set(all_names):
-                raise ValueError(f"dataset.{option} must be some of {listed(all_names)}, not {list(names)}")
+                raise ValueError(f"dataset.{option} must be some of {format_choices(all_names)}, not {list(names)}")
         left = [pair for pair in product(self.colours, self.shapes) if pair not in self.unseen_pairs]
         for option, names, place in (("colours", self.colours, 0), ("shapes", self.shapes, 1)):
             if gone := sorted(set(names) - {pair[place] for pair in left}):
-                raise ValueError(f"dataset.unseen leaves nothing of dataset.{option} {listed(tuple(gone))}; name fewer")
+                raise ValueError(
+                    f"dataset.unseen leaves no training images for dataset.{option} {format_choices(tuple(gone))}; "
+                    "hold out fewer pairs"
+                )
 
     @property
     def unseen_pairs(self) -> tuple[tuple[str, str], ...]:
-        """Colour and shape of what is only for testing."""
+        """The pairs of colour and shape in the test split."""
         colours, shapes = tuple(self.colours), tuple(self.shapes)
         if not isinstance(self.unseen, int):
             pairs = {f"{colour} {shape}": (colour, shape) for colour, shape in product(colours, shapes)}
-            names = [found(name, tuple(pairs)) for name in self.unseen]
+            names = [match_name(name, tuple(pairs)) for name in self.unseen]
             if None in names or len(set(names)) < len(names):
                 raise ValueError(
                     f"dataset.unseen={list(self.unseen)} must be different pairs such as {next(iter(pairs))!r}"
@@ -209,40 +212,41 @@ class CaptionedShapes(CaptionedImageDataset):
             return tuple(pairs[name] for name in names if name is not None)
         if not 0 <= self.unseen < len(colours) * len(shapes):
             raise ValueError(
-                f"dataset.unseen={self.unseen} must be from 0 to fewer than all {len(colours) * len(shapes)} pairs"
+                f"dataset.unseen={self.unseen} must be at least 0 and below the number of pairs, "
+                f"{len(colours) * len(shapes)}"
             )
-        # Along diagonals of the table of pairs: each takes one shape of every colour, and another of each.
+        # Pairs lie on diagonals of the table of colours and shapes; each has every colour once.
         start = torch.randperm(len(shapes), generator=rng(self.seed, 2)).tolist()
         turns = (divmod(i, len(colours)) for i in range(self.unseen))
         return tuple((colours[i], shapes[(start[i % len(shapes)] + turn) % len(shapes)]) for turn, i in turns)
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """Colours, shapes, sizes, positions and backgrounds."""
+        """The names of colours, shapes, sizes, positions and backgrounds."""
         backgrounds = tuple(f"{name} background" for name in BACKGROUNDS)
         return tuple(self.colours), tuple(self.shapes), tuple(RADII), tuple(POSITIONS), backgrounds
 
     @property
     def labels(self) -> Attributes:
-        """What there is, one of each group."""
+        """One attribute of each group: colour, shape, size, position, background."""
         return Attributes(tuple(name for group in self.groups for name in group), self.groups)
 
     @property
     def has_test(self) -> bool:
-        """Whether there are pairs that are not trained on."""
+        """Whether pairs are held out for testing."""
         return bool(self.unseen_pairs)
 
     def source(self) -> CaptionedSource:
-        """Pairs that are trained on."""
+        """Generate the images for training and validation."""
         unseen = set(self.unseen_pairs)
-        return self.drawn(self.count, [p for p in product(self.colours, self.shapes) if p not in unseen], 0)
+        return self.generate(self.count, [p for p in product(self.colours, self.shapes) if p not in unseen], 0)
 
     def test_source(self) -> CaptionedSource:
-        """Pairs that are not."""
-        return self.drawn(self.test_count, self.unseen_pairs, 1)
+        """Generate the images of the test split."""
+        return self.generate(self.test_count, self.unseen_pairs, 1)
 
-    def drawn(self, n: int, pairs: Sequence[tuple[str, str]], number: int) -> CaptionedSource:
-        """So many scenes with these colours and shapes, each pair as probable as any other."""
+    def generate(self, n: int, pairs: Sequence[tuple[str, str]], number: int) -> CaptionedSource:
+        """Generate n captioned images with uniformly drawn pairs of colour and shape, by random stream `number`."""
         generator = rng(self.seed, number)
         draw = partial(torch.randint, size=(n,), generator=generator)
         place = torch.tensor([(self.colours.index(colour), self.shapes.index(shape)) for colour, shape in pairs])
@@ -251,52 +255,52 @@ class CaptionedShapes(CaptionedImageDataset):
         scenes = torch.cat([chosen, others], 1)
         jitter = torch.rand(n, JITTERS, generator=generator) * 2 - 1
         images = Scenes("drawn shapes", self.groups, scenes, jitter, self.image_size)
-        return CaptionedSource(images, self.described(scenes, generator))
+        return CaptionedSource(images, self.caption(scenes, generator))
 
-    def described(self, scenes: Tensor, generator: torch.Generator) -> Captions:
-        """Sentences about scenes (n, 5), so many about each."""
+    def caption(self, scenes: Tensor, generator: torch.Generator) -> Captions:
+        """Generate the captions of scenes (n, 5), `phrasings` per scene."""
         scenes = scenes.repeat_interleave(self.phrasings, 0)
-        said = torch.randint(2, scenes.shape, generator=generator)
-        said[:, :2] = 1
+        mentioned = torch.randint(2, scenes.shape, generator=generator)
+        mentioned[:, :2] = 1
         dice = torch.randint(2**30, (len(scenes), scenes.shape[1] + 1), generator=generator)
         choices = [[WORDS.get(name, (name,)) for name in group] for group in self.groups]
-        texts = [sentence(choices, *row) for row in zip(scenes.tolist(), said.tolist(), dice.tolist())]
+        texts = [sentence(choices, *row) for row in zip(scenes.tolist(), mentioned.tolist(), dice.tolist())]
         parts = [one_hot(column, len(group)) for column, group in zip(scenes.T, self.groups)]
-        labels = torch.cat([part * there[:, None] for part, there in zip(parts, said.T)], 1)
+        labels = torch.cat([part * there[:, None] for part, there in zip(parts, mentioned.T)], 1)
         first = torch.arange(0, len(scenes) + 1, self.phrasings)
         return Captions(encode_all(texts, self.caption_length), first, labels.to(torch.uint8))
 
 
 def sentence(
-    choices: Sequence[Sequence[Sequence[str]]], scene: Sequence[int], said: Sequence[int], dice: Sequence[int]
+    choices: Sequence[Sequence[Sequence[str]]], scene: Sequence[int], mentioned: Sequence[int], dice: Sequence[int]
 ) -> str:
-    """A scene in words.
+    """Return a sentence that describes a scene.
 
     Args:
-        choices: words for what there may be, of each group.
-        scene: which of each there is.
-        said: whether the sentence speaks of it; colour and shape must be.
-        dice: whole numbers that decide between words, one for each group, and between frames.
+        choices: synonyms of each attribute, by group.
+        scene: index of the attribute in each group.
+        mentioned: whether the sentence mentions each group; colour and shape must be.
+        dice: random integers that choose the synonym of each group, and the template.
     """
     colour, shape, size, position, background = (
         words[place][die % len(words[place])] if there else ""
-        for words, place, there, die in zip(choices, scene, said, dice)
+        for words, place, there, die in zip(choices, scene, mentioned, dice)
     )
     adjectives = f"{size} {colour}" if size else colour
     thing = f"{'an' if adjectives[0] in 'aeiou' else 'a'} {adjectives} {shape}"
-    frames = len(FRAMES) if position and background else len(FRAMES) - 1 if background else len(FRAMES) - 2
-    text = FRAMES[dice[-1] % frames].format(thing=thing, place=f" {position}", background=f" {background}")
+    templates = len(TEMPLATES) if position and background else len(TEMPLATES) - 1 if background else len(TEMPLATES) - 2
+    text = TEMPLATES[dice[-1] % templates].format(thing=thing, place=f" {position}", background=f" {background}")
     return " ".join(text.split())
 
 
 class Scenes(Source):
-    """Shapes to be drawn.
+    """Images of shapes, drawn when they are read.
 
     Args:
-        name: for people.
+        name: name for messages.
         groups: names of colours, shapes, sizes, positions and backgrounds.
-        scenes: (n, 5) which of each.
-        jitter: (n, 7) in [−1, 1], by which no two are alike.
+        scenes: index in each group (n, 5).
+        jitter: random variations (n, 7) in [−1, 1], so that no two images are equal.
         size: side in pixels.
     """
 
@@ -311,17 +315,17 @@ class Scenes(Source):
         return images[0], labels[0]
 
     def only(self, indices: Tensor) -> Scenes:
-        """Some of the images, in the order of their indices (k,)."""
+        """Return a subset of the images, ordered by index; `indices` are (k,)."""
         chosen = indices.sort().values
         return Scenes(self.name, self.groups, self.scenes[chosen], self.jitter[chosen], self.size)
 
     def chunks(self, workers: int, size: int = CHUNK) -> Iterator[Item]:
-        """Images (k, 3, h, w) and labels (k, dim) in order, `size` at a time, in this process."""
+        """Yield images (k, 3, h, w) and labels (k, dim) in order, in chunks of `size`."""
         for start in range(0, len(self), size):
             yield self.draw(slice(start, start + size))
 
     def draw(self, rows: slice) -> Item:
-        """Some of them: images (k, 3, h, w) uint8, with coverage for antialiasing, and labels (k, dim)."""
+        """Draw antialiased images (k, 3, h, w) uint8, and return them with their labels (k, dim)."""
         scenes, jitter = self.scenes[rows], self.jitter[rows]
         labels = torch.cat([one_hot(column, len(group)) for column, group in zip(scenes.T, self.groups)], 1)
         covered = self.coverage(scenes, jitter).unsqueeze(1)
@@ -331,7 +335,7 @@ class Scenes(Source):
         return (paper + covered * (ink - paper)).round().to(torch.uint8), labels
 
     def coverage(self, scenes: Tensor, jitter: Tensor) -> Tensor:
-        """How much of each pixel is covered: (k, side, side), from the distance to the outline in pixels."""
+        """Return the covered fraction of each pixel (k, side, side), from its distance to the outline in pixels."""
         place = torch.tensor(list(POSITIONS.values()))[scenes[:, 3]]
         middle = 0.5 + OFFSET * place + 0.03 * jitter[:, :2]
         radius = (torch.tensor(list(RADII.values()))[scenes[:, 2]] * (1 + 0.1 * jitter[:, 2])).view(-1, 1, 1)

@@ -1,4 +1,4 @@
-"""Grey images in colours: what is seen and its colour are independent of each other."""
+"""Digits in random colours, so that digit and colour are independent attributes."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ COLOURS = {
     "brown": (140, 75, 25),
     "white": (255, 255, 255),
 }
-"""Red, green and blue of each, from 0 to 255."""
+"""RGB values from 0 to 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TintedDigits(ImageDataset):
-    """Digits, each in one of ten colours on black; its attributes are which digit it is, and which colour.
+    """Digits in one of ten colours on black. The attributes are the digit and the colour.
 
-    Each image has one colour for ever, drawn uniformly.
+    The colour of each image is drawn uniformly, once.
 
     Args:
         digits: grey images with classes, of the same size.
         seed: fixes the colours.
-        root: where the digits are looked for.
-        download: whether they may be fetched.
+        root: folder of the digits.
+        download: whether to download the digits.
 
     Raises:
-        ValueError: they are not grey, of another size, without classes, or hold out images themselves.
+        ValueError: the digits are not grey, have no classes, have another size, or hold out images themselves.
     """
 
     digits: ImageDataset
@@ -55,9 +55,9 @@ class TintedDigits(ImageDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.digits.channels != 1 or not isinstance(self.digits.labels, Classes):
-            raise ValueError("dataset.digits must be grey and have classes: set channels=1 and classes there")
+            raise ValueError("dataset.digits must be grey and have classes; set dataset.digits.channels=1 and classes")
         if self.channels != 3:
-            raise ValueError("dataset.channels must be 3: colours need three")
+            raise ValueError("dataset.channels must be 3, since the digits are coloured")
         if self.digits.image_size != self.image_size:
             raise ValueError(
                 f"dataset.digits.image_size={self.digits.image_size} must be dataset.image_size={self.image_size}"
@@ -67,38 +67,38 @@ class TintedDigits(ImageDataset):
 
     @property
     def labels(self) -> Attributes:
-        """Which digit, and which colour."""
+        """The digit and the colour."""
         assert isinstance(self.digits.labels, Classes)
         digits, colours = self.digits.labels.names, tuple(COLOURS)
         return Attributes(digits + colours, (digits, colours))
 
     @property
     def has_test(self) -> bool:
-        """Whether the digits have images for testing."""
+        """Whether the digits have a test split."""
         return self.digits.has_test
 
     def source(self) -> Source:
-        """Those for training."""
-        return self.tinted(self.digits.source(), "train")
+        """Open the images for training and validation."""
+        return self.assign_colours(self.digits.source(), "train")
 
     def test_source(self) -> Source:
-        """Those for testing."""
-        return self.tinted(self.digits.test_source(), "test")
+        """Open the images of the test split."""
+        return self.assign_colours(self.digits.test_source(), "test")
 
-    def tinted(self, grey: Source, split: Split) -> Source:
-        """Grey images with a colour drawn for each."""
+    def assign_colours(self, grey: Source, split: Split) -> Source:
+        """Draw a colour for each grey image."""
         generator = rng(self.seed, int(split == "test"))
         colours = torch.randint(len(COLOURS), (len(grey),), generator=generator)
         return TintedSource(grey, colours, self.labels.dim - len(COLOURS))
 
 
 class TintedSource(Source):
-    """Grey images, each to be read in its colour.
+    """Grey images that are coloured when they are read.
 
     Args:
-        grey: with classes for labels.
-        colours: of each: (n,) places in `COLOURS`.
-        classes: how many there are.
+        grey: the images, labelled with classes.
+        colours: index of each image's colour in `COLOURS` (n,).
+        classes: number of classes.
     """
 
     def __init__(self, grey: Source, colours: Tensor, classes: int):
@@ -113,22 +113,24 @@ class TintedSource(Source):
         return image[0], label[0]
 
     def only(self, indices: Tensor) -> TintedSource:
-        """Some of the images, in the order of their indices (k,)."""
+        """Return a subset of the images, ordered by index; `indices` are (k,)."""
         return TintedSource(self.grey.only(indices), self.colours[indices.sort().values], self.classes)
 
     def chunks(self, workers: int, size: int = CHUNK) -> Iterator[Item]:
-        """Images (k, 3, h, w) and labels (k, classes + colours) in order, `size` at a time."""
+        """Yield images (k, 3, h, w) and labels (k, classes + colours) in order, in chunks of `size`."""
         for (images, labels), colours in zip(self.grey.chunks(workers, size), self.colours.split(size)):
             yield self.tint(images, labels, colours)
 
     def tint(self, images: Tensor, labels: Tensor, colours: Tensor) -> Item:
-        """Grey (n, 1, h, w) times colour (n, 3), rounded; with both labels one-hot: (n, classes + colours).
+        """Multiply grey images (n, 1, h, w) by their colours; return them with one-hot labels (n, classes + colours).
 
         Raises:
-            DataError: a label is none of the classes.
+            DataError: a label is not one of the classes.
         """
         if not 0 <= int(labels.min()) <= int(labels.max()) < self.classes:
-            raise DataError(f"{self.grey.name} has labels beyond 0 to {self.classes - 1}; set dataset.digits.classes")
+            raise DataError(
+                f"{self.grey.name} has labels outside of 0 to {self.classes - 1}; set dataset.digits.classes"
+            )
         palette = torch.tensor(list(COLOURS.values()), dtype=torch.int32)
         tinted = (images.int() * palette[colours].view(-1, 3, 1, 1) + 127) // 255
         attributes = torch.cat([one_hot(labels, self.classes), one_hot(colours, len(COLOURS))], 1)

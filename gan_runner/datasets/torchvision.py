@@ -1,4 +1,4 @@
-"""The image sets that torchvision reads."""
+"""Image datasets from torchvision."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 from torch import Tensor
 
 from gan_runner.datasets.images import ArraySource, ImageDataset, Source
-from gan_runner.datasets.labels import Attributes, Labels, classes
+from gan_runner.datasets.labels import Attributes, Labels, as_classes
 from gan_runner.errors import DataError
 
 
 @dataclass(frozen=True, kw_only=True)
 class TorchvisionImages(ImageDataset):
-    """Any of torchvision's datasets whose items are pairs of an image and a label.
+    """A torchvision dataset of pairs (image, label).
 
     Args:
-        images: the dataset's constructor with all its arguments (root, split, download).
-        name: for people.
-        root: folder that the constructor is given, to name it when nothing is found there.
-        download: whether the constructor was told to download.
-        test: the constructor's arguments that differ for the images for testing; None if there are none.
-        classes: the names of its classes, or how many there are; None if its labels are no classes.
-        attributes: the names of its attributes, where a label is a row of them.
-        advice: what to do if the data is not there, where that differs from what can be done for most.
+        images: the constructor of the dataset with all its arguments (root, split, download).
+        name: name for messages.
+        root: folder that is passed to the constructor, for error messages.
+        download: whether the constructor downloads the data, for error messages.
+        test: arguments of the constructor that differ for the test split; None if there is no test split.
+        classes: names of the classes, or their number; None if labels are not classes.
+        attributes: names of the attributes, if a label is a vector of attributes.
+        advice: what to do if the data is missing; None for the usual advice about `download` and `root`.
     """
 
     images: Callable[..., Any]
@@ -42,32 +42,32 @@ class TorchvisionImages(ImageDataset):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.classes is not None and self.attributes:
-            raise ValueError("dataset.classes and dataset.attributes are two meanings of one label; leave one out")
-        _ = self.labels  # refuses names by which nothing can be chosen
+            raise ValueError("dataset.classes and dataset.attributes exclude each other; remove one")
+            _ = self.labels  # rejects empty and duplicate names
 
     @property
     def labels(self) -> Labels | None:
-        """Classes or attributes, as it was told."""
-        return Attributes(tuple(self.attributes)) if self.attributes else classes(self.classes)
+        """Classes or attributes, as configured."""
+        return Attributes(tuple(self.attributes)) if self.attributes else as_classes(self.classes)
 
     @property
     def has_test(self) -> bool:
-        """Whether the set has images for testing."""
+        """Whether the dataset has a test split."""
         return self.test is not None
 
     def source(self) -> Source:
-        """Those for training."""
-        return self.opened(self.name)
+        """Open the images for training and validation."""
+        return self.open(self.name)
 
     def test_source(self) -> Source:
-        """Those for testing."""
-        return self.opened(f"{self.name} (test)", **(self.test or {}))
+        """Open the images of the test split."""
+        return self.open(f"{self.name} (test)", **(self.test or {}))
 
-    def opened(self, name: str, **options: Any) -> Source:
-        """Open what is at `root`; read as one array where torchvision has it as one.
+    def open(self, name: str, **options: Any) -> Source:
+        """Construct torchvision's dataset; use its array of images if it has one.
 
         Raises:
-            DataError: if torchvision raises anything: each set has its own errors for missing files.
+            DataError: torchvision raised an error; each of its datasets has its own error types for missing files.
         """
         try:
             items = self.images(**options)
@@ -76,7 +76,7 @@ class TorchvisionImages(ImageDataset):
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             folder = Path(self.root).expanduser().absolute()
-            raise DataError(f"no {self.name} at {folder} ({reason}); {self.what_to_do()}") from error
+            raise DataError(f"no {self.name} at {folder} ({reason}); {self.missing_data_advice()}") from error
         array = getattr(items, "data", None)
         labels = getattr(items, "targets", getattr(items, "labels", None))
         if isinstance(array, np.ndarray | Tensor) and labels is not None:
@@ -84,10 +84,10 @@ class TorchvisionImages(ImageDataset):
         files = getattr(items, "filename", None)
         return Source(name, items, self.image_size, self.channels, files)
 
-    def what_to_do(self) -> str:
-        """Advice for people whose data is not there."""
+    def missing_data_advice(self) -> str:
+        """Return what to do if the data is missing."""
         if self.advice:
             return self.advice
         if self.download:
-            return "the download failed: try again, or set dataset.root to a folder that holds it"
-        return "set dataset.download=true to fetch it, or dataset.root to the folder that holds it"
+            return "the download failed; try again, or set dataset.root to a folder with the data"
+        return "set dataset.download=true to download it, or dataset.root to the folder with the data"

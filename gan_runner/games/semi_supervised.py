@@ -76,7 +76,7 @@ class SemiSupervised(GAN):
             ValueError: the data has no classes, or the number of labels is not a multiple of that of classes.
         """
         classes = classes_of(dataset)
-        self.labelled.each(classes)
+        self.labelled.per_class(classes)
         return {**super().network_kwargs(dataset), "num_classes": classes}
 
     def prepare(self, networks: Mapping[str, nn.Module], data: Data, n: int) -> None:

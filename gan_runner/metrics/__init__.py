@@ -1,5 +1,5 @@
-"""Metrics: figures of how good samples are.
+"""Metrics: how good samples are, in numbers.
 
-A metric is a function of the `Results` of a game, which returns named floats. With `figures` it says for each
-of them whether less (`min`) or more (`max`) is better; with `requires`, what it demands of the parts that play.
+A metric is a function of `Results` that returns named floats. `directions` declares whether a lower (`min`) or higher
+(`max`) value is better; `requires` lists what the metric needs of the system.
 """

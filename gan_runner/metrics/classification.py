@@ -1,4 +1,4 @@
-"""How often the game's own classifier errs."""
+"""Error rate of a game's own classifier."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from gan_runner.datasets.base import Dataset
     from gan_runner.system import System
 
-DRAWS = 10_000
-"""So many are looked at where data is drawn without end."""
+MAX_SAMPLES = 10_000
+"""Number of samples to classify if the data is an endless stream."""
 
 
 @dataclass
 class ClassificationError:
-    """`errors`: how many samples are taken for another class than theirs; `error_rate`: their share.
+    """The number (`errors`) and fraction (`error_rate`) of misclassified samples of a split.
 
-    Every sample of a split is looked at once, by the averaged weights where there are any.
+    Averaged weights are used if there are any.
 
     Args:
-        split: which; None takes those for testing, where there are none those for validation, and else all that is
-            trained on, of which few labels are known. While a run goes on, those for validation go first.
+        split: split to classify; None takes test, else validation, else train (of which few labels are known). During
+            training, None takes validation first.
     """
 
     split: Split | None = None
@@ -43,41 +43,41 @@ class ClassificationError:
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """The game must classify, and the data have the split."""
+        """A game that classifies, and the split."""
         return (self.check,)
 
     def check(self, system: System) -> None:
-        """Raise ValueError where there is nothing to count."""
+        """Raise ValueError if the game does not classify or the split does not exist."""
         if not isinstance(system.game, Classifies):
             raise ValueError("this game does not classify; choose game=semi_supervised, or leave it out")
         resolve_split(system.dataset, self.split)
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """Look at all of them."""
+        """Classify every sample of the split."""
         split = resolve_split(results.dataset, self.split, results.reference.selecting)
         data = results.reference.split(split)
         wrong = [misclassified(classify(results.system, batch["data"]), batch["label"]) for batch in all_batches(data)]
-        errors, count = sum(int(some.sum()) for some in wrong), sum(map(len, wrong))
+        errors, count = sum(int(chunk.sum()) for chunk in wrong), sum(map(len, wrong))
         self.conditions = {"samples": None, "real": None, "split": split, "images": count}
         return {"errors": float(errors), "error_rate": errors / count}
 
 
 def resolve_split(dataset: Dataset, chosen: Split | None, selecting: bool = False) -> Split:
-    """The split whose errors count; `selecting` is whether they choose among checkpoints.
+    """Return the chosen split, or the default one; `selecting` is whether the values select a checkpoint.
 
     Raises:
-        ValueError: the data has not the one that was chosen.
+        ValueError: the dataset does not have the chosen split.
     """
     if chosen is not None and chosen not in dataset.splits:
-        raise ValueError(f"there are no {chosen} images in this data, which has {', '.join(dataset.splits)}")
+        raise ValueError(f"this dataset has no split {chosen}; set split to {' or '.join(dataset.splits)}")
     return evaluation_split(dataset.splits, selecting) if chosen is None else chosen
 
 
 def all_batches(data: Data) -> Iterable[Batch]:
-    """All of the data with its labels, or so many draws where it has no end."""
-    return data.epoch() if isinstance(data, Finite) else [data.first(DRAWS)]
+    """Return all data with labels, or a fixed number of samples of an endless stream."""
+    return data.epoch() if isinstance(data, Finite) else [data.first(MAX_SAMPLES)]
 
 
 def misclassified(scores: Tensor, label: Tensor) -> Tensor:
-    """Where the largest of the scores (n, K) is not that of the label (n,): (n,) of booleans."""
+    """Return whether the largest of the scores (n, K) is not at the label (n,): booleans (n,)."""
     return scores.argmax(1) != label.to(scores.device)

@@ -1,4 +1,4 @@
-"""How surely and how variedly a classifier sees its classes in samples: the inception score, of any classifier."""
+"""The inception score, for any classifier: how certain and how diverse its predictions on samples are."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from torch import Tensor
 
 
 def classifier_score(probabilities: Tensor, splits: int = 10) -> tuple[float, float]:
-    """exp E KL(p(y|x) ‖ p(y)), mean and standard deviation over splits (Salimans et al. 2016, arXiv:1606.03498,
+    """Return exp E KL(p(y|x) ‖ p(y)), mean and standard deviation over splits (Salimans et al. 2016, arXiv:1606.03498,
     Section 4).
 
-    From 1, where every sample is classified alike, to the number of classes. Splits are consecutive, of sizes that
-    differ by one at most, and p(y) is that of each split, as in the authors' code.
+    The score ranges from 1, if all samples are classified alike, to the number of classes. As in the authors' code,
+    splits are consecutive, their sizes differ by at most one, and p(y) is the marginal of each split.
 
     Args:
-        probabilities: p(y|x) of samples (n, classes), of which each row sums to one.
-        splits: from 1 to n.
+        probabilities: p(y|x) of samples (n, classes); rows sum to one.
+        splits: number of splits, from 1 to n.
 
     Raises:
         ValueError: there are fewer samples than splits.
     """
     n = len(probabilities)
     if not 1 <= splits <= n:
-        raise ValueError(f"{n} samples cannot be split in {splits}; choose 1 or more splits, and no more than samples")
+        raise ValueError(f"{n} samples cannot be divided into {splits} splits; choose from 1 to {n} splits")
     edges = [i * n // splits for i in range(splits + 1)]
     scores = []
     for start, end in pairwise(edges):

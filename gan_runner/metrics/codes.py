@@ -1,4 +1,4 @@
-"""What a game's codes are worth: how much samples tell of them, and how well they classify data (InfoGAN)."""
+"""Metrics of InfoGAN's codes: mutual information with samples, and error as a classifier of data."""
 
 from __future__ import annotations
 
@@ -26,19 +26,20 @@ if TYPE_CHECKING:
 
 
 def needs_codes(system: System) -> None:
-    """There must be codes, and a network that reads them."""
+    """Require a game with codes and a network Q that infers them."""
     if not isinstance(system.game, InfersCodes):
-        raise ValueError("it looks at codes, and this game has none; choose game=infogan, or leave it out")
+        raise ValueError("it needs codes, and this game has none; choose game=infogan, or leave it out")
 
 
 @dataclass(frozen=True)
 class MutualInformation:
-    """L_I in nats, of all codes together and of each, on fresh samples (Chen et al. 2016, arXiv:1606.03657, Eq. 5).
+    """L_I in nats, in total and for each code (Chen et al. 2016, arXiv:1606.03657, Eq. 5).
 
-    A lower bound on what samples tell of the codes, by a Q in evaluation mode; of a categorical code at most log size.
+    This is Q's lower bound on the mutual information between codes and samples, with Q in evaluation mode. For a
+    categorical code it is at most log(size).
 
     Args:
-        codes: those of the game, by name.
+        codes: the codes of the game by name.
     """
 
     codes: Mapping[str, Any] | None
@@ -47,25 +48,25 @@ class MutualInformation:
 
     @property
     def directions(self) -> Mapping[str, Better]:
-        """All together, and each."""
+        """More is better, in total and for each code."""
         return dict.fromkeys(["mutual_information", *(f"mutual_information_{name}" for name in self.codes or ())], max)
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """By name."""
+        """Return L_I on the samples, by name."""
         game: Any = results.system.game
         outputs = infer_codes(results.system, results.samples)
-        found = game.joint.information(outputs.double(), game.codes_in(results.noise).double())
-        each = {f"mutual_information_{name}": value.item() for name, value in found.items()}
+        bounds = game.joint.information(outputs.double(), game.codes_in(results.noise).double())
+        each = {f"mutual_information_{name}": value.item() for name, value in bounds.items()}
         return {"mutual_information": sum(each.values()), **each}
 
 
 def assignment(categories: Tensor, labels: Tensor, size: int) -> Tensor:
-    """The label of each category, one to one, that makes the fewest errors (Kuhn 1955, the Hungarian method): (size,).
+    """Match categories one-to-one with labels, with the fewest errors (Hungarian method, Kuhn 1955): (size,).
 
     Args:
         categories: (n,) from 0 to size − 1.
-        labels: (n,) from 0 on. Of fewer labels than categories, categories left over get −1.
-        size: how many categories there are.
+        labels: (n,) from 0 on. If there are fewer labels than categories, unmatched categories get −1.
+        size: number of categories.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -79,17 +80,17 @@ def assignment(categories: Tensor, labels: Tensor, size: int) -> Tensor:
 
 @dataclass
 class CodeError:
-    """A categorical code as a classifier of data: the category that Q finds the likeliest says the class.
+    """The error in % of a categorical code as a classifier: Q's most probable category predicts the class.
 
-    Which category stands for which class is decided on labelled data of another split than the errors are counted on:
-    the paper names its 5 % without a word on that (Chen et al. 2016, arXiv:1606.03657, Section 7.2).
+    Categories are matched with classes on one split, and errors are counted on another. The paper reports an error of
+    5 % without naming the splits (Chen et al. 2016, arXiv:1606.03657, Section 7.2).
 
     Args:
-        code: by its name; None for the first categorical one.
-        matched_on: the split by whose labels categories are matched with classes.
-        matched: how many of it are looked at.
-        measured_on: the split whose errors are counted, all of it; None takes that for testing, or where there is none
-            that for validation, which while a run goes on comes first.
+        code: name of the code; None takes the first categorical code.
+        matched_on: split on which categories are matched with classes.
+        matched: number of samples for the matching.
+        measured_on: split on which errors are counted; None takes test, else validation; during training, validation
+            comes first.
     """
 
     code: str | None = None
@@ -101,73 +102,73 @@ class CodeError:
 
     def __post_init__(self) -> None:
         if self.matched_on == self.measured_on:
-            raise ValueError(f"matched_on={self.matched_on} is also measured_on; errors need a split of their own")
+            raise ValueError(f"matched_on and measured_on are both {self.matched_on}; choose different splits")
         if self.matched < 1:
             raise ValueError(f"matched={self.matched} must be at least 1")
         self.conditions: dict[str, Any] = {}
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """Codes, and both splits."""
+        """A game with codes, and both splits."""
         return (needs_codes, self.check)
 
     def check(self, system: System) -> None:
-        """Raise ValueError if there is no such code, no such split, or labels are no classes."""
-        self.chosen(system.game)
+        """Raise ValueError if the code or a split does not exist, or labels are not classes."""
+        self.chosen_code(system.game)
         if not isinstance(system.dataset.labels, Classes):
-            raise ValueError("the labels of this dataset tell no classes apart; leave it out")
+            raise ValueError("it needs classes, and the labels of this dataset are not classes; leave it out")
         have = ", ".join(system.dataset.splits)
         advice = "choose another split, set dataset.held_out for a validation split, or leave it out"
         for option, split in {"matched_on": self.matched_on, "measured_on": self.measured_on}.items():
             if split is not None and split not in system.dataset.splits:
-                raise ValueError(f"{option}={split}, and this dataset has {have}; {advice}")
-        if self.counted_on(system.dataset) == self.matched_on:
+                raise ValueError(f"{option}={split}, but this dataset only has {have}; {advice}")
+        if self.test_split(system.dataset) == self.matched_on:
             raise ValueError(
-                f"matched_on={self.matched_on}, errors need a split of their own, and this dataset has {have}; {advice}"
+                f"matched_on={self.matched_on}, errors need another split, and this dataset only has {have}; {advice}"
             )
 
-    def counted_on(self, dataset: Dataset, selecting: bool = False) -> Split:
-        """The split whose errors count; `selecting` is whether they choose among checkpoints."""
+    def test_split(self, dataset: Dataset, selecting: bool = False) -> Split:
+        """Return the split on which errors are counted; `selecting` is whether the values select a checkpoint."""
         left = [split for split in dataset.splits if split != self.matched_on]
         return self.measured_on or evaluation_split(left, selecting)
 
-    def chosen(self, game: Any) -> str:
-        """The code's name.
+    def chosen_code(self, game: Any) -> str:
+        """Return the name of the code.
 
         Raises:
-            ValueError: there is no such code, or it is not categorical.
+            ValueError: the code does not exist or is not categorical.
         """
         categorical = [name for name, code in game.codes.items() if isinstance(code, Categorical)]
         if (self.code or "") not in categorical and (self.code is not None or not categorical):
-            there_are = f"there are {', '.join(categorical)}" if categorical else "there is none"
+            available = f"this game has {', '.join(categorical)}" if categorical else "this game has none"
             raise ValueError(
-                f"it needs a categorical code, and {there_are}; set metric.code_error.code, or leave it out"
+                f"it needs a categorical code, and {available}; set metric.code_error.code, or leave it out"
             )
         return self.code or categorical[0]
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """Errors in %."""
-        counted_on = self.counted_on(results.dataset, results.reference.selecting)
-        matching, measuring = (results.reference.split(split) for split in (self.matched_on, counted_on))
+        """Match categories with classes, then count errors."""
+        split = self.test_split(results.dataset, results.reference.selecting)
+        matching, measuring = results.reference.split(self.matched_on), results.reference.split(split)
         batches = islice(matching.stream(0, CHUNK, seed=0), -(-self.matched // CHUNK))
-        said, labels = self.read(results, batches)
-        matched = assignment(said[: self.matched], labels[: self.matched], self.size(results))
-        said, labels = self.read(results, all_batches(measuring))
-        self.conditions = {"split": counted_on, "matched_on": self.matched_on, "matched": self.matched}
-        return {"code_error": 100 * (matched[said] != labels).double().mean().item()}
+        categories, labels = self.infer(results, batches)
+        matched = assignment(categories[: self.matched], labels[: self.matched], self.size(results))
+        categories, labels = self.infer(results, all_batches(measuring))
+        self.conditions = {"split": split, "matched_on": self.matched_on, "matched": self.matched}
+        return {"code_error": 100 * (matched[categories] != labels).double().mean().item()}
 
     def size(self, results: Results) -> int:
-        """How many categories."""
+        """Return the number of categories."""
         game: Any = results.system.game
-        return game.codes[self.chosen(game)].size
+        return game.codes[self.chosen_code(game)].size
 
-    def read(self, results: Results, batches: Any) -> tuple[Tensor, Tensor]:
-        """The likeliest category and the label of each sample: (n,) and (n,)."""
+    def infer(self, results: Results, batches: Any) -> tuple[Tensor, Tensor]:
+        """Return the most probable category (n,) and the label (n,) of each sample."""
         game: Any = results.system.game
-        name = self.chosen(game)
-        said, labels = [], []
+        name = self.chosen_code(game)
+        categories, labels = [], []
         for batch in batches:
             outputs = game.joint.split_outputs(infer_codes(results.system, batch["data"]))
-            said.append(outputs[name].argmax(1))
+            categories.append(outputs[name].argmax(1))
             labels.append(batch["label"].long())
-        return torch.cat(said), torch.cat(labels)
+        return torch.cat(categories), torch.cat(labels)

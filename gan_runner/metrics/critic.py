@@ -1,4 +1,4 @@
-"""What a critic has learned, against the truth: for data and generators whose densities p and q are known."""
+"""How well a critic has learned, measured on data and generators whose densities p and q are known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gan_runner.games.base import HasCritic
 from gan_runner.losses.base import BoundsDivergence, Identifies
 from gan_runner.losses.density_ratios import log_mean_exp
 from gan_runner.metrics.base import metric
-from gan_runner.metrics.optimal_transport import matched
+from gan_runner.metrics.optimal_transport import match_optimally
 from gan_runner.metrics.results import GivenScores, Results
 from gan_runner.models.latents import Normal
 from gan_runner.requirements import Requirement
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 
 def needs_critic(system: System) -> None:
-    """Somebody must judge, and points alone."""
+    """Require an unconditional critic."""
     if system.loss is None or not isinstance(system.game, HasCritic):
-        raise ValueError("it looks at a critic's scores, and in this game nobody judges; leave it out")
+        raise ValueError("it needs a critic's scores, and this game has no critic; leave it out")
     if not has_unconditional_critic(system):
         raise ValueError(
-            "it looks at a critic's scores of points, and this one's are of points beside conditions or codes; leave "
-            "it out, or choose game=gan"
+            "it needs an unconditional critic, and this one also takes conditions or codes; leave it out, or choose "
+            "game=gan"
         )
 
 
 def needs_points(system: System) -> None:
-    """The data must be points."""
+    """Require data that is points."""
     if len(system.dataset.shape) != 1:
-        raise ValueError(f"it is about points, and this data has shape {list(system.dataset.shape)}; leave it out")
+        raise ValueError(f"it needs points, and this data has shape {list(system.dataset.shape)}; leave it out")
 
 
 def needs_known_densities(system: System) -> None:
-    """Both densities must be known."""
+    """Require known densities of data and generator."""
     if not isinstance(system.dataset, HasDensity):
         raise ValueError("this dataset has no known density; choose dataset=gaussian or another mixture")
     if not isinstance(system.networks.get("generator"), HasDensity) or not isinstance(system.game.latent, Normal):
@@ -50,33 +50,34 @@ def needs_known_densities(system: System) -> None:
 
 
 def needs_identified(*kinds: Identifies) -> Requirement:
-    """Require that an optimal critic of this loss identifies one of these about the densities."""
+    """Require a loss whose optimal critic identifies one of these: ratio, relative ratio, sign, potential."""
 
     def check(system: System) -> None:
         known = identifies(system) or "nothing"
         if extra_fakes(system):
             raise ValueError(
-                f"it is about the densities of data and samples, and this critic judges {extra_fakes(system)}, too; "
-                "leave it out"
+                f"it needs a critic of data and samples alone; this one also scores {extra_fakes(system)}; leave it out"
             )
         if known not in kinds:
-            raise ValueError(f"it needs a loss that identifies a {' or '.join(kinds)}, and this one's critic a {known}")
+            raise ValueError(
+                f"it needs a loss whose critic identifies a {' or '.join(kinds)}, and this one identifies a {known}"
+            )
 
     return check
 
 
 def needs_f_divergence(system: System) -> None:
-    """The discriminator must estimate an f-divergence."""
+    """Require data in the plane, and a loss that bounds an f-divergence."""
     if system.dataset.shape != (2,):
         raise ValueError(
             f"it integrates over the plane, and this data has shape {list(system.dataset.shape)}; leave it out"
         )
     if not isinstance(system.loss, BoundsDivergence):
-        raise ValueError("it needs a loss that bounds an f-divergence; choose loss=fgan_kl, lsif or another of them")
+        raise ValueError("it needs a loss that bounds an f-divergence; choose one, such as loss=fgan_kl or loss=lsif")
 
 
 def true_log_ratio(results: Results, x: Tensor) -> Tensor:
-    """log p/q of points (n, *shape): (n,)."""
+    """Return the true log p/q (n,) of points (n, *shape)."""
     data, generator = results.dataset, results.system.networks["generator"]
     assert isinstance(data, HasDensity)
     assert isinstance(generator, HasDensity)
@@ -85,7 +86,7 @@ def true_log_ratio(results: Results, x: Tensor) -> Tensor:
 
 
 def scores_and_log_ratios(results: Results) -> tuple[Tensor, Tensor]:
-    """Scores and true log ratios (n,) of data and samples together: points of the mixture of p and q."""
+    """Return scores and true log ratios (n,) of data and samples together, which follow the mixture of p and q."""
     truth = torch.cat([true_log_ratio(results, results.real), true_log_ratio(results, results.samples)])
     return torch.cat([results.real_scores, results.fake_scores]), truth
 
@@ -94,14 +95,14 @@ OFFSETS: Mapping[Identifies, Callable[[Tensor], Tensor | float]] = {
     "ratio": lambda fakes: 0.0,
     "relative": log_mean_exp,
 }
-"""What the log ratios of fakes say that must be subtracted, so that E_q[p/q] = 1."""
+"""The constant to subtract, computed from the log ratios of fakes, so that E_q[p/q] = 1."""
 
 
 @metric(log_ratio_error=min, requires=(needs_critic, needs_known_densities, needs_identified("ratio", "relative")))
 def log_ratio(results: Results, limit: float = 4.0) -> dict[str, float]:
     """Mean |log r̂ − log p/q| in nats over the mixture of p and q, where r̂ is the ratio that the critic implies.
 
-    Both are first cut to ±limit: beyond it one density is next to nothing, and an estimate may be infinite.
+    Both are first clamped to ±limit, since beyond it one density is almost zero and an estimate may be infinite.
     """
     loss: Any = results.loss
     scores, truth = scores_and_log_ratios(results)
@@ -112,7 +113,7 @@ def log_ratio(results: Results, limit: float = 4.0) -> dict[str, float]:
 
 @metric(sign_error=min, requires=(needs_critic, needs_known_densities, needs_identified("sign")))
 def sign(results: Results) -> dict[str, float]:
-    """The share of the mixture of p and q where the critic errs about which density is larger."""
+    """The fraction of the mixture of p and q on which the critic is wrong about which density is larger."""
     loss: Any = results.loss
     scores, truth = scores_and_log_ratios(results)
     return {"sign_error": (loss.sign(scores) != truth.sign()).double().mean().item()}
@@ -127,7 +128,7 @@ def order(results: Results) -> dict[str, float]:
 
 @metric(divergence_gap=min, requires=(needs_critic, needs_known_densities, needs_f_divergence))
 def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[str, float]:
-    """|bound − D_f(p‖q)| / |D_f(p‖q)|: how far the critic's bound is from the divergence, as a share of it.
+    """Relative error |bound − D_f(p‖q)| / |D_f(p‖q)| of the critic's bound on the divergence.
 
     D_f is ∫ q f(p/q) over the square of ±reach, by the midpoint rule on nodes² points.
     """
@@ -145,22 +146,22 @@ def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[s
 
 @metric(transport_gap=min, requires=(needs_critic, needs_points, needs_identified("potential")))
 def transport(results: Results, n: int = 2000) -> dict[str, float]:
-    """1 − (E_p[D] − E_q[D]) / (K W₁), over n of the data and n samples: what the critic misses of their exact W₁.
+    """1 − (E_p[D] − E_q[D]) / (K W₁): the fraction of the exact W₁ that the critic misses, on n reals and n fakes.
 
-    K is the steepest slope of the critic on the lines of the optimal transport. By Kantorovich's duality no critic of
-    slope K exceeds K W₁ (Villani 2009, Theorem 5.10), so the gap is not negative.
+    K is the largest gradient norm of the critic on the lines of the optimal transport. By Kantorovich duality no critic
+    with slope K exceeds K W₁ (Villani 2009, Theorem 5.10), so the gap is not negative.
     """
-    real, fake = matched(results.real[:n], results.samples[:n])
+    real, fake = match_optimally(results.real[:n], results.samples[:n])
     scores = [score(results.system, x).double().mean() for x in (real, fake)]
     distances = (real - fake).flatten(1).norm(dim=1)
-    steepest = slopes(results.system, real, fake).max()
+    steepest = gradient_norms_between(results.system, real, fake).max()
     return {"transport_gap": 1 - ((scores[0] - scores[1]) / (steepest * distances.double().mean())).item()}
 
 
-def slopes(system: System, start: Tensor, end: Tensor, nodes: int = 8) -> Tensor:
-    """The critic's gradient norms at `nodes` points on each line from start to end: (n · nodes,)."""
-    shares = torch.linspace(0, 1, nodes, device=start.device).view(-1, *[1] * start.dim())
-    x = (start + shares * (end - start)).flatten(0, 1).requires_grad_()
+def gradient_norms_between(system: System, start: Tensor, end: Tensor, nodes: int = 8) -> Tensor:
+    """Return the critic's gradient norms at `nodes` points on each line from start to end: (n · nodes,)."""
+    fractions = torch.linspace(0, 1, nodes, device=start.device).view(-1, *[1] * start.dim())
+    x = (start + fractions * (end - start)).flatten(0, 1).requires_grad_()
     with eval_mode(system.networks):
         (gradient,) = torch.autograd.grad(critic_of(system).score(system.networks, x).sum(), x)
     return gradient.flatten(1).norm(dim=1)

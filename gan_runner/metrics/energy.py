@@ -1,4 +1,4 @@
-"""What a critic of energies knows of the densities, held against them; and how balanced its game is."""
+"""Metrics of energy-based GANs: EBGAN's total variation against the truth, and BEGAN's balance and convergence."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 def needs_planar_densities(system: System) -> None:
-    """The densities of data and samples must be known, in two dimensions."""
+    """Require known densities of data and samples in two dimensions."""
     known = isinstance(system.dataset, HasDensity) and isinstance(system.networks.get("generator"), HasDensity)
     if not known or system.dataset.shape != (2,):
         raise ValueError("the densities of data and samples are not known; choose dataset=gaussian model=gaussian")
 
 
 def needs_loss(kind: type) -> Requirement:
-    """The demand that the game's loss is of this kind."""
+    """Return the requirement that the loss is of this type."""
 
-    def demand(system: System) -> None:
+    def check(system: System) -> None:
         if not isinstance(system.loss, kind):
             raise ValueError(
-                f"it is about {kind.__name__}, and this loss is {type(system.loss).__name__}; leave it out"
+                f"it needs the loss {kind.__name__}, and this loss is {type(system.loss).__name__}; leave it out"
             )
 
-    return demand
+    return check
 
 
 def plane(results: Results, side: int) -> tuple[Tensor, float]:
-    """A grid (side², 2) that reaches beyond all samples and data, and the area of its cells."""
+    """Return a grid (side², 2) that covers all samples and data with a margin, and the area of its cells."""
     points = torch.cat([results.real, results.samples])
     low, high = points.amin(0), points.amax(0)
     margin = (high - low) / 4
@@ -48,13 +48,13 @@ def plane(results: Results, side: int) -> tuple[Tensor, float]:
 @metric(total_variation_gap=min, requires=(needs_planar_densities, needs_loss(EBGAN)))
 @torch.no_grad()
 def total_variation(results: Results, side: int = 200) -> dict[str, float]:
-    """What the critic makes of the total variation of data and samples, against the truth by quadrature.
+    """Error of EBGAN's estimate of the total variation between data and samples, against its value by quadrature.
 
-    It is |1 − cost / m − TV|, the cost being the discriminator's on data and samples.
+    This is |1 − L_D / m − TV|, where L_D is the discriminator's loss on data and samples and m the margin.
 
     Args:
-        results: with both densities known.
-        side: points of the quadrature along each axis.
+        results: results with known densities.
+        side: quadrature points along each axis.
     """
     assert isinstance(results.dataset, HasDensity)
     points, area = plane(results, side)
@@ -67,7 +67,7 @@ def total_variation(results: Results, side: int = 200) -> dict[str, float]:
 
 @metric(balance_gap=min, convergence=min, requires=(needs_loss(BEGAN),))
 def equilibrium(results: Results) -> dict[str, float]:
-    """|E[L(G(z))] / E[L(x)] − γ|, and the measure of convergence M (Berthelot et al. 2017, Eq. 5, Section 3.4.1)."""
+    """|E[L(G(z))] / E[L(x)] − γ|, and BEGAN's convergence measure M (Berthelot et al. 2017, Eq. 5, Section 3.4.1)."""
     scores = GivenScores(results.real_scores, results.fake_scores)
     ratio = scores.fake.mean() / scores.real.mean()
     return {

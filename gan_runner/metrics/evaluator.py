@@ -1,4 +1,4 @@
-"""Measuring: all metrics on one set of samples, how long each took, and on what."""
+"""The evaluator, which measures all metrics on one set of samples."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 
 
 Metrics = Mapping[str, Callable[..., dict[str, float]]]
-"""By name."""
+"""Metrics by name."""
 
 
 class Evaluator:
-    """Draws samples, of the same latents every time, and measures them.
+    """Draws samples from fixed latents and measures them.
 
-    In a game with conditions they are made for those of the split that they are compared with.
+    In a conditional game, samples get the conditions of the split that they are compared with.
 
     Args:
-        system: what is trained.
-        metrics: by name.
-        samples: how many are drawn, and compared with as many of the data.
-        seed: of the latents.
-        split: of the data that they are compared with.
-        data: this split, where it is at hand already.
-        selecting: whether figures choose among checkpoints: errors are then those of validation data, if there is any.
+        system: the trained system.
+        metrics: metrics by name.
+        samples: number of samples, compared with as many real samples.
+        seed: seed of the latents.
+        split: split of the real samples.
+        data: data of this split, if it is loaded already.
+        selecting: whether the values select a checkpoint; errors are then counted on validation data, if there is any.
 
     Attributes:
-        conditions: by figure, on what it was measured: samples, real ones where any were read, their split, and what
-            the metric says of itself.
-        seconds: by metric, how long it took so far; generating what it is the first to ask for is part of it.
+        conditions: how each value was measured, by name: number of samples, of real samples if any were read, their
+            split, and the metric's own conditions.
+        seconds: total time of each metric; generating samples counts for the first metric that needs them.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Evaluator:
         self.seconds: dict[str, float] = defaultdict(float)
 
     def draw_noise(self, samples: int, seed: int, split: Split) -> Tensor:
-        """What samples are made from; where these are for conditions, those of the data of the split."""
+        """Draw the latents of the samples, with conditions from the data of the split."""
         system, game = self.system, self.system.game
         if split == "train" or not isinstance(game, DrawsConditions):
             return system.noise(samples, seed)
@@ -76,85 +76,85 @@ class Evaluator:
         return game.noise_like(system.networks, self.reference.split(split), samples, rng).to(system.device)
 
     def prepare(self) -> None:
-        """Make ready what metrics look through, so that what is wrong with it is said before a run and not in it."""
+        """Load what metrics need, such as feature networks, so that errors occur before training and not during it."""
         for metric in self.metrics.values():
             if isinstance(metric, Prepares):
                 metric.prepare(self.reference)
 
     def measure(self) -> dict[str, float]:
-        """All figures, by name. Metrics that look at a piece at a time come last: it may all be at hand by then.
+        """Measure all metrics and return their values by name. Streaming metrics come last, to reuse samples in memory.
 
         Raises:
-            ConfigError: a metric refuses its knobs, or so few samples.
+            ConfigError: a metric rejects its options or the number of samples.
         """
         results = Results(self.system, self.noise, self.reference)
-        found: dict[str, dict[str, float]] = {}
-        for name, metric in sorted(self.metrics.items(), key=lambda item: streams(item[1])):
+        measured: dict[str, dict[str, float]] = {}
+        for name, metric in sorted(self.metrics.items(), key=lambda item: is_streaming(item[1])):
             began = time.perf_counter()
             try:
-                found[name] = metric(results)
+                measured[name] = metric(results)
             except ValueError as error:
                 raise ConfigError(f"metric={name}: {error}") from error
             self.seconds[name] += time.perf_counter() - began
-        for name, figures in found.items():  # now that all have read what they need, as they will have the next time
-            self.conditions |= dict.fromkeys(figures, self.conditions_of(self.metrics[name]))
-        return {figure: value for figures in found.values() for figure, value in figures.items()}
+        for name, values in measured.items():  # after all metrics, which together determine how much data is read
+            self.conditions |= dict.fromkeys(values, self.conditions_of(self.metrics[name]))
+        return {name: value for values in measured.values() for name, value in values.items()}
 
     def conditions_of(self, metric: Any) -> dict[str, Any]:
-        """On what a metric measured."""
+        """Return how a metric was measured."""
         read = {} if self.reference.count is None else {"real": self.reference.count}
         base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
         own = metric_conditions(metric, self.system.dataset.splits, self.reference.selecting)
         return {name: value for name, value in (base | own).items() if value is not None}
 
 
-def streams(metric: Any) -> bool:
-    """Whether a metric looks at a piece of the samples at a time."""
+def is_streaming(metric: Any) -> bool:
+    """Return whether a metric reads the samples chunk by chunk."""
     return isinstance(metric, Streams) and metric.streaming
 
 
 def metric_conditions(metric: Any, splits: Sequence[Split], selecting: bool = False) -> dict[str, Any]:
-    """What a metric, with or without its knobs, says of on what it measures, of data that has these splits.
+    """Return the conditions that a metric declares for itself, for data with these splits.
 
-    It may be another where figures are `selecting` among checkpoints.
+    They may depend on `selecting`, whether the values select a checkpoint.
     """
     declared = declaration(metric)
-    said = declared.conditions if isinstance(declared, HasConditions) else {}
-    return {name: value(splits, selecting) if callable(value) else value for name, value in said.items()}
+    conditions = declared.conditions if isinstance(declared, HasConditions) else {}
+    return {name: value(splits, selecting) if callable(value) else value for name, value in conditions.items()}
 
 
 def check_own_splits(metrics: Mapping[str, Any], split: str | None, splits: Sequence[Split]) -> None:
-    """Refuse a split that was asked for where a metric measures on another, whatever is asked for.
+    """Reject a requested split if a metric always measures on another split.
 
     Raises:
-        ConfigError: naming the metric and its split.
+        ConfigError: names the metric and its split.
     """
     for name, metric in metrics.items():
         own = metric_conditions(metric, splits).get("split", split)
         if split is not None and own != split:
-            raise ConfigError(f"metric={name} measures on its own split ({own}); leave out --split {split}, or {name}")
+            raise ConfigError(f"metric={name} always measures on split {own}; leave out --split {split} or the metric")
 
 
 def check_split(dataset: Dataset, split: Split, option: str) -> None:
-    """Raise ValueError, naming the option that chose it, for a split that a dataset has not."""
+    """Raise ValueError if the dataset does not have the split; `option` is the key that chose it."""
     if split not in dataset.splits:
-        raise ValueError(f"there is no {option}={split} of this dataset, which has {', '.join(dataset.splits)}")
+        raise ValueError(f"this dataset has no split {split}; set {option} to {' or '.join(dataset.splits)}")
 
 
 def metric_names_by_option() -> dict[str, Collection[str]]:
-    """What each `metric=` measures, of those whose figures are always the same."""
+    """Return the names of the values that each `metric=` option measures, if they do not depend on its arguments."""
     targets = {
         option: OmegaConf.load(CONF / "metric" / f"{option}.yaml").metric[option]._target_
         for option in options_in("metric")
     }
-    figures = {option: directions_of(locate(target, ())) for option, target in targets.items()}
-    return {option: found for option, found in figures.items() if isinstance(found, Mapping)}
+    directions = {option: directions_of(locate(target, ())) for option, target in targets.items()}
+    return {option: names for option, names in directions.items() if isinstance(names, Mapping)}
 
 
 def build_metrics(config: DictConfig, system: System) -> Metrics:
-    """The metrics by name.
+    """Build the configured metrics by name.
 
     Raises:
-        ConfigError: one does not go with the dataset.
+        ConfigError: a metric does not fit the system.
     """
     return build_checked("metric", config, system, "metric=")

@@ -1,4 +1,4 @@
-"""Metrics that compare images through the eyes of a feature network."""
+"""Metrics that compare images in the feature space of a network."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeatureMetric:
-    """A metric whose figures carry the name of its feature network.
+    """Base class of metrics on features; the names of their values include the name of the network.
 
     Args:
-        extractor: the network. Metrics with equal ones share what it has seen.
+        extractor: the feature network. Metrics with equal extractors share features.
     """
 
     extractor: Extractor
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """What its network can look at."""
+        """Images that the network accepts."""
         return (self.extractor.check,)
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """On what it measures: its knobs, and how images reach the network."""
-        knobs = {name: value for name, value in vars(self).items() if name != "extractor"}
-        return {"extractor": self.extractor.name, "resize": self.extractor.resize, **knobs}
+        """The extractor, how it resizes images, and the options of the metric."""
+        options = {name: value for name, value in vars(self).items() if name != "extractor"}
+        return {"extractor": self.extractor.name, "resize": self.extractor.resize, **options}
 
     def prepare(self, reference: Reference) -> None:
-        """Open its network."""
+        """Load the network."""
         reference.load_extractor(self.extractor)
 
 
@@ -60,19 +60,19 @@ class FrechetDistance(FeatureMetric):
         return {self.extractor.metric_name("fd"): min}
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """In squared units of the features; biased upwards by few samples."""
+        """Return the distance in squared units of the features; few samples bias it upwards."""
         fake = moments(results.feature_chunks(self.extractor))
         return {self.extractor.metric_name("fd"): frechet_distance(results.reference.moments(self.extractor), fake)}
 
 
 @dataclass(frozen=True)
 class KernelDistance(FeatureMetric):
-    """Squared MMD of features by a cubic kernel: `kid` by Inception, `kd_NAME` by another network.
+    """Squared MMD of features with a cubic kernel: `kid` by Inception, `kd_NAME` by another network.
 
     Args:
-        extractor: the network.
-        subsets: that it is the mean of.
-        subset_size: samples in each.
+        extractor: the feature network.
+        subsets: number of random subsets to average over.
+        subset_size: samples per subset.
     """
 
     subsets: int = 100
@@ -84,7 +84,7 @@ class KernelDistance(FeatureMetric):
         return {self.extractor.metric_name("kd"): min}
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """Unbiased: it may be negative."""
+        """Return the unbiased estimate, which may be negative, and its standard deviation over subsets."""
         real, fake = results.reference.features(self.extractor), results.extract(self.extractor).features
         mean, sd = kernel_distance(real, fake, self.subsets, self.subset_size)
         name = self.extractor.metric_name("kd")
@@ -96,8 +96,8 @@ class PrecisionRecall(FeatureMetric):
     """Precision, recall, density and coverage of features (Kynkäänniemi et al. 2019; Naeem et al. 2020).
 
     Args:
-        extractor: the network.
-        k: neighbours that a ball reaches to.
+        extractor: the feature network.
+        k: the radius of a ball is the distance to the k-th nearest neighbour.
     """
 
     k: int = 5
@@ -108,31 +108,31 @@ class PrecisionRecall(FeatureMetric):
         return {self.extractor.metric_name(kind): max for kind in ("precision", "recall", "density", "coverage")}
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """Shares; density may exceed one."""
+        """Return fractions; only density may exceed one."""
         real, fake = results.reference.features(self.extractor), results.extract(self.extractor).features
-        found = precision_recall_density_coverage(real, fake, self.k)
-        return {self.extractor.metric_name(kind): value for kind, value in found.items()}
+        values = precision_recall_density_coverage(real, fake, self.k)
+        return {self.extractor.metric_name(kind): value for kind, value in values.items()}
 
 
 def needs_label_condition(system: System) -> None:
-    """Samples must have been made for labels."""
+    """Require samples conditioned on labels."""
     if not isinstance(system.networks.get("condition"), LabelCondition):
-        raise ValueError("it reads the labels that samples were made for; choose game=conditional, or leave it out")
+        raise ValueError("it needs samples conditioned on labels; choose game=conditional, or leave it out")
 
 
 @dataclass(frozen=True)
 class LabelAccuracy(FeatureMetric):
-    """Whether a classifier sees in samples the labels that they were made for.
+    """Accuracy of a classifier on samples, against the labels that they are conditioned on.
 
     Args:
-        extractor: the classifier, trained on the data's own labels.
+        extractor: a classifier that is trained on the labels of the dataset.
     """
 
     extractor: TrainedClassifier
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """There are labels, and a classifier of them."""
+        """Samples conditioned on labels, and a classifier of these labels."""
         return (needs_label_condition, *super().requirements)
 
     @property
@@ -141,35 +141,37 @@ class LabelAccuracy(FeatureMetric):
         return {self.extractor.metric_name("accuracy"): max}
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """The share of samples of the right class; of attributes, of right answers, and of samples without a fault."""
+        """Return the accuracy; for attributes also the fraction of samples with all attributes correct."""
         condition = results.system.networks["condition"]
         labels: Labels = condition.labels  # type: ignore[assignment]
-        hits = labels.correct(results.extract(self.extractor).logits, results.noise[:, -labels.dim :])
+        correct = labels.correct(results.extract(self.extractor).logits, results.noise[:, -labels.dim :])
         name = self.extractor.metric_name("accuracy")
-        faultless = {} if hits.shape[1] == 1 else {f"{name}_faultless": hits.all(1).double().mean().item()}
-        return {name: hits.double().mean().item(), **faultless}
+        faultless = {} if correct.shape[1] == 1 else {f"{name}_faultless": correct.all(1).double().mean().item()}
+        return {name: correct.double().mean().item(), **faultless}
 
 
 @dataclass(frozen=True)
 class ClassifierScore(FeatureMetric):
-    """The Inception score, and the same of another classifier: `score_NAME`.
+    """Inception score, or the score `score_NAME` of another classifier.
 
     Args:
         extractor: the classifier.
-        splits: of the samples, that it is the mean of.
+        splits: number of splits of the samples to average over.
     """
 
     splits: int = 10
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """Its network tells classes."""
+        """A network that predicts one class per image."""
         return (*super().requirements, self.check_classes)
 
     def check_classes(self, system: System) -> None:
-        """Raise ValueError if the network is trained on attributes, many of which a sample may have."""
+        """Raise ValueError if the classifier is trained on attributes instead of classes."""
         if isinstance(self.extractor, TrainedClassifier) and isinstance(system.dataset.labels, Attributes):
-            raise ValueError("it needs one class a sample, and this dataset has attributes; choose extractor=inception")
+            raise ValueError(
+                "it needs one class per sample, and this dataset has attributes; choose extractor=inception"
+            )
 
     @property
     def directions(self) -> Mapping[str, Better]:
@@ -177,7 +179,7 @@ class ClassifierScore(FeatureMetric):
         return {self.extractor.metric_name("score"): max}
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """From 1 to the number of classes, and its deviation over splits."""
+        """Return the score, from 1 to the number of classes, and its standard deviation over splits."""
         mean, sd = classifier_score(results.extract(self.extractor).logits.double().softmax(1), self.splits)
         name = self.extractor.metric_name("score")
         return {name: mean, f"{name}_sd": sd}

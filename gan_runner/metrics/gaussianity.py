@@ -1,4 +1,4 @@
-"""How far the codes of data are from the prior N(0, I) that samples are made from."""
+"""How far the codes of data are from the prior N(0, I) of the latents."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 CRITICAL = 1.3581
-"""The Kolmogorov distribution is below it in 95 % of all cases."""
+"""The 95 % quantile of the Kolmogorov distribution."""
 
 
-def normal_distances(z: Tensor) -> Tensor:
-    """How far the distribution function of every column of z (n, d) is from that of N(0, 1), at most: (d,)."""
+def kolmogorov_distances(z: Tensor) -> Tensor:
+    """Return the Kolmogorov distance between each column of z (n, d) and N(0, 1): (d,)."""
     n = len(z)
     expected = torch.special.ndtr(z.sort(0).values)
     above = torch.arange(1, n + 1, device=z.device, dtype=z.dtype).unsqueeze(1) / n
@@ -32,23 +32,23 @@ def normal_distances(z: Tensor) -> Tensor:
 
 
 def rejected(z: Tensor) -> Tensor:
-    """Which columns of z (n, d) a Kolmogorov–Smirnov test at 5 % does not take for draws from N(0, 1): (d,).
+    """Return for which columns of z (n, d) a Kolmogorov–Smirnov test at 5 % rejects N(0, 1): booleans (d,).
 
-    By the Kolmogorov distribution with Stephens's correction for finite n (Stephens 1970, J. R. Stat. Soc. B 32, 115).
+    The test uses Stephens's correction for finite n (Stephens 1970, J. R. Stat. Soc. B 32, 115).
     """
     root = math.sqrt(len(z))
-    return normal_distances(z) * (root + 0.12 + 0.11 / root) > CRITICAL
+    return kolmogorov_distances(z) * (root + 0.12 + 0.11 / root) > CRITICAL
 
 
-def figures_of(z: Tensor) -> dict[str, float]:
-    """What is said of codes z (n, d), in float64: see `latent_gaussianity`."""
+def gaussianity(z: Tensor) -> dict[str, float]:
+    """Return the values of `latent_gaussianity` for codes z (n, d), in float64."""
     z = z.double()
     n, dim = z.shape
     centred = z - z.mean(0)
     variance = centred.square().mean(0)
     kurtosis = centred.pow(4).mean(0) / variance.square().clamp(min=torch.finfo(z.dtype).tiny) - 3
     with full_precision(z):
-        gram = centred.T @ centred if dim <= n else centred @ centred.T  # the same eigenvalues, but for zeros
+        gram = centred.T @ centred if dim <= n else centred @ centred.T  # both have the same non-zero eigenvalues
     return {
         "latent_rejected": rejected(z).double().mean().item(),
         "latent_mean_square": z.square().mean().item(),
@@ -58,9 +58,9 @@ def figures_of(z: Tensor) -> dict[str, float]:
 
 
 def needs_normal_latents(system: System) -> None:
-    """Samples must be made from N(0, I)."""
+    """Require latents N(0, I)."""
     if not isinstance(system.game.latent, Normal):
-        raise ValueError("it compares codes with latents N(0, I), and this game draws others; leave it out")
+        raise ValueError("it needs latents N(0, I), and this game has other latents; leave it out")
 
 
 @metric(
@@ -69,21 +69,22 @@ def needs_normal_latents(system: System) -> None:
     conditions={"samples": None, "real": None, "split": evaluation_split},
 )
 def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
-    """How Gaussian the codes of held-out data are, which for a likelihood are to be N(0, I) (Danihelka et al. 2017,
-    arXiv:1705.05263, whose flows trained by a critic have codes that are not).
+    """How close the codes of held-out data are to N(0, I).
 
-    Codes are draws of q(z|x), of which together, and not of their means, the prior is to be the distribution.
+    Maximum likelihood leads to such codes; flows trained by a critic do not have them (Danihelka et al. 2017,
+    arXiv:1705.05263). Codes are draws of q(z|x), not means, since their aggregate distribution should be the prior.
 
-    `latent_rejected`: the share of dimensions that a Kolmogorov–Smirnov test at 5 % tells from N(0, 1); of N(0, I)
-    about 0.05. `latent_mean_square`: E‖z‖² / d, of N(0, I) 1. `latent_excess_kurtosis`: its mean over dimensions, of
-    N(0, I) 0. `latent_largest_variance`: along any direction, of N(0, I) at most (1 + √(d / n))² or so.
+    - `latent_rejected`: share of dimensions where a Kolmogorov–Smirnov test at 5 % rejects N(0, 1); 0.05 for N(0, I).
+    - `latent_mean_square`: E‖z‖² / d; 1 for N(0, I).
+    - `latent_excess_kurtosis`: mean over dimensions; 0 for N(0, I).
+    - `latent_largest_variance`: variance along the first principal axis; about (1 + √(d / n))² for N(0, I).
 
     Args:
-        results: whose game has codes, by an encoder, or by a generator that has an inverse.
-        n: data, at most.
-        seed: of the draws.
+        results: results of a game with an encoder or an invertible generator.
+        n: maximal number of samples of the data.
+        seed: seed of the draws.
     """
-    pieces = results.reference.split(held_out(results)).chunks(n)
-    return figures_of(
-        torch.cat([draw_codes(results.system, x, derive_seed(seed, number)) for number, x in enumerate(pieces)])
+    chunks = results.reference.split(held_out(results)).chunks(n)
+    return gaussianity(
+        torch.cat([draw_codes(results.system, x, derive_seed(seed, number)) for number, x in enumerate(chunks)])
     )

@@ -1,4 +1,4 @@
-"""Wasserstein distance as a critic sees it that has no part in the game."""
+"""Wasserstein distance estimated by an independent critic, which does not take part in training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def make_critic(shape: tuple[int, ...]) -> nn.Module:
-    """A critic (n, *shape) → (n,): convolutional for images whose side halves well, else fully connected."""
+    """Return a critic (n, *shape) → (n,): convolutional if the image size suits DCGAN, else an MLP."""
     try:
         resolutions(shape)
     except ValueError:
@@ -29,7 +29,7 @@ def make_critic(shape: tuple[int, ...]) -> nn.Module:
 
 
 def typical_distance(x: Tensor, y: Tensor) -> Tensor:
-    """√E‖x − y‖² over all pairs of x (n, *shape) and y (m, *shape), a scalar and at least W₁."""
+    """Return √E‖x − y‖² over all pairs of x (n, *shape) and y (m, *shape), a scalar and an upper bound of W₁."""
     x, y = x.flatten(1).double(), y.flatten(1).double()
     spread = x.var(0, correction=0).sum() + y.var(0, correction=0).sum()
     return ((x.mean(0) - y.mean(0)).square().sum() + spread).sqrt()
@@ -46,27 +46,26 @@ def independent_wasserstein(
     weight: float = 10.0,
     seed: int = 0,
 ) -> float:
-    """E_real D − E_fake D, in units of the data, of an independent Wasserstein critic D on points that it has not seen
+    """Train an independent Wasserstein critic D and return E_real D − E_fake D on unseen data, in units of the data
     (Danihelka et al. 2017, arXiv:1705.05263).
 
     D is trained from scratch with a gradient penalty on lines between real and fake (Gulrajani et al. 2017,
-    arXiv:1704.00028, Eq. 3), of slopes above one only (Petzka et al. 2018, arXiv:1709.08894). With weight λ it settles
-    at a slope of about 1 + W₁/2λ, so distances are measured in units in which W₁ ≤ 1. The figure is W₁ as far as D
-    finds it, and may be negative; what D learns by heart does not count.
+    arXiv:1704.00028, Eq. 3), applied only to norms above one (Petzka et al. 2018, arXiv:1709.08894). With weight λ the
+    norm settles at about 1 + W₁/2λ, so distances are measured in units in which W₁ ≤ 1. The value underestimates W₁ and
+    may be negative. It is measured on test data, so overfitting of D does not increase it.
 
-    It draws numbers of its own: the random state stays as it was. A seed gives the same figure again, on a GPU up to
-    rounding.
+    The random state of the run is unchanged. The same seed gives the same value, on a GPU up to rounding.
 
     Args:
         real: data (n, *shape) to train on.
         fake: samples (m, *shape) to train on.
-        real_test: other data (k, *shape).
-        fake_test: other samples (l, *shape).
-        steps: of Adam.
-        batch_size: of data, and of samples, drawn with replacement.
-        learning_rate: at first; it falls linearly to zero.
+        real_test: data (k, *shape) to test on.
+        fake_test: samples (l, *shape) to test on.
+        steps: steps of Adam.
+        batch_size: real and fake samples per step, drawn with replacement.
+        learning_rate: initial learning rate; it decays linearly to zero.
         weight: λ of the gradient penalty.
-        seed: of weights and draws.
+        seed: seed of weights and batches.
 
     Raises:
         ValueError: a size is below one.
@@ -93,37 +92,39 @@ def independent_wasserstein(
     return (unit * (scores[0].double().mean() - scores[1].double().mean())).item()
 
 
-def held_out(system: System) -> None:
-    """The data must have a split that was not trained on."""
+def needs_held_out_data(system: System) -> None:
+    """Require data with a split that is not trained on."""
     if "test" not in system.dataset.splits and "validation" not in system.dataset.splits:
-        raise ValueError("it needs data that was not trained on; set dataset.held_out=1000, or choose other data")
+        raise ValueError("it needs held-out data; set dataset.held_out=1000, or choose a dataset with a test split")
 
 
 @metric(
     independent_wasserstein=min,
-    requires=(held_out,),
+    requires=(needs_held_out_data,),
     conditions={"split": lambda splits, selecting: evaluation_split(splits)},
 )
 def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
-    """W₁ as an independent critic finds it: trained and measured on data that the game has not seen, half of it each.
+    """W₁ estimated by an independent critic, trained on one half of the held-out data and tested on the other half.
 
-    In units of the data. `independent_wasserstein_of_data` is the same of data against other data: what is left of it
-    where samples are perfect.
+    It is in units of the data. `independent_wasserstein_of_data` compares held-out data with training data instead of
+    samples: the value that perfect samples would have.
 
     Args:
-        results: whose samples are judged.
-        n: samples, and held-out data, at most.
-        steps: of the critic.
-        seed: of the critic.
+        results: results with the samples.
+        n: maximal number of samples, and of held-out data.
+        steps: training steps of the critic.
+        seed: seed of the critic.
     """
     split = evaluation_split(results.dataset.splits)
     real = results.reference.split(split).real(n)
-    learned, judged = real.chunk(2)
-    fake_learned, fake_judged = results.samples[:n].chunk(2)
-    seen = results.reference.split("train").real(n).chunk(2)
+    real_train, real_test = real.chunk(2)
+    fake_train, fake_test = results.samples[:n].chunk(2)
+    data_train, data_test = results.reference.split("train").real(n).chunk(2)
     return {
         "independent_wasserstein": independent_wasserstein(
-            learned, fake_learned, judged, fake_judged, steps, seed=seed
+            real_train, fake_train, real_test, fake_test, steps, seed=seed
         ),
-        "independent_wasserstein_of_data": independent_wasserstein(learned, seen[0], judged, seen[1], steps, seed=seed),
+        "independent_wasserstein_of_data": independent_wasserstein(
+            real_train, data_train, real_test, data_test, steps, seed=seed
+        ),
     }

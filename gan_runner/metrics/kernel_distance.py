@@ -9,31 +9,32 @@ from gan_runner.losses.kernels import unbiased_from_grams
 
 
 def cubic(x: Tensor, y: Tensor) -> Tensor:
-    """(xᵢᵀyⱼ / d + 1)³: (n, d) and (m, d) → (n, m)."""
+    """Return the cubic kernel (xᵢᵀyⱼ / d + 1)³ of (n, d) and (m, d): (n, m)."""
     return (x @ y.T / x.shape[1] + 1).pow(3)
 
 
 def kernel_distance(
     x: Tensor, y: Tensor, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """Mean and standard deviation over random subsets of the unbiased MMD² of the cubic kernel (as KID, Bińkowski et
-    al. 2018, arXiv:1801.01401, Section 4).
+    """Return mean and standard deviation over random subsets of the unbiased MMD² with the cubic kernel (KID: Bińkowski
+    et al. 2018, arXiv:1801.01401, Section 4).
 
-    Unbiased for any size of the subsets, so it may be negative. The deviation is that of one subset, not of the mean.
+    The estimate is unbiased for any size of the subsets, so it may be negative. The standard deviation is that of one
+    subset, not of the mean.
 
     Args:
         x: features (n, d).
         y: features (m, d).
-        subsets: drawn from each set, every one without replacement.
-        subset_size: at most; no more than the smaller set has.
-        seed: of the draws, which are the same on every device.
+        subsets: number of subsets, each drawn without replacement.
+        subset_size: maximal size of a subset, limited by n and m.
+        seed: seed of the subsets, which are the same on every device.
 
     Raises:
         ValueError: a subset would have fewer than two features, or there are no subsets.
     """
     size = min(subset_size, len(x), len(y))
     if size < 2 or subsets < 1:
-        raise ValueError(f"it needs a subset of at least two samples, not {subsets} of {size}; choose more")
+        raise ValueError(f"it needs at least one subset of two samples, not {subsets} of {size}; increase them")
     rng = torch.Generator().manual_seed(seed)
     values = []
     for _ in range(subsets):

@@ -1,4 +1,4 @@
-"""Log-likelihood of held-out data, of a generator whose density is known."""
+"""Log-likelihood of held-out data under a generator with a known density."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 
 def needs_density(system: System) -> None:
-    """The generator must have a density, and its latents the prior that it is computed with."""
+    """Require a generator with a density, and latents N(0, I)."""
     if not isinstance(system.networks.get("generator"), HasDensity):
-        raise ValueError("it needs a generator whose density is known; choose model=real_nvp, or leave it out")
+        raise ValueError("it needs a generator with a known density; choose model=real_nvp, or leave it out")
     if not isinstance(system.game.latent, Normal):
-        raise ValueError("densities are those of latents N(0, I), and this game draws others; leave it out")
+        raise ValueError("it needs latents N(0, I), and this game has other latents; leave it out")
 
 
 def held_out(results: Results) -> Split:
-    """The split that figures of densities are measured on: the first that there is of test, validation, train."""
+    """Return the split on which densities are measured: test, else validation, else train."""
     return resolve_split(results.dataset, None, results.reference.selecting)
 
 
-def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:
-    """At most n of the held-out data, some (k, *shape) at a time, as densities are fitted to them.
+def density_inputs(results: Results, n: int, seed: int) -> Iterator[Tensor]:
+    """Yield at most n held-out samples in chunks (k, *shape), as input for a density.
 
-    Images are dequantised, by the same noise for the same seed, whatever the device.
+    Images are dequantised, with noise that depends only on the seed.
     """
     rng = torch.Generator().manual_seed(seed)
     for piece in results.reference.split(held_out(results)).chunks(n):
@@ -53,16 +53,16 @@ def as_modelled(results: Results, n: int, seed: int) -> Iterator[Tensor]:
     conditions={"samples": None, "real": None, "split": evaluation_split},
 )
 def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: int = 0) -> dict[str, float]:
-    """−E log₂ p(x) / D on held-out data, D numbers making a sample, by averaged weights where there are any.
+    """−E log₂ p(x) / D on held-out data, where D is the dimension of a sample; with averaged weights if there are any.
 
-    Of images it is a bound on the bits that their bytes take by the model, the mean over noise in the bins of the bytes
-    (Theis et al. 2016, arXiv:1511.01844, Section 3.1); of points it is that of their density, which may be negative.
+    For images, this is an upper bound on the bits per byte of the discrete model, by uniform dequantisation (Theis et
+    al. 2016, arXiv:1511.01844, Section 3.1). For points, it may be negative.
 
     Args:
-        results: whose generator's density is measured.
-        n: data, at most.
-        draws: of the noise, for images.
-        seed: of the noise.
+        results: results of a generator with a density.
+        n: maximal number of held-out samples.
+        draws: draws of the dequantisation noise per image.
+        seed: seed of the noise.
 
     Raises:
         ValueError: n or draws is below one.
@@ -71,7 +71,7 @@ def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: i
     log_probs = [
         log_prob(results.system, x).double()
         for draw in range(draws if results.dataset.bounded else 1)
-        for x in as_modelled(results, n, seed + draw)
+        for x in density_inputs(results, n, seed + draw)
     ]
     nats = -torch.cat(log_probs).mean() / results.noise.shape[1]
     return {"bits_per_dimension": bits(nats, results.dataset.bounded).item()}

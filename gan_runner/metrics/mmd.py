@@ -1,4 +1,4 @@
-"""Do samples and data come from one distribution? The kernel two-sample test, and what it can be held against."""
+"""Maximum mean discrepancy (MMD): the kernel two-sample test, and the error of the estimate where MMD² is known."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 def permuted_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, permutations: int) -> Tensor:
-    """Unbiased MMD² after the points of x and y (n, dim each) were dealt out anew: (1 + permutations,).
+    """Return unbiased MMD² of x and y (n, dim each), then of random permutations of their points: (1 + permutations,).
 
-    The first is that of x and y themselves. The permutations are the same every time.
+    The permutations are the same every time.
     """
     n, points = len(x), torch.cat([x, y])
     gram = kernel(squared_distances(points, points)).fill_diagonal_(0)
     generator = torch.Generator().manual_seed(0)
     order = torch.rand(permutations, 2 * n, generator=generator).argsort(1)
     order = torch.cat([torch.arange(2 * n).unsqueeze(0), order]).to(x.device)
-    first = (order < n).to(gram)  # who is in the first sample: (1 + permutations, 2n)
+    first = (order < n).to(gram)  # which points are in the first set: (1 + permutations, 2n)
     to_first = first @ gram
     within_first = (to_first * first).sum(1)
     across = (to_first * (1 - first)).sum(1)
@@ -48,38 +48,39 @@ def permuted_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, perm
 def mmd(
     results: Results, kernel: Kernel, median: bool = True, points: int = 500, permutations: int = 200
 ) -> dict[str, float]:
-    """Unbiased MMD², and the level at which a permutation test tells samples from data (Gretton et al. 2012).
+    """Unbiased MMD², and the p-value of a permutation test that samples and data are equally distributed (Gretton et
+    al. 2012).
 
-    The p-value is the share of permutations, the identity among them, whose MMD² is at least that of the samples:
-    where both come from one distribution it is at most α with probability at most α.
+    The p-value is the fraction of permutations, including the identity, whose MMD² is at least that of the samples.
+    Under the null hypothesis it is at most α with probability at most α.
 
     Args:
-        results: whose samples and data are compared, flattened.
-        kernel: of the points.
-        median: whether distances are measured in units of the median distance within samples and data together.
-        points: how many of each are looked at.
-        permutations: beside the identity.
+        results: results with samples and data, which are flattened.
+        kernel: kernel of the MMD.
+        median: whether distances are in units of the median distance among samples and data.
+        points: maximal number of samples, and of real samples.
+        permutations: number of permutations in addition to the identity.
     """
     n = min(points, len(results.samples), len(results.real))
     x, y = results.real[:n].flatten(1).double(), results.samples[:n].flatten(1).double()
     scaled = in_units(kernel, median_squared_distance(torch.cat([x, y]))) if median else kernel
     drawn = permuted_mmd2(scaled, x, y, permutations)
-    as_great = drawn >= drawn[0] - 1e-12  # equal but for rounding
-    return {"mmd2": drawn[0].item(), "mmd_p_value": as_great.double().mean().item()}
+    at_least = drawn >= drawn[0] - 1e-12  # equal up to rounding counts
+    return {"mmd2": drawn[0].item(), "mmd_p_value": at_least.double().mean().item()}
 
 
 def needs_gaussians(system: System) -> None:
-    """Data and samples must be Gaussian."""
+    """Require Gaussian data and a Gaussian generator."""
     modes = modes_of(system.dataset)
     generator = system.networks.get("generator")
     if modes is None or len(modes) != 1 or not isinstance(generator, Gaussian):
-        raise ValueError("MMD has a closed form between Gaussians; choose dataset=gaussian model=gaussian")
+        raise ValueError("it needs Gaussian data and samples; choose dataset=gaussian model=gaussian")
 
 
 @metric(mmd_gap=min, requires=(needs_gaussians,))
 @torch.no_grad()
 def mmd_gap(results: Results, kernel: RBF | RationalQuadratic) -> dict[str, float]:
-    """How far the unbiased estimate lies from MMD² between the Gaussians of data and generator, which is exact."""
+    """Error of the unbiased estimate of MMD², against the closed form between the Gaussians of data and generator."""
     data = results.dataset
     assert isinstance(data, HasModes)
     assert data.modes is not None
@@ -88,8 +89,8 @@ def mmd_gap(results: Results, kernel: RBF | RationalQuadratic) -> dict[str, floa
     assert isinstance(generator, Gaussian)
     fake_mean, fake_variance = generator.mean.double().cpu(), (2 * generator.log_std.double().cpu()).exp()
     variance = torch.full_like(mean, std**2)
-    nowhere = torch.zeros_like(mean)
-    among_real, among_fake = kernel.expected(nowhere, 2 * variance), kernel.expected(nowhere, 2 * fake_variance)
-    truth = among_real + among_fake - 2 * kernel.expected(mean - fake_mean, variance + fake_variance)
+    zero = torch.zeros_like(mean)
+    within_real, within_fake = kernel.expected(zero, 2 * variance), kernel.expected(zero, 2 * fake_variance)
+    truth = within_real + within_fake - 2 * kernel.expected(mean - fake_mean, variance + fake_variance)
     estimate = unbiased_mmd2(kernel, results.real.double(), results.samples.double())
     return {"mmd_gap": abs(estimate.item() - truth.item())}

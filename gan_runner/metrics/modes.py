@@ -1,4 +1,4 @@
-"""How many of the data's modes the samples reach, and how evenly."""
+"""Mode coverage: how many modes of the data the samples reach, and how evenly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def needs_known_modes(system: System) -> None:
-    """The data's modes must be known."""
+    """Require data with known modes."""
     if modes_of(system.dataset) is None:
         raise ValueError(
             "this dataset has no known modes; choose dataset=ring8, grid25 or gaussian_mixture, or leave it out"
@@ -27,10 +27,10 @@ def needs_known_modes(system: System) -> None:
 
 
 def reverse_kl(modes: Tensor, weights: Tensor) -> float:
-    """KL(q ‖ p) in nats, q being the shares of the modes (n,) that samples were assigned to, and p the data's weights.
+    """Return KL(q ‖ p) in nats, where q are the frequencies of the samples' modes (n,), and p the weights of the data's
+    modes (Srivastava et al. 2017, arXiv:1705.07761, Section 4.2).
 
-    It is −log of the weight of a single mode where all samples are of that mode, and 0 where q = p; what the data is
-    known to never do makes it infinite (Srivastava et al. 2017, arXiv:1705.07761, Section 4.2).
+    It is 0 if q = p, −log of the weight if all samples are in one mode, and infinite if a sampled mode has weight 0.
     """
     q = torch.bincount(modes, minlength=len(weights)).double() / len(modes)
     p = weights.to(q).double()
@@ -39,38 +39,39 @@ def reverse_kl(modes: Tensor, weights: Tensor) -> float:
 
 @metric(modes=max, high_quality=max, reverse_kl=min, requires=(needs_known_modes,))
 def mode_coverage(results: Results, deviations: float = 3.0) -> dict[str, float]:
-    """Modes reached and the share of good samples (Srivastava et al. 2017, arXiv:1705.07761, Section 5.1).
+    """Number of modes reached and fraction of high-quality samples (Srivastava et al. 2017, arXiv:1705.07761, Section
+    5.1).
 
-    A sample is good if it lies within `deviations` standard deviations of its nearest mode; a mode is reached
-    if a good sample is nearest to it. For the reverse KL each sample, good or not, is of the mode nearest to it.
+    A sample has high quality if it is within `deviations` standard deviations of its nearest mode. A mode is reached if
+    it is the nearest one of a high-quality sample. The reverse KL assigns every sample to its nearest mode.
     """
     data = results.dataset
     assert isinstance(data, HasModes)
     assert data.modes is not None
     modes = data.modes.to(results.samples)
-    # Differences, not the expanded square: its rounding would swamp narrow modes far from the origin.
+    # By differences: the expanded square would lose narrow modes far from the origin to rounding.
     exact = "donot_use_mm_for_euclid_dist"
     distance, nearest = torch.cdist(results.samples, modes, compute_mode=exact).min(1)
-    good = distance <= deviations * data.mode_std
+    high_quality = distance <= deviations * data.mode_std
     return {
-        "modes": float(len(nearest[good].unique())),
-        "high_quality": good.double().mean().item(),
+        "modes": float(len(nearest[high_quality].unique())),
+        "high_quality": high_quality.double().mean().item(),
         "reverse_kl": reverse_kl(nearest, data.weights()),
     }
 
 
 def needs_stacked_digits(system: System) -> None:
-    """The data must be stacked digits."""
+    """Require stacked digits."""
     if not isinstance(system.dataset, StackedDigits):
-        raise ValueError("it tells the modes of stacked digits; choose dataset=stacked_mnist, or leave it out")
+        raise ValueError("it needs stacked digits; choose dataset=stacked_mnist, or leave it out")
 
 
 @dataclass(frozen=True)
 class ClassifiedModes:
-    """Modes of stacked digits, as a classifier reads them, a channel each (Srivastava et al. 2017, Section 4.2).
+    """Modes of stacked digits, recognised by a classifier of each channel (Srivastava et al. 2017, Section 4.2).
 
     Args:
-        classifier: of the digits, trained on their own labels.
+        classifier: a classifier of single digits, trained on their labels.
     """
 
     classifier: Extractor
@@ -81,20 +82,19 @@ class ClassifiedModes:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """By whom modes are told."""
+        """The classifier."""
         return {"classifier": self.classifier.name}
 
     def prepare(self, reference: Reference) -> None:
-        """Open the classifier."""
+        """Load the classifier."""
         dataset: Any = reference.dataset
         reference.load_extractor(self.classifier, dataset.digits)
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """How many of 1,000, and KL(q ‖ p) in nats."""
+        """Return the number of modes, at most 1,000, and KL(q ‖ p) in nats."""
         dataset: Any = results.dataset
-        eye = results.reference.load_extractor(self.classifier, dataset.digits)
-        modes = torch.cat(
-            [dataset.mode(eye.extract(dataset.split_channels(piece)).logits.argmax(1)) for piece in results.chunks()]
-        )
+        network = results.reference.load_extractor(self.classifier, dataset.digits)
+        logits = (network.extract(dataset.split_channels(chunk)).logits for chunk in results.chunks())
+        modes = torch.cat([dataset.mode(digits.argmax(1)) for digits in logits])
         weights = results.reference.split("train").mode_weights()  # type: ignore[attr-defined]
         return {"modes": float(len(modes.unique())), "reverse_kl": reverse_kl(modes, weights)}

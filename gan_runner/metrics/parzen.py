@@ -1,4 +1,4 @@
-"""Log-likelihood under a Parzen window: the density of samples, each widened to a Gaussian."""
+"""Log-likelihood under a Parzen window estimate: a Gaussian around each sample."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 AUTHORS_SIGMAS = tuple(10 ** (i / 9 - 1) for i in range(10))
-"""Ten from 0.1 to 1, evenly spaced in their logarithm."""
+"""The authors' choices for images on [0, 1]: ten values from 0.1 to 1, logarithmically spaced."""
 
 
 def log_likelihoods(x: Tensor, samples: Tensor, sigmas: Sequence[float], chunk: int) -> Iterator[Tensor]:
-    """log (1/m) Σⱼ N(x; sⱼ, σ²I) in nats for every chunk of x and every σ: (σ's, chunk) each, in float64."""
+    """Yield log (1/m) Σⱼ N(x; sⱼ, σ²I) in nats for each chunk of x and each σ: (number of σ, chunk), float64."""
     require_positive("sigma", tuple(sigmas))
     samples = samples.double()
     m, dim = samples.shape
     for part in x.split(chunk):
-        squared = squared_distances(part.double(), samples)  # once for all σ
+        squared = squared_distances(part.double(), samples)  # shared by all σ
         yield torch.stack(
             [
                 torch.logsumexp(squared / (-2 * sigma**2), 1) - math.log(m) - dim / 2 * math.log(2 * math.pi * sigma**2)
@@ -36,17 +36,16 @@ def log_likelihoods(x: Tensor, samples: Tensor, sigmas: Sequence[float], chunk: 
 
 
 def log_likelihood(x: Tensor, samples: Tensor, sigma: float, chunk: int = 256) -> Tensor:
-    """log-likelihood (n,) in nats of x under an isotropic Gaussian Parzen window of samples (Breuleux et al. 2011,
+    """Return the log-likelihood (n,) in nats of x under a Gaussian Parzen window of samples (Breuleux et al. 2011,
     Neural Computation 23(8); Goodfellow et al. 2014, arXiv:1406.2661, Section 5).
 
-    In float64, squared distances by a matrix product. For images on [−1, 1] a figure on [0, 1], the authors' scale, is
-    that of (x + 1) / 2 for x and samples alike.
+    The computation is in float64. For values on the authors' scale [0, 1], map x and samples on [−1, 1] to (x + 1) / 2.
 
     Args:
         x: data (n, d).
-        samples: of the generator (m, d).
-        sigma: of each Gaussian, in units of the data.
-        chunk: data looked at together; chunk · m numbers are held.
+        samples: samples of the generator (m, d).
+        sigma: σ of each Gaussian, in units of the data.
+        chunk: rows of x per chunk; memory is chunk · m numbers.
 
     Raises:
         ValueError: sigma is not positive.
@@ -55,9 +54,7 @@ def log_likelihood(x: Tensor, samples: Tensor, sigma: float, chunk: int = 256) -
 
 
 def choose_sigma(validation: Tensor, samples: Tensor, sigmas: Sequence[float], chunk: int = 256) -> float:
-    """The sigma under which the mean log-likelihood of validation data (n, d) is greatest; of equals, the first.
-
-    The authors' choices for images on [0, 1] are ten from 0.1 to 1, evenly spaced in their logarithm.
+    """Return the first sigma with the highest mean log-likelihood of validation data (n, d).
 
     Raises:
         ValueError: there is no sigma, or one is not positive.
@@ -67,9 +64,9 @@ def choose_sigma(validation: Tensor, samples: Tensor, sigmas: Sequence[float], c
 
 
 def needs_validation_and_test(system: System) -> None:
-    """The data must be bounded, and have splits for validation and for testing."""
+    """Require images with validation and test splits."""
     if not system.dataset.bounded:
-        raise ValueError("its windows are made for images; choose metric=[optimal_transport] for points")
+        raise ValueError("it needs images; choose metric=[optimal_transport] for points")
     for split, advice in (("validation", "set dataset.held_out=1000"), ("test", "choose a dataset with a test split")):
         if split not in system.dataset.splits:
             raise ValueError(f"it needs a {split} split, and this dataset has none; {advice}")
@@ -79,14 +76,14 @@ def needs_validation_and_test(system: System) -> None:
 def parzen(
     results: Results, sigmas: Sequence[float] = AUTHORS_SIGMAS, validation: int = 1000, test: int = 10000
 ) -> dict[str, float]:
-    """Mean log-likelihood in nats of test images on [0, 1] under a Parzen window of the samples, and its standard
-    error (Goodfellow et al. 2014, arXiv:1406.2661, Section 5; the widths and sizes are those of the authors' code).
+    """Mean log-likelihood in nats of test images on [0, 1] under a Parzen window of the samples, and its standard error
+    (Goodfellow et al. 2014, arXiv:1406.2661, Section 5; sigmas and sizes as in the authors' code).
 
     Args:
-        results: whose samples are the window's centres.
-        sigmas: of which the one is taken that validation images like best.
-        validation: images to choose by.
-        test: images to measure on.
+        results: results with the samples.
+        sigmas: candidates; the one with the highest likelihood on validation images is used.
+        validation: number of validation images.
+        test: number of test images.
     """
     samples, chosen_by, measured_on = (
         (x.flatten(1) + 1) / 2

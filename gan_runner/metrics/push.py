@@ -1,4 +1,4 @@
-"""What the players of a game tell each other: the critic's value, and the push that the generator gets from it."""
+"""The critic's estimate, and the generator's gradient that results from it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 
 
 def needs_score_loss(system: System) -> None:
-    """The loss must be a function of scores for either player."""
+    """Require a loss with discriminator and generator terms on scores."""
     if not isinstance(system.loss, Loss):
-        raise ValueError("it needs a loss with a discriminator's and a generator's half; choose another loss")
+        raise ValueError(
+            "it needs a loss for discriminator and generator, and this one has only one side; choose another"
+        )
 
 
 @metric(critic_value=max, push=max, requires=(needs_critic, needs_score_loss))
 def push(results: Results) -> dict[str, float]:
-    """What the critic estimates, and how strongly the generator is pushed.
+    """What the critic estimates, and how strong the generator's gradient is.
 
-    `critic_value` is minus the discriminator's loss: a divergence, or a distance, by the loss. `push` is the norm of
-    the generator's gradient; for a generator of a single number, minus its derivative, which is where it would move.
+    `critic_value` is minus the discriminator's loss, which estimates a divergence or a distance, depending on the loss.
+    `push` is the norm of the generator's gradient. For a generator with a single parameter, it is minus the derivative:
+    the direction in which the parameter moves.
     """
     system, loss = results.system, results.loss
     value = -loss.discriminator(GivenScores(results.real_scores, results.fake_scores))

@@ -1,4 +1,4 @@
-"""How much of data is lost between its codes and what is made from them."""
+"""Reconstruction error of encoders and invertible generators."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Reconstruction:
-    """`reconstruction_absolute` and `reconstruction_squared`: the mean of |x − x̂| and of (x − x̂)² over all elements.
+    """`reconstruction_absolute` and `reconstruction_squared`: means of |x − x̂| and (x − x̂)² over all elements.
 
-    x̂ is what is made from the code of x, by averaged weights where there are any. Images are in [−1, 1].
+    x̂ is generated from the code of x, with averaged weights if there are any. Images are in [−1, 1].
 
     Args:
-        split: of the data; None takes that for testing, else that for validation, and else that for training.
-        samples: how many of it are looked at, at most; None for as many as samples are drawn.
+        split: split of the data; None takes test, else validation, else train.
+        samples: maximal number of reconstructions; None takes the number of samples of the evaluation.
     """
 
     split: Split | None = None
@@ -38,15 +38,15 @@ class Reconstruction:
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """The game must encode, and the data have the split."""
+        """A game with an encoder or an invertible generator, and the split."""
         return (encodes, self.check)
 
     def check(self, system: System) -> None:
-        """Raise ValueError if the data has no such split."""
+        """Raise ValueError if the dataset does not have the split."""
         resolve_split(system.dataset, self.split)
 
     def __call__(self, results: Results) -> dict[str, float]:
-        """Look at them, some at a time."""
+        """Reconstruct the data in chunks and return the errors."""
         split = resolve_split(results.dataset, self.split, results.reference.selecting)
         absolute, squared, elements, count = 0.0, 0.0, 0, 0
         for number, x in enumerate(results.reference.split(split).chunks(self.samples or results.reference.n)):

@@ -1,4 +1,4 @@
-"""What a metric looks at."""
+"""The input of metrics: samples, real samples, features and scores, each computed on first use."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 CHUNK = 512
-"""Images that are generated, or looked at, at a time."""
+"""Images per chunk."""
 
 
 class Reference(Quantities):
-    """What samples are compared with: read when a metric first asks, and kept for the next time.
+    """The real samples that fakes are compared with, loaded on first use and kept for later evaluations.
 
     Args:
-        dataset: the recipe of the data.
-        n: how many of the data are compared with samples, at most.
-        device: where.
-        split: which of them.
-        data: this split, where it is at hand already.
-        selecting: whether figures choose among checkpoints, as those of a run that goes on do.
+        dataset: the dataset.
+        n: maximal number of real samples.
+        device: device of the data.
+        split: split of the data.
+        data: data of this split, if it is loaded already.
+        selecting: whether the values select a checkpoint, as during training.
     """
 
     def __init__(
@@ -51,75 +51,75 @@ class Reference(Quantities):
         self.chosen_split = split
         self.selecting = selecting
         self.data: dict[Split, Data] = {} if data is None else {split: data}
-        self.eyes: dict[tuple[Extractor, bool], LoadedExtractor] = {}
+        self.loaded: dict[tuple[Extractor, bool], LoadedExtractor] = {}
         self.known_features: dict[Extractor, Features] = {}
         self.known_moments: dict[Extractor, Moments] = {}
 
     def split(self, split: Split) -> Data:
-        """The data of a split."""
+        """Return the data of a split."""
         if split not in self.data:
             self.data[split] = self.dataset.load(self.device, split)
         return self.data[split]
 
     @lazy
     def real(self) -> Tensor:
-        """The data to compare with: (n, *shape)."""
+        """The real samples (n, *shape)."""
         return self.split(self.chosen_split).real(self.n)
 
     @property
     def count(self) -> int | None:
-        """How many of the data were looked at; None if no metric has asked for any."""
+        """The number of real samples that metrics have read; None if they have read none."""
         known = [len(self.real)] if self.computed("real") else []
-        known += [len(seen.features) for seen in self.known_features.values()]
+        known += [len(features.features) for features in self.known_features.values()]
         known += [moments.n for moments in self.known_moments.values()]
         return known[0] if known else None
 
     def chunks(self) -> Iterator[Tensor]:
-        """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
+        """Yield the real samples in chunks, without keeping all in memory unless a metric has read them all."""
         if self.computed("real"):
             return iter(self.real.split(CHUNK))
         return self.split(self.chosen_split).chunks(self.n)
 
     def load_extractor(self, extractor: Extractor, dataset: Dataset | None = None) -> LoadedExtractor:
-        """The feature network of a recipe, made ready once; for another dataset, if one is given."""
+        """Load a feature network once, for the dataset or for another one."""
         key = (extractor, dataset is None)
-        if key not in self.eyes:
-            self.eyes[key] = extractor.open(dataset or self.dataset, self.device)
-        return self.eyes[key]
+        if key not in self.loaded:
+            self.loaded[key] = extractor.open(dataset or self.dataset, self.device)
+        return self.loaded[key]
 
     def features(self, extractor: Extractor) -> Tensor:
-        """Features (n, d) of the data."""
+        """Return the features (n, d) of the real samples."""
         if extractor not in self.known_features:
-            eye = self.load_extractor(extractor)
-            self.known_features[extractor] = Features.concatenate(eye.extract(piece) for piece in self.chunks())
+            network = self.load_extractor(extractor)
+            self.known_features[extractor] = Features.concatenate(map(network.extract, self.chunks()))
         return self.known_features[extractor].features
 
     def moments(self, extractor: Extractor) -> Moments:
-        """Mean and covariance of the features of the data: kept from run to run."""
+        """Return mean and covariance of the features of the real samples, cached on disk for later runs."""
         if extractor not in self.known_moments:
-            eye = self.load_extractor(extractor)
+            network = self.load_extractor(extractor)
 
-            def make() -> dict[str, Tensor | int]:
-                seen = self.known_features.get(extractor)
-                looks = (eye.extract(piece).features for piece in self.chunks())
-                found = moments(looks if seen is None else seen.features.split(CHUNK))
+            def compute() -> dict[str, Tensor | int]:
+                known = self.known_features.get(extractor)
+                chunks = (network.extract(chunk).features for chunk in self.chunks())
+                found = moments(chunks if known is None else known.features.split(CHUNK))
                 return {"mean": found.mean.cpu(), "covariance": found.covariance.cpu(), "n": found.n}
 
             content = hashlib.sha256()
-            for piece in self.chunks():
-                content.update(piece.cpu().numpy().tobytes())
-            key = key_of([eye.identity, content.digest()])
-            self.known_moments[extractor] = Moments(**kept("statistics", key, make))
+            for chunk in self.chunks():
+                content.update(chunk.cpu().numpy().tobytes())
+            key = key_of([network.identity, content.digest()])
+            self.known_moments[extractor] = Moments(**kept("statistics", key, compute))
         return self.known_moments[extractor]
 
 
 class Results(Quantities):
-    """A game's results at one moment: each is made only when a metric asks for it, and once.
+    """The results of a system at one training step; each quantity is computed once, on first use.
 
     Args:
-        system: what is trained, with `dataset`, `loss`, `game` and `networks`.
-        noise: latents (n, latent_dim) of the samples.
-        reference: what they are compared with.
+        system: the trained system, with `dataset`, `loss`, `game` and `networks`.
+        noise: latents (n, latent_dim) of the samples, followed by conditions and codes.
+        reference: the real samples to compare with.
     """
 
     def __init__(self, system: System, noise: Tensor, reference: Reference):
@@ -128,39 +128,39 @@ class Results(Quantities):
         self.loss = system.loss
         self.noise = noise
         self.reference = reference
-        self.seen: dict[Extractor, Features] = {}
+        self.known_features: dict[Extractor, Features] = {}
 
     @property
     def real(self) -> Tensor:
-        """Data to compare with: (n, *shape)."""
+        """The real samples (n, *shape)."""
         return self.reference.real
 
     @lazy
     def samples(self) -> Tensor:
-        """Generated data (n, *shape), from averaged weights where there are any."""
+        """Generated samples (n, *shape), by averaged weights if there are any."""
         return self.system.sample(self.noise)
 
     def chunks(self) -> Iterator[Tensor]:
-        """The same, so many at a time: where no metric has asked for all of them, they are not held together."""
+        """Yield the generated samples in chunks, without keeping all in memory unless a metric has read them all."""
         if self.computed("samples"):
             yield from self.samples.split(CHUNK)
         else:
             yield from (self.system.sample(noise) for noise in self.noise.split(CHUNK))
 
     def extract(self, extractor: Extractor) -> Features:
-        """What a feature network makes of the samples."""
-        if extractor not in self.seen:
-            eye = self.reference.load_extractor(extractor)
-            self.seen[extractor] = Features.concatenate(eye.extract(piece) for piece in self.chunks())
-        return self.seen[extractor]
+        """Return features and logits of the generated samples."""
+        if extractor not in self.known_features:
+            network = self.reference.load_extractor(extractor)
+            self.known_features[extractor] = Features.concatenate(map(network.extract, self.chunks()))
+        return self.known_features[extractor]
 
     def feature_chunks(self, extractor: Extractor) -> Iterator[Tensor]:
-        """Features (k, d) of the samples, so many at a time: not kept, unless they are already."""
-        if extractor in self.seen:
-            yield from self.seen[extractor].features.split(CHUNK)
+        """Yield the features (k, d) of the generated samples in chunks, without keeping them."""
+        if extractor in self.known_features:
+            yield from self.known_features[extractor].features.split(CHUNK)
         else:
-            eye = self.reference.load_extractor(extractor)
-            yield from (eye.extract(piece).features for piece in self.chunks())
+            network = self.reference.load_extractor(extractor)
+            yield from (network.extract(chunk).features for chunk in self.chunks())
 
     @lazy
     def real_scores(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Distance between samples and data through random projections."""
+"""Sliced Wasserstein distance between samples and data."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gan_runner.metrics.results import Results
 def sliced_wasserstein(results: Results, projections: int = 256) -> dict[str, float]:
     """Sliced W₁ (Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3): the mean W₁ of random projections.
 
-    Directions are uniform on the sphere and the same every time; in one dimension W₁ is the mean distance of
-    the sorted values. In units of the data; the larger of the two sets is cut to the size of the smaller.
+    Directions are uniform on the sphere and the same every time. In one dimension, W₁ is the mean distance of sorted
+    values. The result is in units of the data. The larger set is cut to the size of the smaller one.
     """
     n = min(len(results.samples), len(results.real))
     samples, real = results.samples[:n].flatten(1).double(), results.real[:n].flatten(1).double()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, HasLabelFrequencies
-from gan_runner.datasets.captions import CaptionedImageDataset, HasCaptions, decode, encode, left_out
+from gan_runner.datasets.captions import CaptionedImageDataset, HasCaptions, decode, encode, ignored_text
 from gan_runner.datasets.labels import Labels
 from gan_runner.models.text import JointEmbedding, TextEncoder
 from gan_runner.tools.precision import full_precision
@@ -209,7 +209,7 @@ class TextCondition(nn.Module):
 
     def ignored(self, text: str) -> str:
         """The characters that the encoder does not know, and those beyond its length."""
-        return left_out(text, self.encoder.caption_length)
+        return ignored_text(text, self.encoder.caption_length)
 
     @torch.no_grad()
     def examples(self, n: int) -> tuple[Tensor, list[str]]:

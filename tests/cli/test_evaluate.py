@@ -109,8 +109,8 @@ BAD = {
     "trainer.steps=9": "trainer.steps=9 would change the run that is measured; give metric=[…], extractor=…",
     "dataset.image_size=16": "dataset.image_size=16 would change the run",
     "+metric.new=1": "would change the run",
-    "--split test": "there is no --split=test of this dataset, which has train",
-    "--split validation": "there is no --split=validation of this dataset, which has train",
+    "--split test": "this dataset has no split test; set --split to train",
+    "--split validation": "this dataset has no split validation; set --split to train",
     "--samples 1": "--samples 1 is too few to be compared with data; choose 2 or more",
     "--device nope": "trainer.device=nope cannot be used",
 }

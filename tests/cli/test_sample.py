@@ -61,7 +61,7 @@ def test_characters_that_an_encoder_does_not_know_are_named(gan_run, capfd):
     out, err = capfd.readouterr()
     assert (out, err) == (
         "picture.png\n",
-        "gan-sample: of --text the encoder leaves out characters beyond its alphabet: 'é'\n",
+        "gan-sample: of --text the encoder leaves out characters outside of its alphabet: 'é'\n",
     )
     gan_sample(["run", "--text", "a red circle", "--picture", "picture.png"])
     assert capfd.readouterr().err == ""

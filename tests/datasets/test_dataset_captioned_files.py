@@ -316,14 +316,14 @@ def test_lists_of_classes_that_cannot_be_are_told(configured, tmp_path):
     put(path, ["007.Unknown"])
     with pytest.raises(DataError) as caught:
         configured("cub", tmp_path).load(CPU, "test")
-    one_line(caught, f"{tmp_path} has no such images of CUB-200-2011 with captions")
+    one_line(caught, f"{tmp_path} contains no images of CUB-200-2011 with captions")
 
 
 def test_classes_beyond_those_that_are_named_are_told(configured, tmp_path):
     write_cub(tmp_path)
     with pytest.raises(DataError) as caught:
         configured("cub", tmp_path, classes=["a", "b"]).load(CPU)
-    one_line(caught, "004.Fish_Crow", "is of class 4 of 2")
+    one_line(caught, "004.Fish_Crow", "has class 4, and there are only 2 classes")
 
 
 def test_images_without_a_class_are_told(configured, tmp_path):
@@ -342,7 +342,7 @@ def test_a_broken_photograph_is_named(case, tmp_path, resident):
     os.truncate(path, 100)
     with pytest.raises(DataError) as caught:
         list(islice(make(resident=resident).load(CPU).stream(0, 9, 0), 9))
-    assert one_line(caught, str(path)).endswith("mend or remove it")
+    assert one_line(caught, str(path)).endswith("repair or remove it")
     path.unlink()
     with pytest.raises(DataError) as caught:
         list(islice(make(resident=resident).load(CPU).stream(0, 9, 0), 9))

@@ -18,10 +18,10 @@ from gan_runner.datasets.captions import (
     decode,
     encode,
     encode_all,
-    left_out,
+    ignored_text,
 )
 from gan_runner.datasets.images import ArraySource
-from gan_runner.datasets.labels import classes
+from gan_runner.datasets.labels import as_classes
 
 CPU = torch.device("cpu")
 
@@ -59,11 +59,13 @@ def test_characters_beyond_the_alphabet_leave_a_gap():
     assert decode(encode("a café, 鳥 🐦 \ud800")) == "a caf,   "
 
 
-def test_what_is_left_out_can_be_said():
-    assert left_out("A bird.", 7) == ""
-    assert left_out("Cafés à la café", 99) == "characters beyond its alphabet: 'é', 'à'"
-    assert left_out("abcdé", 4) == "all that follows character 4: 'é'"
-    assert left_out("äbcd ef", 4) == "characters beyond its alphabet: 'ä'; and all that follows character 4: ' ef'"
+def test_that_ignored_text_is_described():
+    assert ignored_text("A bird.", 7) == ""
+    assert ignored_text("Cafés à la café", 99) == "characters outside of its alphabet: 'é', 'à'"
+    assert ignored_text("abcdé", 4) == "all text after character 4: 'é'"
+    assert (
+        ignored_text("äbcd ef", 4) == "characters outside of its alphabet: 'ä'; and all text after character 4: ' ef'"
+    )
 
 
 def test_what_is_too_long_is_cut():
@@ -80,7 +82,7 @@ def test_a_sentence_without_a_character_is_refused(nothing):
 
 
 def test_many_are_encoded_as_one_by_one(monkeypatch):
-    monkeypatch.setattr("gan_runner.datasets.captions.AT_ONCE", 3)
+    monkeypatch.setattr("gan_runner.datasets.captions.ENCODE_CHUNK", 3)
     texts = [f"number {i}, {'x' * i}" for i in range(10)]
     assert torch.equal(encode_all(texts, 15), torch.stack([encode(text, 15) for text in texts]))
 
@@ -98,7 +100,7 @@ class Numbered(CaptionedImageDataset):
 
     @property
     def labels(self):
-        return classes(2)
+        return as_classes(2)
 
     def source(self):
         numbers = torch.arange(self.n)

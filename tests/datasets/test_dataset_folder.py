@@ -149,7 +149,7 @@ def test_a_file_is_not_a_folder(tmp_path):
 
 def test_an_empty_folder_says_which_files_it_wants(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing here")
-    with pytest.raises(DataError, match=f"^{tmp_path} holds no images; set dataset.root to .*\\.png[^\n]*$"):
+    with pytest.raises(DataError, match=f"^{tmp_path} contains no images; set dataset.root to .*\\.png[^\n]*$"):
         load(tmp_path)
 
 
@@ -169,7 +169,7 @@ def test_a_broken_file_is_named(tmp_path, name, how):
         load(tmp_path)
     line = explain(caught.value)
     assert str(path) in line
-    assert line.endswith("mend or remove it")
+    assert line.endswith("repair or remove it")
     assert "\n" not in str(caught.value)
 
 
@@ -184,7 +184,7 @@ def test_a_broken_file_is_named_when_streamed(tmp_path, workers, how):
         list(islice(load(tmp_path, resident=False, workers=workers).stream(0, 4, 0), 3))
     line = explain(caught.value)
     assert str(path) in line
-    assert line.endswith("mend or remove it")
+    assert line.endswith("repair or remove it")
     assert "Traceback" not in line
 
 
@@ -247,9 +247,7 @@ def test_five_thousand_photographs():
 def test_splits_are_not_taken_for_classes(tmp_path):
     for split in ("train", "test"):
         paint(tmp_path / split / "dog" / "a.png")
-    with pytest.raises(
-        DataError, match=r"look like splits of data, not like classes \(test, train\); choose dataset.root="
-    ):
+    with pytest.raises(DataError, match=r"look like splits, not like classes \(test, train\); choose dataset.root="):
         ImageFolder(root=str(tmp_path), image_size=8)
     both = ImageFolder(root=str(tmp_path), image_size=8, classes=("train", "test"))
     assert both.labels.names == ("train", "test")

@@ -25,13 +25,13 @@ from gan_runner.datasets.images import (
     ResidentImages,
     Source,
     StreamedImages,
-    copied_ahead,
     fit,
-    grey,
     ignore_signals,
     mirrored,
     normalised,
-    resized,
+    prefetch_to_gpu,
+    resize,
+    to_grey,
 )
 from gan_runner.errors import DataError
 
@@ -99,12 +99,12 @@ def test_normalising_leaves_the_bytes_alone():
 
 def test_grey_is_pillows_to_the_bit():
     colours = noise(200, 300)
-    assert torch.equal(grey(tensor(colours)), tensor(np.asarray(Image.fromarray(colours).convert("L"))))
+    assert torch.equal(to_grey(tensor(colours)), tensor(np.asarray(Image.fromarray(colours).convert("L"))))
 
 
 def test_grey_of_grey_is_itself():
     ramp = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
-    assert torch.equal(grey(ramp.expand(3, 16, 16)), ramp)
+    assert torch.equal(to_grey(ramp.expand(3, 16, 16)), ramp)
     assert torch.equal(fit(fit(ramp, 16, 3), 16, 1), ramp)
 
 
@@ -155,7 +155,7 @@ def test_resizing_is_pillows_antialiased_bilinear(height, width):
 def test_resizing_is_torchvisions_to_the_bit(height, width, size):
     for pixels in (tensor(noise(height, width)), torch.stack([tensor(noise(height, width, 1))] * 3)):
         wanted = functional.center_crop(functional.resize(pixels, [size], antialias=True), [size, size])
-        assert torch.equal(resized(pixels, size), wanted)
+        assert torch.equal(resize(pixels, size), wanted)
 
 
 @pytest.mark.parametrize("size", [1, 3, 16, 50])
@@ -372,7 +372,7 @@ def test_one_image_is_enough(resident):
 
 
 def test_no_image_is_too_few():
-    with pytest.raises(DataError, match="pictures holds no images"):
+    with pytest.raises(DataError, match="pictures contains no images"):
         numbered(0).load(CPU)
 
 
@@ -455,7 +455,7 @@ def test_a_batch_is_handed_out_after_its_copy_and_with_the_next_on_its_way(monke
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "current_stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext())
-    batches = copied_ahead(((Part(n), Part(n)) for n in range(9)), torch.device("cuda"))
+    batches = prefetch_to_gpu(((Part(n), Part(n)) for n in range(9)), torch.device("cuda"))
     assert [part.number for part in next(batches)] == [0, 0]
     assert log == ["copy 0"] * 2 + ["wait"] + ["keep 0"] * 2 + ["copy 1"] * 2
     log.clear()

@@ -116,9 +116,11 @@ def test_points_are_labelled_too():
 def test_it_says_what_cannot_be():
     with pytest.raises(ValueError, match="count must be"):
         LabelledSubset(count=0)
-    with pytest.raises(ValueError, match=r"count=25 labels cannot be shared equally by 10 classes; choose 20"):
-        LabelledSubset(count=25).each(10)
-    with pytest.raises(DataError, match=r"count=1790 needs 179 labels a class, and class \d has 17\d; choose fewer"):
+    with pytest.raises(ValueError, match=r"count=25 is not a multiple of the 10 classes; choose 20"):
+        LabelledSubset(count=25).per_class(10)
+    with pytest.raises(
+        DataError, match=r"count=1790 needs 179 labels per class, and class \d has only 17\d; choose fewer"
+    ):
         LabelledSubset(count=1790).choose(digits(), 10, 0)
-    with pytest.raises(DataError, match="needs one of 5 classes a sample"):
+    with pytest.raises(DataError, match="needs one of 5 classes per sample"):
         LabelledSubset(count=5).choose(digits(), 5, 0)

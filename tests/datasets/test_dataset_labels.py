@@ -87,7 +87,7 @@ def test_mixtures_are_called_by_what_is_most_of_them():
         (INK, "rad, 3", "there is no attribute 'rad'; did you mean red?"),
         (INK, "red, 7", "there is no attribute '7'; choose from 0, 1, 2, red, blue, Wearing_Hat"),
         (INK, "red, blue, 1", "red and blue exclude each other"),
-        (INK, "red", "'red' leaves something open; add one of 0, 1, 2"),
+        (INK, "red", "'red' is incomplete; add one of 0, 1, 2"),
     ],
 )
 def test_what_there_is_not_is_told(labels, text, complaint):
@@ -96,16 +96,16 @@ def test_what_there_is_not_is_told(labels, text, complaint):
 
 
 def test_names_that_choose_nothing_are_refused():
-    with pytest.raises(ValueError, match="two classes are called 'cat'"):
+    with pytest.raises(ValueError, match="two classes are named 'cat'"):
         Classes(("cat", "cat"))
     with pytest.raises(ValueError, match="classes need at least one name"):
         Classes(())
-    with pytest.raises(ValueError, match="attributes need at least one name, and none that is empty"):
+    with pytest.raises(ValueError, match="attributes need at least one name, and no empty names"):
         Attributes(("red", ""))
-    with pytest.raises(ValueError, match="a comma parts attributes"):
+    with pytest.raises(ValueError, match="commas separate attributes"):
         Attributes(("red, light",))
     for groups in ((("red", "green"),), (("red",), ("red", "blue"))):
-        with pytest.raises(ValueError, match="groups must hold attributes, each one once"):
+        with pytest.raises(ValueError, match="groups must consist of attributes, each in at most one group"):
             Attributes(("red", "blue"), groups)
 
 
@@ -184,7 +184,7 @@ def test_labels_of_a_batch_are_within_those_that_are_known():
 def test_a_label_has_one_meaning():
     with pytest.raises(ValueError, match=r"dataset\.classes and dataset\.attributes are two meanings"):
         TorchvisionImages(images=list, name="x", root="", classes=2, attributes=("a",))
-    with pytest.raises(ValueError, match="two classes are called 'a'"):
+    with pytest.raises(ValueError, match="two classes are named 'a'"):
         TorchvisionImages(images=list, name="x", root="", classes=("a", "a"))
 
 
@@ -214,7 +214,7 @@ def test_a_folder_for_testing_may_lack_a_class_and_may_not_have_others(tmp_path)
     dataset = ImageFolder(root=str(tmp_path / "train"), test_root=str(tmp_path / "test"))
     assert dataset.load(CPU, "test").labels.tolist() == [1]
     paint(tmp_path / "test" / "z" / "0.png")
-    with pytest.raises(DataError, match="/test/z is none of the classes a, b; move its images"):
+    with pytest.raises(DataError, match="/test/z is not one of the classes a, b; move its images"):
         dataset.load(CPU, "test")
 
 

@@ -259,14 +259,17 @@ def test_fewer_colours_and_shapes():
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"unseen": 64}, "dataset.unseen=64 must be from 0 to fewer than all 64 pairs"),
-        ({"unseen": 57}, "dataset.unseen leaves nothing of dataset.colours"),
+        ({"unseen": 64}, "dataset.unseen=64 must be at least 0 and below the number of pairs, 64"),
+        ({"unseen": 57}, "dataset.unseen leaves no training images for dataset.colours"),
         ({"unseen": ("red moon",)}, "dataset.unseen=['red moon'] must be different pairs such as 'red circle'"),
         ({"unseen": ("red ring", "red ring")}, "must be different pairs"),
-        ({"colours": ("red", "blue"), "unseen": ("red ring", "blue ring")}, "leaves nothing of dataset.shapes ring;"),
+        (
+            {"colours": ("red", "blue"), "unseen": ("red ring", "blue ring")},
+            "leaves no training images for dataset.shapes ring;",
+        ),
         ({"colours": ("red", "mauve")}, "dataset.colours must be some of red, orange"),
         ({"shapes": ()}, "dataset.shapes must be some of circle, square"),
-        ({"flip": True}, "dataset.flip=true would make captions untrue"),
+        ({"flip": True}, "dataset.flip=true would make captions with left or right wrong"),
         ({"channels": 1}, "dataset.channels must be 3"),
         ({"phrasings": 0}, "dataset.phrasings must be at least 1, not 0"),
     ],

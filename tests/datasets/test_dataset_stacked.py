@@ -102,7 +102,7 @@ def test_what_is_no_digit_or_not_at_hand_is_refused():
         def source(self):
             return ArraySource("letters", torch.zeros(3, 4, 4, dtype=torch.uint8), [0, 1, 25], 4, 1)
 
-    with pytest.raises(DataError, match="letters holds no digits labelled 0 to 9"):
+    with pytest.raises(DataError, match="letters is not labelled 0 to 9"):
         StackedDigits(digits=Letters(image_size=4, channels=1, resident=True)).load(CPU)
 
 

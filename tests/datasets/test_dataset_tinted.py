@@ -106,7 +106,7 @@ class Letters(Digits):
 
 
 def test_labels_beyond_the_classes_are_told():
-    with pytest.raises(DataError, match="letters has labels beyond 0 to 9"):
+    with pytest.raises(DataError, match="letters has labels outside of 0 to 9"):
         coloured(digits=Letters(image_size=8)).load(CPU)
 
 
@@ -118,7 +118,7 @@ def test_mnist_in_colours(hydra_config, data_root):
     assert test.images.shape == (10_000, 3, 28, 28)
     assert torch.equal(colour_of(test.images / 127.5 - 1), test.labels[:, 10:].argmax(1))
     assert test.labels[:5, :10].argmax(1).tolist() == [7, 2, 1, 0, 4]
-    assert len(dataset.of("train")) == 50_000
+    assert len(dataset.split_source("train")) == 50_000
 
 
 def test_as_configured(hydra_config):

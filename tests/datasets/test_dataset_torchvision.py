@@ -296,7 +296,7 @@ def test_a_failed_download_does_not_advise_to_download(configured, tmp_path, nam
             monkeypatch.setattr(getattr(torchvision.datasets, module), function, unreachable, raising=False)
     with pytest.raises(DataError) as caught:
         configured(name, tmp_path, download=True).load(CPU)
-    one_line(caught, str(tmp_path), "no network", "the download failed: try again", "dataset.root")
+    one_line(caught, str(tmp_path), "no network", "the download failed; try again", "dataset.root")
     assert "dataset.download=true" not in str(caught.value)
 
 
@@ -324,7 +324,7 @@ def test_a_broken_photograph_of_celeba_is_named(configured, tmp_path, resident, 
         next(dataset.load(CPU).stream(0, 4, 0))
     line = explain(caught.value)
     assert line.partition(" cannot be read as an image")[0] in (str(path), path.name)
-    assert line.endswith("mend or remove it")
+    assert line.endswith("repair or remove it")
 
 
 @pytest.mark.parametrize(("name", "package"), [("lsun", "lmdb"), ("svhn", "scipy")])

@@ -275,7 +275,7 @@ def test_a_mixture_is_set_from_the_command_line(hydra_config):
         ("ring8", "dataset.std=0", "dataset.std must be positive"),
         ("ring8", "dataset.count=2.5", "dataset.count=2.5"),
         ("ring8", "dataset.std=wide", "dataset.std=wide"),
-        ("gaussian_mixture", "dataset.means=[[0,0],[1]]", "dataset.means must be points of one dimension"),
+        ("gaussian_mixture", "dataset.means=[[0,0],[1]]", "dataset.means must be points of the same dimension"),
         ("gaussian_mixture", "dataset.means=[0,1]", "dataset.means.0=0"),
         ("gaussian_mixture", "dataset.probabilities=[1,2]", "dataset.probabilities must be 3 numbers"),
         ("gaussian_mixture", "+dataset.weights=[1,2,3]", "GaussianMixture takes no such option"),

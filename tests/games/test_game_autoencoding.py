@@ -152,7 +152,7 @@ def test_a_critic_of_reconstructions_knows_no_ratio_of_samples(make_system):
     assert critic_surface(system).title == "the critic's score"
     with pytest.raises(ConfigError, match="tells reconstructions from data beside samples"):
         log_ratio(system, torch.zeros(2, 2), system.noise(2, 0))
-    with pytest.raises(ValueError, match="this critic judges reconstructions, too"):
+    with pytest.raises(ValueError, match="this one also scores reconstructions"):
         needs_identified("ratio")(system)
     alone = make_system("game=autoencoding", "likelihood=[observer,synthetic]", *POINTS)
     assert identifies(alone) == "ratio"

@@ -235,7 +235,9 @@ def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system
     assert critic_surface(system) is None
     assert sample_gradient_field(system, x, x) is None
     for metric in (push, order, transport):
-        with pytest.raises(ValueError, match="of points beside conditions or codes; leave it out, or choose game=gan"):
+        with pytest.raises(
+            ValueError, match="this one also takes conditions or codes; leave it out, or choose game=gan"
+        ):
             check_requirements(metric, system)
     rows = system.noise(len(x), 0)
     turn = system.game.turn(system.networks, (), {"data": x})
@@ -268,4 +270,4 @@ def test_a_conditional_run_on_points_is_drawn_measured_and_weighed(gan_run, tmp_
     code, _, err = gan_run("game=conditional", "dataset=ring8", "model=mlp", *small, "metric=[push]")
     assert code == 2
     assert err.count("\n") == 1
-    assert "metric=push: it looks at a critic's scores of points" in err
+    assert "metric=push: it needs an unconditional critic" in err

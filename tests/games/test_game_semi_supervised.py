@@ -148,5 +148,5 @@ def test_data_without_classes_is_refused(make_system):
         make_system("game=semi_supervised", "dataset=swiss_roll", "model=mlp")
     with pytest.raises(ConfigError, match="game: the discriminator of this game must classify; leave"):
         make_system(*OPTIONS, "model.discriminator.head=null")
-    with pytest.raises(ConfigError, match="count=101 labels cannot be shared equally by 10 classes; choose 100"):
+    with pytest.raises(ConfigError, match="count=101 is not a multiple of the 10 classes; choose 100"):
         make_system(*OPTIONS, "game.labelled.count=101")

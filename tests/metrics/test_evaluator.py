@@ -150,7 +150,7 @@ def test_a_frechet_distance_alone_holds_a_piece_at_a_time(monkeypatch):
     value = FrechetDistance(Counting())(results)
     assert max(largest) == 7
     assert sum(largest) == 50
-    assert not results.seen
+    assert not results.known_features
     assert "samples" not in vars(results)
     assert value["fd_softmax_regression"] == pytest.approx(0, abs=1e-9)
 
@@ -162,7 +162,9 @@ def test_whoever_asks_first_the_distance_is_the_same():
 
 
 def test_a_metric_that_refuses_its_samples_says_so_by_name():
-    with pytest.raises(ConfigError, match="metric=PrecisionRecall: each of 5 real and 5 generated samples needs k=5"):
+    with pytest.raises(
+        ConfigError, match="metric=PrecisionRecall: k=5 must be at least 1 and less than the number of samples"
+    ):
         figures_of(DIGITS.load(CPU).real(5), PrecisionRecall(RECIPE))
 
 
@@ -224,9 +226,9 @@ def test_a_game_without_conditions_reads_no_other_split_for_its_latents(make_sys
 
 
 def test_a_metric_with_a_split_of_its_own_measures_on_no_other_in_silence():
-    with pytest.raises(ConfigError, match=r"metric=parzen measures on its own split \(test\); leave out --split train"):
+    with pytest.raises(ConfigError, match=r"metric=parzen always measures on split test; leave out --split train"):
         check_own_splits({"parzen": partial(parzen, test=5)}, "train", SPLITS)
-    with pytest.raises(ConfigError, match=r"metric=bits measures on its own split \(test\); leave out --split train"):
+    with pytest.raises(ConfigError, match=r"metric=bits always measures on split test; leave out --split train"):
         check_own_splits({"bits": bits_per_dimension}, "train", SPLITS)
     check_own_splits({"parzen": parzen}, None, SPLITS)
     check_own_splits({"parzen": parzen, "fd": FrechetDistance(RECIPE)}, "test", SPLITS)

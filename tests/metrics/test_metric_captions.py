@@ -10,7 +10,7 @@ from gan_runner.datasets.shapes import CaptionedShapes
 from gan_runner.errors import ConfigError
 from gan_runner.extractors.base import Features, LoadedExtractor
 from gan_runner.extractors.classifier import Classifier
-from gan_runner.metrics.captions import QUESTIONS, CaptionAccuracy, mentioned_groups, shares, with_all_pairs
+from gan_runner.metrics.captions import GROUPS, CaptionAccuracy, accuracies, mentioned_groups, with_all_pairs
 from gan_runner.metrics.evaluator import Evaluator, build_metrics
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import check_requirements
@@ -18,13 +18,13 @@ from gan_runner.requirements import check_requirements
 SMALL = CaptionedShapes(image_size=16, count=400, test_count=50, caption_length=56, workers=0)
 
 
-def test_shares_by_hand():
+def test_that_accuracies_agree_with_a_hand_count():
     hits = torch.tensor([[1, 1, 1, 0, 0], [1, 0, 0, 1, 1], [0, 1, 1, 1, 1]]).bool()
     asked = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 0, 0, 1], [1, 1, 1, 0, 0]]).bool()
-    found = shares(hits, asked)
+    found = accuracies(hits, asked)
     assert found["caption_accuracy"] == pytest.approx(7 / 10)
     assert found["caption_colour_and_shape"] == pytest.approx(1 / 3)
-    by_group = [found[f"caption_{question}"] for question in QUESTIONS]
+    by_group = [found[f"caption_{question}"] for question in GROUPS]
     assert by_group == pytest.approx([2 / 3, 2 / 3, 1, 0, 1])
     assert found.keys() == CaptionAccuracy.directions.keys()
 
@@ -50,8 +50,8 @@ def test_whoever_sees_what_there_is_finds_all_that_is_said_of_it_and_little_of_w
     data = SMALL.load(torch.device("cpu"), "test")
     seen, said = data.first(50)["label"].double(), data.captions(50)[1]
     asked = mentioned_groups(SMALL, said)
-    assert set(shares(SMALL.labels.correct(seen, said), asked).values()) == {1.0}
-    wrong = shares(SMALL.labels.correct(seen.roll(1, 0), said), asked)
+    assert set(accuracies(SMALL.labels.correct(seen, said), asked).values()) == {1.0}
+    wrong = accuracies(SMALL.labels.correct(seen.roll(1, 0), said), asked)
     assert wrong["caption_accuracy"] < 0.5
     assert wrong["caption_colour_and_shape"] < 0.2
 
@@ -132,7 +132,7 @@ def test_a_run_is_measured(hydra_config, make_system, monkeypatch):
         (("dataset=digits",), "choose dataset=captioned_shapes"),
         (("dataset=captioned_shapes", "dataset.count=10", "dataset.unseen=0"), "choose dataset=captioned_shapes"),
         (("dataset=captioned_shapes", "dataset.count=10"), "choose game=text_to_image"),
-        ((*TEXT, "metric.caption_accuracy.split=validation"), "there is no split=validation of this data, which has"),
+        ((*TEXT, "metric.caption_accuracy.split=validation"), "this dataset has no split validation; set split to"),
     ],
 )
 def test_what_it_cannot_judge_is_refused(make_system, hydra_config, options, message):

@@ -53,7 +53,7 @@ def test_the_split_is_one_that_is_there(make_system):
     assert resolve_split(Ring(), "test", selecting=True) == "test"
     system = make_system(*OPTIONS)
     assert resolve_split(system.dataset, None) == "train"
-    with pytest.raises(ValueError, match="there are no test images in this data, which has train"):
+    with pytest.raises(ValueError, match="this dataset has no split test; set split to train"):
         check_requirements(ClassificationError("test"), system)
 
 

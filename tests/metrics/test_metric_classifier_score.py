@@ -45,5 +45,5 @@ def test_of_two_classes_it_is_the_mutual_information():
 
 @pytest.mark.parametrize("splits", [0, 11])
 def test_more_splits_than_samples_are_refused(splits):
-    with pytest.raises(ValueError, match=f"cannot be split in {splits}"):
+    with pytest.raises(ValueError, match=f"cannot be divided into {splits} splits"):
         classifier_score(torch.full((10, 2), 0.5), splits)

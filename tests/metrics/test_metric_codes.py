@@ -120,11 +120,11 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
         (["metric=[code_error]"], "this game has none; choose game=infogan"),
         (
             ["game=infogan", "metric=[code_error]"],
-            "errors need a split of their own, and this dataset has train; choose",
+            "errors need another split, and this dataset only has train; choose",
         ),
         (
             ["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=test"],
-            "measured_on=test, and this dataset has train",
+            "measured_on=test, but this dataset only has train",
         ),
         (["game=infogan", "metric=[code_error]", "metric.code_error.code=c2"], "there are c1; set metric.code_error"),
         (["game=infogan", "metric=[code_error]", "~game.codes.c1"], "and there is none; set"),
@@ -140,7 +140,7 @@ def test_what_cannot_be_measured_is_said(hydra_config, make_system, options, sai
 def test_data_without_classes_is_refused(make_system):
     system = make_system("game=infogan", *TINY["dcgan"])
     dataset = SimpleNamespace(labels=None, splits=("train", "test"))
-    with pytest.raises(ValueError, match="tell no classes apart"):
+    with pytest.raises(ValueError, match="the labels of this dataset are not classes"):
         CodeError().check(SimpleNamespace(game=system.game, dataset=dataset))
 
 

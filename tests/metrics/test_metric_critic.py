@@ -14,7 +14,7 @@ from gan_runner.losses.hinge import Hinge
 from gan_runner.losses.relativistic import RelativisticAverage
 from gan_runner.losses.wasserstein import Wasserstein
 from gan_runner.metrics.critic import divergence, log_ratio, order, sign, transport
-from gan_runner.metrics.optimal_transport import matched, optimal_transport
+from gan_runner.metrics.optimal_transport import match_optimally, optimal_transport
 from gan_runner.metrics.push import push
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import check_requirements
@@ -106,7 +106,7 @@ def test_quadrature_is_the_closed_form(results):
 
 def test_optimal_transport_in_one_dimension_sorts():
     x, y = torch.randn(50, 1), torch.randn(50, 1) + 1
-    a, b = matched(x, y)
+    a, b = match_optimally(x, y)
     assert (a - b).abs().mean() == pytest.approx((x.sort(0).values - y.sort(0).values).abs().mean().item(), rel=1e-5)
 
 
@@ -129,7 +129,7 @@ def test_no_critic_beats_its_slope(results):
 
 
 def test_transport_is_of_points_alone(make_system):
-    with pytest.raises(ValueError, match=r"it is about points, and this data has shape \[1, 16, 16\]; leave it out"):
+    with pytest.raises(ValueError, match=r"it needs points, and this data has shape \[1, 16, 16\]; leave it out"):
         check_requirements(transport, make_system("dataset=digits", "model=mlp", "loss=wgan"))
 
 

@@ -53,10 +53,10 @@ def test_balance_and_convergence_of_constant_energies():
 def test_what_cannot_be_measured_is_refused():
     system = game(lambda x: x[:, 0], EBGAN(), n=5).system
     check_requirements(total_variation, system)
-    with pytest.raises(ValueError, match="about BEGAN, and this loss is EBGAN"):
+    with pytest.raises(ValueError, match="needs the loss BEGAN, and this loss is EBGAN"):
         check_requirements(equilibrium, system)
     system.loss = Hinge()
-    with pytest.raises(ValueError, match="about EBGAN, and this loss is Hinge"):
+    with pytest.raises(ValueError, match="needs the loss EBGAN, and this loss is Hinge"):
         check_requirements(total_variation, system)
     system.dataset = Digits()
     with pytest.raises(ValueError, match="choose dataset=gaussian model=gaussian"):

@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from torch import nn
 
 from gan_runner.metrics.evaluator import Evaluator
-from gan_runner.metrics.gaussianity import figures_of, latent_gaussianity, normal_distances, rejected
+from gan_runner.metrics.gaussianity import gaussianity, kolmogorov_distances, latent_gaussianity, rejected
 from gan_runner.models.encoders import Posterior
 from gan_runner.requirements import check_requirements
 from gan_runner.sampling.inference import draw_codes, encode, encoder_of, reconstruct
@@ -21,7 +21,7 @@ def test_distances_and_verdicts_are_scipys():
     z = torch.cat([torch.randn(60, 40), 0.2 + torch.randn(60, 40), torch.rand(60, 3)], 1).double()
     tests = [kstest(column.numpy(), "norm") for column in z.T]
     expected = torch.tensor([float(test.statistic) for test in tests], dtype=torch.float64)
-    torch.testing.assert_close(normal_distances(z), expected)
+    torch.testing.assert_close(kolmogorov_distances(z), expected)
     clear = torch.tensor([abs(test.pvalue - 0.05) > 0.005 for test in tests])
     verdicts = torch.tensor([bool(test.pvalue < 0.05) for test in tests])
     assert clear.sum() > 70
@@ -29,14 +29,14 @@ def test_distances_and_verdicts_are_scipys():
 
 
 def test_draws_from_the_prior_are_rejected_as_often_as_a_test_at_five_percent_errs():
-    found = figures_of(torch.randn(300, 4000))
+    found = gaussianity(torch.randn(300, 4000))
     assert found["latent_rejected"] == pytest.approx(0.05, abs=0.012)
     assert found["latent_mean_square"] == pytest.approx(1, abs=0.01)
     assert found["latent_excess_kurtosis"] == pytest.approx(-6 / 301, abs=0.02)
 
 
 def test_uniform_ones_of_the_same_variance_are_always_rejected():
-    found = figures_of((torch.rand(2000, 50) - 0.5) * 12**0.5)
+    found = gaussianity((torch.rand(2000, 50) - 0.5) * 12**0.5)
     assert found["latent_rejected"] == 1
     assert found["latent_mean_square"] == pytest.approx(1, abs=0.02)
     assert found["latent_excess_kurtosis"] == pytest.approx(-1.2, abs=0.03)
@@ -47,7 +47,7 @@ def test_largest_variance_is_that_of_the_covariance(n):
     z = torch.randn(n, 100, dtype=torch.float64)
     z[:, :2] += 3 * torch.randn(n, 1)
     expected = torch.linalg.eigvalsh(torch.cov(z.T, correction=0))[-1].item()
-    assert figures_of(z)["latent_largest_variance"] == pytest.approx(expected)
+    assert gaussianity(z)["latent_largest_variance"] == pytest.approx(expected)
 
 
 def test_codes_of_gaussian_data_by_the_identity_are_gaussian(make_system):
@@ -56,7 +56,7 @@ def test_codes_of_gaussian_data_by_the_identity_are_gaussian(make_system):
     data = system.dataset.load(system.device, "test").real(300)
     assert torch.equal(encode(system, data), data)
     found = Evaluator(system, {"latents": lambda results: latent_gaussianity(results, n=300)}, 10, 0).measure()
-    assert found == pytest.approx(figures_of(data))
+    assert found == pytest.approx(gaussianity(data))
     assert found["latent_rejected"] < 0.15
 
 
@@ -134,7 +134,7 @@ def test_images_are_anywhere_in_the_bins_of_their_bytes(make_system):
 def test_other_priors_are_refused(make_system):
     check_requirements(latent_gaussianity, make_system("game=vae", "model=mlp", *TINY["mlp"]))
     for game in ("game=age", "game=gan_e model.latent._target_=gan_runner.models.latents.Uniform"):
-        with pytest.raises(ValueError, match=r"with latents N\(0, I\), and this game draws others; leave it out"):
+        with pytest.raises(ValueError, match=r"needs latents N\(0, I\), and this game has other latents; leave it out"):
             check_requirements(latent_gaussianity, make_system(*game.split(), "model=mlp", *TINY["mlp"]))
 
 

@@ -57,5 +57,5 @@ def test_one_subset_has_no_deviation():
 
 @pytest.mark.parametrize("options", [{"subset_size": 1}, {"subsets": 0}])
 def test_too_few_are_refused(options):
-    with pytest.raises(ValueError, match="at least two samples"):
+    with pytest.raises(ValueError, match="at least one subset of two samples"):
         kernel_distance(draws(5), draws(5), **options)

@@ -86,5 +86,5 @@ def test_densities_of_other_latents_are_refused(make_system):
     system = make_system(*FLOW, "dataset=gaussian")
     check_requirements(bits_per_dimension, system)
     other = SimpleNamespace(networks=system.networks, game=SimpleNamespace(latent=Sphere(2)))
-    with pytest.raises(ValueError, match=r"those of latents N\(0, I\)"):
+    with pytest.raises(ValueError, match=r"needs latents N\(0, I\)"):
         needs_density(other)

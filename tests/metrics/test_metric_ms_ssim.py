@@ -79,7 +79,7 @@ def test_as_many_scales_as_the_image_holds_windows():
 
 
 def test_images_smaller_than_a_window_are_refused():
-    with pytest.raises(ValueError, match=r"choose dataset\.image_size=11 or more"):
+    with pytest.raises(ValueError, match=r"set dataset\.image_size to 11 or more"):
         ms_ssim(noise(side=8), noise(side=8))
 
 

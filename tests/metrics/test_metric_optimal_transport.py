@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gan_runner.metrics.base import directions_of
-from gan_runner.metrics.optimal_transport import matched, optimal_transport
+from gan_runner.metrics.optimal_transport import match_optimally, optimal_transport
 
 
 def w1(real, samples, n=1000):
@@ -43,7 +43,7 @@ def test_it_is_a_metric():
 
 def test_every_point_is_matched_once():
     x, y = torch.randn(40, 2), torch.randn(40, 2)
-    for points, paired in zip((x, y), matched(x, y)):
+    for points, paired in zip((x, y), match_optimally(x, y)):
         assert torch.equal(points.sort(0).values, paired.sort(0).values)
 
 

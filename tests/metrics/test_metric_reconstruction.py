@@ -78,7 +78,7 @@ def test_what_cannot_be_measured_is_said(hydra_config, make_system):
     with pytest.raises(ConfigError, match="reconstruction: it looks at codes of data, and GAN makes none; choose a"):
         build_metrics(config, make_system())
     config.metric.reconstruction.split = "test"
-    with pytest.raises(ConfigError, match="there are no test images in this data, which has train"):
+    with pytest.raises(ConfigError, match="this dataset has no split test; set split to train"):
         build_metrics(config, make_system("game=vae", "model=mlp", *TINY["mlp"]))
     with pytest.raises(ValueError, match="samples=0 must be at least 1"):
         Reconstruction(samples=0)

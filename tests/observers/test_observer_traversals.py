@@ -91,6 +91,6 @@ def test_games_without_codes_are_refused(gan_run, make_system, tmp_path):
     traversals = "{_target_: gan_runner.observers.traversals.Traversals, every: 1}"
     code, _, err = gan_run(*TINY_RUN, f"+observer.traversals={traversals}")
     assert code == 2
-    assert "observer.traversals: it looks at codes, and this game has none; choose game=infogan" in err
+    assert "observer.traversals: it needs codes, and this game has none; choose game=infogan" in err
     with pytest.raises(ValueError, match=r"rows=0 must be at least 1"):
         Traversals(every=1, rows=0)
