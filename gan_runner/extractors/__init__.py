@@ -1,5 +1,5 @@
-"""Feature networks: through whose eyes images are compared.
+"""Feature extractors: networks in whose feature space images are compared.
 
-An extractor is a recipe: it is named in the figures of the metrics that look through it, since a distance of features
-means little without their network. Two equal recipes share one network and what it has seen.
+An extractor describes a network without loading it. Its name is part of the names of the metrics that use it, since a
+distance between features means little without the network. Equal extractors share one network and its features.
 """

@@ -1,4 +1,4 @@
-"""What a feature network is, and what it sees."""
+"""The interface of feature extractors."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Features:
-    """What a network makes of n images.
+    """Features and logits of n images.
 
     Attributes:
-        features: (n, d).
-        logits: of its classes (n, k).
+        features: features (n, d).
+        logits: logits (n, k) of the network's classes.
     """
 
     features: Tensor
@@ -33,18 +33,18 @@ class Features:
 
     @staticmethod
     def concatenate(batches: Iterable[Features]) -> Features:
-        """Several, one after the other."""
-        seen = list(batches)
-        return Features(torch.cat([part.features for part in seen]), torch.cat([part.logits for part in seen]))
+        """Concatenate the features of several batches."""
+        parts = list(batches)
+        return Features(torch.cat([part.features for part in parts]), torch.cat([part.logits for part in parts]))
 
 
 @dataclass(frozen=True)
 class LoadedExtractor:
-    """A network that is ready to look.
+    """A loaded feature network.
 
     Attributes:
-        extract: images (n, c, h, w) in [−1, 1] → what it makes of them, without a graph.
-        identity: the same for networks that see the same, to keep statistics by.
+        extract: images (n, c, h, w) in [−1, 1] → features and logits, without a graph.
+        identity: a key for cached statistics; equal for networks with equal features.
     """
 
     extract: Callable[[Tensor], Features]
@@ -53,43 +53,43 @@ class LoadedExtractor:
 
 @dataclass(frozen=True)
 class Extractor(ABC):
-    """The recipe for a feature network."""
+    """The description of a feature network, which `open` loads."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """As it stands in figures."""
+        """The name of the network in names of metrics."""
 
     @property
     @abstractmethod
     def resize(self) -> str:
-        """What is done to the size of images before they are looked at."""
+        """How images are resized for the network."""
 
     def metric_name(self, kind: str) -> str:
-        """The name of a figure of this kind: fd (Fréchet distance), kd (kernel distance), score, precision, …"""
+        """Return the name of a metric of this kind: fd (Fréchet distance), kd (kernel distance), score, precision, …"""
         return f"{kind}_{self.name}"
 
     def check(self, system: System) -> None:
-        """Raise ValueError if it cannot look at what these parts generate."""
+        """Raise ValueError if the network does not accept the samples of this system."""
         if len(system.dataset.shape) != 3:
-            raise ValueError("it looks at images, and this data is points; leave it out")
+            raise ValueError("it needs images, and this data is points; leave it out")
 
     @abstractmethod
     def open(self, dataset: Dataset, device: torch.device) -> LoadedExtractor:
-        """Make it ready for images of a dataset.
+        """Load the network for images of a dataset.
 
         Raises:
-            DataError: its weights are not there.
+            DataError: its weights are missing.
         """
 
 
 @dataclass(frozen=True)
 class Pretrained(Extractor):
-    """A network whose weights are in a file, or are fetched.
+    """A network with pretrained weights from a file or a download.
 
     Args:
-        weights: the file.
-        download: fetch the usual weights where no file is named.
+        weights: file of the weights.
+        download: download the default weights if no file is given.
     """
 
     weights: str | None = None
@@ -97,60 +97,62 @@ class Pretrained(Extractor):
 
     @property
     @abstractmethod
-    def whose(self) -> str:
-        """Whose weights they are, for people."""
+    def description(self) -> str:
+        """A description of the network for messages."""
 
     def check(self, system: System) -> None:
-        """Besides, its weights must be there.
+        """Check also that the weights are available.
 
         Raises:
-            DataError: they are not.
+            ValueError: the data is not images.
+            DataError: the weights are missing.
         """
         super().check(system)
         self.find()
 
     def find(self) -> Path | None:
-        """The file of its weights, or None where they are to be fetched.
+        """Return the file of the weights, or None if they are downloaded.
 
         Raises:
-            DataError: no file is named and none may be fetched, or it cannot be opened.
+            DataError: no file is given and downloads are not allowed, or the file cannot be opened.
         """
         if self.weights is None:
             if self.download:
                 return None
             raise DataError(
-                f"the weights of {self.whose} are not part of this package: set extractor.weights=FILE, or "
-                "extractor.download=true to fetch them"
+                f"the weights of {self.description} are not part of this package; set extractor.weights=FILE, or "
+                "extractor.download=true to download them"
             )
         file = Path(self.weights).expanduser()
         try:
             file.open("rb").close()
         except OSError as error:
             raise DataError(
-                f"extractor.weights={self.weights} cannot be read ({error.strerror}); name a file of the weights of "
-                f"{self.whose}"
+                f"extractor.weights={self.weights} cannot be read ({error.strerror}); set it to a file with the "
+                f"weights of {self.description}"
             ) from error
         return file
 
 
 def in_colour(images: Tensor) -> Tensor:
-    """(n, 1 or 3, h, w) as (n, 3, h, w)."""
+    """Return images (n, 1 or 3, h, w) with three channels: (n, 3, h, w)."""
     return images.expand(-1, 3, -1, -1)
 
 
-def read_weights(file: Path, whose: str) -> tuple[dict[str, Any], str]:
-    """A state dict, read without running code, and the file's SHA-256.
+def read_weights(file: Path, description: str) -> tuple[dict[str, Any], str]:
+    """Read a state dict without executing code from the file, and return it with the file's SHA-256.
 
     Raises:
-        DataError: it is no state dict.
+        DataError: the file is not a state dict.
     """
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
-            raise TypeError(f"but a {type(state).__name__}")
-    except Exception as error:  # whatever the reader makes of it
+            raise TypeError(f"it contains a {type(state).__name__}")
+    except Exception as error:  # broken files raise errors of many types
         reason = " ".join(str(error).split())[:100]
         raise DataError(
-            f"extractor.weights={file} holds no weights ({reason}); name a file of the weights of {whose}"
+            f"extractor.weights={file} contains no weights ({reason}); set it to a file with the weights of "
+            f"{description}"
         ) from error
     return state, hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Classifiers that are trained on the data's own labels: offline, and of the data at hand."""
+"""Classifiers that are trained on the labels of the dataset itself, so they need no download."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 FORMAT = "3"
-"""Of what is kept: another one where the same recipe trains another network."""
+"""Version of the cached classifiers; change it if the same description would train another network."""
 
 
 class Trunk(nn.Module):
-    """Images (n, c, h, w) → logits (n, classes), or of each attribute, by way of features (n, d)."""
+    """A classifier: images (n, c, h, w) → features (n, d) → logits (n, classes or attributes)."""
 
     def __init__(self, body: nn.Module, head: nn.Linear):
         super().__init__()
@@ -32,18 +32,18 @@ class Trunk(nn.Module):
         self.head = head
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logits."""
+        """Return the logits."""
         return self.head(self.body(x))
 
 
 @dataclass(frozen=True)
 class TrainedClassifier(Extractor):
-    """A network that is trained on the labels of the dataset whose images it will look at, once, and then kept.
+    """A classifier that is trained once on the labels of the dataset, then cached on disk.
 
     Args:
-        steps: of training.
-        batch_size: images a step.
-        lr: learning rate at the start.
+        steps: number of training steps.
+        batch_size: batch size.
+        lr: initial learning rate.
     """
 
     steps: int = 1500
@@ -54,44 +54,44 @@ class TrainedClassifier(Extractor):
 
     @property
     def name(self) -> str:
-        """As it stands in figures."""
+        """The name of the network in names of metrics."""
         return self.title
 
     @property
     def resize(self) -> str:
-        """It is made for the data's own size."""
+        """None: the network is built for the image size of the dataset."""
         return "none"
 
     def check(self, system: System) -> None:
-        """The data must be images, of which there is an end, with labels that tell them apart."""
+        """Raise ValueError unless the dataset is a finite set of images with at least two classes or attributes."""
         super().check(system)
         if not isinstance(system.dataset, ImageDataset):
             raise ValueError(
-                f"extractor={self.title} is trained on a set of labelled images, and this data is drawn afresh; choose "
-                "extractor=torchvision, or leave it out"
+                f"extractor={self.title} needs a finite set of labelled images, and this data is generated without "
+                "end; choose extractor=torchvision, or leave it out"
             )
         if system.dataset.labels is None or system.dataset.labels.dim < 2:
             raise ValueError(
-                f"extractor={self.title} cannot be trained on this dataset, whose labels tell no classes apart; choose "
+                f"extractor={self.title} needs at least two classes, and this dataset has fewer; choose "
                 "extractor=torchvision, or labelled data"
             )
 
     @abstractmethod
     def network(self, shape: tuple[int, ...], classes: int) -> Trunk:
-        """The network for images of this shape (c, h, w)."""
+        """Build the network for images of this shape (c, h, w)."""
 
     @abstractmethod
     def optimizer(self, network: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
-        """Its optimizer, and the schedule of its learning rate."""
+        """Build the optimizer and the learning rate schedule."""
 
     def open(self, dataset: Dataset, device: torch.device) -> LoadedExtractor:
-        """Train it, unless it is kept from before; say how well it does."""
+        """Load the cached network, or train it and report its accuracy."""
         data: Any = dataset.load(device)
         labels = dataset.labels
         assert labels is not None
         first = next(data.stream(0, self.batch_size, seed=0))
-        sights = (data.real(500), first["data"], first["label"])
-        key = key_of([FORMAT, repr(self), str(len(data)), *(sight.cpu().numpy().tobytes() for sight in sights)])
+        excerpts = (data.real(500), first["data"], first["label"])
+        key = key_of([FORMAT, repr(self), str(len(data)), *(part.cpu().numpy().tobytes() for part in excerpts)])
 
         def train() -> dict[str, Any]:
             trained = self.train(self.new(dataset.shape, labels.dim, device), data, labels)
@@ -101,7 +101,7 @@ class TrainedClassifier(Extractor):
 
         def result(state: dict[str, Any]) -> str:
             return (
-                f"the {self.title} that measures is right about {100 * state['accuracy']:.2f} % of the "
+                f"the {self.title} for metrics is right on {100 * state['accuracy']:.2f} % of the "
                 f"{state['split']} images"
             )
 
@@ -118,13 +118,13 @@ class TrainedClassifier(Extractor):
         return LoadedExtractor(extract, key)
 
     def new(self, shape: tuple[int, ...], classes: int, device: torch.device) -> Trunk:
-        """Freshly initialised, the same every time, without a trace in the run's random numbers."""
+        """Initialise the network with a fixed seed, without changing the run's random numbers."""
         with torch.random.fork_rng(devices=[]):
             torch.random.default_generator.manual_seed(0)  # torch.manual_seed would also seed every GPU
             return self.network(shape, classes).to(device)
 
     def train(self, network: Trunk, data: Data, labels: Labels) -> Trunk:
-        """Descend the cross-entropy, of attributes that of each question."""
+        """Train the network by cross-entropy, summed over groups of attributes if there are any."""
         optimizer, schedule = self.optimizer(network)
         for _, batch in zip(range(self.steps), data.stream(0, self.batch_size, seed=0)):
             loss = labels.negative_log_likelihood(network(batch["data"]), labels.vectors(batch["label"])).mean()
@@ -137,14 +137,16 @@ class TrainedClassifier(Extractor):
 
 @torch.no_grad()
 def accuracy(network: nn.Module, data: Any, labels: Labels) -> float:
-    """The share of all images of which it is right; of attributes, the share of right answers."""
-    hits = [labels.correct(network(batch["data"]), labels.vectors(batch["label"])).double() for batch in data.epoch()]
-    return torch.cat(hits).mean().item()
+    """Return the accuracy on all images; for attributes, the mean accuracy over predictions."""
+    correct = [
+        labels.correct(network(batch["data"]), labels.vectors(batch["label"])).double() for batch in data.epoch()
+    ]
+    return torch.cat(correct).mean().item()
 
 
 @dataclass(frozen=True)
 class Classifier(TrainedClassifier):
-    """Two 3×3 convolutions of stride two and a hidden layer, whose values are the features.
+    """Two 3×3 convolutions with stride 2 and a hidden layer, whose activations are the features.
 
     Args:
         width: channels of the first convolution.
@@ -157,31 +159,31 @@ class Classifier(TrainedClassifier):
     title: ClassVar[str] = "classifier"
 
     def network(self, shape: tuple[int, ...], classes: int) -> Trunk:
-        """For any size from 4 px on."""
+        """Build the network; images must have at least 4 px."""
         channels, side, _ = shape
-        left = -(-side // 4)
+        reduced = -(-side // 4)
         body = nn.Sequential(
             nn.Conv2d(channels, self.width, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Conv2d(self.width, 2 * self.width, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(2 * self.width * left**2, self.features),
+            nn.Linear(2 * self.width * reduced**2, self.features),
             nn.ReLU(),
         )
         return Trunk(body, nn.Linear(self.features, classes))
 
     def optimizer(self, network: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
-        """Adam, its rate falling to zero."""
+        """Return Adam with a learning rate that decays linearly to zero."""
         adam = torch.optim.Adam(network.parameters(), self.lr)
         return adam, torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, self.steps)
 
 
 @dataclass(frozen=True)
 class SoftmaxRegression(TrainedClassifier):
-    """One linear layer on pixels in [0, 1] (as in the protocol of Kodali et al. 2017, arXiv:1705.07215, their code).
+    """Softmax regression: a linear layer on pixels in [0, 1] (as in the code of Kodali et al. 2017, arXiv:1705.07215).
 
-    Its features are the pixels.
+    The features are the pixels.
     """
 
     steps: int = 1000
@@ -191,21 +193,21 @@ class SoftmaxRegression(TrainedClassifier):
     title: ClassVar[str] = "softmax_regression"
 
     def network(self, shape: tuple[int, ...], classes: int) -> Trunk:
-        """Weights and biases start at zero."""
+        """Build the network with zero weights and biases."""
         head = nn.Linear(torch.Size(shape).numel(), classes)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
         return Trunk(nn.Sequential(ToUnit(), nn.Flatten()), head)
 
     def optimizer(self, network: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
-        """Plain gradient descent."""
+        """Return SGD with a constant learning rate."""
         descent = torch.optim.SGD(network.parameters(), self.lr)
         return descent, torch.optim.lr_scheduler.ConstantLR(descent, 1.0)
 
 
 class ToUnit(nn.Module):
-    """[−1, 1] → [0, 1]."""
+    """A layer that maps [−1, 1] to [0, 1]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """Map values to [0, 1]; the shape is unchanged."""
         return (x + 1) / 2

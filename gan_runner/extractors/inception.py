@@ -1,4 +1,4 @@
-"""Inception v3 as the FID and the Inception score are defined by, from torch-fidelity."""
+"""The Inception v3 network of FID and the Inception score, from torch-fidelity."""
 
 from __future__ import annotations
 
@@ -16,54 +16,56 @@ if TYPE_CHECKING:
     from gan_runner.datasets.base import Dataset
 
 KNOWN_AS = {"fd": "fid", "kd": "kid", "score": "inception_score"}
-"""What the field calls its figures."""
+"""Established names of metrics with Inception."""
 
 
 @dataclass(frozen=True)
 class Inception(Pretrained):
-    """Inception v3 with the weights of 2015, as TensorFlow had it (Szegedy et al. 2016, arXiv:1512.00567).
+    """Inception v3 with TensorFlow's weights of 2015 (Szegedy et al. 2016, arXiv:1512.00567).
 
     Args:
-        weights: a file of torch-fidelity's weights.
-        download: fetch them (91 MB) from torch-fidelity's release page where no file is named.
+        weights: file of torch-fidelity's weights.
+        download: download the weights (91 MB) from torch-fidelity's release page if no file is given.
     """
 
     @property
-    def whose(self) -> str:
-        """Those that torch-fidelity converted."""
+    def description(self) -> str:
+        """A description of the network for messages."""
         return "torch-fidelity's Inception (weights-inception-2015-12-05-6726825d.pth, 91 MB)"
 
     @property
     def name(self) -> str:
-        """inception."""
+        """The name of the network in names of metrics."""
         return "inception"
 
     @property
     def resize(self) -> str:
-        """As in TensorFlow 1."""
+        """How images are resized: as in TensorFlow 1."""
         return "bilinear to 299×299 as in TensorFlow 1, of 8-bit images"
 
     def metric_name(self, kind: str) -> str:
-        """Only here is a Fréchet distance the FID."""
+        """Return the established name, such as fid, which is defined for Inception only."""
         return KNOWN_AS.get(kind, super().metric_name(kind))
 
     def open(self, dataset: Dataset, device: torch.device) -> LoadedExtractor:
-        """Load the weights.
+        """Load the network.
 
         Raises:
-            DataError: they are not there, or not Inception's.
+            DataError: the weights are missing, or belong to another network.
         """
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         file, identity = self.find(), "torch-fidelity 2015-12-05"
         if file is not None:
-            _, identity = read_weights(file, self.whose)  # torch-fidelity itself would run code that is in it
+            _, identity = read_weights(
+                file, self.description
+            )  # checks the file, since torch-fidelity would execute its code
         try:
-            with torch.random.fork_rng(devices=[]):  # weights are drawn before they are read
+            with torch.random.fork_rng(devices=[]):  # the constructor draws initial weights
                 network = FeatureExtractorInceptionV3(self.name, ["2048", "logits_unbiased"], file and str(file))
         except Exception as error:
             reason = " ".join(str(error).split())[:100]
-            raise DataError(f"Inception's weights cannot be had ({reason}); set extractor.weights=FILE") from error
+            raise DataError(f"Inception's weights cannot be loaded ({reason}); set extractor.weights=FILE") from error
         network.to(device)
 
         @torch.no_grad()

@@ -105,7 +105,7 @@ BAD = {
     "metric.nope.k=3": "there is no option metric.nope",
     "metric=[precision_recall] metric.precision_recall.kk=3": "there is no option metric.precision_recall.kk",
     "metric=[precision_recall] metric.precision_recall.k=50": "metric=precision_recall: each of 50 real and 50",
-    "extractor=inception": "are not part of this package: set extractor.weights=FILE",
+    "extractor=inception": "are not part of this package; set extractor.weights=FILE",
     "trainer.steps=9": "trainer.steps=9 would change the run that is measured; give metric=[…], extractor=…",
     "dataset.image_size=16": "dataset.image_size=16 would change the run",
     "+metric.new=1": "would change the run",

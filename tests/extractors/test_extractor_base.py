@@ -73,7 +73,7 @@ BROKEN = {
 def test_a_file_that_holds_no_weights_gets_one_line_and_none_of_it_is_run(tmp_path, broken, recipe):
     path, trap = tmp_path / "weights.pth", tmp_path / "trap"
     BROKEN[broken](path, trap)
-    with pytest.raises(DataError, match=r"holds no weights .* name a file of the weights of") as caught:
+    with pytest.raises(DataError, match=r"contains no weights .* set it to a file with the weights of") as caught:
         recipe(weights=str(path)).open(Digits(), torch.device("cpu"))
     assert "\n" not in str(caught.value)
     assert not trap.exists()

@@ -70,7 +70,7 @@ def test_what_is_said_of_it_is_its_share_of_held_out_images(cache, caplog):
     caplog.set_level(logging.INFO, "gan_runner")
     logging.getLogger("gan_runner").propagate = True
     eye = QUICK.open(DIGITS, CPU)
-    assert f"right about {100 * right(eye):.2f} % of the validation images" in caplog.text
+    assert f"right on {100 * right(eye):.2f} % of the validation images" in caplog.text
     assert "kept" not in caplog.text
     QUICK.open(DIGITS, CPU)
     assert "(kept from before)" in caplog.text
@@ -198,7 +198,7 @@ def test_a_folder_without_classes_is_refused_in_one_line_before_any_data_is_read
     line += ["metric=[frechet_distance]", "objective=null", "logger.mode=disabled", "hydra.run.dir=run"]
     code, _, err = gan_run(*line, "model.generator.width=4", "model.discriminator.width=4")
     assert code == 2
-    assert "labels tell no classes apart; choose extractor=torchvision" in err
+    assert "needs at least two classes, and this dataset has fewer; choose extractor=torchvision" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
 
@@ -208,7 +208,7 @@ def test_what_is_drawn_afresh_or_is_no_image_is_refused():
         check_requirements(SimpleNamespace(requirements=(QUICK.check,)), SimpleNamespace(dataset=dataset))
 
     check(DIGITS)
-    with pytest.raises(ValueError, match="this data is drawn afresh; choose"):
+    with pytest.raises(ValueError, match="this data is generated without end; choose"):
         check(StackedDigits(digits=Digits(resident=True)))
     with pytest.raises(ValueError, match="this data is points"):
         check(Ring())

@@ -70,7 +70,7 @@ def test_opening_it_draws_nothing_and_tilde_is_home(weights, monkeypatch):
 
 def test_another_networks_weights_are_refused_in_one_line(tmp_path):
     torch.save({"fc.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
-    with pytest.raises(DataError, match="Inception's weights cannot be had") as caught:
+    with pytest.raises(DataError, match="Inception's weights cannot be loaded") as caught:
         Inception(weights=str(tmp_path / "other.pth")).open(Digits(), CPU)
     assert "\n" not in str(caught.value)
 

@@ -51,14 +51,14 @@ def test_its_figures_say_how_images_are_resized():
 
 
 def test_a_typo_gets_a_suggestion():
-    with pytest.raises(ValueError, match=r"classifies with no resnet81; did you mean resnet18\?"):
+    with pytest.raises(ValueError, match=r"has no classification network resnet81; did you mean resnet18\?"):
         Torchvision(backbone="resnet81")
-    with pytest.raises(ValueError, match="classifies with no fasterrcnn_resnet50_fpn"):
+    with pytest.raises(ValueError, match="has no classification network fasterrcnn_resnet50_fpn"):
         Torchvision(backbone="fasterrcnn_resnet50_fpn")
 
 
 def test_another_networks_weights_are_refused(weights):
-    with pytest.raises(DataError, match="are not those of resnet34") as caught:
+    with pytest.raises(DataError, match="does not fit resnet34") as caught:
         Torchvision(backbone="resnet34", weights=weights).open(Digits(), CPU)
     assert "\n" not in str(caught.value)
 
