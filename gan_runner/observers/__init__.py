@@ -1,5 +1,6 @@
-"""Observers: what looks at a running run.
+"""Observers: metrics, pictures, logs and checkpoints of a run in progress.
 
-Each is called after every step with its `StepEvent`. Observers that measure and draw come first and add to the event;
-those that write down what the event holds come last, wherever they stand in the configuration.
+Each observer is called after every step with its `StepEvent`. Observers that measure or draw are called first and add
+to the event. Observers that write the event to a file or service are called last, whatever the order in the
+configuration.
 """

@@ -1,4 +1,4 @@
-"""What an observer is."""
+"""The interface of observers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Looks at a run after its steps; the base class has a default for everything.
+    """Base class of observers, which are called after every step; all methods have defaults.
 
-    It reads the run and writes nothing into it: what it finds it adds to the step's event, from which the run takes
-    best values and how they were measured (`Run.record`).
+    An observer reads the run and does not change it. It adds its results to the step's event, from which the run
+    records best values and their conditions (`Run.record`).
 
     Attributes:
-        all_ranks: whether it is called in all processes of a run, and not in the main process alone.
-        writes: whether it writes down what others found, so that it is called after all that do not.
-        measures: metrics that it adds to those of `metric=`, and whether less (`min`) or more (`max`) is better.
-        reads: metrics that it needs.
-        saved_as: the name under which checkpoints keep its `state_dict`; empty if there is nothing to keep.
+        all_ranks: whether it is called in all processes of a run, not only in the main process.
+        writes: whether it writes the event, and so is called after all observers that add to it.
+        measures: names of the metrics that it adds to those of `metric=`, with `min` or `max`, whichever is better.
+        reads: names of the metrics that it needs.
+        saved_as: name of its `state_dict` in checkpoints; empty if it has no state.
     """
 
     all_ranks: bool = False
@@ -35,51 +35,51 @@ class Observer:
     saved_as: str = ""
 
     def start(self, run: Run) -> None:
-        """Get ready; the run is about to take its next step."""
+        """Prepare for the run, which is about to take its next step."""
 
     def wants(self, step: int) -> bool:
-        """Whether it has something to do after this step even if no other observer has.
+        """Return whether the observer needs to be called after this step.
 
-        Several seeds that are trained together are looked at only then.
+        When several seeds are trained together, observers are called only after such steps.
         """
         return False
 
     def __call__(self, event: StepEvent) -> None:
-        """Look at a step; add to the event what was found."""
+        """Observe a step and add results to the event."""
 
     def rescue(self, event: StepEvent) -> None:
-        """Keep what can be kept; another observer has failed, and the run ends."""
+        """Save what can be saved, since another observer failed and the run ends."""
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Close what is open; the run has ended as the summary says."""
+        """Close open files and services at the end of the run; `summary` is that of summary.json."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What checkpoints keep of it: tensors and plain values."""
+        """Return the state for checkpoints: tensors and plain values."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what a checkpoint kept."""
+        """Restore the state from a checkpoint."""
 
 
 @dataclass
 class Periodic(Observer):
-    """An observer that looks every so many steps, and after the last one.
+    """An observer that is active every few steps, and after the last step.
 
     Args:
-        every: steps between two looks; 0 for none at all.
+        every: steps between two observations; 0 turns the observer off.
     """
 
     every: int
 
     def wants(self, step: int) -> bool:
-        """Whether it is due."""
+        """Return whether an observation is due after this step."""
         return self.every > 0 and step % self.every == 0
 
     def __call__(self, event: StepEvent) -> None:
-        """Look, if it is due."""
+        """Observe the step, if an observation is due."""
         if event.due(self.every):
             self.observe(event)
 
     @abstractmethod
     def observe(self, event: StepEvent) -> None:
-        """Look at a step; add to the event what was found."""
+        """Observe a step and add results to the event."""

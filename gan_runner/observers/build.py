@@ -1,4 +1,4 @@
-"""The observers of a configuration, and whether the metrics that it names are measured."""
+"""Build the configured observers, and check that the metrics named in the configuration are measured."""
 
 from __future__ import annotations
 
@@ -17,42 +17,40 @@ from gan_runner.system import System
 
 
 def build_observers(config: DictConfig, system: System) -> dict[str, Observer]:
-    """The observers by name, in the order in which they are called: those that write come last.
+    """Build the observers by name, in the order of their calls: observers that write come last.
 
     Raises:
-        ConfigError: one does not fit the system.
+        ConfigError: an observer does not fit the system.
     """
     observers: dict[str, Observer] = build_checked("observer", config, system, "observer.")
     return dict(sorted(observers.items(), key=lambda item: item[1].writes))
 
 
 def check_metric_names(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
-    """Refuse names of metrics that are not measured.
+    """Check that the objective, expected metrics and metrics that observers read are measured.
 
     Raises:
-        ConfigError: naming the metric, and which option measures it, or which name was meant.
+        ConfigError: a metric is not measured. The message names it and the option that measures it, or a similar name.
     """
     measured = [name for metric in metrics.values() for name in directions_of(metric)]
     options = metric_names_by_option()
     for observer_name, observer in observers.items():
         for name in [name for name in observer.reads if name not in measured]:
-            able = [option for option, names in options.items() if name in names]
+            providers = [option for option, names in options.items() if name in names]
             advice = (
-                f"; add {' or '.join(able)} to metric=[…]"
-                if able
+                f"; add {' or '.join(providers)} to metric=[…]"
+                if providers
                 else did_you_mean(name, [other for names in options.values() for other in names])
             )
-            raise ConfigError(f"observer.{observer_name} reads {name}, which is measured by no metric{advice}")
+            raise ConfigError(f"observer.{observer_name} needs {name}, which no metric measures{advice}")
     known = [*measured, *(name for observer in observers.values() for name in observer.measures)]
     if known and config.objective is not None and config.objective not in known:
-        raise ConfigError(
-            f"objective={config.objective} is measured by no metric{did_you_mean(config.objective, known)}"
-        )
+        raise ConfigError(f"no metric measures objective={config.objective}{did_you_mean(config.objective, known)}")
     if config.objective is None and config.logger.artifacts == "best":
         raise ConfigError(
-            "logger.artifacts=best: no checkpoint is the best without an objective; set objective=FIGURE, or choose "
-            "logger.artifacts=last"
+            "logger.artifacts=best needs an objective, which defines the best checkpoint; set objective=METRIC, or "
+            "choose logger.artifacts=last"
         )
     for name in map(str, config.expected):
-        if name not in known and "/" not in name:  # a name with a slash is one that a player reports
-            raise ConfigError(f"expected.{name} is measured by no metric{did_you_mean(name, known)}")
+        if name not in known and "/" not in name:  # names with a slash are reported by players
+            raise ConfigError(f"no metric measures expected.{name}{did_you_mean(name, known)}")

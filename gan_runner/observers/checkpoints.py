@@ -1,4 +1,4 @@
-"""Saves the run now and then, when it ends, and when it is the best so far."""
+"""Save checkpoints: periodically, at the end, and of the best step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Checkpoints(Periodic):
-    """Writes `checkpoints/last.pt` and `checkpoints/best.pt`; never weights that are not finite.
+    """Writes `checkpoints/last.pt` and `checkpoints/best.pt`, but never weights that are not finite.
 
-    A run may go back to `last.pt`, so what was best until then is kept as `best_STEP.pt` until the next.
+    A run may be resumed from `last.pt`, so the best checkpoint at that step is kept as `best_STEP.pt` until the next
+    `last.pt` is written.
 
     Args:
         every: steps between two checkpoints; 0 saves only at the end.
-        keep: how many before the last are kept, as `checkpoints/step_*.pt`: of several, in case it is lost.
+        keep: number of earlier checkpoints to keep as `checkpoints/step_*.pt`, in case the last one is lost.
     """
 
     writes = True
@@ -33,21 +34,21 @@ class Checkpoints(Periodic):
             raise ValueError(f"keep={self.keep} must be at least 0")
 
     def start(self, run: Run) -> None:
-        """Remember the run; one that was killed may have kept too many checkpoints."""
+        """Store the run, and delete superfluous checkpoints that a killed run left behind."""
         self.run = run
         self.saved_best = run.best.step
         run.directory.prune(run.step, self.keep)
 
     def __call__(self, event: StepEvent) -> None:
-        """Save, if it is due."""
+        """Save the run if a checkpoint is due, the run ends, or the step is the best one."""
         self.save(event, event.due(self.every) or event.ends)
 
     def rescue(self, event: StepEvent) -> None:
-        """Save what follows the last checkpoint."""
+        """Save the current step, since another observer failed and the run ends."""
         self.save(event, last=True)
 
     def save(self, event: StepEvent, last: bool) -> None:
-        """Save as `last.pt` if wanted, and as `best.pt` if the objective was never better."""
+        """Save `last.pt` if `last` is true, and `best.pt` if this is the best step so far."""
         best = self.run.best.step == event.step
         if best or last:
             check_weights(self.run.system, event)

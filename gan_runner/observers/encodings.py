@@ -1,4 +1,4 @@
-"""What an encoder makes of data that was held out: reconstructions, its latent space, paths between data."""
+"""Pictures of an encoder on held-out data: reconstructions, latent space, interpolations."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class HeldOut(Periodic):
-    """Draws `samples/NAME_step_*.png` of data that was not trained on, where there is some.
+    """Base class: draws `samples/NAME_step_*.png` from held-out data, if there is any.
 
     Args:
         every: steps between two pictures.
-        split: of the data; None takes that for testing, else that for validation, and else that for training.
+        split: split of the data; None takes test, else validation, else train.
     """
 
     name: ClassVar[str]
@@ -38,27 +38,27 @@ class HeldOut(Periodic):
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """The game must encode, and the data have the split."""
+        """A game with an encoder or an invertible generator, and the split."""
         return (encodes, self.check)
 
     def check(self, system: System) -> None:
-        """Raise ValueError if the data has no such split."""
+        """Raise ValueError if the dataset does not have the split."""
         resolve_split(system.dataset, self.split)
 
     @property
     @abstractmethod
-    def shown(self) -> int:
-        """How many of the data are looked at, for this run's kind of it."""
+    def count(self) -> int:
+        """The number of real samples in the picture."""
 
     def start(self, run: Run) -> None:
-        """Read what is looked at."""
+        """Load the real samples of the picture."""
         self.run = run
-        self.of_images = len(run.system.dataset.shape) == 3
+        self.is_image = len(run.system.dataset.shape) == 3
         if self.every > 0:
-            self.batch = run.split(resolve_split(run.system.dataset, self.split)).first(self.shown)
+            self.batch = run.split(resolve_split(run.system.dataset, self.split)).first(self.count)
 
     def observe(self, event: StepEvent) -> None:
-        """Draw."""
+        """Draw the picture."""
         path = self.run.directory.samples / f"{self.name}_step_{event.step:07d}.png"
         self.draw(path, event.step)
         event.pictures[self.name] = path
@@ -70,14 +70,14 @@ class HeldOut(Periodic):
 
 @dataclass
 class Reconstructions(HeldOut):
-    """Draws `samples/reconstructions_step_*.png`: under each row of images what comes back of them from their codes.
+    """Draws `samples/reconstructions_step_*.png`: rows of images, each above the row of their reconstructions.
 
     Args:
         every: steps between two pictures.
-        split: of the data; None takes that for testing, else that for validation, and else that for training.
-        images: how many.
-        columns: of images.
-        points: how many, where data is points.
+        split: split of the data; None takes test, else validation, else train.
+        images: number of images.
+        columns: images per row.
+        points: number of points, if data is points.
     """
 
     name = "reconstructions"
@@ -90,27 +90,27 @@ class Reconstructions(HeldOut):
         at_least_one(images=self.images, columns=self.columns, points=self.points)
 
     @property
-    def shown(self) -> int:
-        """Images or points."""
-        return self.images if self.of_images else self.points
+    def count(self) -> int:
+        """The number of images or points."""
+        return self.images if self.is_image else self.points
 
     def draw(self, path: Path, step: int) -> None:
-        """In pairs."""
+        """Draw pairs of data and reconstructions."""
         data = self.batch["data"]
         draw_pairs(path, data, reconstruct(self.run.system, data), self.columns, "reconstruction")
 
 
 @dataclass
 class LatentSpace(HeldOut):
-    """Draws `samples/latent_space_step_*.png`: codes among draws of the prior, in a plane and by quantiles.
+    """Draws `samples/latent_space_step_*.png`: codes of data and draws of the prior, in a plane and as quantiles.
 
-    A code is a draw of q(z|x): these, and not their means, follow the prior where an encoder is right.
+    A code is a draw of q(z|x). With an ideal encoder, such draws, and not their means, follow the prior.
 
     Args:
         every: steps between two pictures.
-        split: of the data; None takes that for testing, else that for validation, and else that for training.
-        codes: how many, at most, and as many draws of the prior.
-        seed: of both.
+        split: split of the data; None takes test, else validation, else train.
+        codes: maximal number of codes, and of draws of the prior.
+        seed: seed of both.
     """
 
     name = "latent_space"
@@ -123,12 +123,12 @@ class LatentSpace(HeldOut):
             raise ValueError(f"codes={self.codes} must be at least 2")
 
     @property
-    def shown(self) -> int:
-        """So many."""
+    def count(self) -> int:
+        """The number of codes."""
         return self.codes
 
     def draw(self, path: Path, step: int) -> None:
-        """Two panels."""
+        """Draw codes and prior."""
         system = self.run.system
         codes = draw_codes(system, self.batch["data"], derive_seed(self.seed, 1))
         prior = system.noise(len(codes), self.seed)[:, : codes.shape[1]]
@@ -138,15 +138,15 @@ class LatentSpace(HeldOut):
 
 @dataclass
 class Interpolations(HeldOut):
-    """Draws `samples/interpolations_step_*.png`: rows from one datum to another, through the space of codes.
+    """Draws `samples/interpolations_step_*.png`: rows of interpolations in latent space between two real samples.
 
-    Each row begins and ends with the data themselves; between them is what is made on the way from code to code.
+    Each row starts and ends with the real samples. Between them are samples generated on the path between their codes.
 
     Args:
         every: steps between two pictures.
-        split: of the data; None takes that for testing, else that for validation, and else that for training.
-        rows: how many pairs.
-        columns: steps on the way, both codes among them.
+        split: split of the data; None takes test, else validation, else train.
+        rows: number of pairs.
+        columns: steps of the path, including both ends.
     """
 
     name = "interpolations"
@@ -160,17 +160,17 @@ class Interpolations(HeldOut):
             raise ValueError(f"columns={self.columns} must be at least 2")
 
     @property
-    def shown(self) -> int:
-        """Two a row."""
+    def count(self) -> int:
+        """Two real samples per row."""
         return 2 * self.rows
 
     def observe(self, event: StepEvent) -> None:
-        """Draw, if there is a pair."""
+        """Draw the picture, if there are at least two real samples."""
         if len(self.batch["data"]) > 1:
             super().observe(event)
 
     def draw(self, path: Path, step: int) -> None:
-        """A row a pair."""
+        """Draw one row per pair."""
         data = self.batch["data"]
         first, second = data[: len(data) // 2], data[len(data) // 2 : 2 * (len(data) // 2)]
         draw_paths(path, paths(self.run.system, first, second, self.columns), first, second)
@@ -178,12 +178,12 @@ class Interpolations(HeldOut):
 
 @dataclass
 class Attributes(Observer):
-    """Keeps mean codes of training data in checkpoints: with each attribute or class, and without.
+    """Saves mean codes of training data with and without each attribute or class in checkpoints.
 
-    So that `gan-sample --attribute` needs no data. Where labels mean nothing, nothing is kept.
+    With them, `gan-sample --attribute` needs no data. Nothing is saved if the dataset has no labels.
 
     Args:
-        samples: how many of the data are looked at for each checkpoint, at most.
+        samples: maximal number of training samples to encode for each checkpoint.
     """
 
     requirements: ClassVar = (encodes,)
@@ -195,11 +195,11 @@ class Attributes(Observer):
         at_least_one(samples=self.samples)
 
     def start(self, run: Run) -> None:
-        """Remember the run."""
+        """Store the run."""
         self.run = run
 
     def state_dict(self) -> dict[str, Any]:
-        """The mean codes of the networks as they are now."""
+        """Return the mean codes of the current networks."""
         system = self.run.system
         labels = system.dataset.labels
         return {} if labels is None else code_means(system, labels, self.run.data, self.samples)

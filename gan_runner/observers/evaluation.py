@@ -1,4 +1,4 @@
-"""Metrics, while a run goes on."""
+"""Evaluation of metrics during training."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Evaluation(Periodic):
-    """Measures samples, on averaged weights where there are any.
+    """Measures the metrics on generated samples, with averaged weights if there are any.
 
     Args:
-        every: steps between two measurements.
-        samples: how many are drawn, and compared with as many of the data.
-        seed: of the latents.
-        split: of the data: train, validation or test.
+        every: steps between two evaluations.
+        samples: number of samples, compared with as many real samples.
+        seed: seed of the latents.
+        split: split of the real samples: train, validation or test.
     """
 
     samples: int = 2000
@@ -34,15 +34,15 @@ class Evaluation(Periodic):
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """The data must have the split."""
+        """The split."""
         return (self.check,)
 
     def check(self, system: System) -> None:
-        """Raise ValueError if the data has no such split."""
+        """Raise ValueError if the dataset does not have the split."""
         check_split(system.dataset, self.split, "split")
 
     def start(self, run: Run) -> None:
-        """Fix the latents; make ready what metrics look through."""
+        """Draw the latents, and load what metrics need."""
         self.run = run
         data = run.data if self.split == "train" else None
         self.evaluator = Evaluator(run.system, run.metrics, self.samples, self.seed, self.split, data, selecting=True)
@@ -50,7 +50,7 @@ class Evaluation(Periodic):
             self.evaluator.prepare()
 
     def observe(self, event: StepEvent) -> None:
-        """Measure."""
+        """Measure all metrics."""
         if not self.run.metrics:
             return
         directions = {

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: what was logged, one JSON object a line."""
+"""`metrics.jsonl`: the logged values, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class MetricsFile(Observer):
-    """Appends each event's figures, under the keys that W&B gets."""
+    """Appends the values of each event to `metrics.jsonl`, with the same keys as in W&B."""
 
     writes = True
 
     def start(self, run: Run) -> None:
-        """Go on behind what is there."""
+        """Open the file to append to it."""
         self.file = run.directory.metrics.open("a", encoding="utf-8")
 
     def __call__(self, event: StepEvent) -> None:
-        """A line, if there is something to say. JSON knows no NaN: what is not finite is null."""
+        """Write a line if the event has values; NaN and infinity become null, since JSON does not have them."""
         if event.scalars:
             finite = {key: value if math.isfinite(value) else None for key, value in event.scalars.items()}
             self.file.write(json.dumps({"step": event.step, **finite}) + "\n")

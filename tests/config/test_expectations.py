@@ -84,7 +84,7 @@ def test_a_run_says_whether_it_came_true(gan_run, tmp_path, bound, passed):
     [
         (
             "+expected.sliced_waserstein={at_most:1}",
-            "is measured by no metric; did you mean sliced_wasserstein?",
+            "; did you mean sliced_wasserstein?",
         ),
         ("+expected.sliced_wasserstein={published:1}", "it accepts anything; set at_least"),
         ("+expected.sliced_wasserstein={at_mots:1}", "did you mean expected.sliced_wasserstein.at_most?"),
@@ -116,7 +116,7 @@ def test_full_scale_experiments_measure_what_they_expect(hydra_config, experimen
 
 def test_without_an_objective_no_checkpoint_is_the_best(hydra_config, tmp_path):
     config = resolve(hydra_config("objective=null", "logger.artifacts=best"))
-    with pytest.raises(ConfigError, match=r"set objective=FIGURE, or choose logger.artifacts=last"):
+    with pytest.raises(ConfigError, match=r"set objective=METRIC, or choose logger.artifacts=last"):
         check_metric_names(config, {}, {})
     with pytest.raises(CheckpointError, match="a run with objective=FIGURE keeps one; take the last instead"):
         load_checkpoint(RunDirectory(tmp_path).best)

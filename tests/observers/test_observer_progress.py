@@ -137,8 +137,8 @@ def test_images_have_progress_and_neighbours_too_whatever_their_order(gan_run, t
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["metric=[push]"], "observer.progress reads wasserstein, which is measured by no metric; add optimal_transp"),
-        (["metric=[optimal_transport]"], "reads critic_value, which is measured by no metric; add push to metric=[…]"),
+        (["metric=[push]"], "observer.progress needs wasserstein, which no metric measures; add optimal_transp"),
+        (["metric=[optimal_transport]"], "needs critic_value, which no metric measures; add push to metric=[…]"),
         (["observer.progress.truth=waserstein", "metric=[push]"], "did you mean wasserstein?"),
     ],
 )
