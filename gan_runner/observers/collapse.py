@@ -51,7 +51,7 @@ class Collapse(Periodic):
         if relative < self.bound and not self.warned:
             log.warning(
                 "step %d: samples are almost equal, with %.2g of the data's standard deviation (sample_spread). If "
-                "this persists, the generator has collapsed; try a gradient penalty, minibatch discrimination or another "
+                "this persists, the generator has collapsed; try a gradient penalty, minibatch discrimination, another "
                 "loss, or, without a critic, a smaller learning rate",
                 event.step, relative,
             )  # fmt: skip
