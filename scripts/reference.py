@@ -1,61 +1,93 @@
-"""Write what is generated from the parts that there are; a test fails where it is old.
+"""Write the files that are generated from the parts that there are; a test fails where one is old.
 
     python scripts/reference.py
 
-- `conf/README.md`: every option, with the first sentence of its file.
-- `tests/refused.json`: which options refuse each other. Those that are new are tried with all others.
-- `tests/traces.json`: three seeded steps of every method that is new.
+- `conf/README.md`: every option and its knobs, from the comments in `conf/`.
+- `tests/refused.json`: which options refuse each other. New ones are tried with all others.
+- `tests/traces.json`: three seeded steps of every new method.
 
-What is recorded already is left as it is.
+What is recorded already stays as it is.
 """
 
-import itertools
-import re
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from gan_runner.config.comments import Knob, Option, groups, options, own_knobs, root_knobs, shared_knobs
+from gan_runner.config.paths import CONF
+
 ROOT = Path(__file__).parent.parent
-CONF = ROOT / "conf"
-ORDER = (
-    *("model", "loss", "regularizer", "dataset", "game", "method", "play", "optimizer", "scheduler", "dynamics"),
-    *("likelihood", "prior", "encoder", "observation", "metric", "extractor", "observer"),
-)
-"""Groups as people meet them."""
 INTRODUCTION = """# Options
 
-Written by `python scripts/reference.py` from the first sentence of each file; do not edit it. `gan-run GROUP=NAME`
-chooses an option, `gan-run 'GROUP=[NAME,NAME]'` several regularizers, metrics or likelihoods, and
-`gan-run GROUP=NAME --cfg job` shows what it sets. An experiment is a whole configuration, filed under its paper.
+Every option and its knobs. This file is generated from the comments in `conf/` by `python scripts/reference.py`.
+
+| type | to |
+|---|---|
+| `gan-run GROUP=NAME` | choose an option, such as `loss=wgan_gp` |
+| `gan-run 'GROUP=[NAME,NAME]'` | choose several regularizers, metrics or likelihoods |
+| `gan-run KEY=VALUE` | set a knob, such as `regularizer.gradient_penalty.weight=5` |
+| `gan-run --help GROUP`, `gan-run GROUP=NAME --help` | read these descriptions in the terminal |
+| `gan-run GROUP=NAME --cfg job` | see the whole configuration |
 """
 
 
-def first_sentence(path):
-    """What the comment on top of a YAML file says first."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
-    text = " ".join(line.lstrip("# ") for line in comment if "@package" not in line)
-    for end in re.finditer(r"\.(?= [^a-z0-9])", text):  # not within brackets, nor in `et al. 2016`
-        if text.count("(", 0, end.start()) == text.count(")", 0, end.start()):
-            return text[: end.end()]
-    return text
-
-
-def page():
+def page() -> str:
     """The text of conf/README.md."""
-    parts = [INTRODUCTION]
-    for group in ORDER:
-        paths = sorted((CONF / group).glob("*.yaml"))
-        parts.append(f"## {group}\n\n" + "\n".join(f"- `{path.stem}`: {first_sentence(path)}" for path in paths) + "\n")
-    folders = sorted(path for path in (CONF / "experiment").iterdir() if path.is_dir())
-    named = [(folder.name, [f"`{path.stem}`" for path in sorted(folder.glob("*.yaml"))]) for folder in folders]
-    parts.append(
-        "## experiment\n\n" + "\n".join(f"- `{folder}/`: {', '.join(names)}" for folder, names in named) + "\n"
-    )
-    return "\n".join(parts)
+    known = groups()
+    contents = [f"- [`{group.name}`](#{group.name}): {group.description}" for group in known.values()]
+    parts = [INTRODUCTION, "\n".join(contents), "\n## Every run\n", table(root_knobs())]
+    for group in known.values():
+        chosen = options(group.name)
+        default = f"; default: `{group.default}`" if group.default else ""
+        purpose = group.description[0].upper() + group.description[1:]
+        parts.append(f"\n## {group.name}\n\n{purpose}. `{group.typed}=NAME`{default}.\n")
+        if shared := shared_knobs(chosen):
+            parts += ["Knobs that several of them have:\n", table(shared), ""]
+        parts += experiments(chosen) if group.name == "experiment" else listed(chosen, shared)
+    return "\n".join(parts) + "\n"
+
+
+def table(knobs: Sequence[Knob]) -> str:
+    """Knobs as a table."""
+    rows = [f"| `{knob.key}` | `{knob.default}` | {escaped(knob.description)} |" for knob in knobs]
+    return "\n".join(["| knob | default | |", "|---|---|---|", *rows])
+
+
+def escaped(text: str) -> str:
+    """Text in a cell of a table."""
+    return text.replace("|", "\\|")
+
+
+def listed(chosen: Sequence[Option], shared: Sequence[Knob]) -> Iterator[str]:
+    """Options as a list, their own knobs below each."""
+    for option in chosen:
+        own, other = own_knobs(option, shared)
+        brings = [f"{group}={name}" for group, name in option.builds_on]
+        more = f" Includes {quoted(brings)}." if brings else ""
+        more += f" Chooses {quoted(option.chooses)}." if option.chooses else ""
+        more += f" Here {quoted(f'{knob.key}={knob.default}' for knob in other)}." if other else ""
+        yield f"- **`{option.name}`**: {option.description.rstrip('.')}.{more}"
+        yield from (f"  - `{knob.key}` = `{knob.default}`: {knob.description}" for knob in own)
+
+
+def quoted(words: Iterator[str] | Sequence[str]) -> str:
+    """Words as code, with commas between them."""
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def experiments(chosen: Sequence[Option]) -> Iterator[str]:
+    """Experiments, by their folder."""
+    last = ""
+    for option in chosen:
+        folder, _, name = option.name.rpartition("/")
+        if folder != last:
+            yield f"- **`{folder}/`**"
+            last = folder
+        yield f"{'  ' if folder else ''}- `{name}`: {option.description.rstrip('.')}."
 
 
 def record_refusals():
-    """Try what is new with everything else; returns its names by group."""
+    """Try new options with all others; return their names by group."""
     from combinations import Recorder, Refusals, overrides
     from conftest import names_in, system_of
 

@@ -10,11 +10,15 @@ from typing import Any, NoReturn
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_runner import __version__
 from gan_runner.cli.messages import explain
 from gan_runner.config.resolve import register
 from gan_runner.config.trust import search_working_directory
 from gan_runner.errors import BadInput, ConfigError, DiskFull
 from gan_runner.tools.outlets import outlets
+
+VERSION = f"gan-runner {__version__}"
+"""What `--version` prints."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +50,7 @@ def command(
         @outlets()
         def main(arguments: Sequence[str] | None = None) -> None:
             line = parser()
+            line.add_argument("--version", action="version", version=VERSION)
             options = line.parse_intermixed_args(arguments)
             register()
             if getattr(options, "trust", []):

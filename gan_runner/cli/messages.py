@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -44,8 +44,7 @@ def exit_code(error: Exception | Stopped) -> int:
 def explain(error: Exception | Stopped) -> str:
     """One line: what is wrong, and what to do."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"there is no {group}={option}{did_you_mean(option, error.options or options_in(group))}"
+        return explain_missing(str(error.missing_cfg_file), error.options or ())
     for cause in chain(error):
         if isinstance(cause, OmegaConfBaseException) and not isinstance(error, BadInput):
             return explain_value(cause)
@@ -66,6 +65,23 @@ def explain(error: Exception | Stopped) -> str:
             "fewer observer.evaluation.samples, or dataset.resident=false"
         )
     return f"{type(error).__name__}: {error}"
+
+
+def explain_missing(path: str, siblings: Iterable[str]) -> str:
+    """There is no such option, and which one may be meant.
+
+    Args:
+        path: of the option, such as `loss/hing` or `experiment/gulrajani2017/8gaussian`.
+        siblings: the options in the same folder, those in the user's own folders too.
+    """
+    first, _, _ = path.partition("/")
+    group = first if any("/" in name for name in options_in(first)) and first != "setting" else path.rpartition("/")[0]
+    option = path.removeprefix(f"{group}/")
+    folder = option.rpartition("/")[0]
+    names = {*options_in(group), *(f"{folder}/{name}".lstrip("/") for name in siblings)}
+    inside = sorted(name for name in names if name.startswith(f"{option}/"))
+    suggestion = f"; choose from {', '.join(inside)}" if inside else did_you_mean(option, names)
+    return f"there is no {group}={option}{suggestion}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

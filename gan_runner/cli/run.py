@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 failed; 2 bad configuration, data or checkpoint; 3 diverge
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import re
@@ -23,7 +24,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 from yaml import YAMLError
 
-from gan_runner.cli.arguments import hydra_flags
+from gan_runner.cli.arguments import VERSION, hydra_flags
+from gan_runner.cli.completion import nested_completions
+from gan_runner.cli.help import help_text
 from gan_runner.cli.messages import explain, report_error
 from gan_runner.cli.resume import resumed_directory, resumed_job
 from gan_runner.config.compose import VERSION_BASE
@@ -52,6 +55,9 @@ def main() -> None:
     sys.argv[1:] = map(name_secrets, sys.argv[1:])
     register()
     try:
+        if text := answer(hydra_flags(sys.argv[1:])):
+            print(text)
+            return
         processes.join()
         if directory := resumed_directory(sys.argv[1:]):
             run_job(lambda: resumed_job(directory, sys.argv[1:]), directory, multirun=False)
@@ -66,12 +72,19 @@ def main() -> None:
         processes.leave()
 
 
+def answer(line: argparse.Namespace) -> str | None:
+    """The text that a command line asks for by `--version`, `--help` or the tab key; None if it is for Hydra."""
+    if line.version:
+        return VERSION
+    return help_text(line) if line.help else nested_completions(line)
+
+
 def run_hydra() -> None:
     """Let Hydra do what the command line says, with `run_composed` as the job."""
     line = hydra_flags(sys.argv[1:])
     sweep = line.multirun or "hydra.mode=MULTIRUN" in line.overrides
     overrides = leave_to_jobs(line.overrides) if sweep else line.overrides
-    if not (line.shell_completion or line.version):
+    if not line.shell_completion:
         check_files(line, overrides)
         if names_packages(line.overrides):
             search_working_directory()

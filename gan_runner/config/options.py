@@ -61,8 +61,9 @@ def targets(key: str, content: Any) -> Iterator[tuple[str, str]]:
 
 
 def options_in(group: str) -> list[str]:
-    """The names of a group's options."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    """The names of a group's options, those in folders with their folder."""
+    paths = (CONF / group).rglob("*.yaml")
+    return sorted(path.relative_to(CONF / group).with_suffix("").as_posix() for path in paths)
 
 
 def brought_by(config: DictConfig, target: str) -> str:

@@ -7,9 +7,16 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
-    """The nearest choice (behind a prefix) as a question, else all of them; empty if there are none."""
+    """The nearest choice (behind a prefix) as a question, else all of them; empty if there are none.
+
+    Choices in folders are also compared without their folder, and listed by their folder.
+    """
     choices = sorted(map(str, choices))
-    near = difflib.get_close_matches(word, choices, n=1)
+    last = {choice.rpartition("/")[2]: choice for choice in choices}
+    near = difflib.get_close_matches(word, choices, n=1) or [
+        last[name] for name in difflib.get_close_matches(word.rpartition("/")[2], last, n=1)
+    ]
     if near:
         return f"; did you mean {prefix}{near[0]}?"
-    return f"; choose from {', '.join(choices)}" if choices else ""
+    listed = dict.fromkeys(f"{name.partition('/')[0]}/…" if "/" in name else name for name in choices)
+    return f"; choose from {', '.join(listed)}" if choices else ""
