@@ -1,4 +1,4 @@
-"""The moving average: its recursion written out, what is copied, what survives a checkpoint."""
+"""The moving average: its recursion written out, copied buffers, and checkpoints."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def make_networks():
 
 
 def wander(networks):
-    """Any update of the weights, and a forward pass that moves running statistics."""
+    """Change the weights at random, and make a forward pass that updates running statistics."""
     with torch.no_grad():
         for network in networks.values():
             for parameter in network.parameters():
@@ -49,7 +49,7 @@ def test_a_scheduled_decay_is_that_of_each_step():
     decay = ema.decay.double()
     for step in range(8):
         decay.move_to(step)
-        for t in (2 * step, 2 * step + 1):  # two updates a step
+        for t in (2 * step, 2 * step + 1):  # two updates per step
             wander(networks)
             ema()
             held = min(0.1 * step, (1 + t) / (10 + t))
@@ -66,7 +66,7 @@ def test_average_of_a_constant_is_that_constant():
     torch.testing.assert_close(weights(ema.averages), weights(networks))
 
 
-def test_buffers_are_copied_as_they_are():
+def test_buffers_are_copied():
     networks = make_networks()
     ema = EMA(networks, 0.9)
     for _ in range(3):
@@ -80,7 +80,7 @@ def test_buffers_are_copied_as_they_are():
     assert kept.num_batches_tracked == 3
 
 
-def test_averages_are_networks_to_sample_from():
+def test_samples_come_from_the_averages():
     networks = make_networks()
     ema = EMA(networks, 0.9)
     assert not any(p.requires_grad for p in ema.parameters())
@@ -89,7 +89,7 @@ def test_averages_are_networks_to_sample_from():
     assert all(p.requires_grad for p in networks["generator"].parameters())
 
 
-def test_memory_and_count_survive_a_checkpoint(tmp_path):
+def test_averages_and_count_survive_a_checkpoint(tmp_path):
     torch.manual_seed(0)
     networks = make_networks()
     ema = EMA(networks, 0.9)
@@ -109,7 +109,7 @@ def test_memory_and_count_survive_a_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("norm", ["batch", "virtual"])
 @pytest.mark.parametrize("weight_norm", ["none", "spectral"])
-def test_average_of_a_generator_that_stands_still_generates_alike(norm, weight_norm):
+def test_average_of_an_unchanged_generator_gives_equal_samples(norm, weight_norm):
     torch.manual_seed(0)
     generator = DCGANGenerator(4, (1, 8, 8), width=4, norm=norm, weight_norm=weight_norm, reference_size=3)
     ema = EMA({"generator": generator}, 0.9)

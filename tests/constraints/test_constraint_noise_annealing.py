@@ -1,4 +1,4 @@
-"""Instance noise fades linearly, whatever the number of updates a step."""
+"""Noise annealing: σ falls linearly, for any number of updates per step."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def test_sigma_is_linear_in_the_updates_and_then_zero():
         torch.testing.assert_close(layers["two"].sigma, torch.tensor(0.1 * left))
 
 
-def test_it_goes_on_from_a_checkpoint():
+def test_it_continues_from_a_checkpoint():
     first, second = networks(), networks()
     whole, restored = NoiseAnnealing(first, 10), NoiseAnnealing(second, 10)
     for _ in range(4):

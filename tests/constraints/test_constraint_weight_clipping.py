@@ -1,4 +1,4 @@
-"""Weight clipping: every weight in its box."""
+"""Weight clipping: every weight lies within the bound."""
 
 import pytest
 import torch
@@ -37,6 +37,6 @@ def test_networks_that_moved_after_building_are_still_clipped():
 
 
 @pytest.mark.parametrize("bound", [0.0, -0.01])
-def test_empty_box_is_refused(bound):
+def test_a_bound_that_is_not_positive_is_refused(bound):
     with pytest.raises(ValueError, match="must be positive"):
         WeightClipping({"critic": nn.Linear(1, 1)}, bound)

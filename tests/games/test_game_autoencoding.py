@@ -1,4 +1,4 @@
-"""Cells of the table of likelihoods and priors: who plays for what, and that one of them is a game that was there."""
+"""Autoencoding games: the players and terms of each likelihood and prior, and one that equals the plain GAN."""
 
 import re
 
@@ -21,7 +21,7 @@ POINTS = ["dataset=ring8", "model=mlp", *TINY["mlp"]]
 
 UNIFORM, SPHERE = (f"model.latent._target_=gan_runner.models.latents.{prior}" for prior in ("Uniform", "Sphere"))
 
-CELLS = {  # who moves, and for what
+CELLS = {  # the players and their terms
     "vae": {"encoder": ["reconstruction", "prior"], "generator": ["reconstruction"]},
     "aae": {"code_discriminator": ["codes"], "encoder": ["reconstruction", "prior"], "generator": ["reconstruction"]},
     "adversarial_vb": {
@@ -51,13 +51,13 @@ CELLS = {  # who moves, and for what
 
 
 @pytest.mark.parametrize("game", CELLS)
-def test_who_moves_for_what(make_system, game):
+def test_players_and_terms_of_each_game(make_system, game):
     system = prepared(make_system(f"game={game}", *POINTS))
     assert {player.name: list(player.terms) for player in system.players} == CELLS[game]
     before = {name: [p.clone() for p in network.parameters()] for name, network in system.networks.items()}
     report = train_step(system.players, batches_of(system))
     assert all(torch.isfinite(value).all() for value in report.values())
-    for name, network in system.networks.items():  # all of them learn
+    for name, network in system.networks.items():  # every network is trained
         assert any(not torch.equal(p, q) for p, q in zip(network.parameters(), before[name]))
     assert system.sample(system.noise(3, 0)).shape == (3, 2)
 
@@ -67,7 +67,7 @@ CRITICS = ("discriminator", "code_discriminator")
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("game", CELLS)
-def test_every_term_moves_all_that_its_player_owns_and_a_judge_nothing_else(make_system, game):
+def test_every_term_has_gradients_for_all_networks_of_its_player_and_for_no_other_critic(make_system, game):
     system = prepared(make_system(f"game={game}", *POINTS))
     nn.ModuleDict(system.networks).double()
     batch = {"data": next(batches_of(system))["data"].double()}
@@ -84,7 +84,7 @@ def test_every_term_moves_all_that_its_player_owns_and_a_judge_nothing_else(make
 
 
 @pytest.mark.usefixtures("_float64")
-def test_a_synthetic_likelihood_alone_is_a_gan_to_the_bit(make_system):
+def test_a_synthetic_likelihood_alone_equals_a_gan_exactly(make_system):
     cell = ("encoder=none", "likelihood=[synthetic]", "prior=none")
     ours, _ = some_steps(make_system, ("mlp", "non_saturating", None, "points", "game=autoencoding", *cell))
     known, _ = some_steps(make_system, ("mlp", "non_saturating", None, "points"))
@@ -92,8 +92,8 @@ def test_a_synthetic_likelihood_alone_is_a_gan_to_the_bit(make_system):
     assert all(torch.equal(ours[name], known[name]) for name in known)
 
 
-def test_both_of_a_variational_autoencoder_move_at_once(make_system):
-    """Each descends the one bound at the same point, as a single optimizer of both would."""
+def test_both_players_of_a_variational_autoencoder_move_simultaneously(make_system):
+    """Both take the gradient of the bound at the same point, as a single optimizer of both networks would."""
     system = prepared(make_system("game=vae", "encoder=deterministic", "prior=none", *POINTS, *SGD))
     batch = next(batches_of(system))
     turn = system.game.turn(system.networks, ("encoder", "generator"), batch)
@@ -106,8 +106,8 @@ def test_both_of_a_variational_autoencoder_move_at_once(make_system):
     assert all(torch.allclose(p, w, atol=1e-6) for p, w in zip(parameters, wanted))
 
 
-def test_an_autoencoder_becomes_one(make_system):
-    """On eight points it learns to return each of them."""
+def test_an_autoencoder_learns_to_reconstruct(make_system):
+    """It reconstructs each of eight points."""
     system = prepared(make_system("game=gan_e", *POINTS, "optimizer.lr=3e-3", "model.generator.width=32"))
     first = train_step(system.players, batches_of(system))["encoder/reconstruction"].item()
     batch = next(batches_of(system))
@@ -116,7 +116,7 @@ def test_an_autoencoder_becomes_one(make_system):
     assert report["encoder/reconstruction"].item() < 0.3 * first
 
 
-def test_averages_of_a_generator_come_with_those_of_its_encoder(make_system):
+def test_ema_averages_the_generator_and_its_encoder(make_system):
     system = prepared(make_system("game=vae", "regularizer=[ema]", "regularizer.ema.decay=0.9", *POINTS))
     x = next(batches_of(system))["data"]
     for _ in range(3):
@@ -129,24 +129,24 @@ def test_averages_of_a_generator_come_with_those_of_its_encoder(make_system):
     assert make_system(*alone, *POINTS).sampling_networks().keys() == {"discriminator", "generator"}
 
 
-def test_without_an_encoder_there_are_no_codes(make_system):
+def test_a_game_without_an_encoder_has_no_codes(make_system):
     system = make_system("game=autoencoding", "encoder=none", "likelihood=[synthetic]", "prior=none", *POINTS)
     assert encoder_of(system) is None
     assert encoder_of(make_system("game=vae", *POINTS)) is not None
 
 
-def test_a_critic_of_pairs_has_no_surface_and_scores_samples_beside_their_latents(make_system):
+def test_a_critic_of_pairs_has_no_surface_and_scores_samples_with_their_latents(make_system):
     system = prepared(make_system("game=ali", *POINTS))
     assert not has_unconditional_critic(system)
     assert critic_surface(system) is None
     rows = system.noise(5, 0)
     samples = system.sample(rows)
     scores = system.networks["pairs"].eval()(samples, rows)
-    assert torch.allclose(log_ratio(system, samples, rows), scores)  # which the loss makes the ratio
+    assert torch.allclose(log_ratio(system, samples, rows), scores)  # with this loss the score is the log ratio
 
 
-def test_a_critic_of_reconstructions_knows_no_ratio_of_samples(make_system):
-    """An optimal one knows 2p/(q + r), r being the density of reconstructions."""
+def test_a_critic_of_reconstructions_estimates_no_ratio_of_samples(make_system):
+    """An optimal one estimates 2p/(q + r), where r is the density of reconstructions."""
     system = make_system("game=vae_gan", *POINTS)
     assert identifies(system) is None
     assert critic_surface(system).title == "the critic's score"
@@ -158,7 +158,7 @@ def test_a_critic_of_reconstructions_knows_no_ratio_of_samples(make_system):
     assert identifies(alone) == "ratio"
 
 
-def test_losses_that_are_named_for_codes_are_of_codes(make_system):
+def test_losses_documented_for_codes_work_for_codes(make_system):
     named = [CONF / "prior" / "code_discriminator.yaml", CONF / "game" / "README.md"]
     losses = {
         loss for path in named if path.exists() for loss in re.findall(r"loss@prior\.loss=(\w+)", path.read_text())
@@ -200,11 +200,11 @@ def test_losses_that_are_named_for_codes_are_of_codes(make_system):
         (["game=vae", "observation@game.observation=normal", "game.observation.scale=-1"], "must be positive"),
     ],
 )
-def test_what_does_not_go_together_is_refused(make_system, options, message):
+def test_incompatible_options_are_refused(make_system, options, message):
     with pytest.raises(ConfigError, match=message):
         make_system(*options, *POINTS)
 
 
-def test_any_prior_goes_with_a_discriminator_of_codes_and_a_sphere_with_moments(make_system):
+def test_a_code_discriminator_accepts_any_prior_and_moments_accept_a_sphere(make_system):
     make_system("game=aae", UNIFORM, *POINTS)
     make_system("game=alpha_gan", "prior=approximate", SPHERE, *POINTS)

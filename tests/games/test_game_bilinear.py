@@ -1,4 +1,4 @@
-"""The bilinear game: each dynamic contracts or expands as its eigenvalues say."""
+"""The bilinear game: each update scheme contracts or expands at the rate of its eigenvalues."""
 
 import math
 
@@ -40,7 +40,7 @@ def walk(make_system, steps, *options):
 
 
 def outermost(points, step, turn=64):
-    """The largest distance within the next two turns: alternating players run on ellipses."""
+    """The largest distance within the next two rotations: with alternating updates the points move on ellipses."""
     return points[step : step + turn].norm(dim=1).max()
 
 
@@ -52,7 +52,7 @@ def test_rate_is_the_spectral_radius(make_system, dynamics):
 
 
 @pytest.mark.parametrize("dim", [1, 3])
-def test_simultaneous_players_rotate_and_grow_exactly(make_system, dim):
+def test_simultaneous_updates_rotate_and_grow_exactly(make_system, dim):
     start = list(range(1, dim + 1))
     point = [0.0] * 2 * dim
     options = [f"dataset.point={point}", f"model.generator.start={start}", "dynamics=simultaneous"]
@@ -63,7 +63,7 @@ def test_simultaneous_players_rotate_and_grow_exactly(make_system, dim):
         x, y = x - LR * y, y + LR * x
 
 
-def test_alternating_players_keep_an_ellipse(make_system):
+def test_alternating_updates_stay_on_an_ellipse(make_system):
     x, y = walk(make_system, 300, "dynamics=alternating").T
     invariant = x**2 + y**2 + LR * x * y
     torch.testing.assert_close(invariant, invariant[:1].expand_as(invariant), rtol=1e-10, atol=1e-10)
@@ -80,7 +80,7 @@ def test_historical_averaging_spirals_in_and_then_follows_its_average(make_syste
 
 
 @pytest.mark.parametrize(("weight", "arrives"), [(0.9, True), (1.1, False)])
-def test_historical_averaging_holds_up_to_a_weight(make_system, weight, arrives):
+def test_historical_averaging_converges_up_to_a_weight(make_system, weight, arrives):
     weight *= 1 / LR - 1 / 2
     points = walk(
         make_system, 400, "dynamics=historical_averaging", f"regularizer.historical_averaging.weight={weight}"
@@ -88,7 +88,7 @@ def test_historical_averaging_holds_up_to_a_weight(make_system, weight, arrives)
     assert (points[-1].norm() < points[0].norm()) == arrives
 
 
-def test_extragradient_steps_from_where_it_was_by_the_gradients_ahead(make_system):
+def test_extragradient_updates_from_the_origin_by_the_gradients_ahead(make_system):
     x, y = torch.ones(2, dtype=torch.float64)
     for x_, y_ in walk(make_system, 10, "dynamics=extragradient"):
         torch.testing.assert_close(torch.stack([x, y]), torch.stack([x_, y_]), rtol=1e-12, atol=1e-12)
@@ -97,7 +97,7 @@ def test_extragradient_steps_from_where_it_was_by_the_gradients_ahead(make_syste
 
 
 def test_extragradient_with_adam_is_extra_adam(make_system):
-    """Gidel et al. 2019, Algorithm 4: the moments go on through both halves, and so does their count."""
+    """Gidel et al. 2019, Algorithm 4: both halves update the moments and their count."""
     (beta1, beta2), lr, eps = (0.5, 0.9), 0.1, 1e-8
     options = ["optimizer=adam", f"optimizer.lr={lr}", "optimizer.betas=[0.5,0.9]", "play=extragradient"]
     points = walk(make_system, 10, *options)
@@ -120,7 +120,7 @@ def test_equilibrium_is_the_mean_of_the_data(make_system):
     torch.testing.assert_close(points[-1], torch.tensor([3.0, -2.0]).double(), rtol=0, atol=1e-4)
 
 
-def test_criticise_is_the_value_of_any_points(make_system):
+def test_score_is_the_value_of_any_points(make_system):
     system = make_system("game=bilinear", "dataset.point=[0,0,0,0]")
     assert score(system, torch.tensor([[1.0, 2.0, 3.0, 4.0]])).tolist() == [11.0]
 
@@ -136,7 +136,7 @@ def test_criticise_is_the_value_of_any_points(make_system):
         ("game=bilinear regularizer=[r1]", "norm: Point takes no such option"),
     ],
 )
-def test_what_cannot_work_is_said_in_one_line(gan_run, line, complaint):
+def test_options_that_cannot_work_are_refused_in_one_line(gan_run, line, complaint):
     code, _, err = gan_run(*line.split())
     assert code == 2
     assert complaint in err
@@ -152,11 +152,11 @@ def test_one_command_draws_all_trajectories(gan_run, tmp_path):
     assert "trajectories.png" in out
 
 
-def test_one_of_the_dynamics_alone_and_longer(gan_run, tmp_path):
+def test_one_update_scheme_alone_and_longer(gan_run, tmp_path):
     line = ["experiment=toy/bilinear", "hydra.mode=RUN", "dynamics=optimistic", "logger.mode=disabled"]
     assert gan_run(*line, "trainer.steps=9", "hydra.run.dir=whole")[0] == 0
     assert gan_run(*line, "trainer.steps=6", "hydra.run.dir=parts")[0] == 0
-    with (tmp_path / "parts" / "trajectory.csv").open("a") as file:  # as a run leaves it that was killed later
+    with (tmp_path / "parts" / "trajectory.csv").open("a") as file:  # as left by a run that was killed later
         file.write("7,1.0,1.0\n8,0.5")
     code, _, err = gan_run("resume=parts", "trainer.steps=9")
     assert code == 0, err

@@ -1,4 +1,4 @@
-"""Both players are told labels: the score that is best, the terms, and what samples are made from."""
+"""The conditional GAN: the optimal score, the terms, and the conditions of samples."""
 
 import math
 
@@ -32,7 +32,7 @@ ATTRIBUTES = Attributes(("red", "green", "small", "round", "flat"), (("red", "gr
 
 
 def conditional(make_system, *options, kind="points"):
-    """System of a small conditional game, prepared, and one batch."""
+    """A small conditional GAN, initialised, and one batch."""
     system = make_system(*overrides("mlp", "non_saturating", None, kind, "game=conditional", *options))
     batch = next(batches_of(system))
     system.game.prepare(system.networks, Drawn(batch), 8)
@@ -40,7 +40,7 @@ def conditional(make_system, *options, kind="points"):
 
 
 @pytest.mark.parametrize("head", HEADS)
-def test_best_score_is_the_log_ratio_of_the_conditional_densities(head):
+def test_optimal_score_is_the_log_ratio_of_the_conditional_densities(head):
     """p(x|y) = N(μ_y, ½²) for μ = −1, 1 against q(x|y) = N(0, 1), so that y makes a difference."""
     torch.manual_seed(0)
     means = torch.tensor([-1.0, 1.0])
@@ -68,17 +68,17 @@ def test_best_score_is_the_log_ratio_of_the_conditional_densities(head):
     x = torch.linspace(-1, 1, 100).repeat(2).unsqueeze(1)
     error = (score(x, y) - log_ratio(x, y)).abs().mean()
     assert error < 0.3
-    assert (score(x, 1 - y) - log_ratio(x, y)).abs().mean() > 1.5  # told the other label, it says something else
+    assert (score(x, 1 - y) - log_ratio(x, y)).abs().mean() > 1.5  # the other label gives another score
 
 
-def test_projection_is_an_inner_product_beside_a_linear_score():
+def test_projection_is_an_inner_product_plus_a_linear_score():
     torch.manual_seed(0)
     head, features, y = ProjectionHead(5, 3), torch.randn(4, 5), torch.eye(3)[[0, 1, 2, 1]]
     by_hand = features @ head.score.weight[0] + head.score.bias + (features * head.embed.weight.T[[0, 1, 2, 1]]).sum(1)
     torch.testing.assert_close(head(features, y).squeeze(1), by_hand)
 
 
-def test_auxiliary_score_knows_no_condition():
+def test_auxiliary_score_ignores_the_condition():
     head, features = AuxiliaryHead(5, 3), torch.randn(4, 5)
     assert torch.equal(head(features, torch.eye(3)[[0, 1, 2, 1]]), head(features, None))
     assert head.classify(features).shape == (4, 3)
@@ -103,11 +103,11 @@ def test_surprise_at_attributes_is_that_at_each_question():
     )
     torch.testing.assert_close(ATTRIBUTES.negative_log_likelihood(logits, truth), expected)
     sure = 10 * (2 * truth - 1)
-    sure[0, 2] *= -1  # of the first the one answer that is wrong is about its size
+    sure[0, 2] *= -1  # the first is wrong about its size only
     assert ATTRIBUTES.correct(sure, truth).tolist() == [[True, True, False], [True, True, True]]
 
 
-def test_classifiers_terms_are_those_of_the_paper(make_system):
+def test_classification_terms_are_those_of_the_paper(make_system):
     system, batch = conditional(make_system, "method=ac_gan")
     critic, player = system.networks["discriminator"], system.players[0]
     turn = system.game.turn(system.networks, player.owned, batch)
@@ -119,7 +119,7 @@ def test_classifiers_terms_are_those_of_the_paper(make_system):
 
 @pytest.mark.parametrize("method", ["concat", "projection", "ac_gan"])
 @pytest.mark.parametrize("loss", ["wgan_gp", "hinge", "lsgan"])
-def test_every_method_trains_under_any_loss(make_system, method, loss):
+def test_every_method_trains_with_any_loss(make_system, method, loss):
     system = make_system(*overrides("mlp", loss, None, "points", "game=conditional", f"method={method}"))
     batches = batches_of(system)
     system.game.prepare(system.networks, Drawn(next(batches)), 8)
@@ -145,7 +145,7 @@ def test_samples_are_made_for_labels_of_the_data(make_system):
     assert torch.equal(rows, system.noise(2000, seed=0))
 
 
-def test_a_picture_has_a_label_a_row_and_a_latent_a_column(make_system):
+def test_a_picture_has_one_label_per_row_and_one_latent_per_column(make_system):
     system, _ = conditional(make_system, kind="image")
     system.networks["condition"].prepare(Drawn({"label": torch.arange(20) % 10}))
     shown = system.game.sample_grid(system.networks, 64, torch.Generator().manual_seed(0))
@@ -157,7 +157,7 @@ def test_a_picture_has_a_label_a_row_and_a_latent_a_column(make_system):
 
 
 def test_fakes_are_made_for_the_conditions_of_the_batch(make_system):
-    """A generator that shows what it is told."""
+    """Test with a generator whose samples are its conditions."""
     system, batch = conditional(make_system)
 
     class Parrot(nn.Module):
@@ -176,7 +176,7 @@ def test_a_condition_survives_a_checkpoint(make_system):
     assert torch.equal(again.sample(again.noise(5, 0)), system.sample(system.noise(5, 0)))
 
 
-def test_unlabelled_data_and_generators_that_take_nothing_are_refused(make_system):
+def test_unlabelled_data_and_unconditional_generators_are_refused(make_system):
     with pytest.raises(ConfigError, match="this dataset has none; choose one with classes, or game=gan"):
         make_system("game=conditional", "dataset=swiss_roll", "model=mlp")
     with pytest.raises(ConfigError, match="takes no condition; choose model=mlp"):
@@ -194,7 +194,7 @@ def rng():
     return torch.Generator().manual_seed(0)
 
 
-def test_each_label_is_kept_once_with_its_share():
+def test_each_label_is_stored_once_with_its_frequency():
     condition = LabelCondition(Classes(("a", "b")))
     condition.prepare(Drawn({"label": torch.tensor([0, 1, 1])}))
     assert condition.known.tolist() == [[1, 0], [0, 1]]
@@ -205,8 +205,8 @@ def test_each_label_is_kept_once_with_its_share():
     assert condition.shares.tolist() == pytest.approx([1 / 3, 2 / 3])  # as they were
 
 
-def test_rare_labels_are_kept_too():
-    """One in 3,000 of the attributes is of a kind of its own."""
+def test_rare_labels_are_stored_too():
+    """One attribute vector in 3,000 is unique."""
     condition = LabelCondition(ATTRIBUTES)
     labels = torch.tensor([[1, 0, 0, 1, 0]]).repeat(3000, 1)
     labels[1234] = torch.tensor([0, 1, 1, 0, 1])
@@ -224,11 +224,11 @@ def test_samples_of_stacked_digits_are_made_for_all_thousand_modes(data_root, ma
     dataset = make_system(*options, "model=mlp").dataset
     condition = LabelCondition(dataset.labels)
     condition.prepare(dataset.load(torch.device("cpu")))
-    assert (condition.draw(30_000, rng()).sum(0) > 0).all()  # each is missing with a chance below exp(−20)
+    assert (condition.draw(30_000, rng()).sum(0) > 0).all()  # each is missing with a probability below exp(−20)
 
 
 @pytest.mark.parametrize("method", ["concat", "projection", "concat_maxout"])
-def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system, method):
+def test_a_conditional_critic_has_no_surface_and_no_score_of_points(make_system, method):
     system, batch = conditional(make_system, f"method={method}")
     x = batch["data"]
     assert not has_unconditional_critic(system)
@@ -246,7 +246,7 @@ def test_a_critic_that_is_told_has_no_surface_and_no_score_of_points(make_system
     torch.testing.assert_close(score(system, x, rows, chunk=3), turn.real_scores)
 
 
-def test_a_critic_that_guesses_has_a_surface(make_system):
+def test_a_critic_that_classifies_has_a_surface(make_system):
     system, batch = conditional(make_system, "method=ac_gan")
     x = batch["data"]
     assert torch.equal(score(system, x), score(system, x, system.noise(len(x), 0)))
@@ -256,7 +256,7 @@ def test_a_critic_that_guesses_has_a_surface(make_system):
     assert push(results)["push"] > 0
 
 
-def test_a_conditional_run_on_points_is_drawn_measured_and_weighed(gan_run, tmp_path, capfd):
+def test_a_conditional_run_on_points_has_pictures_metrics_and_samples(gan_run, tmp_path, capfd):
     small = ("trainer.steps=2", "trainer.batch_size=8", "observer.evaluation.samples=20", "logger.mode=disabled")
     code, _, err = gan_run("game=conditional", "dataset=ring8", "model=mlp", *small, "hydra.run.dir=run")
     assert code == 0, err

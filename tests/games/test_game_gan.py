@@ -1,4 +1,4 @@
-"""The adversarial game: what a turn computes, when, and with which graph."""
+"""The adversarial game: the quantities of a turn, when they are computed, and their graphs."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def turn_of(system, *owned):
     return system.game.turn(system.networks, owned, {"data": torch.randn(5, 2)})
 
 
-def test_a_quantity_is_computed_when_asked_for_and_once(system):
+def test_a_quantity_is_computed_on_first_use_and_once(system):
     turn = turn_of(system, "generator")
     assert not turn.computed("fake")
     first = turn.fake
@@ -26,7 +26,7 @@ def test_a_quantity_is_computed_when_asked_for_and_once(system):
     assert set(turn.report()) == {"fake_scores"}
 
 
-def test_only_what_the_player_owns_is_recorded(system):
+def test_only_owned_networks_record_gradients(system):
     mine = turn_of(system, "discriminator")
     assert not mine.fake.requires_grad
     assert mine.real_scores.requires_grad
@@ -37,25 +37,25 @@ def test_only_what_the_player_owns_is_recorded(system):
     assert mine.fake_scores.requires_grad
 
 
-def test_scores_are_the_critics_of_the_same_points(system):
+def test_scores_equal_the_critic_at_the_same_points(system):
     turn = turn_of(system, "discriminator")
     assert torch.equal(turn.real_scores, system.networks["discriminator"](turn.real))
     assert torch.equal(turn.critic(turn.fake), turn.fake_scores)
 
 
-def test_sampling_leaves_networks_and_random_numbers_as_they_were(make_system):
+def test_sampling_changes_neither_networks_nor_the_random_state(make_system):
     system = make_system(*TINY["dcgan"])
     before = {name: value.clone() for name, value in system.networks["generator"].state_dict().items()}
     state = torch.get_rng_state()
     noise = system.noise(20, seed=3)
     together, apart = system.sample(noise), torch.cat([system.sample(part) for part in noise.split(7)])
-    assert torch.allclose(together, apart, atol=1e-6)  # running statistics: no sample sees another
+    assert torch.allclose(together, apart, atol=1e-6)  # with running statistics, samples do not influence each other
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(value, before[name]) for name, value in system.networks["generator"].state_dict().items())
     assert system.networks["generator"].training
 
 
-def test_samples_come_from_the_average_where_there_is_one(make_system):
+def test_samples_come_from_averaged_weights(make_system):
     system = make_system("regularizer=[ema]", *TINY["dcgan"])
     noise = system.noise(4, seed=0)
     before = system.sample(noise)

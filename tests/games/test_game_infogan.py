@@ -1,4 +1,4 @@
-"""InfoGAN: who moves for the codes, what they are told, and that it works."""
+"""InfoGAN: which players maximise the mutual information, Q's inputs and outputs, and that codes are learnt."""
 
 import math
 
@@ -21,7 +21,7 @@ CODES = {"c": Categorical(3), "u": Uniform(1)}
 
 
 class Says(nn.Module):
-    """As Q: logits that are the first three features, and a mean that is the fourth."""
+    """A network Q whose logits are the first three features, and whose mean is the fourth."""
 
     def forward(self, features):
         return features[:, :4]
@@ -40,7 +40,7 @@ def turn_of(fake, rows, owned=("discriminator", "q")):
     return turn
 
 
-def test_term_is_the_bound_by_hand_and_each_code_is_told():
+def test_the_term_equals_the_bound_by_hand_and_each_code_is_logged():
     """Q is right with probability e^2 / (e^2 + 2) about c, and off by 0.5 about u, whose Q has σ = 1."""
     rows = torch.tensor([[0.0, 0, 1, 0, 0, 0.3], [0, 0, 0, 0, 1, -0.2]])
     fake = torch.tensor([[2.0, 0, 0, 0.8], [0, 0, 2, -0.7]])
@@ -52,7 +52,7 @@ def test_term_is_the_bound_by_hand_and_each_code_is_told():
     assert turn.report()["mutual_information_u"].item() == pytest.approx(of_u, abs=1e-6)
 
 
-def test_rows_are_latents_and_codes_the_same_for_the_same_seed(make_system):
+def test_rows_are_latents_and_codes_and_equal_for_equal_seeds(make_system):
     system = make_system("game=infogan", *POINTS)
     rows = system.noise(500, 3)
     assert rows.shape == (500, 4 + 12)
@@ -66,7 +66,7 @@ def test_rows_are_latents_and_codes_the_same_for_the_same_seed(make_system):
 
 
 def gradients_with(system, player, batch, shift):
-    """The gradients of a player's own parameters but Q's, with Q's weights moved."""
+    """The gradients of a player's parameters except Q's, after a change of Q's weights."""
     with torch.no_grad():
         for parameter in system.networks["q"].parameters():
             parameter.add_(shift)
@@ -78,7 +78,7 @@ def gradients_with(system, player, batch, shift):
 
 @pytest.mark.parametrize(("game", "steers"), [("infogan", True), ("gan_with_codes", False)])
 @pytest.mark.parametrize("name", ["discriminator", "generator"])
-def test_q_steers_both_players_of_infogan_and_neither_of_the_plain_gan(make_system, game, steers, name):
+def test_q_influences_both_players_of_infogan_and_neither_of_the_plain_gan(make_system, game, steers, name):
     system = prepared(make_system(f"game={game}", *POINTS))
     player, batch = next(p for p in system.players if p.name == name), next(batches_of(system))
     before, after = (gradients_with(system, player, batch, shift) for shift in (0.0, 0.3))
@@ -86,7 +86,7 @@ def test_q_steers_both_players_of_infogan_and_neither_of_the_plain_gan(make_syst
     assert all(same) != steers
 
 
-def test_where_q_looks_on_it_learns_and_moves_no_other_weight(make_system):
+def test_q_as_its_own_player_learns_and_changes_no_other_weight(make_system):
     system = prepared(make_system("game=gan_with_codes", *POINTS))
     recogniser = system.players[2]
     assert recogniser.owned == ("q",)
@@ -96,7 +96,7 @@ def test_where_q_looks_on_it_learns_and_moves_no_other_weight(make_system):
     assert moved == {name for name in before if name.startswith("q.")}
 
 
-def test_samples_tell_their_codes_only_if_somebody_wants_it(make_system):
+def test_samples_determine_their_codes_only_with_the_term(make_system):
     told = {}
     for game in ("infogan", "gan_with_codes"):
         wide = ["model.generator.width=32", "model.discriminator.width=32", "optimizer.lr=3e-3", "scheduler=constant"]
@@ -123,7 +123,7 @@ def test_samples_tell_their_codes_only_if_somebody_wants_it(make_system):
         (["game=infogan", "model.q.depth=-1"], "depth must be at least 0, not -1"),
     ],
 )
-def test_what_cannot_be_is_said(make_system, options, said):
+def test_incompatible_options_are_refused(make_system, options, said):
     with pytest.raises(ConfigError, match=said):
         make_system(*options)
 

@@ -1,4 +1,4 @@
-"""Moment matching: who is taught by what."""
+"""Moment matching: the data and the gradients of each player."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def turn_of(system, *owned):
     return system.game.turn(system.networks, owned, {"data": torch.rand(6, *system.dataset.shape) * 2 - 1})
 
 
-def test_generator_plays_alone_on_the_data_as_they_are(alone):
+def test_the_generator_is_the_only_player_and_features_are_the_data(alone):
     assert list(alone.networks) == ["generator"]
     assert [player.name for player in alone.players] == ["generator"]
     assert critic_surface(alone) is None
@@ -41,7 +41,7 @@ def test_images_are_flattened(make_system):
     assert turn.real_features.shape == turn.fake_features.shape == (6, 256)
 
 
-def test_autoencoder_learns_from_the_data_alone(codes):
+def test_the_autoencoder_is_trained_on_data_alone(codes):
     turn = turn_of(codes, "autoencoder")
     torch.testing.assert_close(reconstruction(turn), -codes.networks["autoencoder"](turn.real).mean())
     slopes = torch.autograd.grad(reconstruction(turn), turn.parameters)
@@ -49,7 +49,7 @@ def test_autoencoder_learns_from_the_data_alone(codes):
     assert "fake_features" not in vars(turn)
 
 
-def test_generator_of_codes_learns_from_codes_and_leaves_the_autoencoder_alone(codes):
+def test_the_code_generator_is_trained_on_codes_and_does_not_change_the_autoencoder(codes):
     turn = turn_of(codes, "code_generator")
     value = mmd(turn, codes.loss)
     assert not turn.real_features.requires_grad
@@ -65,7 +65,7 @@ def test_samples_are_decoded_codes(codes):
     torch.testing.assert_close(codes.sample(noise), codes.networks["autoencoder"].decoder(generated).detach())
 
 
-def test_samples_come_from_averaged_codes_where_there_are_any(make_system):
+def test_samples_come_from_the_averaged_code_generator(make_system):
     system = make_system("loss=mmd", "game=moment_matching_codes", "regularizer=[ema]", *PARTS)
     noise = system.noise(4, seed=0)
     before = system.sample(noise)

@@ -1,4 +1,4 @@
-"""The semi-supervised game: K + 1 classes in K logits, and who descends what."""
+"""The semi-supervised game: K + 1 classes in K logits, and the losses of both players."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def head_and_features():
     return LogSumExpHead(6, 10).double(), torch.randn(9, 6, dtype=torch.float64)
 
 
-def test_the_score_is_the_logit_of_a_softmax_with_one_class_more():
+def test_the_score_is_the_logit_of_a_softmax_over_k_plus_one_classes():
     head, features = head_and_features()
     logits = torch.cat([head.classify(features), torch.zeros(9, 1)], 1)
     fake = softmax(logits, 1)[:, 10]
@@ -50,7 +50,7 @@ def test_unsupervised_loss_is_the_cross_entropy_of_k_plus_one_classes():
     torch.testing.assert_close(NonSaturating().discriminator(GivenScores(real, fake)), truth)
 
 
-def test_what_the_discriminator_descends_by_hand(system):
+def test_the_discriminators_gradients_by_hand(system):
     """∂/∂l of the head's logits: supervised p − y; on data −½ (1 − D) p; on fakes ½ D p (p the softmax of K)."""
     batch = next(batches_of(system))
     player = system.players[0]
@@ -59,7 +59,7 @@ def test_what_the_discriminator_descends_by_hand(system):
     head.logits.register_forward_hook(lambda module, inputs, output: logits.append(output))
     torch.manual_seed(0)
     turn = system.game.turn(system.networks, player.owned, batch)
-    real, fake, labelled = turn.real_scores, turn.fake_scores, turn.labelled_logits  # each by way of the head, once
+    real, fake, labelled = turn.real_scores, turn.fake_scores, turn.labelled_logits  # each runs the head once
     terms = {name: term(turn) for name, term in player.terms.items()}
     assert player.weights == {"adversarial": 0.5, "supervised": 1.0}
     assert labelled is logits[2]
@@ -76,7 +76,7 @@ def test_what_the_discriminator_descends_by_hand(system):
     torch.testing.assert_close(found[2], truth / 8)
 
 
-def test_generator_matches_features_and_never_looks_at_a_label(system):
+def test_the_generator_matches_features_and_reads_no_label(system):
     batch = next(batches_of(system))
     torch.manual_seed(0)
     report, gradients = system.players[1].move(batch)
@@ -86,8 +86,8 @@ def test_generator_matches_features_and_never_looks_at_a_label(system):
     assert report["feature_matching"] == blind["feature_matching"] > 0
 
 
-def test_labels_that_are_not_known_change_nothing(make_system):
-    """Training with those permuted that were not looked at ends with the same parameters."""
+def test_unknown_labels_change_nothing(make_system):
+    """Training ends with the same parameters if the unknown labels are permuted."""
 
     def trained(permuted):
         system = make_system(*OPTIONS, *FEATURES, "game.labelled.count=20")
@@ -105,7 +105,7 @@ def test_labels_that_are_not_known_change_nothing(make_system):
     assert all(torch.equal(a, b) for a, b in zip(trained(False), trained(True), strict=True))
 
 
-def test_initialisation_sees_more_than_a_batch(make_system):
+def test_initialisation_uses_more_than_a_batch(make_system):
     system = make_system(*OPTIONS, *FEATURES, "model.discriminator.input_noise=0", "model.discriminator.hidden_noise=0")
     data = system.dataset.load(system.device)
     system.game.prepare(system.networks, data, 8)
@@ -120,7 +120,7 @@ def test_initialisation_sees_more_than_a_batch(make_system):
         torch.testing.assert_close(y.var(0, correction=0), torch.ones(y.shape[1]), atol=1e-3, rtol=0)
 
 
-def test_classifier_is_the_averaged_discriminator(system):
+def test_the_classifier_is_the_averaged_discriminator(system):
     batches = batches_of(system)
     for _ in range(3):
         system.step(batches)
@@ -135,7 +135,7 @@ def test_classifier_is_the_averaged_discriminator(system):
     assert found.shape == (8, 10)
 
 
-def test_minibatch_discrimination_goes_before_the_classes(make_system):
+def test_minibatch_discrimination_precedes_the_class_logits(make_system):
     system = make_system(*OPTIONS, "loss=non_saturating", "regularizer=[minibatch_discrimination]")
     noise, layer = system.networks["discriminator"].head[0]
     assert (noise.std, layer.out_features) == (0.5, 8 + 100)

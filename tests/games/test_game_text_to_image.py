@@ -1,4 +1,4 @@
-"""Images for sentences: the methods of Reed et al. 2016, arXiv:1605.05396, against their Algorithm 1 written out."""
+"""Text to image: the methods of Reed et al. 2016, arXiv:1605.05396, against their Algorithm 1 written out."""
 
 import pytest
 import torch
@@ -18,14 +18,14 @@ SMALL = (
 
 
 def pair(system):
-    """A batch of two images with other captions and labels than each other's: so each one's other is the other."""
+    """A batch of two images with different captions and labels: each is the mismatch of the other."""
     batch = {name: x[:2].double() if x.is_floating_point() else x[:2] for name, x in next(batches_of(system)).items()}
     batch["label"] = torch.arange(2)
     return batch
 
 
 def ready(make_system, method, monkeypatch, *more):
-    """System in float64 whose latents are always the same, and a batch."""
+    """A system in float64 with fixed latents, and a batch."""
     system = make_system(*SMALL, f"method={method}", *more)
     nn.ModuleDict(system.networks).double()
     batch = pair(system)
@@ -36,7 +36,7 @@ def ready(make_system, method, monkeypatch, *more):
 
 
 def algorithm_1(system, batch, z, mismatches, between):
-    """One step by hand: what all weights of both players are afterwards, by name."""
+    """One step by hand: the weights of both players after it, by name."""
     generator, discriminator = system.networks["generator"], system.networks["discriminator"]
     x = batch["data"]
     h = system.networks["condition"](batch)
@@ -69,7 +69,7 @@ def algorithm_1(system, batch, z, mismatches, between):
     ("method", "mismatches", "between"),
     [("gan", False, False), ("cls", True, False), ("int", False, True), ("int_cls", True, True)],
 )
-def test_a_step_is_algorithm_1(make_system, monkeypatch, method, mismatches, between):
+def test_a_step_equals_algorithm_1(make_system, monkeypatch, method, mismatches, between):
     system, batch, z = ready(make_system, method, monkeypatch)
     by_hand = algorithm_1(ready(make_system, method, monkeypatch)[0], batch, z, mismatches, between)
     # latents were drawn anew for the second parts; the first see the same
@@ -81,7 +81,7 @@ def test_a_step_is_algorithm_1(make_system, monkeypatch, method, mismatches, bet
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("loss", ["lsgan", "hinge", "relativistic_average", "wgan_gp"])
-def test_a_mismatch_counts_as_half_of_the_fakes_under_any_loss(make_system, loss):
+def test_mismatched_pairs_count_as_half_of_the_fakes_with_any_loss(make_system, loss):
     system = make_system(*SMALL, "method=cls", f"loss={loss}", "optimizer=sgd")
     system.game.prepare(system.networks, Drawn(pair(system)), 2)
     turn = system.game.turn(system.networks, ("discriminator",), pair(system))
@@ -95,18 +95,18 @@ def test_a_mismatch_counts_as_half_of_the_fakes_under_any_loss(make_system, loss
 
 @pytest.fixture(scope="module")
 def system(make_system):
-    """Of the game, initialised."""
+    """The initialised system of the game."""
     system = make_system(*SMALL)
     system.game.prepare(system.networks, Drawn(next(batches_of(system))), 8)
     return system
 
 
 def others(turn):
-    """Whose condition each sample was given."""
+    """The index of the sample whose condition each sample gets."""
     return torch.cdist(turn.other_condition, turn.condition).argmin(1)
 
 
-def test_mismatches_are_of_other_images_and_of_other_classes_where_there_are_any(system):
+def test_mismatches_are_other_images_of_other_classes_if_there_are_any(system):
     batch = next(batches_of(system, 12))
     batch["label"] = torch.arange(12) % 3
     seen = set()
@@ -115,12 +115,12 @@ def test_mismatches_are_of_other_images_and_of_other_classes_where_there_are_any
         other = others(system.game.turn(system.networks, (), batch))
         assert not (batch["label"][other] == batch["label"]).any()
         seen.add(tuple(other.tolist()))
-    assert len(seen) == 20  # drawn anew each time
+    assert len(seen) == 20  # each turn draws new ones
     turn = system.game.turn(system.networks, (), {**batch, "label": torch.zeros(12, dtype=torch.long)})
-    assert not (others(turn) == torch.arange(12)).any()  # all of one class: another image at least
+    assert not (others(turn) == torch.arange(12)).any()  # all have the same class, so only the image differs
 
 
-def test_what_lies_between_captions_is_as_far_as_beta_says(system):
+def test_interpolated_captions_are_weighted_by_beta(system):
     turn = system.game.turn(system.networks, (), next(batches_of(system, 6)))
     own, x = turn.between(1.0)
     assert torch.equal(own, turn.condition)
@@ -128,7 +128,7 @@ def test_what_lies_between_captions_is_as_far_as_beta_says(system):
     assert torch.allclose(turn.between(0.25)[0], 0.25 * turn.condition + 0.75 * turn.other_condition)
 
 
-def test_networks_are_told_how_long_a_sentence_and_its_vector_are(make_system):
+def test_networks_get_the_lengths_of_captions_and_embeddings(make_system):
     system = make_system(*SMALL, "model.condition.encoder.dim=9")
     assert system.networks["condition"].encoder.caption_length == 56
     assert system.networks["generator"].condition_dim == 9
@@ -140,18 +140,18 @@ def test_data_without_captions_is_refused(make_system):
         make_system("game=text_to_image", "dataset=digits")
 
 
-def test_a_sentence_cannot_be_an_auxiliary_class(make_system):
+def test_a_caption_cannot_be_an_auxiliary_class(make_system):
     with pytest.raises(ConfigError, match="choose method=int_cls"):
         make_system(*SMALL, "method=ac_gan")
 
 
-def test_labels_are_no_sentences(make_system):
+def test_labels_are_no_captions(make_system):
     networks = {"condition": nn.Identity(), "generator": nn.Identity()}
     with pytest.raises(ValueError, match="the condition of this game is a sentence; leave"):
         TextToImage.requirements[1](networks)
 
 
-def test_pictures_show_a_caption_a_row(system):
+def test_pictures_have_one_caption_per_row(system):
     arrangement = system.game.sample_grid(system.networks, 16, torch.Generator().manual_seed(0))
     assert len(arrangement.captions) * arrangement.columns == len(arrangement.noise)
     assert all(len(caption) > 10 for caption in arrangement.captions)

@@ -1,4 +1,4 @@
-"""Steps of torch's optimizers without its compiler: the same update to the bit."""
+"""Steps of torch's optimizers without its compiler: the updates are bit-identical."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ KINDS = {
 
 
 def descend(kind, step_of, steps=5):
-    """The weights after some steps on a bowl."""
+    """The weights after some steps on a quadratic loss."""
     weights = [torch.linspace(-1, 2, 6).view(2, 3).requires_grad_(), torch.ones(3, requires_grad=True)]
     optimizer = getattr(torch.optim, kind)(weights, **KINDS[kind])
     step = step_of(optimizer)
@@ -29,7 +29,7 @@ def descend(kind, step_of, steps=5):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_update_is_torchs_to_the_bit(kind):
+def test_the_update_is_bit_identical_to_torchs(kind):
     for left, right in zip(descend(kind, lambda optimizer: optimizer.step), descend(kind, eager_step), strict=True):
         assert torch.equal(left, right)
 

@@ -1,4 +1,4 @@
-"""Optimizers for games: the papers' sequences written out, torch's own where they meet, and what a checkpoint keeps."""
+"""Optimistic optimizers: the papers' sequences written out, torch's optimizers as special cases, and checkpoints."""
 
 import copy
 import math
@@ -14,7 +14,7 @@ START = torch.arange(4, dtype=torch.float64)
 
 
 def walk(make, gradients=GRADIENTS, start=START):
-    """Where an optimizer goes from a start (n,) by given gradients (steps, n): (steps + 1, n)."""
+    """The path (steps + 1, n) of an optimizer from a start (n,) with given gradients (steps, n)."""
     parameter = nn.Parameter(start.clone())
     optimizer = make([parameter])
     places = [start]
@@ -30,7 +30,7 @@ def assert_same(actual, expected):
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_gradient_descent_is_torchs_sgd_where_that_exists(momentum):
+def test_gradient_descent_equals_torchs_sgd_with_its_momenta(momentum):
     ours = walk(lambda params: GradientDescent(params, lr=0.1, momentum=momentum))
     assert_same(ours, walk(lambda params: torch.optim.SGD(params, lr=0.1, momentum=momentum)))
 
@@ -42,7 +42,7 @@ def test_negative_momentum_is_the_papers_step():
     assert_same(walk(lambda params: GradientDescent(params, lr=0.1, momentum=-0.5)), torch.stack(expected))
 
 
-def test_optimism_is_twice_the_gradient_less_the_one_before():
+def test_optimism_is_twice_the_gradient_minus_the_last_one():
     expected, before = [START], torch.zeros(4)
     for gradient in GRADIENTS:
         expected.append(expected[-1] - 0.2 * gradient + 0.1 * before)
@@ -80,7 +80,7 @@ def test_without_optimism_it_is_adam():
         lambda params: OptimisticAdam(params, lr=0.1),
     ],
 )
-def test_memory_survives_a_checkpoint(make, tmp_path):
+def test_state_survives_a_checkpoint(make, tmp_path):
     parameter = nn.Parameter(START.clone())
     optimizer = make([parameter])
     for gradient in GRADIENTS[:5]:
@@ -123,7 +123,7 @@ def test_it_trains_a_player_in_its_own_precision(make_system, optimizer):
         assert math.isclose((old - new).mean().item(), rate, rel_tol=1e-7)
 
 
-def test_loaded_counts_lie_where_they_count():
+def test_loaded_counts_are_on_the_device_of_their_parameters():
     weights = [nn.Parameter(torch.zeros(3, device=device)) for device in ("cpu", "meta")]
     first, second = (OptimisticAdam([weight], lr=0.1) for weight in weights)
     weights[0].grad = torch.ones(3)

@@ -1,4 +1,4 @@
-"""Schedules: their limits, and as torch's own."""
+"""Schedules: their limits, and the equality with torch's schedulers."""
 
 import copy
 from functools import partial
@@ -47,7 +47,7 @@ def test_every_scheduler_sets_the_optimizers_rate(make_system, scheduler):
     assert player.optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * expected)
 
 
-def test_longer_run_is_on_the_longer_schedule(make_system):
+def test_a_longer_run_follows_the_longer_schedule(make_system):
     short = make_system("scheduler=linear", "trainer.steps=4", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
     long = make_system("scheduler=linear", "trainer.steps=8", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
     for _ in range(4):
@@ -59,7 +59,7 @@ def test_longer_run_is_on_the_longer_schedule(make_system):
     assert long.optimizer.param_groups[0]["lr"] == pytest.approx(3 / 8)
 
 
-def test_players_may_have_rates_of_their_own(make_system):
+def test_players_may_have_their_own_learning_rates(make_system):
     options = ["players.generator.optimizer.lr=0.3", "optimizer.lr=0.1", "optimizer=sgd"]
     discriminator, generator = make_system(*options, *TINY["dcgan"]).players
     assert discriminator.optimizer.param_groups[0]["lr"] == 0.1
@@ -67,7 +67,7 @@ def test_players_may_have_rates_of_their_own(make_system):
     assert generator.optimizer.param_groups[0]["momentum"] == 0.5
 
 
-def test_exponential_ends_at_its_floor():
+def test_exponential_decay_ends_at_its_floor():
     assert [exponential(step, 0.1, 0.01) for step in range(4)] == pytest.approx([1, 0.1, 0.01, 0.01])
 
 
@@ -89,7 +89,7 @@ def test_momentum_rises_and_survives_a_checkpoint(make_system):
 
 
 def with_beta2(make_system, steps=10):
-    """A player whose Adam has β₂ rising from .9 to .99."""
+    """A player with Adam whose β₂ rises from 0.9 to 0.99."""
     player = make_system("optimizer=adam", "optimizer.betas=[0.0,0.9]", *TINY["dcgan"]).players[0]
     beta2 = partial(ramp, start=0.9, end=0.99, steps=steps)
     player.scheduler = LambdaOptions(player.optimizer, constant, beta2=beta2)
@@ -102,7 +102,7 @@ def descend(player, steps, draw):
         player.end_step()
 
 
-def test_beta2_rises_and_goes_on_exactly_from_a_checkpoint(make_system):
+def test_beta2_rises_and_continues_exactly_from_a_checkpoint(make_system):
     whole, first, second = (with_beta2(make_system) for _ in range(3))
     descend(whole, 6, torch.Generator().manual_seed(0))
     draw = torch.Generator().manual_seed(0)
@@ -127,7 +127,7 @@ def test_a_momentum_schedule_needs_momentum(make_system):
         make_system("scheduler=exponential_with_momentum", *TINY["dcgan"])
 
 
-def test_a_graph_of_an_iteration_refuses_a_momentum_schedule(make_system):
+def test_a_compiled_iteration_refuses_a_momentum_schedule(make_system):
     system = make_system("scheduler=exponential_with_momentum", "optimizer=sgd", *TINY["dcgan"])
     with pytest.raises(ConfigError, match="fixes the momentum"):
         compiled("iteration", system.update_scheme, system.players, system.device)

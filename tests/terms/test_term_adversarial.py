@@ -1,4 +1,4 @@
-"""The loss as a term: on this turn's scores, for this turn's player."""
+"""The adversarial terms: the loss of the turn's scores for the turn's player."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ every_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss)
 
 
 @every_loss
-def test_discriminator_sees_fakes_made_without_a_graph(loss):
+def test_the_discriminator_sees_fakes_without_a_graph(loss):
     turn = turn_of(smooth_network(3), normal(5, 3), normal(5, 3))
     value = discriminator_loss(turn, loss)
     (slope,) = torch.autograd.grad(value, turn.networks["generator"].parameters(), allow_unused=True)
@@ -25,7 +25,7 @@ def test_discriminator_sees_fakes_made_without_a_graph(loss):
 
 
 @every_loss
-def test_generator_pays_for_no_real_score(loss):
+def test_the_generator_computes_no_real_score(loss):
     turn = turn_of(smooth_network(3), normal(5, 3), normal(5, 3), owned=("generator",))
     value = generator_loss(turn, loss)
     assert {"real_features", "real_scores"}.isdisjoint(vars(turn))

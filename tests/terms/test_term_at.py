@@ -1,4 +1,4 @@
-"""Terms at the parts of a game: several discriminators are the sum of several games."""
+"""Terms of the parts of a game: with several discriminators, losses add up."""
 
 import copy
 from functools import partial
@@ -39,7 +39,7 @@ def assert_equal_states(state, other):
 
 
 @pytest.mark.usefixtures("_float64")
-def test_a_game_of_one_part_is_the_plain_game_to_the_bit(make_system):
+def test_a_game_with_one_part_equals_the_plain_game_exactly(make_system):
     plain = (
         "mlp",
         "lsgan",
@@ -58,7 +58,7 @@ def test_a_game_of_one_part_is_the_plain_game_to_the_bit(make_system):
 
 
 class TwoGames:
-    """By hand: both discriminators on the same fakes, their losses added up."""
+    """Two discriminators on the same fakes, by hand; the generator minimises the sum of its losses."""
 
     def __init__(self, system):
         self.networks, self.game = system.networks, system.game
@@ -123,7 +123,7 @@ def test_two_discriminators_are_the_sum_of_two_games(hydra_config):
 
 
 def recording(make, seen):
-    """Systems whose players' batches are kept."""
+    """A factory of systems whose players' batches are stored."""
 
     def made(*overrides):
         system = make(*overrides)
@@ -153,7 +153,7 @@ def test_compiled_parts_update_as_eager_ones_do(make_system, compiled):
 
 
 @pytest.mark.usefixtures("_float64")
-def test_the_generator_looks_ahead_in_a_part(make_system):
+def test_the_generator_can_be_unrolled_in_a_part(make_system):
     ahead = ("unrolled.UnrolledGeneratorLoss", "steps: 0", "terms: {}", "weights: {}")
     unrolled, _ = some_steps(make_system, method("a", "b", generator=ahead), steps=3)
     plain, _ = some_steps(make_system, method("a", "b"), steps=3)
@@ -161,12 +161,12 @@ def test_the_generator_looks_ahead_in_a_part(make_system):
         torch.testing.assert_close(unrolled[name], value)
 
 
-def test_what_parts_show_is_logged_by_their_names(make_system):
+def test_logged_values_of_parts_end_in_their_names(make_system):
     system = make_system("dataset=ring8", "model=mlp", "loss=lsgan", *options())
     report = system.step(batches_of(system))
     names = [f"{kind}_scores_{part}" for part in "ab" for kind in ("real", "fake")]
     assert {f"discriminator/{name}" for name in names} <= report.keys()
-    assert "generator/real_scores_a" not in report  # a term pays for what it looks at alone
+    assert "generator/real_scores_a" not in report  # only quantities that a term reads are computed
 
 
 @pytest.mark.parametrize(
@@ -176,20 +176,20 @@ def test_what_parts_show_is_logged_by_their_names(make_system):
         ([("kl", "autoencoding.kl_of_moments")], "does not go with this game"),
     ],
 )
-def test_a_term_that_cannot_be_at_a_part_is_refused(make_system, terms, said):
+def test_a_term_that_does_not_fit_a_part_is_refused(make_system, terms, said):
     with pytest.raises(ConfigError, match=said):
         make_system("dataset=ring8", "model=mlp", "loss=lsgan", *options(("a", "b"), terms))
 
 
-def test_a_part_that_is_not_there_is_refused(make_system):
+def test_an_unknown_part_is_refused(make_system):
     with pytest.raises(ConfigError, match="adversarial_a: this game has no part c; its parts are: a, b"):
         make_system(
             "dataset=ring8", "model=mlp", "loss=lsgan", *options(), "players.generator.terms.adversarial_a.part=c"
         )
 
 
-def test_what_a_term_declares_holds_at_a_part(make_system):
-    """A critic of a part that is shown reconstructions knows no ratio of samples, either."""
+def test_declarations_of_a_term_hold_in_a_part(make_system):
+    """In a part, too, a critic that is trained on reconstructions estimates no ratio of samples."""
     system = make_system("dataset=ring8", "model=mlp", "loss=non_saturating", *options())
     assert extra_fakes(system) is None
     player = system.players[0]

@@ -1,4 +1,4 @@
-"""The controller of adaptive augmentation: where p goes, and how fast."""
+"""The controller of adaptive augmentation: the direction and speed of p."""
 
 import pytest
 import torch
@@ -19,19 +19,19 @@ def controlled(loss=None, **knobs):
 
 
 def scored(*scores):
-    """A turn in which real data have these scores."""
+    """A turn in which real samples have these scores."""
     real = torch.tensor(scores).view(-1, 1)
     return turn_of(lambda x: x[:, 0], real, torch.zeros_like(real))
 
 
-def test_certainty_takes_p_from_zero_to_one_in_the_given_number_of_images():
+def test_positive_scores_raise_p_to_one_in_the_given_number_of_images():
     layer, control = controlled(images=160)
     for move in range(1, 60):
         assert control(scored(*[3.0] * 8)) == 1
         torch.testing.assert_close(layer.p, torch.tensor(min(1.0, 8 * 4 * (move // 4) / 160)))
 
 
-def test_doubt_takes_p_down_to_zero():
+def test_negative_scores_lower_p_to_zero():
     layer, control = controlled(images=160)
     layer.p.fill_(0.5)
     for move in range(1, 30):
@@ -47,7 +47,7 @@ def test_the_mean_over_the_interval_decides(target, rises):
         control(scored(score, score))  # r_t = 1, 1, 1, −1: on average ½
     for score in (1.0, 1.0, -1.0, 0.0):
         before = layer.p.clone()
-        control(scored(score, score))  # ¼, the first interval forgotten
+        control(scored(score, score))  # ¼, without the first interval
     assert (layer.p > before) == rises
 
 
@@ -56,14 +56,14 @@ def test_the_mean_over_the_interval_decides(target, rises):
     [(NonSaturating(), 0.0), (Hinge(), 0.0), (LeastSquares(), 0.5), (LeastSquares(0.9, -0.5), 0.2)],
     ids=str,
 )
-def test_the_sign_is_that_of_the_evidence_for_real(loss, neutral):
+def test_the_sign_is_positive_where_a_sample_is_taken_for_real(loss, neutral):
     _, control = controlled(loss)
     r = control(scored(neutral + 0.1, neutral + 3, neutral - 0.1, neutral + 0.2))
     assert r == pytest.approx(0.5)
     assert not r.requires_grad
 
 
-def test_potential_is_refused_and_so_is_nothing_to_steer():
+def test_a_potential_and_missing_augmentation_are_refused():
     with pytest.raises(ValueError, match="Wasserstein do not; choose"):
         controlled(Wasserstein())
     with pytest.raises(ValueError, match="augmentation_control needs adaptive augmentation"):
@@ -72,7 +72,7 @@ def test_potential_is_refused_and_so_is_nothing_to_steer():
         controlled(interval=0)
 
 
-def test_memory_survives_a_checkpoint():
+def test_state_survives_a_checkpoint():
     (layer, control), (other, restored) = controlled(), controlled()
     for _ in range(6):
         control(scored(1.0))

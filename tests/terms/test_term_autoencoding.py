@@ -1,4 +1,4 @@
-"""What encoders and their generators descend, against closed forms."""
+"""Terms of encoders and their generators, against closed forms."""
 
 import math
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("_float64")
 
 
 class Fixed(nn.Module):
-    """An encoder that says the same of all data."""
+    """An encoder with the same posterior for all data."""
 
     def __init__(self, *posterior):
         super().__init__()
@@ -42,7 +42,7 @@ def test_the_analytic_prior_is_the_divergence_of_two_gaussians():
     assert autoencoding.kl_divergence(turn).item() == pytest.approx(known.item())
 
 
-def test_the_bound_is_tight_where_the_encoder_knows_the_posterior():
+def test_the_bound_is_tight_if_the_encoder_is_the_true_posterior():
     """x = w z + s ε: for q(z|x) = p(z|x), reconstruction + KL is −log p(x), with p(x) = N(0, w² + s²)."""
     w, s, x, n = 1.5, 0.7, 0.9, 200_000
     mean, std = w * x / (w**2 + s**2), s / math.sqrt(w**2 + s**2)
@@ -57,7 +57,7 @@ def test_the_bound_is_tight_where_the_encoder_knows_the_posterior():
     assert bound.item() == pytest.approx(-evidence.item(), abs=0.01)
 
 
-def test_moments_of_codes_are_compared_as_two_gaussians():
+def test_kl_of_moments_is_that_of_two_gaussians():
     codes = torch.randn(50, 4) * torch.tensor([0.5, 1.0, 2.0, 3.0]) + torch.arange(4)
     turn = turn_of(torch.zeros(50, 1), encoder=Fixed(codes, codes))
     fitted = Normal(codes.mean(0), codes.std(0, correction=0))
@@ -68,7 +68,7 @@ def test_moments_of_codes_are_compared_as_two_gaussians():
     assert autoencoding.kl_of_moments(turn).item() == pytest.approx(0, abs=1e-7)
 
 
-def test_codes_of_fakes_are_those_of_what_the_generator_made():
+def test_codes_of_fakes_are_encodings_of_the_fakes():
     networks = {"generator": nn.Linear(2, 3), "encoder": nn.Linear(3, 2)}
     encoder = networks["encoder"]
     encoder.forward = lambda x: Posterior(*[nn.functional.linear(x, encoder.weight, encoder.bias)] * 2)
@@ -84,7 +84,7 @@ def test_codes_of_fakes_are_those_of_what_the_generator_made():
     assert autoencoding.kl_of_moments(turn, of="fakes").item() == pytest.approx(known, abs=1e-6)
 
 
-class KnowsTheRatio(nn.Module):
+class OptimalCodeDiscriminator(nn.Module):
     """An optimal discriminator of codes: log p/q between N(0, I) and N(m, I)."""
 
     def __init__(self, mean):
@@ -102,7 +102,7 @@ def test_the_ratio_of_an_optimal_discriminator_measures_the_divergence():
     turn = turn_of(
         torch.zeros(len(codes), 1),
         encoder=Fixed(codes, codes),
-        code_discriminator=KnowsTheRatio(mean.detach()),
+        code_discriminator=OptimalCodeDiscriminator(mean.detach()),
     )
     loss = Decoupled(NonSaturating(), ReverseKL())
     value = autoencoding.code_encoder_loss(turn, loss)
@@ -114,7 +114,7 @@ def test_the_ratio_of_an_optimal_discriminator_measures_the_divergence():
     assert fooled.item() < 2 * math.log(2)
 
 
-class FeaturesAre(nn.Module):
+class DoubledFeatures(nn.Module):
     """A critic whose features are twice the data, and whose score is their sum."""
 
     def features(self, x):
@@ -124,9 +124,11 @@ class FeaturesAre(nn.Module):
         return features.sum(1) if condition is None else (features * condition).sum(1)
 
 
-def test_reconstructions_are_judged_as_samples_are():
+def test_reconstructions_are_scored_as_samples_are():
     codes, x = torch.randn(4, 2), torch.randn(4, 2)
-    turn = turn_of(x, ("generator",), encoder=Fixed(codes, codes), generator=nn.Identity(), discriminator=FeaturesAre())
+    turn = turn_of(
+        x, ("generator",), encoder=Fixed(codes, codes), generator=nn.Identity(), discriminator=DoubledFeatures()
+    )
     score = 2 * codes.sum(1).mean()
     assert autoencoding.reconstruction_generator_loss(turn, Wasserstein()).item() == pytest.approx(-score.item())
     between = score - 2 * x.sum(1).mean()
@@ -135,9 +137,9 @@ def test_reconstructions_are_judged_as_samples_are():
     assert autoencoding.feature_reconstruction(turn).item() == pytest.approx(similarity.item())
 
 
-def test_pairs_are_data_with_its_code_and_fakes_with_their_noise():
+def test_pairs_are_real_samples_with_codes_and_fakes_with_noise():
     codes, x = torch.randn(4, 2), torch.randn(4, 2)
-    networks = {"encoder": Fixed(codes, codes), "generator": nn.Identity(), "discriminator": FeaturesAre()}
+    networks = {"encoder": Fixed(codes, codes), "generator": nn.Identity(), "discriminator": DoubledFeatures()}
     turn = turn_of(x, ("generator", "encoder"), Bidirectional(latents.Normal(2)), **networks)
     real, fake = (2 * x * codes).sum(1).mean(), (2 * turn.noise.square()).sum(1).mean()
     assert autoencoding.swapped_loss(turn, Wasserstein()).item() == pytest.approx((real - fake).item())

@@ -1,4 +1,4 @@
-"""BEGAN's term: the recursion of the paper, written out, and its memory."""
+"""BEGAN's term: the recursion of the paper, written out, and its state."""
 
 import pytest
 import torch
@@ -9,11 +9,11 @@ from gan_runner.terms.boundary_equilibrium import BoundaryEquilibrium
 
 
 def turn(real, fake):
-    """The discriminator's turn; the energy of a point is its value times a weight that may be descended."""
+    """The discriminator's turn; the energy of a point is its value times a trainable weight."""
     return turn_of(lambda x: -x[:, 0], torch.tensor([[real]]), torch.tensor([[fake]]))
 
 
-def test_recursion_of_the_paper():
+def test_balance_follows_the_recursion_of_the_paper():
     loss = BEGAN(diversity=0.5, gain=0.1)
     term, k = BoundaryEquilibrium({}, loss), 0.0
     for real, fake in [(2.0, 0.2), (1.8, 0.3), (1.5, 0.9), (1.0, 3.0), (1.0, 9.0), (4.0, 0.1)]:
@@ -34,7 +34,7 @@ def test_slope_on_the_fakes_is_the_balance():
     assert slope.item() == pytest.approx(2 - 0.25 * 4)
 
 
-def test_memory_survives_a_checkpoint():
+def test_state_survives_a_checkpoint():
     term, restored = (BoundaryEquilibrium({}, BEGAN(gain=0.1)) for _ in range(2))
     term(turn(2.0, 0.2))
     restored.load_state_dict(term.state_dict())

@@ -1,4 +1,4 @@
-"""Consistency: what an invariant critic pays, and the penalty against its definition."""
+"""Consistency: zero for an invariant critic, and the penalty against its definition."""
 
 import pytest
 import torch
@@ -11,16 +11,16 @@ SHAPE = (50, 3, 16, 16)
 
 
 def centre(x):
-    """Looks at the two pixels in the middle."""
+    """Score an image by the two pixels in its middle."""
     return x[:, 0, 8, 7:9].sum(1)
 
 
 @pytest.mark.parametrize("term", [consistency, fake_consistency])
-def test_critic_that_sees_no_change_pays_nothing(term):
+def test_an_invariant_critic_has_no_penalty(term):
     turn = turn_of(lambda x: 7 + 0 * x.flatten(1).sum(1), normal(*SHAPE), normal(*SHAPE))
     assert term(turn, flip=True) == 0
     turn = turn_of(centre, normal(*SHAPE), normal(*SHAPE))
-    assert term(turn, shift=0.0, flip=True) == 0  # as much to the left of the middle as to the right
+    assert term(turn, shift=0.0, flip=True) == 0  # the score is symmetric
     assert term(turn, shift=1 / 16) > 0.1
 
 
@@ -28,7 +28,7 @@ def test_critic_that_sees_no_change_pays_nothing(term):
 def test_it_is_the_mean_square_of_the_difference(term, side):
     critic, x = smooth_network(3 * 16 * 16), {"real": normal(*SHAPE), "fake": normal(*SHAPE)}
     turn = turn_of(critic, x["real"], x["fake"])
-    assert torch.equal(getattr(turn, side), x[side])  # whatever that draws, it is drawn now
+    assert torch.equal(getattr(turn, side), x[side])  # the same draws as in the term
     torch.manual_seed(1)
     value = term(turn, shift=1 / 8)
     torch.manual_seed(1)
@@ -43,7 +43,7 @@ def test_half_of_the_images_are_mirrored():
     torch.testing.assert_close(consistency(turn, shift=0.0, flip=True), expected, rtol=0.1, atol=0)
 
 
-def test_fakes_are_not_descended_in_the_discriminators_turn():
+def test_fakes_get_no_gradient_in_the_discriminators_turn():
     turn = turn_of(smooth_network(3 * 16 * 16), normal(*SHAPE), normal(*SHAPE))
     slopes = torch.autograd.grad(
         fake_consistency(turn), list(turn.networks["generator"].parameters()), allow_unused=True
@@ -52,6 +52,6 @@ def test_fakes_are_not_descended_in_the_discriminators_turn():
 
 
 @pytest.mark.parametrize("term", [consistency, fake_consistency])
-def test_of_pairs_only_the_image_changes_and_the_code_beside_it_stays(term):
+def test_in_pairs_only_the_image_changes_and_not_its_code(term):
     turn = turn_of_pairs(lambda x, z: z.sum(1), normal(*SHAPE), normal(*SHAPE))
     assert term(turn) == 0

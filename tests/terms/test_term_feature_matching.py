@@ -1,4 +1,4 @@
-"""Feature matching compares means of features, and teaches the generator alone."""
+"""Feature matching compares means of features, and trains the generator alone."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def test_only_means_are_compared():
     torch.testing.assert_close(matching(real, real + 2), torch.tensor(4.0, dtype=torch.float64))
 
 
-def test_generator_learns_and_the_discriminator_does_not():
+def test_only_the_generator_gets_gradients():
     critic = Featured(smooth_network(3)[:-2])
     turn = turn_of(critic, normal(5, 3), normal(5, 3), owned=("generator",))
     (slope,) = torch.autograd.grad(feature_matching(turn), turn.parameters)

@@ -1,4 +1,4 @@
-"""Gradient penalties: norms a sample, closed forms, where they look, and what they refuse."""
+"""Gradient penalties: norms per sample, closed forms, the points where they act, and the critics that they refuse."""
 
 from functools import partial
 
@@ -21,7 +21,7 @@ def _seed():
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 3)])
-def test_norms_are_those_of_each_sample_alone(shape):
+def test_norms_are_per_sample(shape):
     x = normal(5, *shape)
     critic = smooth_network(x[0].numel())
     alone = [torch.autograd.functional.jacobian(critic, sample).norm() for sample in x.split(1)]
@@ -29,7 +29,7 @@ def test_norms_are_those_of_each_sample_alone(shape):
     torch.testing.assert_close(squared_gradient_norms(critic, x), torch.stack(alone).square())
 
 
-def test_norms_of_a_convolutional_critic_are_those_of_each_sample_alone():
+def test_norms_of_a_convolutional_critic_are_per_sample():
     critic = DCGANDiscriminator((2, 8, 8), width=4, norm="layer").double()
     x = normal(3, 2, 8, 8)
     alone = [torch.autograd.functional.jacobian(critic, sample).norm() for sample in x.split(1)]
@@ -82,7 +82,7 @@ def test_penalties_are_differentiable_in_the_weights(penalty, shape):
 
 
 @every_penalty
-def test_flat_critic_gives_finite_slopes(penalty):
+def test_a_constant_critic_has_finite_gradients(penalty):
     weights = torch.zeros(3, dtype=torch.float64, requires_grad=True)
     value = penalty(turn_of(lambda x: x @ weights, normal(4, 3), normal(4, 3)))
     (slope,) = torch.autograd.grad(value, weights)
@@ -90,7 +90,7 @@ def test_flat_critic_gives_finite_slopes(penalty):
 
 
 @every_penalty
-def test_penalties_leave_the_fakes_alone(penalty):
+def test_penalties_give_the_fakes_no_gradient(penalty):
     turn = turn_of(smooth_network(3), normal(4, 3), normal(4, 3))
     generator = list(turn.networks["generator"].parameters())
     (slope,) = torch.autograd.grad(penalty(turn), generator, allow_unused=True)
@@ -98,13 +98,13 @@ def test_penalties_leave_the_fakes_alone(penalty):
 
 
 @pytest.mark.parametrize("shape", [(400,), (4, 10, 10)])
-def test_gradient_penalty_looks_on_the_segments_between_real_and_fake(shape):
+def test_gradient_penalty_acts_on_lines_between_real_and_fake(shape):
     critic = Critic(lambda x: x.flatten(1).sum(1))
     real, fake = normal(300, *shape), normal(300, *shape)
     gradient_penalty(turn_of(critic, real, fake))
     (asked,) = critic.asked
     share = ((asked - real) / (fake - real)).flatten(1)
-    torch.testing.assert_close(share, share[:, :1].expand_as(share), rtol=0, atol=1e-9)  # one share a sample
+    torch.testing.assert_close(share, share[:, :1].expand_as(share), rtol=0, atol=1e-9)  # one draw per sample
     share = share[:, 0]
     assert share.min() >= 0
     assert share.max() <= 1
@@ -114,7 +114,7 @@ def test_gradient_penalty_looks_on_the_segments_between_real_and_fake(shape):
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 @pytest.mark.parametrize("shape", [(400,), (4, 10, 10)])
-def test_dragan_looks_to_one_side_of_the_data(shape, scale):
+def test_dragan_perturbs_to_one_side_of_the_data(shape, scale):
     """x + u · scale · std · U[0, 1)^d with one u ~ U(0, 1) a sample."""
     critic = Critic(lambda x: x.flatten(1).sum(1))
     real = 3 * normal(300, *shape) + 7
@@ -132,14 +132,14 @@ def test_dragan_looks_to_one_side_of_the_data(shape, scale):
     assert within.var().item() == pytest.approx(1 / 12, abs=0.005)
 
 
-def test_dragan_of_one_number_stays_at_it():
-    real = normal(1, 1)  # it has no spread
+def test_dragan_does_not_move_a_single_number():
+    real = normal(1, 1)  # its standard deviation is zero
     turn = turn_of(lambda x: x.square().sum(1), real, real)
     torch.testing.assert_close(dragan(turn, target=0.0), 4 * real.square().sum())
 
 
 @pytest.mark.parametrize("penalty", [r1, r2])
-def test_zero_centred_penalties_look_at_the_data_or_the_fakes(penalty):
+def test_zero_centred_penalties_act_on_real_samples_or_on_fakes(penalty):
     critic = Critic(lambda x: x.sum(1))
     turn = turn_of(critic, normal(4, 3), normal(4, 3))
     penalty(turn)
@@ -147,8 +147,8 @@ def test_zero_centred_penalties_look_at_the_data_or_the_fakes(penalty):
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 3)])
-def test_of_pairs_the_gradient_is_by_data_and_code(shape):
-    """Of ⟨v, x⟩ + ⟨w, z⟩ its squared norm is ‖v‖² + ‖w‖²."""
+def test_the_gradient_of_pairs_is_by_sample_and_code(shape):
+    """The score ⟨v, x⟩ + ⟨w, z⟩ has the squared norm ‖v‖² + ‖w‖²."""
     v, w = normal(*shape), normal(3)
     turn = turn_of_pairs(lambda x, z: (x * v).flatten(1).sum(1) + z @ w, normal(5, *shape), normal(5, *shape))
     norm = (v.square().sum() + w.square().sum()).sqrt()
@@ -158,7 +158,7 @@ def test_of_pairs_the_gradient_is_by_data_and_code(shape):
         torch.testing.assert_close(penalty(turn), norm.square() / 2)
 
 
-def test_both_halves_of_a_pair_are_the_same_way_from_real_to_fake():
+def test_both_halves_of_a_pair_are_interpolated_alike():
     turn = turn_of_pairs(lambda x, z: x.flatten(1).sum(1) + z.sum(1), normal(50, 2, 4), normal(50, 2, 4))
     gradient_penalty(turn)
     x, z = turn.networks["discriminator"].asked
@@ -181,7 +181,7 @@ CRITICS = [("dcgan", norm) for norm in NORMS] + [("mlp", norm) for norm in NORMS
 
 
 @pytest.mark.parametrize(("model", "norm"), CRITICS)
-def test_penalties_refuse_the_critics_that_mix_the_batch(model, norm):
+def test_penalties_refuse_critics_that_mix_the_batch(model, norm):
     make = {"dcgan": DCGANDiscriminator, "mlp": MLPDiscriminator}[model]
     network = make((1, 16, 16), width=4, norm=norm, reference_size=3).double()
     network.prepare(normal(3, 1, 16, 16), normal(3, 1, 16, 16))

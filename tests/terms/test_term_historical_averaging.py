@@ -23,7 +23,7 @@ def flat(networks):
 
 
 def wander(networks):
-    """Any update."""
+    """Change the weights at random."""
     with torch.no_grad():
         for network in networks.values():
             for parameter in network.parameters():
@@ -34,7 +34,7 @@ def turn_of(networks):
     return Turn(None, networks, tuple(networks), {})
 
 
-def test_distance_to_the_mean_of_the_past(networks):
+def test_term_is_the_squared_distance_from_the_mean_of_the_past(networks):
     term, history = HistoricalAveraging(networks), []
     for _ in range(6):
         history.append(flat(networks))
@@ -44,14 +44,14 @@ def test_distance_to_the_mean_of_the_past(networks):
     assert expected > 1
 
 
-def test_first_move_costs_nothing_and_pulls_nowhere(networks):
+def test_first_move_has_zero_loss_and_gradient(networks):
     value = HistoricalAveraging(networks)(turn_of(networks))
     slopes = torch.autograd.grad(value, turn_of(networks).parameters)
     assert value.item() == 0
     assert all(slope.abs().max() == 0 for slope in slopes)
 
 
-def test_pull_is_towards_the_mean_which_is_a_constant(networks):
+def test_no_gradient_flows_through_the_mean(networks):
     term, history = HistoricalAveraging(networks), []
     for _ in range(3):
         history.append(flat(networks))
@@ -62,11 +62,11 @@ def test_pull_is_towards_the_mean_which_is_a_constant(networks):
     torch.testing.assert_close(pull, 2 * (history[-1] - torch.stack(history).mean(0)))
 
 
-def test_the_past_is_not_descended(networks):
+def test_the_averages_are_not_trained(networks):
     assert not any(p.requires_grad for p in HistoricalAveraging(networks).parameters())
 
 
-def test_only_what_the_player_owns_is_averaged(networks):
+def test_only_owned_networks_are_averaged(networks):
     owned = {"one": networks["one"]}
     term = HistoricalAveraging(owned)
     for _ in range(2):
@@ -75,7 +75,7 @@ def test_only_what_the_player_owns_is_averaged(networks):
     assert value.item() == 0
 
 
-def test_memory_survives_a_checkpoint(networks):
+def test_state_survives_a_checkpoint(networks):
     term = HistoricalAveraging(networks)
     for _ in range(3):
         term(turn_of(networks))

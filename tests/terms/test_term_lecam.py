@@ -1,4 +1,4 @@
-"""LeCam: the penalty with the averages written out, which are constants of a move."""
+"""LeCam regularisation: the penalty with its averages written out; no gradient flows through them."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from gan_runner.terms.lecam import LeCam
 
 
 def scored(real, fake):
-    """The turn of a critic that scores samples (n, 1) by themselves."""
+    """A turn in which the score of a sample (n, 1) is the sample itself."""
     return turn_of(lambda x: x[:, 0], real, fake)
 
 
@@ -19,7 +19,7 @@ def average(means, decay):
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.9, 0.99])
-def test_distance_to_the_averages_of_the_other_kind(decay):
+def test_penalty_is_the_distance_from_the_averages_of_the_other_kind(decay):
     term, reals, fakes = LeCam({}, decay).double(), [], []
     for _ in range(8):
         real, fake = normal(6, 1) + 1, normal(6, 1) - 1
@@ -29,7 +29,7 @@ def test_distance_to_the_averages_of_the_other_kind(decay):
         torch.testing.assert_close(value.detach(), expected)
 
 
-def test_gradient_takes_the_averages_for_constants():
+def test_no_gradient_flows_through_the_averages():
     term, weight = LeCam({}).double(), torch.ones((), dtype=torch.float64, requires_grad=True)
     real, fake = normal(6, 1), normal(6, 1)
     value = term(turn_of(lambda x: weight * x[:, 0], real, fake))
@@ -38,13 +38,13 @@ def test_gradient_takes_the_averages_for_constants():
     torch.testing.assert_close(slope, expected)
 
 
-def test_constant_critic_pays_nothing():
+def test_a_constant_critic_has_no_penalty():
     term = LeCam({}).double()
     for _ in range(3):
         assert term(turn_of(lambda x: 0 * x[:, 0] + 5, normal(4, 1), normal(4, 1))).item() == pytest.approx(0)
 
 
-def test_memory_survives_a_checkpoint():
+def test_state_survives_a_checkpoint():
     term, restored = LeCam({}), LeCam({})
     for _ in range(3):
         term(scored(torch.randn(4, 1), torch.randn(4, 1)))

@@ -1,4 +1,4 @@
-"""Maximum likelihood as a term: closed forms, dequantisation, and who may descend it."""
+"""Maximum likelihood: closed forms, dequantisation, and the generators that it accepts."""
 
 import math
 
@@ -22,7 +22,7 @@ def turn_of(generator, data):
     return GAN(Normal(generator.latent_dim)).turn({"generator": generator}, ("generator",), {"data": data})
 
 
-def test_of_the_identity_it_is_the_mean_square_of_the_data():
+def test_for_the_identity_it_is_the_mean_square_of_the_data():
     x = torch.randn(50, 3)
     turn = turn_of(RealNVP(3, (3,), False), x)
     expected = x.square().mean() / 2 + math.log(2 * math.pi) / 2
@@ -30,7 +30,7 @@ def test_of_the_identity_it_is_the_mean_square_of_the_data():
     torch.testing.assert_close(turn.values["bits_per_dimension"], expected / math.log(2))
 
 
-def test_points_are_as_they_are_and_images_have_noise_drawn_once():
+def test_points_have_no_noise_and_images_have_noise_drawn_once():
     points, images = torch.randn(5, 3), torch.randint(256, (5, 1, 4, 4)) / 127.5 - 1
     assert turn_of(RealNVP(3, (3,), False), points).dequantised is points
     turn = turn_of(RealNVP(16, (1, 4, 4), True), images)
@@ -39,7 +39,7 @@ def test_points_are_as_they_are_and_images_have_noise_drawn_once():
     assert turn.dequantised is turn.dequantised
 
 
-def test_its_descent_ends_at_the_moments_of_the_data():
+def test_its_minimum_has_the_moments_of_the_data():
     x = torch.randn(400, 2) * torch.tensor([0.5, 2.0]) + torch.tensor([1.0, -1.0])
     generator = Gaussian(2, (2,))
     generator.latent_dim = 2
@@ -56,7 +56,7 @@ def test_its_descent_ends_at_the_moments_of_the_data():
     torch.testing.assert_close(generator.log_std.exp().detach(), x.std(0, correction=0), rtol=1e-3, atol=0)
 
 
-def test_beside_a_loss_both_are_descended_by_their_weights(make_system):
+def test_with_an_adversarial_loss_the_gradient_is_the_weighted_sum(make_system):
     system = make_system(
         "model=real_nvp",
         "dataset=ring8",
@@ -84,7 +84,7 @@ def test_latents_that_are_not_normal_are_refused(make_system):
         make_system("model=real_nvp", "dataset=ring8", "regularizer=[likelihood]", uniform, *TINY["real_nvp"])
 
 
-def test_likelihood_rises_while_it_is_descended(make_system):
+def test_training_raises_the_likelihood(make_system):
     system = make_system(*FLOW, "dataset=ring8", "model.generator.couplings=4", "optimizer.lr=0.01")
     x = system.dataset.load(system.device).real(256)
     system.game.prepare(system.networks, system.dataset.load(system.device), 256)

@@ -17,7 +17,7 @@ def pulled(fake):
     return pulling_away(turn_of(Featured(), normal(3, fake.shape[1]), fake, owned=("generator",)))
 
 
-def test_orthogonal_features_cost_nothing_and_parallel_ones_cost_one():
+def test_term_is_zero_for_orthogonal_features_and_one_for_parallel_ones():
     assert pulled(torch.diag(torch.tensor([1.0, 2.0, 3.0]))).item() == pytest.approx(0)
     assert pulled(torch.tensor([[1.0, 2.0], [2.0, 4.0], [-3.0, -6.0]])).item() == pytest.approx(1)
 
@@ -33,7 +33,7 @@ def test_lengths_do_not_matter():
     torch.testing.assert_close(pulled(fake * (1 + torch.rand(6, 1))), pulled(fake))
 
 
-def test_a_sample_without_features_has_finite_slopes():
+def test_zero_features_have_finite_gradients():
     fake = normal(4, 3)
     fake[0] = 0
     turn = turn_of(Featured(), normal(3, 3), fake, owned=("generator",))

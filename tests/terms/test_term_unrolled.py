@@ -1,4 +1,4 @@
-"""Unrolling against the plain game and finite differences."""
+"""The unrolled loss, against the plain game and finite differences."""
 
 import pytest
 import torch
@@ -47,14 +47,14 @@ def unrolled(networks, loss, penalty=r1, **knobs):
 
 
 def fixed_gradient_penalty(turn):
-    """On the same points of the lines every time."""
+    """A gradient penalty that draws the same points every time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return gradient_penalty(turn)
 
 
 @pytest.mark.usefixtures("_float64")
-def test_no_steps_are_the_plain_game():
+def test_zero_steps_equal_the_plain_game():
     networks, turn = game()
     loss = NonSaturating()
     plain, ahead = generator_loss(turn(), loss), unrolled(networks, loss, steps=0)(turn())
@@ -68,7 +68,7 @@ def test_no_steps_are_the_plain_game():
 @pytest.mark.parametrize("penalty", [r1, r2, fixed_gradient_penalty], ids=["r1", "r2", "gradient_penalty"])
 @pytest.mark.parametrize("betas", [None, (0.5, 0.999)], ids=["gradient descent", "adam"])
 @pytest.mark.parametrize("steps", [1, 3])
-def test_gradient_flows_through_the_updates_as_finite_differences_say(steps, betas, penalty):
+def test_the_gradient_through_the_updates_equals_finite_differences(steps, betas, penalty):
     networks, turn = game()
     term = unrolled(networks, Minimax(), penalty, steps=steps, lr=0.05, betas=betas)
     term(turn())  # Adam has seen a gradient
@@ -94,7 +94,7 @@ def test_gradient_flows_through_the_updates_as_finite_differences_say(steps, bet
 
 
 @pytest.mark.usefixtures("_float64")
-def test_it_looks_at_the_discriminator_that_real_updates_would_make():
+def test_simulated_updates_equal_real_ones():
     networks, turn = game()
     loss = Minimax()
     ahead = unrolled(networks, loss, steps=2, lr=0.1, betas=None)(turn())
@@ -109,7 +109,7 @@ def test_it_looks_at_the_discriminator_that_real_updates_would_make():
 
 
 @pytest.mark.usefixtures("_float64")
-def test_its_adam_is_torchs():
+def test_its_adam_equals_torchs():
     w = torch.tensor([1.0, -2.0], requires_grad=True)
     optimizer = torch.optim.Adam([w], lr=0.1, betas=(0.5, 0.9))
     ours, state = w.detach().clone(), (torch.zeros(()), [torch.zeros(2)], [torch.zeros(2)])
@@ -121,7 +121,7 @@ def test_its_adam_is_torchs():
         torch.testing.assert_close(ours, w.detach())
 
 
-def test_the_discriminator_itself_is_not_moved_and_not_kept_twice(make_system):
+def test_the_discriminator_is_not_changed_and_not_saved_twice(make_system):
     system = make_system("dataset=ring8", "model=mlp", *TINY["mlp"], "regularizer=[unrolled]")
     generator = system.players[1]
     before = [p.clone() for p in system.networks["discriminator"].parameters()]
@@ -133,6 +133,6 @@ def test_the_discriminator_itself_is_not_moved_and_not_kept_twice(make_system):
     assert kept["terms.adversarial.moves"] == 1
 
 
-def test_a_game_of_terms_that_remember_cannot_be_simulated(make_system):
+def test_stateful_terms_cannot_be_simulated(make_system):
     with pytest.raises(ConfigError, match="cannot be simulated; leave out regularizer=unrolled"):
         make_system("dataset=ring8", "model=mlp", *TINY["mlp"], "loss=began", "regularizer=[unrolled]")

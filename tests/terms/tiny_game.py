@@ -1,4 +1,4 @@
-"""A game in which both networks are given: the critic by its function, the generator by what it generates."""
+"""A game with a given critic function and given fakes."""
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from gan_runner.models.latents import Normal
 
 
 class Critic(nn.Module):
-    """Its features are its input, its scores (n,) a function of it; it remembers where it was asked."""
+    """A critic whose features are its input and whose scores (n,) are a function of it; it stores its inputs."""
 
     def __init__(self, function):
         super().__init__()
@@ -26,7 +26,7 @@ class Critic(nn.Module):
 
 
 class Always(nn.Module):
-    """Generates the same batch, whose numbers are its parameters."""
+    """A generator that always returns the same batch, which is its parameter."""
 
     def __init__(self, batch):
         super().__init__()
@@ -37,14 +37,14 @@ class Always(nn.Module):
 
 
 def turn_of(critic, real, fake, owned=("discriminator",)):
-    """The turn of a player (by default the discriminator) that sees this data and these fakes."""
+    """The turn of a player (by default the discriminator) on these real samples and fakes."""
     discriminator = critic if isinstance(critic, nn.Module) and hasattr(critic, "features") else Critic(critic)
     networks = {"generator": Always(fake), "discriminator": discriminator}
     return GAN(Normal(2)).turn(networks, owned, {"data": real})
 
 
 class OfPairs(Critic):
-    """A critic of data beside codes, by its function of both."""
+    """A critic of pairs whose scores are a function of sample and code."""
 
     def score(self, features, x, codes):
         self.asked.append(codes.detach())
@@ -52,7 +52,7 @@ class OfPairs(Critic):
 
 
 class Codes(nn.Module):
-    """An encoder that says the same of all data."""
+    """An encoder with the same codes for all data."""
 
     def __init__(self, codes):
         super().__init__()
@@ -63,7 +63,7 @@ class Codes(nn.Module):
 
 
 def turn_of_pairs(function, real, fake):
-    """The discriminator's turn in a game of pairs with codes of three numbers, judged by a function of both."""
+    """The discriminator's turn in a game of pairs with codes of three numbers, scored by a function of both."""
     networks = {"encoder": Codes(normal(len(real), 3)), "generator": Always(fake), "discriminator": OfPairs(function)}
     turn = Bidirectional(Normal(3)).turn(networks, ("discriminator",), {"data": real})
     return turn.given(noise=normal(len(real), 3))

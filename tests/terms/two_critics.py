@@ -1,4 +1,4 @@
-"""A game of one generator against two discriminators, each of which is a part of it."""
+"""A game of one generator against two discriminators; each discriminator is a part."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,11 @@ from gan_runner.games.gan import GAN, GANTurn
 from gan_runner.turn import Part, lazy
 
 NETWORKS = {"a": "discriminator", "b": "discriminator_b"}
-"""What the discriminator of each part is called in the whole game."""
+"""The name of each part's discriminator in the whole game."""
 
 
 class CriticTurn(GANTurn):
-    """What one of the discriminators sees: the noise and the fakes of the whole."""
+    """The turn of one discriminator, with the noise and the fakes of the whole game."""
 
     @lazy
     def noise(self):
@@ -52,13 +52,13 @@ class TwoCritics(GAN):
 
 
 def at(part, target, *options):
-    """A term of a part, as it is written in a configuration."""
+    """The configuration of a term in a part."""
     inner = ", ".join([f"_target_: gan_runner.terms.{target}", "_partial_: true", *options])
     return f"{{_target_: gan_runner.terms.at.At, part: {part}, term: {{{inner}}}}}"
 
 
 def options(names=("a", "b"), terms=(), generator=("adversarial.generator_loss",)):
-    """What turns `game=gan` into this game: its losses at each part, for the discriminators some more terms."""
+    """Overrides that turn `game=gan` into this game: the losses of each part, and more terms for the discriminators."""
     terms = [("adversarial", "adversarial.discriminator_loss", "loss: ${loss}"), *terms]
     yield from ("trusted=[two_critics]", "game._target_=two_critics.TwoCritics", f"+game.names=[{','.join(names)}]")
     yield from ("~players.discriminator.terms.adversarial", "~players.discriminator.weights.adversarial")
