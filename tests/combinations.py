@@ -1,4 +1,4 @@
-"""Combinations of a model, a loss, a regularizer and a kind of data: how they are typed, and which are refused.
+"""Combinations of a model, a loss, a regularizer and a kind of data: their overrides, and which are refused.
 
 Which options refuse each other is recorded in `refused.json`: `python scripts/reference.py` tries each new option with
 the others, and adds what is refused. What is recorded is not tried again: to record an option anew, remove its name
@@ -19,7 +19,7 @@ REGULARIZERS = names_in("regularizer")
 MODELS = names_in("model")
 SHAPES = {"image": "dataset=digits", "points": "dataset=ring8"}
 KINDS = tuple(SHAPES)
-"""Of data."""
+"""Kinds of data."""
 RECORD = Path(__file__).parent / "refused.json"
 
 
@@ -40,14 +40,14 @@ GAMES_WITHOUT_DISCRIMINATOR = ("vae", "aae", "adversarial_vb", "age")
 
 
 def moves(loss, updates, *options):
-    """How often the discriminator moves a step, where there is one."""
+    """The override of the discriminator's updates per step, if there is a discriminator."""
     if loss in LOSSES_WITHOUT_DISCRIMINATOR or any(f"game={game}" in options for game in GAMES_WITHOUT_DISCRIMINATOR):
         return []
     return [f"players.discriminator.updates={updates}"]
 
 
 def tiny(model):
-    """Overrides that make a model small: those that are said of it, or of any width."""
+    """Overrides that make a model small: its entry in TINY, or all of its widths."""
     if model in TINY:
         return TINY[model]
     content = OmegaConf.to_container(OmegaConf.load(CONF / "model" / f"{model}.yaml"), resolve=False)
@@ -56,7 +56,7 @@ def tiny(model):
 
 
 def overrides(model, loss, regularizer, kind, *more):
-    """What a user would type, made small."""
+    """The overrides of a combination, with a small model."""
     listed = f"[{regularizer}]" if regularizer else "[]"
     small = [
         option for option in tiny(model) if "discriminator" not in option or loss not in LOSSES_WITHOUT_DISCRIMINATOR
@@ -72,7 +72,7 @@ def overrides(model, loss, regularizer, kind, *more):
 
 
 class Refusals:
-    """What refuses what. A combination is refused if its model and loss are on such data, or its regularizer is by one.
+    """Recorded refusals. A combination is refused if its model and loss are, or by its regularizer.
 
     Args:
         content: "losses": of each, by the kind of data, the models that are refused; "regularizers": of each, the kinds
@@ -93,7 +93,7 @@ class Refusals:
 
     @classmethod
     def load(cls):
-        """Those that are recorded."""
+        """The refusals in `refused.json`."""
         return cls(json.loads(RECORD.read_text()))
 
     def refuses(self, model, loss, regularizer, kind):
@@ -105,7 +105,7 @@ class Refusals:
         return any(one in own.get(by, ()) for own in against for by, one in asked.items())
 
     def save(self):
-        """Sorted, an option a line."""
+        """Write the refusals sorted, one option per line."""
         groups = {"losses": self.losses, "regularizers": self.regularizers, "recorded": self.recorded}
         lines = {
             group: ",\n".join(f"{json.dumps(name)}: {json.dumps(in_order(own[name]))}" for name in sorted(own))
@@ -115,12 +115,12 @@ class Refusals:
 
 
 def in_order(lists):
-    """Names sorted, however deep they lie."""
+    """Nested lists of names, sorted."""
     return {key: sorted(lists[key]) for key in sorted(lists)} if isinstance(lists, dict) else sorted(lists)
 
 
 class Recorder:
-    """Tries what is new with everything else, and adds what is refused to a record.
+    """Tries new options with all others, and adds the refused combinations to a record.
 
     Args:
         builds: whether a model, a loss, a regularizer or None, and a kind of data are taken together.
@@ -136,7 +136,7 @@ class Recorder:
         self.new = {group: [n for n in own if n not in known.recorded[group]] for group, own in self.there.items()}
 
     def record(self):
-        """Add what is new; returns its names by group.
+        """Record the new options; return their names by group.
 
         Raises:
             ValueError: something new goes with nothing.
@@ -155,7 +155,7 @@ class Recorder:
         return self.new
 
     def record_regularizer(self, name, is_new):
-        """Which data and models refuse it beside a loss that takes it, and which losses do with a model that could."""
+        """Record the data and models that refuse a regularizer, and the losses that do."""
         own = self.known.regularizers.setdefault(name, {})
         usual = next((loss for loss in self.losses if any(self.tried(name, self.models, loss, KINDS))), None)
         if usual is None:
@@ -172,7 +172,7 @@ class Recorder:
                 own.setdefault("losses", []).append(loss)
 
     def tried(self, name, models, loss, kinds):
-        """Whether they are taken together, for each combination that is not known to be refused."""
+        """Whether each combination that is not recorded as refused can be built."""
         for model in models:
             for kind in reversed(kinds):
                 if not self.known.refuses(model, loss, name, kind):

@@ -1,4 +1,4 @@
-"""What goes with what, said before anything is read."""
+"""Compatibility of options, checked before any data is read."""
 
 import re
 from functools import partial
@@ -31,26 +31,26 @@ TERMS = sorted(
 
 
 @pytest.mark.parametrize("target", TERMS)
-def test_every_term_says_which_turns_it_looks_at(target):
+def test_every_term_declares_its_turn_type(target):
     wanted = turn_looked_at(partial(locate(target, ())))
     assert wanted in (MomentMatchingTurn, ReconstructingTurn) or issubclass(wanted, Turn)
 
 
 @pytest.mark.parametrize("method", ["cls", "int", "int_cls"])
-def test_methods_of_sentences_are_refused_beside_labels(make_system, method):
+def test_methods_for_captions_are_refused_with_labels(make_system, method):
     said = f"^method={method} does not go with this game; choose game=text_to_image, or leave it out$"
     with pytest.raises(ConfigError, match=said):
         make_system("game=conditional", f"method={method}")
 
 
 @pytest.mark.parametrize("method", names_in("method"))
-def test_a_game_with_a_head_of_its_own_has_no_method(make_system, method):
+def test_a_game_with_its_own_head_accepts_no_method(make_system, method):
     said = rf"^method=([a-z_]+ \| )?{method}( \| [a-z_]+)? needs a condition, and this game has none; choose"
     with pytest.raises(ConfigError, match=said):
         make_system("game=semi_supervised", f"method={method}")
 
 
-def test_terms_that_remember_something_are_looked_at_too():
+def test_stateful_terms_are_checked_too():
     class Remembering(nn.Module):
         def forward(self, turn: TextTurn) -> None: ...
 
@@ -59,14 +59,14 @@ def test_terms_that_remember_something_are_looked_at_too():
         check_turns("it", partial(Remembering), GAN(None), NOTHING)
 
 
-def test_terms_and_games_of_others_may_leave_it_open():
+def test_users_terms_and_games_need_no_declarations():
     game = SimpleNamespace(turn=None)
     check_turns("it", partial(mismatch), type("Game", (), {"turn": lambda *_: None})(), NOTHING)
     check_turns("it", partial(lambda turn: turn), GAN(None), NOTHING)
     check_turns("it", partial(lambda: game), GAN(None), NOTHING)
 
 
-def test_of_a_protocol_turns_need_what_it_names():
+def test_a_turn_must_have_the_members_of_a_terms_protocol():
     assert implements(DataTurn, MomentMatchingTurn)
     assert implements(CodesTurn, MomentMatchingTurn)
     assert not implements(BilinearTurn, MomentMatchingTurn)
@@ -75,6 +75,6 @@ def test_of_a_protocol_turns_need_what_it_names():
 
 
 @pytest.mark.parametrize("dataset", ["ring8", "stacked_mnist"])
-def test_a_game_that_measures_goes_with_data_that_brings_a_metric(hydra_config, dataset):
+def test_a_game_with_a_metric_accepts_data_with_a_metric(hydra_config, dataset):
     metrics = hydra_config("game=semi_supervised", f"dataset={dataset}").metric
     assert {"classification_error", "mode_coverage" if dataset == "ring8" else "classified_modes"} <= set(metrics)

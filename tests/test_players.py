@@ -1,4 +1,4 @@
-"""Phases: who moves when, by a table of steps."""
+"""Phases: the number of moves of each player, by a table of steps."""
 
 import copy
 import itertools
@@ -20,7 +20,7 @@ PHASES = ("players.discriminator.updates={0: 2, 6: 0}", "players.generator.updat
 
 
 def advance(system, batches, steps):
-    """Some steps by the same random numbers, whatever was drawn before."""
+    """Make some steps with the same random numbers in every call."""
     for _ in range(steps):
         torch.manual_seed(system.players[0].scheduler.last_epoch)
         report = system.step(batches)
@@ -37,7 +37,7 @@ def assert_equal(first, second):
 
 
 @pytest.mark.parametrize("play", names_in("play"))
-def test_a_table_is_runs_with_a_constant_number_one_after_the_other(make_system, play):
+def test_phases_equal_consecutive_runs_with_constant_numbers(make_system, play):
     options = [*overrides(*METHOD), f"play={play}"]
     table = make_system(*options, "players.discriminator.updates={0: 1, 3: 3}")
     advance(table, batches_of(table), 6)
@@ -50,20 +50,20 @@ def test_a_table_is_runs_with_a_constant_number_one_after_the_other(make_system,
 
 
 @pytest.mark.parametrize("play", names_in("play"))
-def test_until_its_first_update_a_player_is_as_if_it_were_not_there(make_system, play):
+def test_a_player_without_moves_influences_nothing(make_system, play):
     options = [*overrides(*METHOD), f"play={play}"]
     table = make_system(*options, "players.generator.updates={0: 0, 3: 1}")
     report = advance(table, batches_of(table), 3)
     alone = make_system(*options, "players.generator.updates=0")
     assert report.keys() == advance(alone, batches_of(alone), 3).keys()
     assert_equal(weights(table), weights(alone))
-    assert {player.scheduler.last_epoch for player in table.players} == {3}  # its step is the training step
+    assert {player.scheduler.last_epoch for player in table.players} == {3}  # its scheduler counts training steps
     assert not table.players[1].optimizer.state
     assert any(name.startswith("generator/") for name in advance(table, batches_of(table), 1))
 
 
 @pytest.mark.parametrize("play", names_in("play"))
-def test_a_first_player_that_rests_leaves_the_batch_to_the_next(make_system, play):
+def test_the_second_player_draws_the_batch_if_the_first_does_not_move(make_system, play):
     system = make_system(*overrides(*METHOD), f"play={play}", "players.discriminator.updates={0: 0, 3: 1}")
     before = copy.deepcopy(weights(system))
     report = advance(system, batches_of(system), 1)
@@ -72,7 +72,7 @@ def test_a_first_player_that_rests_leaves_the_batch_to_the_next(make_system, pla
     assert not torch.equal(*(nn.utils.parameters_to_vector(w.values()) for w in (before, weights(system))))
 
 
-def test_a_run_that_goes_on_is_in_the_phase_of_its_step(make_system):
+def test_a_resumed_run_is_in_the_phase_of_its_step(make_system):
     whole, first, second = (make_system(*overrides(*METHOD), *PHASES) for _ in range(3))
     advance(whole, batches_of(whole), 8)
     batches = batches_of(first)

@@ -1,4 +1,4 @@
-"""What parts demand of each other."""
+"""Requirements of parts."""
 
 from types import SimpleNamespace
 
@@ -7,6 +7,6 @@ import pytest
 from gan_runner.sampling.inference import encodes
 
 
-def test_a_game_without_an_encoder_is_told_so():
+def test_a_game_without_an_encoder_is_refused():
     with pytest.raises(ValueError, match="SimpleNamespace makes none; choose a game with an encoder"):
         encodes(SimpleNamespace(networks={}, game=SimpleNamespace()))

@@ -1,4 +1,4 @@
-"""The step: right for every combination, pure enough to compile, free of hidden syncs."""
+"""The training step: every combination of options, operation counts, and no hidden syncs."""
 
 import itertools
 from collections import Counter
@@ -19,7 +19,7 @@ from gan_runner.step import train_step
 
 
 def two_steps(make_system, *options, loss):
-    """Two steps leave reports and weights finite, most weights moved, and something to sample from."""
+    """Make two steps; check that reports and weights are finite, that most weights changed, and that sampling works."""
     system = prepared(make_system(*options, *moves(loss, 1)))
     before = [p.clone() for player in system.players for p in player.parameters]
     batches = batches_of(system)
@@ -34,7 +34,7 @@ def two_steps(make_system, *options, loss):
 
 
 def check(make_system, model, loss, regularizer, kind):
-    """It steps, or says why not in a line, and `refused.json` says which."""
+    """Check that a combination steps, or is refused in one line if `refused.json` lists it."""
     options = overrides(model, loss, regularizer, kind)
     if REFUSALS.refuses(model, loss, regularizer, kind):
         with pytest.raises(ConfigError) as refusal:
@@ -44,7 +44,7 @@ def check(make_system, model, loss, regularizer, kind):
         two_steps(make_system, *options, loss=loss)
 
 
-def test_what_refuses_what_is_recorded_of_every_option():
+def test_refusals_of_every_option_are_recorded():
     there = {"loss": LOSSES, "regularizer": REGULARIZERS, "model": MODELS}
     assert REFUSALS.recorded == there, "parts were added or removed: run python scripts/reference.py"
 
@@ -57,19 +57,19 @@ def test_what_refuses_what_is_recorded_of_every_option():
         ("mlp", "wgan_gp", "ada", "image"),  # scores without a sign
         ("mlp", "mmd", "gradient_penalty", "points"),  # no discriminator
         ("mlp", "mmd_rq", "spectral_norm", "points"),
-        ("mlp", "began", "unrolled", "points"),  # terms that remember something
-        ("mlp", "ebgan", "instance_noise", "points"),  # of which the autoencoder would make a copy
+        ("mlp", "began", "unrolled", "points"),  # stateful terms
+        ("mlp", "ebgan", "instance_noise", "points"),  # the autoencoder would reconstruct the noise
         ("mlp", "non_saturating", "likelihood", "points"),  # no density
         ("mlp", "maximum_likelihood", None, "image"),
         ("gaussian", "hinge", "virtual_batch_norm", "points"),  # no layers to normalise
         ("dcgan", "non_saturating", None, "points"),
         ("gaussian", "non_saturating", None, "image"),
         ("mlp", "hinge", "diff_augment", "points"),
-        ("point", "non_saturating", None, "points"),  # for a game of its own
+        ("point", "non_saturating", None, "points"),  # only for game=bilinear
     ],
     ids=name_of,
 )
-def test_what_cannot_work_is_refused(combination):
+def test_combinations_that_cannot_work_are_refused(combination):
     assert REFUSALS.refuses(*combination)
 
 
@@ -83,19 +83,19 @@ def test_what_cannot_work_is_refused(combination):
         ("mlp", "mmd", "ema", "points"),
         ("mlp", "non_saturating", "unrolled", "points"),
         ("real_nvp", "maximum_likelihood", None, "points"),
-        ("real_nvp_dcgan", "mmd", None, "points"),  # whose discriminator is for images, and not here
+        ("real_nvp_dcgan", "mmd", None, "points"),  # its discriminator is for images, but the loss has none
         ("real_nvp", "wgan_gp", "likelihood", "points"),
         ("dcgan", "non_saturating", "virtual_batch_norm", "image"),
         ("mlp", "ebgan", "pulling_away", "points"),
     ],
     ids=name_of,
 )
-def test_what_papers_combine_is_taken(combination):
+def test_combinations_from_papers_are_accepted(combination):
     assert not REFUSALS.refuses(*combination)
 
 
 def kind_of(regularizer):
-    """Points, but for a regularizer that is for images."""
+    """The kind of data for a regularizer: points, unless it needs images."""
     return "image" if "points" in REFUSALS.regularizers.get(regularizer, {}).get("data", ()) else "points"
 
 
@@ -108,19 +108,19 @@ IMAGE_MODELS = [
 
 
 def model_for(kind, number):
-    """A model for such data, another one for another number. The slow checks take all, the methods have `mlp`."""
+    """A model that accepts such data, chosen by number; the slow tests use all, and `mlp` is in every method."""
     able = [model for model in MODELS if kind == "image" or model not in IMAGE_MODELS]
     return able[number % len(able)]
 
 
 @pytest.mark.parametrize(("number", "loss"), [*enumerate(LOSSES)])
-def test_every_loss_steps_under_models_or_says_why_not(make_system, number, loss):
+def test_every_loss_steps_with_a_model_or_is_refused(make_system, number, loss):
     kind = KINDS[number % 2]
     check(make_system, model_for(kind, number), loss, None, kind)
 
 
 @pytest.mark.parametrize(("number", "regularizer"), [*enumerate(REGULARIZERS)])
-def test_every_regularizer_steps_under_models_or_says_why_not(make_system, number, regularizer):
+def test_every_regularizer_steps_with_a_model_or_is_refused(make_system, number, regularizer):
     kind = KINDS[number % 2]
     check(make_system, model_for(kind, number), "non_saturating", regularizer, kind)
 
@@ -131,8 +131,8 @@ def test_models_of_images_refuse_points(make_system, model):
 
 
 @pytest.mark.parametrize(("number", "loss"), [*enumerate(LOSSES)])
-def test_losses_and_regularizers_go_together_or_say_why_not(make_system, number, loss):
-    regularizer = REGULARIZERS[7 * number % len(REGULARIZERS)]  # the slow checks have all pairs
+def test_losses_and_regularizers_step_together_or_are_refused(make_system, number, loss):
+    regularizer = REGULARIZERS[7 * number % len(REGULARIZERS)]  # the slow tests have all pairs
     check(make_system, "mlp", loss, regularizer, kind_of(regularizer))
 
 
@@ -140,7 +140,7 @@ def test_losses_and_regularizers_go_together_or_say_why_not(make_system, number,
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_every_combination_steps_with_finite_losses_or_says_why_not(make_system, model, loss, kind):
+def test_every_combination_steps_with_finite_losses_or_is_refused(make_system, model, loss, kind):
     for regularizer in REGULARIZERS:
         check(make_system, model, loss, regularizer, kind)
 
@@ -152,26 +152,26 @@ PAIRS = [*itertools.combinations([name for name in REGULARIZERS if name != "like
     ("first", "second"),
     [pytest.param(*pair, marks=[pytest.mark.slow] if number % 12 else []) for number, pair in enumerate(PAIRS)],
 )
-def test_regularizers_go_together(make_system, first, second):
+def test_regularizers_step_together(make_system, first, second):
     system = prepared(make_system(f"regularizer=[{first},{second}]", *TINY["dcgan"]))
     report = train_step(system.players, batches_of(system))
     assert all(value.isfinite().all() for value in report.values())
 
 
 def step_on_meta(system):
-    """One whole step, optimizers and constraints included, on a device that has shapes and no numbers."""
+    """One whole step, with optimizers and constraints, on the meta device, which has shapes and no values."""
     batch = {name: torch.empty_like(value, device="meta") for name, value in next(batches_of(system)).items()}
     with FakeTensorMode(allow_non_fake_inputs=True):
         system.update_scheme(system.players, itertools.repeat(batch))
 
 
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
-def test_step_needs_no_number_from_the_device(make_system, method):
+def test_step_reads_no_value_from_the_device(make_system, method):
     step_on_meta(make_system(*options_of(method), device="meta"))
 
 
 @pytest.mark.parametrize("optimizer", names_in("optimizer"))
-def test_optimizer_needs_no_number_from_the_device(make_system, optimizer):
+def test_optimizer_reads_no_value_from_the_device(make_system, optimizer):
     step_on_meta(make_system(*overrides("mlp", "lsgan", None, "points", f"optimizer={optimizer}"), device="meta"))
 
 
@@ -200,20 +200,20 @@ GROUPS = {"loss": 1, "regularizer": 2, "model": 0}
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_every_option_is_in_some_method(group):
+def test_every_option_is_in_a_tested_method(group):
     named = {name for method in METHODS for name in (method[GROUPS[group]] or "").split(",")}
     assert set(names_in(group)) - named <= {"line"}  # which is what gaussian is, for data without a density
 
 
 @pytest.mark.parametrize("group", ["game", "play"])
-def test_every_way_to_play_is_in_some_method(group):
+def test_every_game_and_update_scheme_is_in_a_tested_method(group):
     typed = {option.partition("=")[2] for method in METHODS for option in method[4:] if option.startswith(f"{group}=")}
-    usual = {"gan", "maximum_likelihood", "moment_matching"}  # what losses choose by themselves
+    usual = {"gan", "maximum_likelihood", "moment_matching"}  # games that losses select
     assert set(names_in(group)) - usual <= typed
 
 
 class CountOperations(TorchDispatchMode):
-    """Counts the aten operations that run inside it."""
+    """Context that counts aten operations."""
 
     def __init__(self):
         super().__init__()
@@ -233,14 +233,16 @@ FEATURES = {
 
 
 @pytest.mark.parametrize("feature", FEATURES)
-def test_step_runs_the_operations_of_the_loop_written_out_and_detaches_what_it_logs(make_system, feature):
+def test_step_runs_the_operations_of_a_handwritten_loop_and_detaches_its_report(make_system, feature):
     system = make_system(*overrides("mlp", "non_saturating", None, "points"), *FEATURES[feature])
     generator, discriminator = system.networks["generator"], system.networks["discriminator"]
     optimizers = {player.name: player.optimizer for player in system.players}
     averages = system.sampling_networks()["generator"].parameters() if feature == "ema" else ()
     updates = torch.tensor(1.0)
     real = next(batches_of(system))["data"]
-    reports = [train_step(system.players, itertools.repeat({"data": real})) for _ in range(2)]  # Adam makes its state
+    reports = [
+        train_step(system.players, itertools.repeat({"data": real})) for _ in range(2)
+    ]  # the first creates Adam's state
 
     def descend(network, loss):
         gradients = torch.autograd.grad(loss, list(network.parameters()))
@@ -289,7 +291,7 @@ def test_critic_moves_as_often_as_configured_on_fresh_batches(make_system):
     assert batches.drawn == 5  # the generator sees the critic's last batch
 
 
-def test_a_player_moves_only_what_it_owns(make_system):
+def test_a_player_changes_only_its_own_networks(make_system):
     system = make_system(*overrides("mlp", "lsgan", None, "points"))
     batch = next(batches_of(system))
     discriminator, generator = system.players
@@ -303,7 +305,7 @@ def test_a_player_moves_only_what_it_owns(make_system):
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("loss", ["non_saturating", "wgan_gp"])
-def test_channels_last_is_another_layout_of_the_same_step(make_system, loss):
+def test_channels_last_does_not_change_the_step(make_system, loss):
     ends = []
     for channels_last in ("true", "false"):
         options = [*SGD, f"trainer.channels_last={channels_last}"]
@@ -313,7 +315,7 @@ def test_channels_last_is_another_layout_of_the_same_step(make_system, loss):
         assert torch.allclose(ends[0][name], value, rtol=1e-9, atol=1e-11), name
 
 
-def test_channels_last_is_how_weights_lie(make_system):
+def test_channels_last_sets_the_strides_of_weights(make_system):
     system = make_system("trainer.channels_last=true", *TINY["dcgan"])
     weights = [p for player in system.players for p in player.parameters if p.dim() == 4 and min(p.shape[:2]) > 1]
     assert weights

@@ -1,4 +1,4 @@
-"""Ways to play a step: who sees what, how often, and what acts once."""
+"""Update schemes: the batches and moves of each player, and the order of updates."""
 
 import itertools
 
@@ -13,13 +13,13 @@ SMALL = ["dataset=ring8", "model=mlp", *TINY["mlp"]]
 
 
 def data(generator=None):
-    """The same batch for ever, or new ones."""
+    """An endless iterator over one batch, or over new ones."""
     for _ in itertools.count():
         yield {"data": torch.ones(4, 2) if generator is None else torch.randn(4, 2, generator=generator)}
 
 
 def same_noise(system):
-    """Every turn sees the same noise, so that a move depends on the parameters alone."""
+    """Fix the noise of every turn, so that a move depends on the parameters alone."""
     for player in system.players:
         player.move = seeded(player.move)
     return system
@@ -37,7 +37,7 @@ def state(system):
     return {name: value.clone() for name, value in nn.ModuleDict(system.networks).state_dict().items()}
 
 
-def test_at_once_means_that_the_order_does_not_matter(make_system):
+def test_simultaneous_updates_do_not_depend_on_the_order_of_players(make_system):
     ends = []
     for order in (1, -1):
         system = same_noise(make_system(*SMALL, "players.generator.fresh_batches=true"))
@@ -49,12 +49,12 @@ def test_at_once_means_that_the_order_does_not_matter(make_system):
 
 
 def second_only(update):
-    """An update whose first call does nothing, which in extragradient is the step ahead."""
+    """An update whose first call, in extragradient the extrapolation, does nothing."""
     calls = itertools.count()
     return lambda gradients: update(gradients) if next(calls) else None
 
 
-def test_if_the_step_ahead_goes_nowhere_it_is_simultaneous_play(make_system):
+def test_extragradient_without_extrapolation_is_simultaneous(make_system):
     ends = []
     for play in (simultaneous, extragradient):
         system = same_noise(make_system(*SMALL, "optimizer=sgd", "optimizer.momentum=0"))
@@ -67,7 +67,7 @@ def test_if_the_step_ahead_goes_nowhere_it_is_simultaneous_play(make_system):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_the_step_ahead_is_taken_back_exactly(make_system):
+def test_the_extrapolation_is_undone_exactly(make_system):
     system = make_system(*SMALL, "optimizer=adam", "optimizer.lr=1.0")
     before, ahead = state(system), []
     for player in system.players:
@@ -79,7 +79,7 @@ def test_the_step_ahead_is_taken_back_exactly(make_system):
 
 
 def first_only(update, then):
-    """An update whose second call does nothing, which in extragradient is the descent."""
+    """An update whose second call, in extragradient the update itself, does nothing."""
     calls = itertools.count()
     return lambda gradients: None if next(calls) else (update(gradients), then())
 
@@ -97,7 +97,7 @@ def test_critic_moves_as_often_as_configured(make_system, play, drawn):
 
 
 @pytest.mark.parametrize("play", names_in("play"))
-def test_constraints_act_once_an_update(make_system, play):
+def test_constraints_act_once_per_update(make_system, play):
     system = make_system(*SMALL, "regularizer=[ema,weight_clipping]", f"play={play}")
     discriminator, generator = system.players
     for _ in range(3):
@@ -107,7 +107,7 @@ def test_constraints_act_once_an_update(make_system, play):
 
 
 @pytest.mark.parametrize("play", names_in("play"))
-def test_a_later_player_that_moves_twice_draws_what_it_must(make_system, play):
+def test_a_later_player_with_two_moves_draws_enough_batches(make_system, play):
     system = make_system(*SMALL, "players.generator.updates=2", f"play={play}")
     report = system.step(data(torch.Generator().manual_seed(0)))
     assert all(value.isfinite().all() for value in report.values())

@@ -1,4 +1,4 @@
-"""Two Gaussians, whose divergences are known, and what the players pay between them."""
+"""Two Gaussians with known divergences, and the losses of both players on them."""
 
 import torch
 from pointwise import OnlyFake, Scores
@@ -16,7 +16,7 @@ P, Q = gaussian(0.0, 1.0), gaussian(0.5, 0.9)
 
 
 def weights(density, points=X):
-    """What a density gives to each of evenly spaced points: they sum to one."""
+    """The density at evenly spaced points, normalised to sum to one."""
     return density.log_prob(points).exp() * (points[1] - points[0])
 
 
@@ -67,24 +67,24 @@ def jensen_shannon(pi):
 
 
 def discriminator_cost(loss, score, p, q):
-    """What the discriminator pays where reals have weights p and fakes q, (n,) each, that sum to one each."""
+    """The discriminator's loss where real samples have weights p and fakes q, (n,) each, that sum to one each."""
     each = torch.vmap(lambda real, fake: loss.discriminator(Scores(real[None], fake[None])))
     rest = torch.zeros_like(score)
     return p @ each(score, rest) + q @ each(rest, score) - each(rest, rest)[0]
 
 
 def generator_cost(loss, score, q):
-    """What the generator pays where fakes have weights q (n,) that sum to one."""
+    """The generator's loss where fakes have weights q (n,) that sum to one."""
     return q @ torch.vmap(lambda fake: loss.generator(OnlyFake(fake[None])))(score)
 
 
 def slopes(value):
-    """Derivatives of a function of a Gaussian by its mean and scale, at Q."""
+    """The derivatives of a function of a Gaussian by its mean and scale, at Q."""
     q = Normal(Q.loc.clone().requires_grad_(), Q.scale.clone().requires_grad_())
     return torch.stack(torch.autograd.grad(value(q), (q.loc, q.scale)))
 
 
 def generator_slopes(loss, critic):
-    """What moves the generator q: its cost's slopes, with the critic (a score for each log p/q) at rest."""
+    """The gradient of the generator's loss by the mean and scale of q, with the critic fixed (scores by log p/q)."""
     noise = weights(gaussian(0.0, 1.0), Z)
     return slopes(lambda q: generator_cost(loss, critic(log_ratio(q.loc + q.scale * Z)), noise))

@@ -1,4 +1,4 @@
-"""A discriminator with a free score at every point of known densities, whose optimum has a closed form."""
+"""A discriminator with a free score at every point of known densities; its optimum has a closed form."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ class Scores(NamedTuple):
 
 
 class OnlyFake(NamedTuple):
-    """Scores of a turn in which the real ones must not be asked for."""
+    """Scores that raise an error if a loss reads the real ones."""
 
     fake: Tensor
 
@@ -28,14 +28,14 @@ class OnlyFake(NamedTuple):
 
 
 def slopes(loss, score):
-    """Derivatives by the score of what one real, and what one fake, costs the discriminator: (n,) each."""
+    """The derivatives by the score of the discriminator's cost of a real sample and of a fake: (n,) each."""
     real, fake = score.clone().requires_grad_(), score.clone().requires_grad_()
     cost = loss.discriminator(Scores(real, fake))
     return [len(score) * slope for slope in torch.autograd.grad(cost, (real, fake))]
 
 
 def optimal_scores(loss, p, q):
-    """The score (n,) at each point that minimises p · cost of a real + q · cost of a fake (convex)."""
+    """The score (n,) at each point that minimises the convex p · cost of a real sample + q · cost of a fake."""
     low, high = (torch.full(p.shape, end, dtype=torch.float64) for end in (-50.0, 50.0))
     for _ in range(100):
         middle = (low + high) / 2
@@ -46,7 +46,7 @@ def optimal_scores(loss, p, q):
 
 
 def minimum(cost, start):
-    """Scores near `start` that minimise a convex cost of them all."""
+    """The scores that minimise a convex cost, from `start`."""
     score = start.clone().requires_grad_()
     descent = torch.optim.LBFGS(
         [score], max_iter=500, tolerance_grad=1e-13, tolerance_change=0, line_search_fn="strong_wolfe"
@@ -63,7 +63,7 @@ def minimum(cost, start):
 
 
 def fake_slopes(loss, score):
-    """Derivatives by the score of what one fake costs the generator: (n,)."""
+    """The derivatives by the score of the generator's cost of a fake: (n,)."""
     fake = score.clone().requires_grad_()
     (slope,) = torch.autograd.grad(loss.generator(OnlyFake(fake)), fake)
     return len(score) * slope

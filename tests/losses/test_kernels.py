@@ -1,4 +1,4 @@
-"""Kernels and MMD: closed forms, invariances, limits, and what the witness function attains."""
+"""Kernels and MMD: closed forms, invariances, limits, and the witness function."""
 
 import math
 
@@ -31,7 +31,7 @@ def normal(*shape):
 
 
 def expected(kernel, mean, variance):
-    """E k(x, y) where x − y ~ N(mean, diag variance), by the mixture of Gaussians that the kernel is."""
+    """E k(x, y) where x − y ~ N(mean, diag variance), from the kernel's mixture of Gaussians."""
     if isinstance(kernel, RBF):
         return kernel.expected(mean, variance).item()
 
@@ -56,11 +56,11 @@ def test_expected_gaussian_kernel_by_quadrature(sigma):
     one = RBF((sigma,)).expected(torch.tensor([mean]).double(), torch.tensor([variance]).double())
     assert one.item() == pytest.approx(truth, rel=1e-6)
     both = RBF((sigma,)).expected(torch.tensor([mean, 0.0]).double(), torch.tensor([variance, 0.0]).double())
-    assert both.item() == pytest.approx(truth, rel=1e-6)  # a dimension in which nothing differs
+    assert both.item() == pytest.approx(truth, rel=1e-6)  # a dimension without differences
 
 
 @every_kernel
-def test_unbiased_estimate_is_right_in_the_mean(kernel):
+def test_unbiased_estimate_is_correct_in_the_mean(kernel):
     """Over 400 draws of 40 points from N(0, I) and N((1, 0), 1.5² I), within four standard errors."""
     shift, zero, one = torch.tensor([1.0, 0.0]).double(), torch.zeros(2).double(), torch.ones(2).double()
     truth = (
@@ -123,7 +123,7 @@ def test_witness_has_the_greatest_difference_of_means_among_functions_of_its_nor
 
 
 @every_kernel
-def test_a_common_shift_far_away_changes_nothing(kernel):
+def test_a_large_common_shift_changes_nothing(kernel):
     x, y = normal(20, 2), normal(20, 2) + 1
     for estimate in (unbiased_mmd2, biased_mmd2):
         near, far = estimate(kernel, x, y), estimate(kernel, x + 1e4, y + 1e4)
@@ -141,7 +141,7 @@ def test_rational_quadratic_tends_to_the_gaussian():
     torch.testing.assert_close(RationalQuadratic((1e6,))(squared), RBF((1.0,))(squared), rtol=0, atol=1e-5)
 
 
-def test_median_is_that_of_all_pairs_and_makes_mmd_free_of_scale():
+def test_median_is_over_all_pairs_and_makes_mmd_invariant_to_scale():
     x, y = normal(9, 2), normal(9, 2)
     pairs = torch.pdist(x).square().sort().values
     assert median_squared_distance(x).item() == pytest.approx(pairs[(len(pairs) - 1) // 2].item())
@@ -150,7 +150,7 @@ def test_median_is_that_of_all_pairs_and_makes_mmd_free_of_scale():
     assert values[0] == pytest.approx(values[1])
 
 
-def test_equal_points_have_a_median_to_divide_by():
+def test_median_of_equal_points_is_positive():
     x = torch.ones(4, 2)
     assert biased_mmd2(in_units(RBF(), median_squared_distance(x)), x, x).item() == 0
 

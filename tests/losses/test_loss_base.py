@@ -1,4 +1,4 @@
-"""What every loss keeps to."""
+"""Properties of every loss."""
 
 import dataclasses
 
@@ -35,11 +35,11 @@ OTHERS = [
     Misclassification(temperature=2.0),
     EBGAN(),
 ]
-"""Losses with other arguments than their options give them."""
+"""Losses with other arguments than in their YAML files."""
 
 
 def node_of(option):
-    """The constructor call that an option of `loss` brings, with the losses that it is made of."""
+    """The constructor call of an option of `loss`, with the losses nested in it."""
     content = OmegaConf.load(CONF / "loss" / f"{option}.yaml")
     node = content.get("loss", content)
     for base in content.pop("defaults", []):
@@ -51,10 +51,10 @@ def node_of(option):
 
 CHOSEN = [build("loss", node) for option in names_in("loss") if "_target_" in (node := node_of(option))]
 LOSSES = [*dict.fromkeys([*(loss for loss in CHOSEN if isinstance(loss, Loss)), *OTHERS])]
-"""Every loss of scores that there is, each once."""
+"""Every loss of scores, once."""
 RATIO = [loss for loss in LOSSES if loss.identifies == "ratio"]
 every_loss = pytest.mark.parametrize("loss", LOSSES, ids=str)
-SEEKS_A_RATIO = [LeastSquares(1.0, -1.0, 0.0), KL(objective="plug_in")]
+INTERIOR_MINIMUM = [LeastSquares(1.0, -1.0, 0.0), KL(objective="plug_in")]
 every_ratio_loss = pytest.mark.parametrize("loss", RATIO, ids=str)
 READS_REAL = (Relativistic, RelativisticAverage)
 IDENTIFIES = {
@@ -67,18 +67,18 @@ IDENTIFIES = {
     "sign": "Hinge Misclassification TotalVariation EBGAN",
     "potential": "Wasserstein BEGAN",
 }
-"""What papers say of them."""
+"""What the papers say that each identifies."""
 KNOWN = " ".join(IDENTIFIES.values()).split()
 
 
 @pytest.mark.parametrize("identifies", IDENTIFIES)
-def test_an_optimal_critic_knows_what_papers_say(identifies):
+def test_losses_identify_what_papers_say(identifies):
     found = {type(loss).__name__ for loss in LOSSES if loss.identifies == identifies}
     assert found >= {*IDENTIFIES[identifies].split()}
 
 
 @every_loss
-def test_generator_asks_for_real_scores_only_if_relativistic(loss):
+def test_generator_reads_real_scores_only_if_relativistic(loss):
     if isinstance(loss, READS_REAL):
         with pytest.raises(AssertionError):
             loss.generator(OnlyFake(torch.rand(5)))
@@ -94,19 +94,19 @@ def test_losses_are_means_over_each_set(loss):
     torch.testing.assert_close(loss.generator(twice), loss.generator(once))
 
 
-def seeks_a_ratio(loss):
-    """Whether of scores of a fake between −1 and 1 one in between costs the generator least, not the greatest."""
+def has_interior_minimum(loss):
+    """Whether the generator's cost of a fake has its minimum inside [−0.9, 0.9] and not at an end."""
     real = torch.zeros(1, dtype=torch.float64)
     costs = [loss.generator(Scores(real, real + tenths / 10)).item() for tenths in range(-9, 10)]
     return min(costs) < min(costs[0], costs[-1])
 
 
-def test_generators_that_seek_a_ratio_are_these():
-    assert [loss for loss in LOSSES if seeks_a_ratio(loss) and type(loss).__name__ in KNOWN] == SEEKS_A_RATIO
+def test_only_these_generators_have_an_interior_minimum():
+    assert [loss for loss in LOSSES if has_interior_minimum(loss) and type(loss).__name__ in KNOWN] == INTERIOR_MINIMUM
 
 
-@pytest.mark.parametrize("loss", [loss for loss in LOSSES if not seeks_a_ratio(loss)], ids=str)
-def test_players_want_the_opposite_of_the_same_fake(loss):
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if not has_interior_minimum(loss)], ids=str)
+def test_players_move_the_score_of_a_fake_in_opposite_directions(loss):
     fake = torch.linspace(0.2, 0.9, 7, dtype=torch.float64, requires_grad=True)
     scores = Scores(torch.full((7,), 0.1, dtype=torch.float64), fake)
     (raises,) = torch.autograd.grad(loss.discriminator(scores), fake)
@@ -116,14 +116,14 @@ def test_players_want_the_opposite_of_the_same_fake(loss):
 
 
 @every_loss
-def test_what_is_offered_is_what_is_identified(loss):
+def test_losses_have_the_methods_of_what_they_identify(loss):
     assert hasattr(loss, "log_ratio") == (loss.identifies in ("ratio", "relative"))
     assert hasattr(loss, "optimal_score") == (loss.identifies == "ratio")
     assert hasattr(loss, "sign") == (loss.identifies == "sign")
 
 
 @every_ratio_loss
-def test_optimal_score_and_log_ratio_tell_the_densities_from_the_optimum_and_back(loss):
+def test_optimal_score_and_log_ratio_are_inverse_at_the_optimum(loss):
     near = (LOG_P - LOG_Q).abs() < 3
     optimum, log_ratio = optimal_scores(loss, P, Q)[near], (LOG_P - LOG_Q)[near]
     torch.testing.assert_close(loss.log_ratio(optimum), log_ratio, rtol=0, atol=1e-7)
@@ -143,8 +143,8 @@ FEWEST = {
 
 
 @pytest.mark.parametrize(("loss", "least"), FEWEST.items(), ids=map(str, FEWEST))
-def test_a_sign_is_all_that_the_optimum_tells(loss, least):
-    """It is as good for densities that differ a tenth as much, whose ratios are others but with the same sign."""
+def test_the_optimum_identifies_only_a_sign(loss, least):
+    """It is also optimal for densities that differ a tenth as much: other ratios with the same signs."""
     p, q = P / P.sum(), Q / Q.sum()
     optimum = optimal_scores(loss, p, q)
     assert torch.equal(loss.sign(optimum), (p - q).sign())
@@ -154,12 +154,12 @@ def test_a_sign_is_all_that_the_optimum_tells(loss, least):
 
 
 def squares(loss):
-    """Whether T or f* is the square of a ratio or of its inverse: exp(100) of a score of 50."""
+    """Whether T or f* is the square of a ratio or of its inverse, so exp(100) for a score of 50."""
     return isinstance(loss, Alpha) and loss.alpha in (-1.0, 2.0)
 
 
 @pytest.mark.parametrize("loss", [loss for loss in LOSSES if not squares(loss)], ids=str)
-def test_scores_of_50_cost_and_pull_a_finite_amount_in_single_precision(loss):
+def test_scores_of_50_have_finite_losses_and_gradients_in_single_precision(loss):
     ends = torch.tensor([-50.0, 50.0])
     for real, fake in ((ends, ends), (ends, ends.flip(0))):
         scores = Scores(real.clone().requires_grad_(), fake.clone().requires_grad_())
@@ -177,13 +177,13 @@ def test_squared_ratios_overflow_single_precision_above_exp_44_and_not_below(los
         assert loss.discriminator(Scores(ends, ends)).isfinite() == finite
 
 
-def test_fake_scores_have_no_real_ones():
+def test_fake_scores_raise_for_real_ones():
     with pytest.raises(AttributeError, match="only those of fakes are available"):
         _ = FakeScores(torch.zeros(2)).real
 
 
 @every_loss
-def test_losses_are_values(loss):
+def test_losses_are_frozen_and_comparable(loss):
     for field in dataclasses.fields(loss):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(loss, field.name, 0.5)

@@ -1,4 +1,4 @@
-"""Minimax and non-saturating games: optima, value, gradients, numbers at the ends of the scale."""
+"""Minimax and non-saturating losses: optima, value, gradients, and extreme scores."""
 
 import math
 
@@ -28,7 +28,7 @@ def test_log_ratio_of_the_optimum_is_that_of_the_densities(game, real, fake):
 
 
 @pytest.mark.parametrize(("real", "fake"), [(1.0, 0.1), (0.9, 0.0)])
-def test_log_ratio_keeps_its_digits_where_the_discriminator_is_sure(real, fake):
+def test_log_ratio_is_precise_for_confident_discriminators(real, fake):
     sure = torch.tensor([17.0, 40.0, 80.0]) * (1 if real == 1 else -1)
     # D → 1: log (1 − β) / (1 − D); D → 0: log D / α.
     limit = sure + math.log(1 - fake) if real == 1 else sure - math.log(real)
@@ -40,7 +40,7 @@ def test_log_ratio_is_infinite_outside_the_targets():
     assert Minimax(0.9, 0.1).log_ratio(scores).tolist() == [-math.inf, -math.inf, math.inf, math.inf]
 
 
-def test_game_is_worth_minus_log_4_where_the_model_is_the_data():
+def test_value_is_minus_log_4_where_the_model_equals_the_data():
     scores = optimal_scores(Minimax(), P, P)
     value = -Minimax().discriminator(Scores(scores, scores))
     assert value.item() == pytest.approx(-math.log(4), abs=1e-12)
@@ -73,7 +73,7 @@ def test_minimax_generator_saturates_and_the_other_does_not():
     assert fake_slopes(NonSaturating(), found_out).item() == pytest.approx(-1)
 
 
-def test_generators_agree_where_the_discriminator_knows_nothing():
+def test_generators_agree_where_the_discriminator_is_undecided():
     nothing = torch.zeros(4)
     assert Minimax().generator(OnlyFake(nothing)).item() == pytest.approx(-math.log(2))
     assert NonSaturating().generator(OnlyFake(nothing)).item() == pytest.approx(math.log(2))
@@ -81,7 +81,7 @@ def test_generators_agree_where_the_discriminator_knows_nothing():
 
 
 @either
-def test_scores_of_100_cost_100(game):
+def test_scores_of_100_have_losses_of_100(game):
     right = Scores(torch.tensor([100.0]), torch.tensor([-100.0]))
     wrong = Scores(torch.tensor([-100.0]), torch.tensor([100.0]))
     assert game().discriminator(right).item() == pytest.approx(0, abs=1e-30)
@@ -100,13 +100,13 @@ def test_slopes_at_100_are_bounded_by_one(game):
 
 @either
 @pytest.mark.parametrize(("real", "fake"), [(1.0, 1.0), (0.1, 0.9), (1.1, 0.0), (1.0, -0.1), (math.nan, 0.0)])
-def test_targets_that_are_no_probabilities_are_refused(game, real, fake):
+def test_targets_that_are_not_probabilities_are_refused(game, real, fake):
     with pytest.raises(ValueError, match="targets are probabilities"):
         game(real, fake)
 
 
 @pytest.mark.parametrize(("real", "fake"), [(1.0, 0.1), (0.9, 0.0)])
-def test_optimal_score_of_smoothed_labels_keeps_its_digits_in_single_precision(real, fake):
+def test_optimal_score_of_smoothed_labels_is_precise_in_single_precision(real, fake):
     log_ratio = torch.tensor([-1.0, 0.0, 17.0, 40.0, 80.0]) * (1 if real == 1 else -1)
     loss = Minimax(real, fake)
     torch.testing.assert_close(loss.log_ratio(loss.optimal_score(log_ratio)), log_ratio, rtol=1e-4, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Decoupled: whatever loss finds the ratio, the generator descends the divergence that it aims at."""
+"""Decoupled losses: with any critic, the generator minimises the divergence of its aim."""
 
 import math
 
@@ -42,14 +42,14 @@ every_critic = pytest.mark.parametrize("critic", CRITICS, ids=str)
 
 @every_critic
 @pytest.mark.parametrize(("aim", "truth"), AIMS.items(), ids=map(str, AIMS))
-def test_generator_descends_the_divergence_of_its_aim_whatever_the_critic(critic, aim, truth):
+def test_generator_minimises_the_divergence_of_its_aim_with_any_critic(critic, aim, truth):
     loss = Decoupled(critic, aim, max_log_ratio=25.0)
     found, expected = generator_slopes(loss, critic.optimal_score), slopes(lambda q: truth(P, q))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
 
 
 @every_critic
-def test_discriminator_and_what_it_implies_are_the_critic_s(critic):
+def test_discriminator_loss_and_log_ratio_are_the_critics(critic):
     loss, scores = Decoupled(critic, KL()), Scores(torch.rand(6), torch.rand(4))
     torch.testing.assert_close(loss.discriminator(scores), critic.discriminator(scores))
     torch.testing.assert_close(loss.log_ratio(scores.real), critic.log_ratio(scores.real))
@@ -57,14 +57,14 @@ def test_discriminator_and_what_it_implies_are_the_critic_s(critic):
 
 
 @every_critic
-def test_aiming_where_the_critic_aims_changes_nothing(critic):
+def test_an_aim_equal_to_the_critic_changes_nothing(critic):
     score = critic.optimal_score(torch.linspace(-5, 5, 11, dtype=torch.float64))
     torch.testing.assert_close(Decoupled(critic, critic).generator(OnlyFake(score)), critic.generator(OnlyFake(score)))
 
 
 @every_critic
 @pytest.mark.parametrize("aim", AIMS, ids=str)
-def test_no_score_implies_more_than_the_greatest_ratio(critic, aim):
+def test_no_score_implies_more_than_the_largest_ratio(critic, aim):
     loss = Decoupled(critic, aim, max_log_ratio=4.0)
     score = torch.tensor([-50.0, -3.0, 0.0, 1.0, 7.0, 50.0, math.inf])
     most = aim.generator(OnlyFake(aim.optimal_score(torch.tensor([4.0]))))
@@ -87,7 +87,7 @@ def test_no_score_implies_more_than_the_greatest_ratio(critic, aim):
     ],
     ids=str,
 )
-def test_a_loss_that_tells_no_ratio_is_refused(role, stranger):
+def test_a_loss_without_a_ratio_is_refused(role, stranger):
     roles = {"critic": Minimax(), "aim": KL()} | {role: stranger}
     with pytest.raises(
         ValueError, match=rf"loss\.{role} must have log_ratio and optimal_score, and {type(stranger).__name__}"
@@ -96,21 +96,21 @@ def test_a_loss_that_tells_no_ratio_is_refused(role, stranger):
 
 
 @pytest.mark.parametrize("most", [0.0, -1.0, math.nan])
-def test_greatest_ratio_must_exceed_one(most):
+def test_largest_ratio_must_exceed_one(most):
     with pytest.raises(ValueError, match="max_log_ratio must be positive"):
         Decoupled(Minimax(), KL(), max_log_ratio=most)
 
 
 @pytest.mark.parametrize("score", [-30.0, -11.0, 0.0, 5.0])
-def test_pull_of_a_sure_classifier_does_not_die(score):
-    """With the same logistic loss on both sides, it is the loss itself, however sure the critic is."""
+def test_gradient_of_a_confident_classifier_does_not_vanish(score):
+    """With the same logistic loss for both players, it equals that loss for every score."""
     fake = torch.tensor([score], dtype=torch.float64, requires_grad=True)
     both, alone = Decoupled(NonSaturating(), NonSaturating()), NonSaturating()
     slopes = [torch.autograd.grad(loss.generator(OnlyFake(fake)), fake)[0] for loss in (both, alone)]
     torch.testing.assert_close(*slopes)
 
 
-def test_fakes_beyond_the_targets_of_least_squares_are_still_pulled():
+def test_fakes_beyond_the_targets_of_least_squares_have_a_gradient():
     fake = torch.tensor([-0.2, -0.01], dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(Decoupled(LeastSquares(), ReverseKL()).generator(OnlyFake(fake)), fake)
     assert (slope < 0).all()

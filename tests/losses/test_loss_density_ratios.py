@@ -1,4 +1,4 @@
-"""Density-ratio estimators: what they fit, and the bounds that they are. LSIF's game is in test_loss_f_divergences."""
+"""Density-ratio estimators: their optima and bounds. LSIF as an f-divergence is in test_loss_f_divergences."""
 
 import math
 
@@ -15,7 +15,7 @@ KL = (P / 8 * (P / Q).log()).sum()
 
 
 def drawn(score):
-    """Scores of eight reals and eight fakes in the proportions P and Q."""
+    """Scores of eight real samples and eight fakes in the proportions P and Q."""
     return Scores(score.repeat_interleave(P.long()), score.repeat_interleave(Q.long()))
 
 
@@ -32,7 +32,7 @@ def test_lsif_fits_the_ratio():
 
 
 @pytest.mark.parametrize(("log_ratio", "score"), [(-40.0, -40.0), (math.log(40), 40.0)])
-def test_lsif_s_ratio_keeps_its_digits_at_both_ends(log_ratio, score):
+def test_lsif_ratio_is_precise_at_both_ends(log_ratio, score):
     assert LSIF().log_ratio(torch.tensor(score)).item() == pytest.approx(log_ratio, rel=1e-6)
     assert LSIF().optimal_score(torch.tensor(log_ratio)).item() == pytest.approx(score, rel=1e-6)
 
@@ -46,20 +46,20 @@ def test_kliep_is_the_bound_of_donsker_and_varadhan():
         assert -KLIEP().discriminator(drawn((P / Q).log() + 0.1 * torch.randn(3, dtype=torch.float64))) < KL
 
 
-def test_kliep_s_optimum_is_the_log_ratio_up_to_a_constant():
+def test_kliep_optimum_is_the_log_ratio_up_to_a_constant():
     score = minimum(lambda score: KLIEP().discriminator(drawn(score)), torch.arange(3, dtype=torch.float64))
     off = KLIEP().log_ratio(score) - (P / Q).log()
     torch.testing.assert_close(off, off.mean().expand(3), rtol=0, atol=1e-6)
 
 
-def test_a_constant_changes_no_slope_of_kliep():
+def test_a_constant_changes_no_gradient_of_kliep():
     score = torch.randn(5, dtype=torch.float64)
     torch.testing.assert_close(fake_slopes(KLIEP(), score + 7), fake_slopes(KLIEP(), score))
     torch.testing.assert_close(KLIEP().discriminator(drawn(score[:3] + 7)), KLIEP().discriminator(drawn(score[:3])))
 
 
-def test_kliep_s_generator_descends_kl():
-    """On the quantiles of a Gaussian: its own mean and scale move the fakes, with the critic at the log ratio."""
+def test_kliep_generator_minimises_kl():
+    """Test on the quantiles of a Gaussian, by its mean and scale, with the critic at the log ratio."""
     noise = gaussian(0.0, 1.0).icdf((torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000)
     pull = slopes(lambda q: KLIEP().generator(OnlyFake(log_ratio(q.loc + q.scale * noise) + 3)))
     torch.testing.assert_close(pull, slopes(lambda q: kl(gaussian(0.0, 1.0), q)), rtol=1e-3, atol=0)

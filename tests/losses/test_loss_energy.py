@@ -10,7 +10,7 @@ from gan_runner.losses.energy import BEGAN, EBGAN
 
 
 def optimal_energies(loss, p, q):
-    """The energy (n,) in [0, 2 m] at each point that costs the discriminator least."""
+    """The energy (n,) in [0, 2 m] at each point that minimises the discriminator's loss."""
     energies = torch.linspace(0, 2 * loss.margin, 201, dtype=torch.float64)
     nothing = torch.zeros(1, dtype=torch.float64)
     alone = loss.discriminator(Scores(nothing, -loss.margin * torch.ones(1)))
@@ -21,7 +21,7 @@ def optimal_energies(loss, p, q):
 
 
 @pytest.mark.parametrize("margin", [1.0, 0.3])
-def test_optimal_energy_is_nothing_for_data_and_the_margin_for_fakes(margin):
+def test_optimal_energy_is_zero_for_data_and_the_margin_for_fakes(margin):
     loss = EBGAN(margin)
     energies = optimal_energies(loss, P, Q)
     torch.testing.assert_close(energies, margin * (Q > P).double())
@@ -29,7 +29,7 @@ def test_optimal_energy_is_nothing_for_data_and_the_margin_for_fakes(margin):
 
 
 @pytest.mark.parametrize("margin", [1.0, 0.5])
-def test_optimal_cost_tells_the_total_variation(margin):
+def test_minimal_loss_gives_the_total_variation(margin):
     p, q = torch.tensor([5, 2, 1], dtype=torch.float64), torch.tensor([1, 1, 6], dtype=torch.float64)
     scores = -optimal_energies(EBGAN(margin), p, q)
     drawn = Scores(scores.repeat_interleave(p.long()), scores.repeat_interleave(q.long()))
@@ -41,13 +41,13 @@ def test_optimal_cost_tells_the_total_variation(margin):
         assert EBGAN(margin).total_variation(drawn).item() <= truth
 
 
-def test_fakes_beyond_the_margin_do_not_pull_the_judge():
+def test_fakes_beyond_the_margin_give_the_critic_no_gradient():
     fake = torch.tensor([-2.0, -0.5], requires_grad=True)
     (slope,) = torch.autograd.grad(EBGAN(1.0).discriminator(Scores(torch.zeros(2), fake)), fake)
     assert slope.tolist() == [0, 0.5]
 
 
-def test_generator_descends_the_energy():
+def test_generator_minimises_the_energy():
     for loss in (EBGAN(), BEGAN()):
         assert fake_slopes(loss, torch.tensor([-9.0, 0.0])).tolist() == [-1, -1]
 
@@ -72,7 +72,7 @@ def test_hand_values():
 
 
 @pytest.mark.parametrize("diversity", [0.3, 0.5, 1.0])
-def test_balance_rests_exactly_at_the_wanted_ratio(diversity):
+def test_balance_is_stationary_at_the_target_ratio(diversity):
     loss = BEGAN(diversity)
     balance = torch.tensor(0.37)
     assert loss.next_balance(balance, scores_of(2.0, diversity * 2)).item() == pytest.approx(0.37)
@@ -81,7 +81,7 @@ def test_balance_rests_exactly_at_the_wanted_ratio(diversity):
     assert loss.convergence(scores_of(2.0, diversity * 2)).item() == pytest.approx(2.0)  # the energy of the data alone
 
 
-def test_balance_stays_between_nothing_and_one():
+def test_balance_stays_between_zero_and_one():
     loss = BEGAN(gain=100.0)
     assert loss.next_balance(torch.tensor(0.5), scores_of(2.0, 0.0)) == 1
     assert loss.next_balance(torch.tensor(0.5), scores_of(0.0, 2.0)) == 0

@@ -1,4 +1,4 @@
-"""f-divergences: f, its conjugate, the bound and where it is tight, and what the generator then descends."""
+"""f-divergences: f, its conjugate, the bound and its optimum, and the generator's gradient there."""
 
 import dataclasses
 import math
@@ -102,14 +102,14 @@ def test_f_is_convex_and_zero_where_the_densities_agree(loss, f):
 
 
 @every_smooth_f
-def test_witness_of_the_optimal_score_is_the_slope_of_f(loss, f):
+def test_witness_of_the_optimal_score_is_the_derivative_of_f(loss, f):
     u = LOG_RATIOS.exp().requires_grad_()
     (slope,) = torch.autograd.grad(f(u).sum(), u)
     close(loss.witness(loss.optimal_score(LOG_RATIOS)), slope)
 
 
 @every_f
-def test_conjugate_is_the_supremum(loss, f):
+def test_conjugate_is_the_supremum_of_its_definition(loss, f):
     score = LOG_RATIOS if loss.identifies == "sign" else loss.optimal_score(LOG_RATIOS)
     u = torch.linspace(-12, 12, 240_001, dtype=torch.float64).exp()
     supremum = torch.stack([(u * witness - f(u)).max() for witness in loss.witness(score)])
@@ -117,7 +117,7 @@ def test_conjugate_is_the_supremum(loss, f):
 
 
 def test_below_minus_two_pearson_bounds_its_conjugate_from_above():
-    """There sup_u (uT − f(u)) over ratios u ≥ 0 is −f(0) = −1, and T²/4 + T the supremum over all u."""
+    """There the supremum of uT − f(u) over ratios u ≥ 0 is −f(0) = −1, and T²/4 + T is that over all u."""
     score = torch.linspace(-6, -2, 9)
     assert (Pearson().conjugate(score) >= -1).all()
     assert Pearson().log_ratio(torch.tensor([-2.5])).item() == -math.inf
@@ -151,26 +151,26 @@ def test_bound_off_the_optimum_is_smaller(loss, truth):
 
 
 @every_truth
-def test_generator_descends_the_divergence(loss, truth):
+def test_generator_minimises_the_divergence(loss, truth):
     close(generator_slopes(loss, loss.optimal_score), slopes(lambda q: truth(P, q)), rtol=1e-6, atol=1e-8)
 
 
 @every_truth
-def test_plugged_in_ratio_gives_the_divergence(loss, truth):
+def test_plug_in_objective_equals_the_divergence(loss, truth):
     loss = dataclasses.replace(loss, objective="plug_in")
     close(generator_cost(loss, loss.optimal_score(log_ratio()), weights(Q)), truth(P, Q))
 
 
 @every_truth
-def test_slope_of_the_plugged_in_ratio_is_that_of_the_divergence_for_reverse_kl_only(loss, truth):
-    """By q it is f(r), not f(r) − r f′(r)."""
+def test_gradient_of_the_plug_in_objective_is_that_of_the_divergence_for_reverse_kl_only(loss, truth):
+    """The derivative by q is f(r) and not f(r) − r f′(r)."""
     plug_in = dataclasses.replace(loss, objective="plug_in")
     found, expected = generator_slopes(plug_in, loss.optimal_score), slopes(lambda q: truth(P, q))
     assert torch.allclose(found, expected, rtol=1e-6) == isinstance(loss, ReverseKL)
 
 
 @every_smooth_f
-def test_non_saturating_generator_descends_minus_the_slope_of_f(loss, f):
+def test_non_saturating_generator_minimises_minus_the_derivative_of_f(loss, f):
     u = LOG_RATIOS.exp().requires_grad_()
     (slope,) = torch.autograd.grad(f(u).sum(), u)
     loss = dataclasses.replace(loss, objective="non_saturating")
@@ -178,7 +178,7 @@ def test_non_saturating_generator_descends_minus_the_slope_of_f(loss, f):
 
 
 def total_variation(q):
-    """Of a Gaussian from P, where both scales are one: 2Φ(|Δ| / 2) − 1."""
+    """The total variation between P and a Gaussian, both of scale one: 2Φ(|Δ| / 2) − 1."""
     return 2 * gaussian(0.0, 1.0).cdf((q.loc - P.loc).abs() / 2) - 1
 
 
@@ -186,7 +186,7 @@ SHIFTED = gaussian(0.51, 1.0)  # the densities cross between two points of the g
 SURE, UNSURE = 50 * log_ratio(q=SHIFTED).sign(), log_ratio(q=SHIFTED)
 
 
-def test_bound_of_total_variation_is_reached_by_scores_that_are_sure_of_the_sign():
+def test_bound_of_total_variation_is_tight_for_large_scores_of_the_right_sign():
     reached, missed = (
         -discriminator_cost(TotalVariation(), score, weights(P), weights(SHIFTED)) for score in (SURE, UNSURE)
     )
@@ -202,7 +202,7 @@ def test_cost_of_the_total_variation_generator_changes_with_its_density_as_total
     close(found, expected, atol=1e-5)
 
 
-def test_sure_critic_of_total_variation_does_not_pull_samples():
+def test_a_confident_critic_of_total_variation_gives_samples_no_gradient():
     assert fake_slopes(TotalVariation(), SURE).abs().max() < 1e-20
 
 
@@ -222,16 +222,16 @@ def bound(loss):
         (0.5, lambda: 2 * hellinger(P, Q)),
     ],
 )
-def test_alpha_passes_through_the_others(order, value):
+def test_alpha_divergence_has_the_others_as_special_cases(order, value):
     assert bound(Alpha(alpha=order)) == pytest.approx(value().item(), rel=1e-5)
 
 
-def test_alpha_is_its_mirror_image_with_the_densities_exchanged():
+def test_exchanging_the_densities_maps_alpha_to_one_minus_alpha():
     exchanged = -discriminator_cost(Alpha(alpha=0.7), -log_ratio(), weights(Q), weights(P))
     assert bound(Alpha(alpha=0.3)) == pytest.approx(exchanged.item(), rel=1e-9)
 
 
-def test_pi_leans_to_either_kl_and_is_half_of_jensen_shannon_s_in_the_middle():
+def test_pi_tends_to_either_kl_and_is_half_of_jensen_shannon_at_one_half():
     assert bound(WeightedJensenShannon(pi=0.5)) == pytest.approx(bound(JensenShannon()) / 2, rel=1e-9)
     assert bound(WeightedJensenShannon(pi=1e-5)) / 1e-5 == pytest.approx(kl(P, Q).item(), rel=1e-3)
     assert bound(WeightedJensenShannon(pi=1 - 1e-5)) / 1e-5 == pytest.approx(reverse_kl(P, Q).item(), rel=1e-3)
@@ -244,11 +244,11 @@ def test_limits_of_alpha_are_refused(order, choice):
 
 
 @pytest.mark.parametrize("pi", [0.0, 1.0, -0.1, 1.5, math.nan])
-def test_pi_lies_between_the_ends(pi):
+def test_pi_outside_zero_and_one_is_refused(pi):
     with pytest.raises(ValueError, match="pi must lie strictly between 0 and 1"):
         WeightedJensenShannon(pi=pi)
 
 
-def test_total_variation_has_no_ratio_to_plug_in():
+def test_total_variation_refuses_the_plug_in_objective():
     with pytest.raises(ValueError, match="objective=plug_in needs a density ratio"):
         TotalVariation(objective="plug_in")

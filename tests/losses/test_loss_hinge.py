@@ -1,4 +1,4 @@
-"""Hinge: the optimum is a sign, and its cost the overlap of the densities."""
+"""The hinge loss: the optimal score is a sign, and the minimal loss the overlap of the densities."""
 
 import math
 
@@ -18,7 +18,7 @@ def test_optimal_score_is_the_sign_of_the_difference(margin):
 
 
 @pytest.mark.parametrize("margin", [1.0, 0.5])
-def test_optimal_cost_is_the_overlap(margin):
+def test_minimal_loss_is_the_overlap(margin):
     p, q = torch.tensor([5, 2, 1], dtype=torch.float64), torch.tensor([1, 1, 6], dtype=torch.float64)
     scores = optimal_scores(Hinge(margin), p, q)
     drawn = Scores(scores.repeat_interleave(p.long()), scores.repeat_interleave(q.long()))
@@ -26,13 +26,13 @@ def test_optimal_cost_is_the_overlap(margin):
     assert Hinge(margin).discriminator(drawn).item() == pytest.approx(2 * margin * (1 - total_variation))
 
 
-def test_scores_beyond_the_margin_do_not_pull():
+def test_scores_beyond_the_margin_have_no_gradient():
     real, fake = slopes(Hinge(), torch.tensor([-100.0, -0.9, 0.9, 100.0]))
     assert real.tolist() == [-1, -1, -1, 0]
     assert fake.tolist() == [0, 1, 1, 1]
 
 
-def test_generator_always_pulls_alike():
+def test_generator_gradient_does_not_depend_on_the_score():
     assert fake_slopes(Hinge(), torch.tensor([-100.0, 0.0, 100.0])).tolist() == [-1, -1, -1]
 
 

@@ -1,4 +1,4 @@
-"""Least squares: the optimum is the mean of the targets, and the generator descends Pearson's χ²."""
+"""Least squares: the optimal score is the mean target, and the generator minimises Pearson's χ²."""
 
 import math
 
@@ -35,7 +35,7 @@ def test_hand_value():
     assert LeastSquares(1.0, 0.0, 5.0).generator(scores).item() == pytest.approx(9 / 2)
 
 
-def test_generator_pulls_in_proportion_to_the_distance():
+def test_generator_gradient_is_proportional_to_the_distance():
     scores = torch.linspace(-4, 4, 9)
     torch.testing.assert_close(fake_slopes(LeastSquares(generator_target=0.5), scores), scores - 0.5)
 

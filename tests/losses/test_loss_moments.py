@@ -1,4 +1,4 @@
-"""MMD as a loss: what it descends, and what it refuses."""
+"""MMD as a loss: estimates, gradients, and invalid options."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def test_estimates_are_those_of_the_kernels():
     torch.testing.assert_close(MMD(KERNEL, root=True).distance(x, y), biased_mmd2(KERNEL, x, y).sqrt())
 
 
-def test_equal_samples_are_at_no_distance_and_pull_nowhere():
+def test_equal_samples_have_zero_distance_and_gradient():
     x = normal(6, 2)
     for root in (False, True):
         fake = x.clone().requires_grad_()
@@ -31,7 +31,7 @@ def test_equal_samples_are_at_no_distance_and_pull_nowhere():
         assert slope.abs().max() < 1e-6
 
 
-def test_root_pulls_harder_near_zero():
+def test_root_has_a_larger_gradient_near_zero():
     x = normal(6, 2)
     pulls = []
     for root in (False, True):
@@ -41,7 +41,7 @@ def test_root_pulls_harder_near_zero():
     assert pulls[1] > 10 * pulls[0]
 
 
-def test_descending_it_moves_a_gaussian_onto_the_data():
+def test_minimising_it_fits_a_gaussian_to_the_data():
     data = 2 + 0.5 * normal(200, 1)
     parameters = torch.tensor([0.0, 1.0], dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([parameters], lr=0.05)
@@ -55,7 +55,7 @@ def test_descending_it_moves_a_gaussian_onto_the_data():
     assert parameters[1].abs().item() == pytest.approx(data.std().item(), abs=0.05)
 
 
-def test_witness_is_positive_where_data_are_and_negative_where_fakes_are():
+def test_witness_is_positive_at_data_and_negative_at_fakes():
     real, fake = normal(50, 1) - 2, normal(50, 1) + 2
     values = MMD(KERNEL).witness(torch.tensor([[-2.0], [2.0], [50.0]]).double(), real, fake)
     assert values[0] > 0 > values[1]

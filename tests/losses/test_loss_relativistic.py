@@ -1,4 +1,4 @@
-"""Relativistic losses: differences of scores are differences of log ratios; means leave only their order."""
+"""Relativistic losses: differences of scores are those of log ratios; the average loss keeps only their order."""
 
 import math
 
@@ -14,12 +14,12 @@ LOG_RATIO = (P / Q).double().log()
 
 
 def drawn(score, p=P, q=Q):
-    """Scores of reals and fakes in these proportions."""
+    """Scores of real samples and fakes in these proportions."""
     return Scores(score.repeat_interleave(p), score.repeat_interleave(q))
 
 
 def paired(score):
-    """Every real with every fake."""
+    """Scores of all pairs of a real sample and a fake."""
     real, fake = drawn(score)
     return Scores(real.repeat_interleave(len(fake)), fake.repeat(len(real)))
 
@@ -29,7 +29,7 @@ def test_optimal_score_is_the_log_ratio_up_to_a_constant():
     score = minimum(lambda score: loss.discriminator(paired(score)), 3 + torch.arange(5, dtype=torch.float64))
     off = loss.log_ratio(score) - LOG_RATIO
     torch.testing.assert_close(off, off.mean().expand(5), rtol=0, atol=1e-6)
-    assert off.mean() > 1  # the constant is left from the start
+    assert off.mean() > 1  # the constant comes from the initial scores
 
 
 def test_optimum_of_the_average_keeps_the_order_of_the_ratios_and_satisfies_its_formula():
@@ -53,8 +53,8 @@ def test_optimal_score_of_the_average_is_not_the_log_ratio():
 
 
 @pytest.mark.parametrize("ratio", [100, 1000])
-def test_a_hundredth_of_the_samples_makes_the_average_sure_if_its_ratios_are_great(ratio):
-    """For densities whose total variation is 1 %, which cost the original game's discriminator nearly log 4."""
+def test_one_percent_of_samples_with_large_ratios_brings_the_average_loss_near_zero(ratio):
+    """Test with a total variation of 1 %, where the original discriminator's loss is nearly log 4."""
     p, q = torch.tensor([98 * ratio, ratio, 1]), torch.tensor([98 * ratio, 1, ratio])
     great = 100 * math.log(ratio)
     scores = drawn(torch.tensor([0.0, great, -great], dtype=torch.float64), p, q)
@@ -71,13 +71,13 @@ def test_a_constant_added_to_every_score_changes_nothing(loss):
 
 
 @pytest.mark.parametrize("loss", [Relativistic(), RelativisticAverage()], ids=str)
-def test_generator_plays_the_discriminator_with_the_kinds_exchanged(loss):
+def test_generator_loss_is_the_discriminators_with_real_and_fake_exchanged(loss):
     scores = Scores(torch.randn(6, dtype=torch.float64), torch.randn(6, dtype=torch.float64))
     torch.testing.assert_close(loss.generator(scores), loss.discriminator(Scores(scores.fake, scores.real)))
 
 
 def test_hand_values():
-    """σ(log 3) = ¾. Real scores of mean log 3 and fakes of mean zero, and then pairs."""
+    """σ(log 3) = ¾: real scores with mean log 3 and fakes with mean zero, then pairs."""
     real, fake = torch.full((2,), math.log(3)), torch.zeros(2)
     assert Relativistic().discriminator(Scores(real, fake)).item() == pytest.approx(-math.log(3 / 4))
     assert Relativistic().generator(Scores(real, fake)).item() == pytest.approx(-math.log(1 / 4))
@@ -85,6 +85,6 @@ def test_hand_values():
     assert RelativisticAverage().generator(Scores(real, fake)).item() == pytest.approx(-2 * math.log(1 / 4))
 
 
-def test_pairs_are_compared_each_with_its_own_fake():
+def test_each_real_sample_is_compared_with_its_own_fake():
     scores = Scores(torch.tensor([100.0, -100.0]), torch.tensor([0.0, 0.0]))
     assert Relativistic().discriminator(scores).item() == pytest.approx(50)

@@ -1,4 +1,4 @@
-"""Wasserstein: by the dual of Kantorovich and Rubinstein the best 1-Lipschitz potential gives W₁."""
+"""Wasserstein loss: by Kantorovich-Rubinstein duality the optimal 1-Lipschitz potential gives W₁."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def samples(seed, n_real=200, n_fake=150):
 
 
 def optimal_potential(x, y):
-    """Of slope sign(F_y − F_x), which is a function's graph as points and values."""
+    """The potential with slope sign(F_y − F_x), as points and values."""
     points = np.sort(np.concatenate([x, y]))
     between = (points[1:] + points[:-1]) / 2
     distribution_x, distribution_y = ((s[:, None] <= between).mean(0) for s in (x, y))
@@ -44,7 +44,7 @@ def test_a_constant_added_to_the_potential_changes_nothing():
     torch.testing.assert_close(Wasserstein().discriminator(moved), Wasserstein().discriminator(scores))
 
 
-def test_zero_sum():
+def test_game_is_zero_sum():
     real, fake = torch.randn(6, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
     total = Wasserstein().discriminator(Scores(real, fake)) + Wasserstein().generator(OnlyFake(fake))
     torch.testing.assert_close(total, -real.mean())
