@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.players import Gradients, Player
+from gan_runner.tools.formulas import formula
 from gan_runner.tools.torch_internals import copy_together
 from gan_runner.turn import Batch
 
@@ -25,6 +26,7 @@ In every step of a phase it draws the same number of batches.
 """
 
 
+@formula("in turn")
 def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
     """Let the players move in turn; return the losses of each player's last move by name, on the device."""
     report: dict[str, Tensor] = {}
@@ -39,6 +41,7 @@ def train_step(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str,
     return report
 
 
+@formula("at once, by the gradients at one point")
 def simultaneous(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
     """Compute all gradients at the same point, then update all players (Gidel et al. 2019, arXiv:1807.04740).
 
@@ -50,6 +53,7 @@ def simultaneous(players: Sequence[Player], batches: Iterator[Batch]) -> dict[st
     return descend(players, moves)
 
 
+@formula("all a step ahead to θ′ = θ − lr · g(θ), then θ ← θ − lr · g(θ′)")
 def extragradient(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
     """Extrapolate all players by one step, then update them from where they were with the gradients found there.
 

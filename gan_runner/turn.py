@@ -88,6 +88,11 @@ class Turn(Quantities):
         self.values: dict[str, Tensor] = {}
         self.parts: dict[str, Turn] = {}
 
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        return {}
+
     def part(self, name: str) -> Turn:
         """The turn of a part of the game, made on first use."""
         if name not in self.parts:

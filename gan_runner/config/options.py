@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.fingerprint import NON_TRAINING_KEYS
@@ -25,17 +26,22 @@ def calls_of(group: str, option: str) -> Mapping[str, str]:
 
     Those that it builds on are included.
     """
-    path = CONF / group / f"{option}.yaml"
-    if not path.is_file():
-        return {}
-    content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    content, everywhere = content_of(group, option)
     calls: dict[str, str] = {}
-    for base in content.pop("defaults", []):
+    for base in content.get("defaults", []):
         other, _, name = option_added_by(base).rpartition("/")
         calls |= calls_of(other.strip("/") or group, name)
-    everywhere = path.read_text(encoding="utf-8").startswith("# @package _global_")
     own = dict(targets("" if everywhere else group, content))
     return calls | {key: target for key, target in own.items() if key.partition(".")[0] not in NON_TRAINING_KEYS}
+
+
+@cache
+def content_of(group: str, option: str) -> tuple[Mapping[str, Any], bool]:
+    """What the file of an option sets, interpolations as they stand, and whether that is for all groups."""
+    path = CONF / group / f"{option}.yaml"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast as OmegaConf's
+    return yaml.load(text, loader) or {}, text.startswith("# @package _global_")
 
 
 def option_added_by(base: str | Mapping[str, Any]) -> str:
@@ -80,6 +86,54 @@ def brought_by(config: DictConfig, target: str) -> str:
     }
     whole = [chosen for chosen, calls in found.items() if not any(calls < other for other in found.values())]
     return " or ".join(typed(group, [option for own, option in whole if own == group]) for group in dict(whole))
+
+
+class Origins:
+    """The options that brought the parts of a configuration.
+
+    Args:
+        config: resolved.
+        choices: names of options that are known to have been chosen, which are preferred.
+    """
+
+    def __init__(self, config: DictConfig, choices: Sequence[str]):
+        self.config = config
+        self.choices = choices
+        self.present = {(key, str(node._target_)) for key, node in constructor_calls(config)}
+
+    def of_term(self, key: str) -> tuple[str, ...]:
+        """Options that brought a term or a constraint: that of its loss, if it has one, and its own.
+
+        Of a term with a loss the game goes without saying.
+        """
+        node = OmegaConf.select(self.config, key)
+        while "term" in node:
+            key, node = f"{key}.term", node.term
+        if "loss" not in node:
+            return self.of(node._target_, key)
+        return tuple(dict.fromkeys([*self.of(node.loss._target_), *self.of(node._target_, key, TERM_GROUPS[:-2])]))
+
+    def of(self, target: str, key: str | None = None, groups: Sequence[str] = ()) -> tuple[str, ...]:
+        """The option that brought a `_target_` to a key, or to any key `loss`; none if it was typed by itself."""
+        for group in groups or (TERM_GROUPS if key else ("loss",)):
+            found = []
+            for option in options_in(group):
+                calls = calls_of(group, option)
+                if calls.get(key or group) == target and self.has_knobs(group, option):
+                    rank = calls.items() <= self.present, option in self.choices, len(calls)
+                    found.append((rank, option))
+            if found:
+                return (max(found)[1],)
+        return ()
+
+    def has_knobs(self, group: str, option: str) -> bool:
+        """Whether the configuration has the knobs that an option sets in its own group."""
+        content, everywhere = content_of(group, option)
+        return not everywhere or set(content.get(group) or ()) <= set(self.config.get(group) or ())
+
+
+TERM_GROUPS = ("regularizer", "method", "likelihood", "prior", "loss", "game")
+"""Groups whose options bring terms and constraints, the most particular first."""
 
 
 def typed(group: str, options: list[str]) -> str:

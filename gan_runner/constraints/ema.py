@@ -8,9 +8,19 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from gan_runner.tools.scheduled import Schedule, scheduled, value_of
+from gan_runner.tools.formulas import Symbols, formula, number
+from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
 
 
+def averaged(constraint: EMA, symbols: Symbols) -> str:
+    """The formula of the average."""
+    decay = constraint.decay
+    if isinstance(decay, Scheduled):
+        return f"θ̄ ← a θ̄ + (1 − a) θ, a = {number(decay)}"
+    return f"θ̄ ← {number(decay)} θ̄ + {number(1 - decay)} θ"
+
+
+@formula(averaged)
 class EMA(nn.Module):
     """θ̄ ← decay · θ̄ + (1 − decay) · θ after every update (Yazıcı et al. 2019, arXiv:1806.04498, Eq. 3).
 

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from gan_runner.models.layers.instance_noise import InstanceNoise
 from gan_runner.players import phases_of
+from gan_runner.tools.formulas import formula
 
 
+@formula("σ ← σ₀ max(0, 1 − t / {total}) after t updates")
 class NoiseAnnealing(nn.Module):
     """σ ← std · (1 − t / T) after the t-th of T updates, and zero from then on (Sønderby et al. 2017).
 

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from gan_runner.models.networks import is_scored
+from gan_runner.tools.formulas import formula
 
 
+@formula("θ ← clip(θ, −{bound}, {bound})")
 class WeightClipping(nn.Module):
     """w ← clip(w, −bound, bound) after every update (Arjovsky et al. 2017, arXiv:1701.07875, Algorithm 1).
 

@@ -18,11 +18,17 @@ from gan_runner.datasets.base import Data
 from gan_runner.games.gan import GAN, GANTurn
 from gan_runner.models.encoders import Posterior
 from gan_runner.models.observation import Laplace, Observation
+from gan_runner.tools.formulas import Score, write
 from gan_runner.turn import Batch, lazy
 
 
 class EncodingTurn(GANTurn):
     """A GAN's turn with codes of real samples and of fakes."""
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        return super().symbols | {"codes": "E(x)", "fake_codes": "E(G(z))"}
 
     @lazy
     def posterior(self) -> Posterior:
@@ -46,6 +52,19 @@ class AutoencodingTurn(EncodingTurn):
     """A turn with codes, reconstructions, and a discriminator's scores of codes."""
 
     logged = (*GANTurn.logged, "errors", "reconstruction_scores", "code_scores", "prior_scores")
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        beside = ["x"] if self.game.codes_beside_data else []
+        return super().symbols | {
+            "reconstruction": "G(E(x))",
+            "errors": write(self.game.observation, {"real": "x", "reconstruction": "G(E(x))"}),
+            "reconstruction_features": "f(G(E(x)))",
+            "reconstruction_scores": Score("D", "G(E(x))"),
+            "code_scores": Score("C", *beside, "E(x)"),
+            "prior_scores": Score("C", *beside, "z"),
+        }
 
     @lazy
     def reconstruction(self) -> Tensor:
@@ -99,6 +118,14 @@ class AutoencodingTurn(EncodingTurn):
 
 class BidirectionalTurn(EncodingTurn):
     """A turn in which pairs are scored: real samples with their codes, fakes with their noise."""
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        pairs = {"real": ("x", "E(x)"), "fake": ("G(z)", "z"), "between": ("x̂", "ẑ")}
+        scores = {f"{kind}_scores": Score("D", *pair) for kind, pair in pairs.items()}
+        inputs = {"real_inputs": "(x, E(x))", "fake_inputs": "(G(z), z)", "between": "(x̂, ẑ)"}
+        return super().symbols | inputs | scores
 
     @property
     def real_critic_inputs(self) -> tuple[Tensor, ...]:

@@ -22,6 +22,11 @@ from gan_runner.turn import Batch, Turn, lazy
 class BilinearTurn(Turn):
     """The players' points x and y, and the value of the game there."""
 
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        return {"value": "E[⟨x − a, y − b⟩]"}
+
     @lazy
     def x(self) -> Tensor:
         """The generator's point (dim,)."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
 from gan_runner.games.base import SampleGrid
-from gan_runner.games.gan import CPU, GAN, GANTurn
+from gan_runner.games.gan import CPU, GAN, GANTurn, scored
 from gan_runner.models.conditions import condition_network
 from gan_runner.models.networks import takes_condition
 from gan_runner.requirements import Requirement
@@ -26,6 +26,15 @@ from gan_runner.turn import Batch, lazy
 
 class ConditionalTurn(GANTurn):
     """A GAN's turn with the conditions of the real samples; one fake is made for each of them."""
+
+    letter = "y"
+    """How a condition is written in formulas."""
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        beside = [self.letter] if self.networks[self.critic_name].needs_condition else []
+        return super().symbols | scored(f"G(z, {self.letter})", *beside) | {"condition": self.letter}
 
     @lazy
     def condition(self) -> Tensor:

@@ -20,14 +20,28 @@ from gan_runner.games.base import SampleGrid
 from gan_runner.losses.base import Scores
 from gan_runner.models.latents import Latent
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import Score
 from gan_runner.turn import Batch, Turn, lazy
 
 CPU = torch.device("cpu")
 """The device on which latents are drawn that must be equal on every device."""
 
 
+def scored(fake: str, *beside: str) -> dict[str, str]:
+    """How fakes, and scores of them and of data, are written in formulas, where the critic sees something beside."""
+    points = {"real": "x", "fake": fake, "between": "x̂"}
+    scores = {f"{kind}_scores": Score("D", point, *beside) for kind, point in points.items()}
+    inputs = {"real_inputs": "x", "fake_inputs": fake, "between": "x̂"}
+    return {"fake": fake, "real_features": "f(x)", "fake_features": f"f({fake})", **inputs, **scores}
+
+
 class GenerativeTurn(Turn):
     """Real data, noise and fakes of one move, for a game that has a `latent`."""
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        return {"real": "x", "noise": "z", "fake": "G(z)"}
 
     @lazy
     def real(self) -> Tensor:
@@ -61,6 +75,11 @@ class GANTurn(GenerativeTurn):
     """Real data, noise and fakes of one move, with the critic's features and scores."""
 
     logged: tuple[str, ...] = ("real_scores", "fake_scores")
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        return super().symbols | scored("G(z)")
 
     @property
     def critic_name(self) -> str:

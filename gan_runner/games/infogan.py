@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import Data, Dataset
-from gan_runner.games.gan import CPU, GAN, GANTurn
+from gan_runner.games.gan import CPU, GAN, GANTurn, scored
 from gan_runner.models.codes import Code, Codes
 from gan_runner.models.layers.conditioning import Conditioned
 from gan_runner.models.networks import Discriminator, takes_condition
@@ -27,6 +27,11 @@ from gan_runner.turn import Batch, lazy
 
 class InfoGANTurn(GANTurn):
     """A GAN's turn with Q's estimate of the mutual information. Rows of the noise are [z | c]."""
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        return super().symbols | scored("G(z, c)")
 
     @lazy
     def noise(self) -> Tensor:

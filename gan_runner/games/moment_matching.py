@@ -43,6 +43,11 @@ class ReconstructingTurn(Protocol):
 class DataTurn(GenerativeTurn):
     """A turn in which the features of a sample are its own elements."""
 
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        return super().symbols | {"real_features": "x", "fake_features": "G(z)"}
+
     @lazy
     def real_features(self) -> Tensor:
         """The real samples: (n, elements)."""
@@ -58,6 +63,12 @@ class CodesTurn(GenerativeTurn):
     """A turn in which features are codes: the generator makes codes, and the autoencoder is trained on data alone."""
 
     logged = ("errors",)
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        codes = {"real_features": "Enc(x)", "fake_features": "G(z)", "fake": "Dec(G(z))"}
+        return super().symbols | codes | {"errors": "L(x)"}
 
     @lazy
     def real_features(self) -> Tensor:

@@ -25,6 +25,11 @@ from gan_runner.turn import Batch, lazy
 class SemiSupervisedTurn(GANTurn):
     """A GAN's turn with labelled samples."""
 
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        return super().symbols | {"labelled": "xₗ", "labelled_label": "yₗ"}
+
     @lazy
     def labelled(self) -> Tensor:
         """Labelled samples (n, *shape)."""

@@ -20,6 +20,7 @@ from gan_runner.games.conditional import ConditionalGAN, ConditionalTurn, takes_
 from gan_runner.models.conditions import TextCondition
 from gan_runner.models.heads import AuxiliaryHead
 from gan_runner.models.text import same_class
+from gan_runner.tools.formulas import Score
 from gan_runner.turn import Batch, lazy
 
 
@@ -27,6 +28,14 @@ class TextTurn(ConditionalTurn):
     """A conditional turn with captions of other images, and with fakes for interpolated captions."""
 
     logged: tuple[str, ...] = ("real_scores", "fake_scores", "mismatched_scores")
+
+    letter = "φ(t)"
+
+    @property
+    def symbols(self) -> dict[str, str]:
+        """How its quantities are written in formulas, by their names."""
+        others = {"other_condition": "φ(t′)", "mismatched_scores": Score("D", "x", "φ(t′)")}
+        return super().symbols | others | {"interpolated_scores": Score("D", "G(z, φ̂)", "φ̂")}
 
     @lazy
     def other_condition(self) -> Tensor:

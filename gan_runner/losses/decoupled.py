@@ -8,6 +8,17 @@ from typing import ClassVar
 from torch import Tensor
 
 from gan_runner.losses.base import FakeScores, Identifies, RatioLoss, Scores
+from gan_runner.tools.formulas import Score, Symbols, formula, number, write
+
+
+def translated(loss: Decoupled, symbols: Symbols) -> str:
+    """The formula of the aim's half, at the score T that the aim would have found optimal."""
+    fake = symbols["fake"]
+    log_ratio = write(loss.critic.log_ratio, symbols.having(s=fake))
+    score = Score("T", getattr(fake, "arguments", fake))
+    optimal = write(loss.aim.optimal_score, symbols.having(r="log r"))
+    symbols.define(f"{score} = {optimal}, log r = {log_ratio} cut at ±{number(loss.max_log_ratio)}")
+    return write(loss.aim.generator, symbols.having(fake=score))
 
 
 @dataclass(frozen=True)
@@ -42,10 +53,12 @@ class Decoupled:
         if not self.max_log_ratio > 0:
             raise ValueError(f"max_log_ratio must be positive, not {self.max_log_ratio}")
 
+    @formula(lambda loss, symbols: write(loss.critic.discriminator, symbols))
     def discriminator(self, scores: Scores) -> Tensor:
         """The discriminator's half of `critic`."""
         return self.critic.discriminator(scores)
 
+    @formula(translated)
     def generator(self, scores: Scores) -> Tensor:
         """The generator's half of `aim`, at the ratio that the critic estimates."""
         return self.aim.generator(FakeScores(self.aim.optimal_score(self.bounded_log_ratio(scores.fake))))

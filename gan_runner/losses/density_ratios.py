@@ -16,6 +16,7 @@ from torch.nn.functional import softplus
 
 from gan_runner.losses.base import Identifies, Scores
 from gan_runner.losses.f_divergences import FDivergence
+from gan_runner.tools.formulas import formula
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,27 @@ class LSIF(FDivergence):
     The ratio is r = softplus(s), which is positive.
     """
 
+    @formula("½ ({r} − 1)²")
     def f(self, log_ratio: Tensor) -> Tensor:
         """½ (r − 1)²."""
         return log_ratio.expm1().square() / 2
 
+    @formula("softplus({s}) − 1")
     def witness(self, score: Tensor) -> Tensor:
         """r − 1."""
         return softplus(score) - 1
 
+    @formula("½ (softplus({s})² − 1)")
     def conjugate(self, score: Tensor) -> Tensor:
         """½ (r² − 1)."""
         return (softplus(score).square() - 1) / 2
 
+    @formula("log softplus({s})")
     def log_ratio(self, score: Tensor) -> Tensor:
         """log softplus(s)."""
         return softplus(score).log()
 
+    @formula("log(exp(exp({r})) − 1)")
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """log(exp(r) − 1)."""
         ratio = log_ratio.exp()
@@ -57,10 +63,12 @@ class KLIEP:
 
     identifies: ClassVar[Identifies] = "relative"
 
+    @formula("log E[exp {fake}] − E[{real}]")
     def discriminator(self, scores: Scores) -> Tensor:
         """log E_q[exp(s)] − E_p[s]: minus the bound."""
         return log_mean_exp(scores.fake) - scores.real.mean()
 
+    @formula("−log E[exp {fake}]")
     def generator(self, scores: Scores) -> Tensor:
         """−log E_q[exp(s)]: the part of the bound that depends on the generator."""
         return -log_mean_exp(scores.fake)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from gan_runner.losses.base import Identifies, Scores
+from gan_runner.tools.formulas import formula
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class EBGAN:
         if not self.margin > 0:
             raise ValueError(f"the margin of the energy must be positive, not {self.margin}")
 
+    @formula("E[L({real.arguments})] + E[max(0, {margin} − L({fake.arguments}))]")
     def discriminator(self, scores: Scores) -> Tensor:
         """E_p[E] + E_q[max(0, m − E)]; the minimum is m (1 − TV(p, q))."""
         return -scores.real.mean() + relu(self.margin + scores.fake).mean()
 
+    @formula("E[L({fake.arguments})]")
     def generator(self, scores: Scores) -> Tensor:
         """E_q[E]."""
         return -scores.fake.mean()
@@ -72,10 +75,15 @@ class BEGAN:
         if not self.gain > 0:
             raise ValueError(f"the controller's gain must be positive, not {self.gain}")
 
+    @formula(
+        "E[L({real.arguments})] − k E[L({fake.arguments})]",
+        "k ← clip(k + {gain} ({diversity} E[L({real.arguments})] − E[L({fake.arguments})]), 0, 1) after each update, from 0",
+    )
     def discriminator(self, scores: Scores, balance: Tensor | float = 1.0) -> Tensor:
         """E_p[L] − k E_q[L]."""
         return -scores.real.mean() + balance * scores.fake.mean()
 
+    @formula("E[L({fake.arguments})]")
     def generator(self, scores: Scores) -> Tensor:
         """E_q[L]."""
         return -scores.fake.mean()

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from gan_runner.losses.base import Identifies, Scores
+from gan_runner.tools.formulas import Symbols, formula, number, write
 
 Objective = Literal["variational", "non_saturating", "plug_in"]
 
@@ -48,10 +49,17 @@ class Variational(ABC):
     def conjugate(self, score: Tensor) -> Tensor:
         """f*(T) as a function of the score."""
 
+    @formula(
+        lambda loss, symbols: (
+            f"E[{write(loss.conjugate, symbols.having(s=symbols['fake']))}]"
+            f" − E[{write(loss.witness, symbols.having(s=symbols['real']))}]"
+        )
+    )
     def discriminator(self, scores: Scores) -> Tensor:
         """E_q[f*(T)] − E_p[T]: minus the bound."""
         return self.conjugate(scores.fake).mean() - self.witness(scores.real).mean()
 
+    @formula(lambda loss, symbols: FORMULAS[loss.objective](loss, symbols.having(s=symbols["fake"])))
     def generator(self, scores: Scores) -> Tensor:
         """The loss that `objective` names."""
         return OBJECTIVES[self.objective](self, scores.fake).mean()
@@ -64,16 +72,31 @@ OBJECTIVES: Mapping[Objective, Callable[[Any, Tensor], Tensor]] = {
 }
 
 
+def plug_in(divergence: Any, fake: Symbols) -> str:
+    """The formula of the divergence at the ratio r that a fake's score implies."""
+    fake.define(f"log r = {write(divergence.log_ratio, fake)}")
+    return f"E[{write(divergence.f, fake)}]"
+
+
+FORMULAS: Mapping[Objective, Callable[[Any, Symbols], str]] = {
+    "variational": lambda divergence, fake: f"−E[{write(divergence.conjugate, fake)}]",
+    "non_saturating": lambda divergence, fake: f"−E[{write(divergence.witness, fake)}]",
+    "plug_in": plug_in,
+}
+
+
 @dataclass(frozen=True)
 class FDivergence(Variational):
     """A divergence whose f is smooth and strictly convex, so that T = f′(r) determines r."""
 
     identifies: ClassVar[Identifies] = "ratio"
 
+    @formula("{s}")
     def log_ratio(self, score: Tensor) -> Tensor:
         """The log r for which f′(r) = T: by default the score itself."""
         return score
 
+    @formula("{r}")
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """The optimal score for a log ratio: the inverse of `log_ratio`."""
         return log_ratio
@@ -83,22 +106,27 @@ class FDivergence(Variational):
 class KL(FDivergence):
     """KL(p‖q) = E_p[log p/q]: f(u) = u log u. The score is 1 + log r."""
 
+    @formula("r log r")
     def f(self, log_ratio: Tensor) -> Tensor:
         """r log r."""
         return log_ratio.exp() * log_ratio
 
+    @formula("{s}")
     def witness(self, score: Tensor) -> Tensor:
         """s."""
         return score
 
+    @formula("exp({s} − 1)")
     def conjugate(self, score: Tensor) -> Tensor:
         """exp(T − 1)."""
         return (score - 1).exp()
 
+    @formula("{s} − 1")
     def log_ratio(self, score: Tensor) -> Tensor:
         """s − 1."""
         return score - 1
 
+    @formula("1 + {r}")
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """1 + log r."""
         return 1 + log_ratio
@@ -108,14 +136,17 @@ class KL(FDivergence):
 class ReverseKL(FDivergence):
     """KL(q‖p) = E_q[log q/p]: f(u) = −log u."""
 
+    @formula("−log r")
     def f(self, log_ratio: Tensor) -> Tensor:
         """−log r."""
         return -log_ratio
 
+    @formula("−exp(−{s})")
     def witness(self, score: Tensor) -> Tensor:
         """−exp(−s)."""
         return -(-score).exp()
 
+    @formula("{s} − 1")
     def conjugate(self, score: Tensor) -> Tensor:
         """−1 − log(−T) = s − 1."""
         return score - 1
@@ -125,22 +156,27 @@ class ReverseKL(FDivergence):
 class Pearson(FDivergence):
     """Pearson's χ² = ∫ (p − q)² / q: f(u) = (u − 1)². The score is 2 (r − 1); below −2 it implies no ratio."""
 
+    @formula("(r − 1)²")
     def f(self, log_ratio: Tensor) -> Tensor:
         """(r − 1)²."""
         return log_ratio.expm1().square()
 
+    @formula("{s}")
     def witness(self, score: Tensor) -> Tensor:
         """s."""
         return score
 
+    @formula("{s}²/4 + {s}")
     def conjugate(self, score: Tensor) -> Tensor:
         """T²/4 + T."""
         return score.square() / 4 + score
 
+    @formula("log(1 + {s}/2)")
     def log_ratio(self, score: Tensor) -> Tensor:
         """log(1 + s/2), −∞ where the score is below −2."""
         return (score / 2).clamp(min=-1).log1p()
 
+    @formula("2 (exp({r}) − 1)")
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """2 (r − 1)."""
         return 2 * log_ratio.expm1()
@@ -150,22 +186,27 @@ class Pearson(FDivergence):
 class Neyman(FDivergence):
     """Neyman's χ² = ∫ (p − q)² / p: f(u) = (1 − u)² / u. The score is 2 log r."""
 
+    @formula("(1 − r)² / r")
     def f(self, log_ratio: Tensor) -> Tensor:
         """(1 − r)² / r = (r^½ − r^−½)²."""
         return 4 * (log_ratio / 2).sinh().square()
 
+    @formula("1 − exp(−{s})")
     def witness(self, score: Tensor) -> Tensor:
         """1 − exp(−s)."""
         return -(-score).expm1()
 
+    @formula("2 − 2 exp(−{s}/2)")
     def conjugate(self, score: Tensor) -> Tensor:
         """2 − 2 (1 − T)^½."""
         return -2 * (-score / 2).expm1()
 
+    @formula("{s}/2")
     def log_ratio(self, score: Tensor) -> Tensor:
         """s / 2."""
         return score / 2
 
+    @formula("2 {r}")
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """2 log r."""
         return 2 * log_ratio
@@ -175,22 +216,27 @@ class Neyman(FDivergence):
 class Hellinger(FDivergence):
     """The squared Hellinger distance ∫ (p^½ − q^½)²: f(u) = (u^½ − 1)². The score is ½ log r."""
 
+    @formula("(√r − 1)²")
     def f(self, log_ratio: Tensor) -> Tensor:
         """(r^½ − 1)²."""
         return (log_ratio / 2).expm1().square()
 
+    @formula("1 − exp(−{s})")
     def witness(self, score: Tensor) -> Tensor:
         """1 − exp(−s)."""
         return -(-score).expm1()
 
+    @formula("exp({s}) − 1")
     def conjugate(self, score: Tensor) -> Tensor:
         """T / (1 − T) = exp(s) − 1."""
         return score.expm1()
 
+    @formula("2 {s}")
     def log_ratio(self, score: Tensor) -> Tensor:
         """2s."""
         return 2 * score
 
+    @formula("½ {r}")
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """½ log r."""
         return log_ratio / 2
@@ -200,14 +246,17 @@ class Hellinger(FDivergence):
 class GANDivergence(FDivergence):
     """The value of the original GAN, 2 JS − log 4: f(u) = u log u − (u + 1) log(u + 1)."""
 
+    @formula("r log r − (r + 1) log(r + 1)")
     def f(self, log_ratio: Tensor) -> Tensor:
         """r log r − (r + 1) log(r + 1)."""
         return -log_ratio.exp() * softplus(-log_ratio) - softplus(log_ratio)
 
+    @formula("log σ({s})")
     def witness(self, score: Tensor) -> Tensor:
         """log σ(s)."""
         return logsigmoid(score)
 
+    @formula("−log(1 − σ({s}))")
     def conjugate(self, score: Tensor) -> Tensor:
         """−log(1 − exp T) = softplus(s)."""
         return softplus(score)
@@ -217,14 +266,17 @@ class GANDivergence(FDivergence):
 class JensenShannon(FDivergence):
     """KL(p‖m) + KL(q‖m) with m = (p + q) / 2, which is 2 JS: f(u) = u log u − (u + 1) log((u + 1) / 2)."""
 
+    @formula("r log r − (r + 1) log((r + 1) / 2)")
     def f(self, log_ratio: Tensor) -> Tensor:
         """r log r − (r + 1) log((r + 1) / 2)."""
         return log_ratio.exp() * (math.log(2) - softplus(-log_ratio)) + math.log(2) - softplus(log_ratio)
 
+    @formula("log 2σ({s})")
     def witness(self, score: Tensor) -> Tensor:
         """log 2σ(s)."""
         return math.log(2) + logsigmoid(score)
 
+    @formula("−log 2(1 − σ({s}))")
     def conjugate(self, score: Tensor) -> Tensor:
         """−log(2 − exp T) = softplus(s) − log 2."""
         return softplus(score) - math.log(2)
@@ -250,16 +302,19 @@ class WeightedJensenShannon(FDivergence):
         """The logit of π r / (1 − π + π r)."""
         return log_ratio + math.log(self.pi / (1 - self.pi))
 
+    @formula("{pi} r log r − m log m, m = 1 − {pi} + {pi} r")
     def f(self, log_ratio: Tensor) -> Tensor:
         """π r log r − (1 − π + π r) log(1 − π + π r), where m/q = 1 − π + π r."""
         log_mixture = math.log(1 - self.pi) + softplus(self.posterior_logit(log_ratio))
         ratio = log_ratio.exp()
         return self.pi * ratio * (log_ratio - log_mixture) - (1 - self.pi) * log_mixture
 
+    @formula("{pi} log(r / m)", "log r = D, m = 1 − {pi} + {pi} r")
     def witness(self, score: Tensor) -> Tensor:
         """π log(r / (1 − π + π r))."""
         return self.pi * (logsigmoid(self.posterior_logit(score)) - math.log(self.pi))
 
+    @formula("(1 − {pi}) log m", "log r = D, m = 1 − {pi} + {pi} r")
     def conjugate(self, score: Tensor) -> Tensor:
         """(1 − π) log(1 − π + π r)."""
         return (1 - self.pi) * (math.log(1 - self.pi) + softplus(self.posterior_logit(score)))
@@ -285,15 +340,18 @@ class Alpha(FDivergence):
                 "loss=fgan_reverse_kl for 0"
             )
 
+    @formula("(r^{alpha} − 1 − {alpha} (r − 1)) / ({alpha} ({alpha} − 1))")
     def f(self, log_ratio: Tensor) -> Tensor:
         """(r^α − 1 − α (r − 1)) / (α (α − 1))."""
         a = self.alpha
         return ((a * log_ratio).expm1() - a * log_ratio.expm1()) / (a * (a - 1))
 
+    @formula(lambda loss, symbols: f"(exp({number(loss.alpha - 1)} {symbols['s']}) − 1) / {number(loss.alpha - 1)}")
     def witness(self, score: Tensor) -> Tensor:
         """(r^(α − 1) − 1) / (α − 1)."""
         return ((self.alpha - 1) * score).expm1() / (self.alpha - 1)
 
+    @formula("(exp({alpha} {s}) − 1) / {alpha}")
     def conjugate(self, score: Tensor) -> Tensor:
         """(r^α − 1) / α."""
         return (self.alpha * score).expm1() / self.alpha
@@ -312,14 +370,17 @@ class TotalVariation(Variational):
                 "choose loss.objective=variational"
             )
 
+    @formula("½ |r − 1|")
     def f(self, log_ratio: Tensor) -> Tensor:
         """½ |r − 1|."""
         return log_ratio.expm1().abs() / 2
 
+    @formula("½ tanh {s}")
     def witness(self, score: Tensor) -> Tensor:
         """½ tanh(s)."""
         return score.tanh() / 2
 
+    @formula("½ tanh {s}")
     def conjugate(self, score: Tensor) -> Tensor:
         """T."""
         return self.witness(score)

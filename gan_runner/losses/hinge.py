@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from gan_runner.losses.base import Identifies, Scores
+from gan_runner.tools.formulas import formula
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,12 @@ class Hinge:
         if not self.margin > 0:
             raise ValueError(f"the margin of the hinge loss must be positive, not {self.margin}")
 
+    @formula("E[max(0, {margin} − {real})] + E[max(0, {margin} + {fake})]")
     def discriminator(self, scores: Scores) -> Tensor:
         """E_p[max(0, m − D)] + E_q[max(0, m + D)]."""
         return relu(self.margin - scores.real).mean() + relu(self.margin + scores.fake).mean()
 
+    @formula("−E[{fake}]")
     def generator(self, scores: Scores) -> Tensor:
         """−E_q[D]."""
         return -scores.fake.mean()

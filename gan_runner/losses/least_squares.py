@@ -8,6 +8,12 @@ from typing import ClassVar
 from torch import Tensor
 
 from gan_runner.losses.base import Identifies, Scores
+from gan_runner.tools.formulas import formula, number
+
+
+def squared(score: str, target: float) -> str:
+    """The formula of a mean squared distance."""
+    return f"E[({score} {'+' if target < 0 else '−'} {number(abs(target))})²]" if target else f"E[{score}²]"
 
 
 @dataclass(frozen=True)
@@ -28,20 +34,28 @@ class LeastSquares:
         if not self.real_target > self.fake_target:
             raise ValueError(f"real_target must exceed fake_target, not {self.real_target} and {self.fake_target}")
 
+    @formula(
+        lambda loss, symbols: (
+            f"½ {squared(symbols['real'], loss.real_target)} + ½ {squared(symbols['fake'], loss.fake_target)}"
+        )
+    )
     def discriminator(self, scores: Scores) -> Tensor:
         """½ E_p[(D − b)²] + ½ E_q[(D − a)²]."""
         real = (scores.real - self.real_target).square().mean()
         fake = (scores.fake - self.fake_target).square().mean()
         return (real + fake) / 2
 
+    @formula(lambda loss, symbols: f"½ {squared(symbols['fake'], loss.generator_target)}")
     def generator(self, scores: Scores) -> Tensor:
         """½ E_q[(D − c)²]."""
         return (scores.fake - self.generator_target).square().mean() / 2
 
+    @formula("log(({s} − {fake_target}) / ({real_target} − {s}))")
     def log_ratio(self, score: Tensor) -> Tensor:
         """log p/q = log (D − a) / (b − D); infinite where D lies outside the targets."""
         return (score - self.fake_target).clamp(min=0).log() - (self.real_target - score).clamp(min=0).log()
 
+    @formula("({real_target} exp({r}) + {fake_target}) / (exp({r}) + 1)")
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """(b r + a) / (r + 1) at the ratio r: the inverse of `log_ratio`."""
         return self.fake_target + (self.real_target - self.fake_target) * log_ratio.sigmoid()

@@ -10,6 +10,15 @@ from torch import Tensor
 
 from gan_runner.losses.base import Identifies
 from gan_runner.losses.kernels import Kernel, biased_mmd2, in_units, median_squared_distance, unbiased_mmd2, witness
+from gan_runner.tools.formulas import Symbols, formula, write
+
+
+def squared_distance(loss: MMD, symbols: Symbols) -> str:
+    """The formula of MMD²."""
+    x, y = symbols["real_features"], symbols["fake_features"]
+    units = ", in units of the median distance of data" if loss.median else ""
+    symbols.define(f"k(x, y) = {write(loss.kernel, symbols)}{units}")
+    return f"E[k({x}, {x.replace('x', 'x′')})] − 2 E[k({x}, {y})] + E[k({y}, {y.replace('z', 'z′')})]"
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,9 @@ class MMD:
                 "loss.root=false"
             )
 
+    @formula(
+        lambda loss, symbols: f"√({squared_distance(loss, symbols)})" if loss.root else squared_distance(loss, symbols)
+    )
     def distance(self, real: Tensor, fake: Tensor) -> Tensor:
         """MMD² of data (n, dim) and fakes (m, dim), or its root: a scalar."""
         estimate = unbiased_mmd2 if self.unbiased else biased_mmd2

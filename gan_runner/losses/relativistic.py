@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from gan_runner.losses.base import Identifies, Scores
+from gan_runner.tools.formulas import formula
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,12 @@ class Relativistic:
 
     identifies: ClassVar[Identifies] = "relative"
 
+    @formula("−E[log σ({real} − {fake})]")
     def discriminator(self, scores: Scores) -> Tensor:
         """−E[log σ(D(x) − D(G(z)))]."""
         return softplus(scores.fake - scores.real).mean()
 
+    @formula("−E[log σ({fake} − {real})]")
     def generator(self, scores: Scores) -> Tensor:
         """−E[log σ(D(G(z)) − D(x))]."""
         return softplus(scores.real - scores.fake).mean()
@@ -47,10 +50,12 @@ class RelativisticAverage:
 
     identifies: ClassVar[Identifies] = "order"
 
+    @formula("−E[log σ({real} − E[{fake}])] − E[log(1 − σ({fake} − E[{real}]))]")
     def discriminator(self, scores: Scores) -> Tensor:
         """−E_p[log σ(D − E_q[D])] − E_q[log(1 − σ(D − E_p[D]))]."""
         return softplus(scores.fake.mean() - scores.real).mean() + softplus(scores.fake - scores.real.mean()).mean()
 
+    @formula("−E[log σ({fake} − E[{real}])] − E[log(1 − σ({real} − E[{fake}]))]")
     def generator(self, scores: Scores) -> Tensor:
         """−E_q[log σ(D − E_p[D])] − E_p[log(1 − σ(D − E_q[D]))]."""
         return softplus(scores.real.mean() - scores.fake).mean() + softplus(scores.real - scores.fake.mean()).mean()

@@ -16,6 +16,13 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from gan_runner.losses.base import Identifies, Scores
+from gan_runner.tools.formulas import Symbols, formula, write
+
+
+def expected(loss: SymmetricScore, symbols: Symbols, kind: str, sign: str = "") -> str:
+    """The formula of what samples of a kind cost on average, their scores with a sign."""
+    opposite = "" if sign else "−"
+    return f"E[{write(loss.cost, symbols.having(s=symbols[kind], sign=sign, opposite=opposite))}]"
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,16 @@ class SymmetricScore(ABC):
     def cost(self, score: Tensor) -> Tensor:
         """The cost of real samples with these scores: (n,)."""
 
+    @formula(lambda loss, symbols: f"{expected(loss, symbols, 'real')} + {expected(loss, symbols, 'fake', '−')}")
     def discriminator(self, scores: Scores) -> Tensor:
         """E_p[cost(s)] + E_q[cost(−s)]."""
         return self.cost(scores.real).mean() + self.cost(-scores.fake).mean()
 
+    @formula(
+        lambda loss, symbols: (
+            f"−{expected(loss, symbols, 'fake', '−')}" if loss.saturating else expected(loss, symbols, "fake")
+        )
+    )
     def generator(self, scores: Scores) -> Tensor:
         """E_q[cost(s)], or −E_q[cost(−s)] if saturating."""
         return -self.cost(-scores.fake).mean() if self.saturating else self.cost(scores.fake).mean()
@@ -47,10 +60,12 @@ class SymmetricScore(ABC):
 class LogitScore(SymmetricScore):
     """A rule whose optimal score is the logit of p / (p + q), which is the log ratio log p/q."""
 
+    @formula("{s}")
     def log_ratio(self, score: Tensor) -> Tensor:
         """The score itself."""
         return score
 
+    @formula("{r}")
     def optimal_score(self, log_ratio: Tensor) -> Tensor:
         """The log ratio itself."""
         return log_ratio
@@ -60,6 +75,7 @@ class LogitScore(SymmetricScore):
 class Exponential(LogitScore):
     """The exponential score, known from boosting: a real sample costs ((1 − D) / D)^½ = exp(−s / 2)."""
 
+    @formula("exp({opposite}{s} / 2)")
     def cost(self, score: Tensor) -> Tensor:
         """exp(−s / 2)."""
         return (-score / 2).exp()
@@ -69,6 +85,7 @@ class Exponential(LogitScore):
 class Spherical(LogitScore):
     """The spherical score: a real sample costs −D / (D² + (1 − D)²)^½ = −σ(2s)^½."""
 
+    @formula("−√σ({sign}2 {s})")
     def cost(self, score: Tensor) -> Tensor:
         """−σ(2s)^½."""
         return -(logsigmoid(2 * score) / 2).exp()
@@ -93,6 +110,7 @@ class Misclassification(SymmetricScore):
         if not self.temperature > 0:
             raise ValueError(f"the temperature must be positive, not {self.temperature}")
 
+    @formula("1[{sign}{s} < 0]", "1[s < 0] has the slope of σ(−s / {temperature})")
     def cost(self, score: Tensor) -> Tensor:
         """1[s < 0], with the gradient of σ(−s / temperature)."""
         ramp = (-score / self.temperature).sigmoid()

@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from gan_runner.losses.base import Identifies, Scores
+from gan_runner.tools.formulas import formula
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,12 @@ class Wasserstein:
 
     identifies: ClassVar[Identifies] = "potential"
 
+    @formula("E[{fake}] − E[{real}]")
     def discriminator(self, scores: Scores) -> Tensor:
         """E_q[D] − E_p[D]: minus the estimate of W₁ (times the Lipschitz constant)."""
         return scores.fake.mean() - scores.real.mean()
 
+    @formula("−E[{fake}]")
     def generator(self, scores: Scores) -> Tensor:
         """−E_q[D]."""
         return -scores.fake.mean()

@@ -11,10 +11,16 @@ from gan_runner.models.layers.conditioning import Chain
 from gan_runner.models.layers.normalization import reparametrize
 from gan_runner.models.networks import Discriminator, Generator
 from gan_runner.models.sizes import at_least_one
+from gan_runner.tools.formulas import formula
 
 Error = Literal["squared", "absolute"]
 
 
+ERRORS: dict[Error, str] = {"squared": "mean (x − Dec(Enc(x)))²", "absolute": "mean |x − Dec(Enc(x))|"}
+"""Formulas of the errors."""
+
+
+@formula(lambda network, symbols: f"L(x) = −D(x) = {ERRORS[network.error]}")
 class Autoencoder(nn.Module):
     """Data (n, *shape) → codes (n, latent_dim) → reconstructions (n, *shape). The score is minus the error.
 

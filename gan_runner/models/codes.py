@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from gan_runner.models.sizes import at_least_one
+from gan_runner.tools.formulas import fill, formula
+from gan_runner.tools.formulas import formula
 
 TRAVERSAL_REACH = 2.0
 """Range of traversals of a continuous code, in half-widths or standard deviations of its prior (Fig. 2)."""
@@ -56,6 +58,7 @@ class Code(Protocol):
         """The m values of a traversal as text."""
 
 
+@formula("Cat({size})")
 @dataclass(frozen=True)
 class Categorical:
     """A uniform one-hot code of `size` categories. The outputs of Q are logits.
@@ -167,6 +170,12 @@ class Continuous(ABC):
         return middle + torch.kron(torch.eye(self.dim), steps.unsqueeze(1))
 
 
+def power(dim: int) -> str:
+    """The exponent of a distribution in each of several dimensions."""
+    return f"^{dim}" if dim > 1 else ""
+
+
+@formula(lambda code, symbols: fill("U({low}, {high})" + power(code.dim), code, symbols))
 @dataclass(frozen=True)
 class Uniform(Continuous):
     """c ~ U(low, high) in each dimension.
@@ -198,6 +207,7 @@ class Uniform(Continuous):
         return self.sweep((self.low + self.high) / 2, TRAVERSAL_REACH * (self.high - self.low) / 2, k)
 
 
+@formula(lambda code, symbols: "N(0, 1)" + power(code.dim))
 @dataclass(frozen=True)
 class Gaussian(Continuous):
     """c ~ N(0, I)."""

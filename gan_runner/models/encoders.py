@@ -11,6 +11,7 @@ from gan_runner.models.layers.normalization import remove_weight_bounds, reparam
 from gan_runner.models.networks import Discriminator, initialise_from_data
 from gan_runner.models.sizes import at_least_one
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import formula
 
 
 class Posterior(NamedTuple):
@@ -72,6 +73,9 @@ class Encoder(nn.Module):
         initialise_from_data(self, inputs)
 
 
+@formula(
+    lambda encoder, symbols: "E(x) on the sphere of radius √dim z" if encoder.spherical else "E(x): one code a datum"
+)
 class DeterministicEncoder(Encoder):
     """An encoder that maps each sample to one code.
 
@@ -93,6 +97,7 @@ class DeterministicEncoder(Encoder):
         return Posterior(codes, codes)
 
 
+@formula("E(x) = μ(x) + σ(x) ε, ε ~ N(0, I)")
 class GaussianEncoder(Encoder):
     """N(μ(x), diag σ²(x)), sampled by z = μ + σ ε (Kingma & Welling 2014, arXiv:1312.6114, Section 2.4).
 
@@ -111,6 +116,7 @@ class GaussianEncoder(Encoder):
         return Posterior(mean + log_std.exp() * noise, mean, log_std)
 
 
+@formula("E(x) = E(x, ε), ε ~ N(0, I) in {noise_dim} dimensions")
 class ImplicitEncoder(Encoder):
     """z = f(x, ε) with ε ~ N(0, I): a distribution that can be sampled but has no known density.
 

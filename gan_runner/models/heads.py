@@ -15,8 +15,10 @@ from gan_runner.models.layers.conditioning import Conditioned
 from gan_runner.models.layers.dropout import Dropout
 from gan_runner.models.layers.maxout import Maxout
 from gan_runner.models.sizes import at_least_one
+from gan_runner.tools.formulas import formula
 
 
+@formula("D(x, y) = w · h(f(x), e(y)), h and e hidden layers")
 class ConcatHead(Conditioned):
     """Scores from features concatenated with an embedding of the condition, through a joint hidden layer.
 
@@ -49,6 +51,7 @@ class ConcatHead(Conditioned):
         return self.score(self.of_features(features) + self.of_condition(self.embed(condition)))
 
 
+@formula("D(x, y) = w · h(f(x), e(y)), h and e maxout layers")
 class MaxoutHead(Conditioned):
     """A concatenation head of maxout layers, from the first conditional GAN.
 
@@ -84,6 +87,7 @@ class MaxoutHead(Conditioned):
         return self.joint(torch.cat([features, self.embed(condition)], 1))
 
 
+@formula("D(x, y) = ψ(f(x)) + ⟨V y, f(x)⟩")
 class ProjectionHead(Conditioned):
     """Projection: ψ(φ) + ⟨Vy, φ⟩ for features φ and condition y (Miyato & Koyama 2018, arXiv:1802.05637, Eq. 3).
 
@@ -102,6 +106,7 @@ class ProjectionHead(Conditioned):
         return self.score(features) + (self.embed(condition) * features).sum(1, keepdim=True)
 
 
+@formula("D(x) = w · f(x), P(y|x) = softmax V f(x)")
 class AuxiliaryHead(Conditioned):
     """An unconditional score, and logits of the condition, as in AC-GAN (Odena et al. 2017, arXiv:1610.09585).
 
@@ -126,6 +131,7 @@ class AuxiliaryHead(Conditioned):
         return self.logits(features)
 
 
+@formula("D(x) = log Σ exp l(x), P(y|x) = softmax l(x), of {logits.out_features} classes")
 class LogSumExpHead(Conditioned):
     """K logits l, and the score log Z with Z = Σ exp l (Salimans et al. 2016, arXiv:1606.03498, Section 5).
 

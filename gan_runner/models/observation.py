@@ -12,6 +12,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from gan_runner.tools.formulas import fill, formula, number
+
 
 class Observation(Protocol):
     """A reconstruction error."""
@@ -26,6 +28,9 @@ def positive(scale: float) -> None:
         raise ValueError(f"scale={scale} must be positive and finite")
 
 
+@formula(
+    lambda part, symbols: fill(f"‖{{real}} − {{reconstruction}}‖₁ / {{scale}} + dim x · log {number(2 * part.scale)}", part, symbols)
+)
 @dataclass(frozen=True)
 class Laplace:
     """Laplace distribution: Σ |x − location| / scale + log(2 scale) over the elements.
@@ -44,6 +49,7 @@ class Laplace:
         return ((x - location).abs() / self.scale + math.log(2 * self.scale)).flatten(1).sum(1)
 
 
+@formula("‖{real} − {reconstruction}‖² / (2 · {scale}²) + dim x · log({scale} √2π)")
 @dataclass(frozen=True)
 class Normal:
     """Normal distribution: Σ (x − location)² / 2 scale² + log(scale √2π) over the elements.
@@ -63,6 +69,7 @@ class Normal:
         return (squares + math.log(self.scale * math.sqrt(2 * math.pi))).flatten(1).sum(1)
 
 
+@formula("−log Bernoulli({real}; {reconstruction})")
 @dataclass(frozen=True)
 class Bernoulli:
     """Cross-entropy, summed over the elements: x and location in [−1, 1] are rescaled to probabilities of white."""
@@ -74,6 +81,7 @@ class Bernoulli:
         return -(share * chance.log() + (1 - share) * (1 - chance).log()).sum(1)
 
 
+@formula("‖{real} − {reconstruction}‖₁ / dim x")
 @dataclass(frozen=True)
 class AbsoluteError:
     """The mean of |x − location| over the elements. It is not a log density; a weight sets its scale."""
@@ -83,6 +91,7 @@ class AbsoluteError:
         return (x - location).abs().flatten(1).mean(1)
 
 
+@formula("‖{real} − {reconstruction}‖² / dim x")
 @dataclass(frozen=True)
 class SquaredError:
     """The mean of (x − location)² over the elements. It is not a log density; a weight sets its scale."""

@@ -12,27 +12,34 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from gan_runner.tools.formulas import formula
 
+
+@formula("1 → 0 over {steps} steps")
 def linear(step: int, steps: int) -> float:
     """Linear decay from one to zero within `steps`."""
     return max(0.0, 1 - step / steps)
 
 
+@formula("1 → 0 over {steps} steps along half a cosine")
 def cosine(step: int, steps: int) -> float:
     """Cosine decay from one to zero within `steps` (Loshchilov & Hutter 2017, arXiv:1608.03983, Eq. 5)."""
     return (1 + math.cos(math.pi * min(1.0, step / steps))) / 2
 
 
+@formula("max({factor}ᵗ, {floor})")
 def exponential(step: int, factor: float, floor: float = 0.0) -> float:
     """Exponential decay: `factor` to the power of the step, at least `floor`."""
     return max(factor**step, floor)
 
 
+@formula("{start} → {end} over {steps} steps")
 def ramp(step: int, start: float, end: float, steps: int) -> float:
     """Linear change from `start` to `end` within `steps`, then constant."""
     return start + (end - start) * min(1.0, step / steps)
 
 
+@formula("1")
 def constant(step: int) -> float:
     """Always one."""
     return 1.0

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 from gan_runner.games.base import HasParts
 from gan_runner.players import Term
 from gan_runner.requirements import OwnedNetworks
+from gan_runner.tools.formulas import formula, write
 from gan_runner.turn import Turn
 
 
+@formula(lambda term, symbols: write(term.term, symbols.part(term.part)))
 class At(nn.Module):
     """Apply a term to the turn of a part, so that every loss and penalty works for every part of a game.
 

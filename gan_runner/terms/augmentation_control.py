@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss, RatioLoss, SignLoss
 from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
+from gan_runner.tools.formulas import formula
 
 
 def realness(loss: Loss) -> Callable[[Tensor], Tensor]:
@@ -29,6 +30,7 @@ def realness(loss: Loss) -> Callable[[Tensor], Tensor]:
     )
 
 
+@formula("E[sign {real_scores}]", "p rises where E[sign {real_scores}] > {target}, and falls otherwise")
 class AugmentationControl(nn.Module):
     """r_t = E[sign(D(x))] on real data, logged with weight zero; it controls the probability p of augmentations.
 

@@ -7,7 +7,7 @@ what the players generate (Rosca et al. 2017, arXiv:1706.04987, Section 3).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from gan_runner.losses.base import GivenScores, Loss, Scores
 from gan_runner.models.encoders import GaussianEncoder
 from gan_runner.models.latents import Normal, Sphere, require_latent
 from gan_runner.requirements import OwnedNetworks, adds_fakes, has_critic, requires
+from gan_runner.tools.formulas import Symbols, fill, formula
 
 
 def has_density(networks: Mapping[str, nn.Module]) -> None:
@@ -47,6 +48,7 @@ def standard_prior(networks: OwnedNetworks) -> None:
 
 
 @requires(has_density, normal_prior)
+@formula("E[KL(q(z|{real}) ‖ N(0, I))]")
 def kl_divergence(turn: AutoencodingTurn) -> Tensor:
     """E KL(q(z|x) ‖ N(0, I)) = ½ E Σ (μ² + σ² − 1 − log σ²), in nats (Kingma & Welling 2014, Appendix B)."""
     _, mean, log_std = turn.posterior
@@ -54,7 +56,15 @@ def kl_divergence(turn: AutoencodingTurn) -> Tensor:
     return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(1).mean()
 
 
+def moments_of(term: Any, symbols: Symbols) -> str:
+    """The formula of `kl_of_moments`, which says whose codes it is about."""
+    codes = symbols["codes" if term.of == "data" else "fake_codes"]
+    symbols.define("m, s²: mean and variance of a batch of codes in each dimension")
+    return f"KL(N(m, s²) of {codes} ‖ N(0, I)) / dim z"
+
+
 @requires(standard_prior)
+@formula(moments_of)
 def kl_of_moments(turn: EncodingTurn, of: Literal["data", "fakes"] = "data") -> Tensor:
     """KL(N(m, diag s²) ‖ N(0, I)) for the mean m and variance s² of a batch of codes, as a mean over dimensions.
 
@@ -71,6 +81,14 @@ def kl_of_moments(turn: EncodingTurn, of: Literal["data", "fakes"] = "data") -> 
     return 0.5 * (mean.square() + variance - 1 - variance.log()).mean()
 
 
+CODE_ERRORS = {
+    "squared": "E[‖{noise} − {fake_codes}‖²] / dim z",
+    "cosine": "E[1 − cos({noise}, {fake_codes})] / dim z",
+}
+"""The formulas of `code_reconstruction`, by its error."""
+
+
+@formula(lambda term, symbols: fill(CODE_ERRORS[term.error], term, symbols))
 def code_reconstruction(turn: EncodingTurn, error: Literal["squared", "cosine"] = "squared") -> Tensor:
     """The error between E(G(z)) and z, a mean over dimensions (Ulyanov et al. 2017, Eq. 13).
 
@@ -90,17 +108,20 @@ def code_scores(turn: AutoencodingTurn) -> Scores:
     return LazyScores(lambda: all_gather(turn.prior_scores), lambda: all_gather(turn.code_scores))
 
 
+@formula(lambda term, symbols: symbols.loss(term.loss.discriminator, "prior_scores", "code_scores"))
 def code_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     """The discriminator's half of a loss, on draws from the prior and codes of data."""
     return loss.discriminator(code_scores(turn))
 
 
+@formula(lambda term, symbols: symbols.loss(term.loss.generator, "prior_scores", "code_scores"))
 def code_encoder_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     """The generator's half of a loss, on codes of data: it moves the encoder towards the prior."""
     return loss.generator(code_scores(turn))
 
 
 @adds_fakes("reconstructions")
+@formula(lambda term, symbols: symbols.loss(term.loss.discriminator, fake="reconstruction_scores"))
 def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     """The discriminator's half of a loss, on real samples and reconstructions.
 
@@ -109,12 +130,14 @@ def reconstruction_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Ten
     return loss.discriminator(turn.scores_against(turn.reconstruction_scores))
 
 
+@formula(lambda term, symbols: symbols.loss(term.loss.generator, fake="reconstruction_scores"))
 def reconstruction_generator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
     """The generator's half of a loss, on reconstructions."""
     return loss.generator(turn.scores_against(turn.reconstruction_scores))
 
 
 @requires(has_critic)
+@formula("E[½ ‖{real_features} − {reconstruction_features}‖²]")
 def feature_reconstruction(turn: AutoencodingTurn) -> Tensor:
     """½ E‖f(x) − f(x̂)‖² for the critic's features f: a learned similarity.
 
@@ -123,6 +146,7 @@ def feature_reconstruction(turn: AutoencodingTurn) -> Tensor:
     return 0.5 * (turn.reconstruction_features - turn.real_features).square().sum(1).mean()
 
 
+@formula(lambda term, symbols: symbols.loss(term.loss.discriminator, "fake_scores", "real_scores"))
 def swapped_loss(turn: BidirectionalTurn, loss: Loss) -> Tensor:
     """The discriminator's half of a loss, with real and fake exchanged.
 

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.energy import BEGAN
+from gan_runner.tools.formulas import formula
 
 
+@formula(lambda term, symbols: symbols.loss(term.loss.discriminator))
 class BoundaryEquilibrium(nn.Module):
     """E_p[L] − k E_q[L], where a controller updates k (Berthelot et al. 2017, arXiv:1703.10717, Section 3.4).
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 from torch import Tensor
 
 from gan_runner.games.conditional import ConditionalTurn
+from gan_runner.tools.formulas import formula
 
 
+@formula("−E[log P({condition}|{real})] − E[log P({condition}|{fake})]")
 def classification(turn: ConditionalTurn) -> Tensor:
     """−E[log P(c|x)] of real samples plus that of fakes, in nats."""
     return cross_entropy(turn, turn.real_features) + cross_entropy(turn, turn.fake_features)
 
 
+@formula("−E[log P({condition}|{fake})]")
 def fake_classification(turn: ConditionalTurn) -> Tensor:
     """−E[log P(c|G(z, c))] of fakes, in nats."""
     return cross_entropy(turn, turn.fake_features)

@@ -13,6 +13,7 @@ from gan_runner.models.networks import Discriminator
 from gan_runner.models.sizes import require_images
 from gan_runner.requirements import requires
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import formula
 
 
 def on_images(networks: Mapping[str, nn.Module]) -> None:
@@ -35,6 +36,7 @@ def augmented(x: Tensor, shift: float, flip: bool) -> Tensor:
 
 
 @requires(on_images)
+@formula("E[({real_scores} − {real_scores:T(·)})²]", "T: shifted by up to {shift} of the side")
 def consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_p[(D(x) − D(T(x)))²] on real data (Zhang et al. 2020, arXiv:1910.12027, Algorithm 1)."""
     x, *codes = turn.real_critic_inputs
@@ -42,6 +44,7 @@ def consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tens
 
 
 @requires(on_images)
+@formula("E[({fake_scores} − {fake_scores:T(·)})²]", "T: shifted by up to {shift} of the side")
 def fake_consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_q[(D(x) − D(T(x)))²] on fakes (Zhao et al. 2020, arXiv:2002.04724, Algorithm 1)."""
     x, *codes = turn.fake_critic_inputs

@@ -7,9 +7,11 @@ from torch import Tensor
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.gan import GANTurn
 from gan_runner.requirements import has_critic, requires
+from gan_runner.tools.formulas import formula
 
 
 @requires(has_critic)
+@formula("‖E[{real_features}] − E[{fake_features}]‖² / dim f")
 def feature_matching(turn: GANTurn) -> Tensor:
     """The squared difference of the mean features of real samples and fakes (Salimans et al. 2016, Section 3.1).
 

@@ -17,6 +17,7 @@ from gan_runner.games.gan import GANTurn
 from gan_runner.models.networks import Network, is_scored
 from gan_runner.requirements import requires
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import fill, formula
 from gan_runner.tools.precision import full_precision
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -59,7 +60,15 @@ def between(starts: Sequence[Tensor], ends: Sequence[Tensor]) -> list[Tensor]:
     return [start + t * (end - start) for start, end, t in zip(starts, ends, shaped)]
 
 
+NORM, NORM_TO_ZERO = "E[(‖∇{between_scores}‖ − {target})²]", "E[‖∇{between_scores}‖²]"
+"""Formulas of a penalty on the way between data and something else."""
+
+
 @requires(per_sample_scores)
+@formula(
+    lambda term, symbols: fill(NORM if term.target else NORM_TO_ZERO, term, symbols),
+    "{between} = {real_inputs} + u ({fake_inputs} − {real_inputs}), u ~ U(0, 1)",
+)
 def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
     """E[(‖∇D(x̂)‖₂ − target)²] for x̂ on lines from real to fake (Gulrajani et al. 2017, arXiv:1704.00028, Eq. 3)."""
     points = between(turn.real_critic_inputs, turn.fake_critic_inputs)
@@ -67,6 +76,10 @@ def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
 
 
 @requires(per_sample_scores)
+@formula(
+    lambda term, symbols: fill(NORM if term.target else NORM_TO_ZERO, term, symbols),
+    "{between} = {real_inputs} + {scale} u v std({real_inputs}), u ~ U(0, 1), v ~ U(0, 1) in each element",
+)
 def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
     """E[(‖∇D(x + δ)‖₂ − target)²] around the data (Kodali et al. 2017, arXiv:1705.07215, Section 2.3).
 
@@ -80,12 +93,14 @@ def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
 
 
 @requires(per_sample_scores)
+@formula("½ E[‖∇{real_scores}‖²]")
 def r1(turn: GANTurn) -> Tensor:
     """½ E_p[‖∇D(x)‖₂²] on real data (Mescheder et al. 2018, arXiv:1801.04406, Eq. 9); its weight is γ."""
     return squared_gradient_norms(turn.critic, *turn.real_critic_inputs).mean() / 2
 
 
 @requires(per_sample_scores)
+@formula("½ E[‖∇{fake_scores}‖²]")
 def r2(turn: GANTurn) -> Tensor:
     """½ E_q[‖∇D(x)‖₂²] on fakes (Mescheder et al. 2018, arXiv:1801.04406, Eq. 10); its weight is γ."""
     return squared_gradient_norms(turn.critic, *turn.fake_critic_inputs).mean() / 2

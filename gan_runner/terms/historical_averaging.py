@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gan_runner.tools.formulas import formula
 from gan_runner.turn import Turn
 
 
+@formula("‖θ − (1/t) Σᵢ θ[i]‖²", "θ[i]: the parameters of the player at its i-th update of t so far")
 class HistoricalAveraging(nn.Module):
     """‖θ − (1/t) Σᵢ θ[i]‖² over the moves so far (Salimans et al. 2016, arXiv:1606.03498, Section 3.3).
 

@@ -8,8 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.games.gan import GANTurn
+from gan_runner.tools.formulas import formula
 
 
+@formula(
+    "E[({real_scores} − α_F)²] + E[({fake_scores} − α_R)²]",
+    "α_F, α_R: averages over updates of E[{fake_scores}] and E[{real_scores}], decay {decay}",
+)
 class LeCam(nn.Module):
     """E_p[(D(x) − α_F)²] + E_q[(D(x) − α_R)²] (Tseng et al. 2021, arXiv:2104.03310).
 

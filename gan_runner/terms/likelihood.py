@@ -12,6 +12,7 @@ from gan_runner.datasets.images import bits
 from gan_runner.games.gan import GenerativeTurn
 from gan_runner.models.latents import Normal, require_latent
 from gan_runner.requirements import OwnedNetworks, requires
+from gan_runner.tools.formulas import formula
 
 
 def has_density(networks: Mapping[str, nn.Module]) -> None:
@@ -33,6 +34,7 @@ def normal_latents(networks: OwnedNetworks) -> None:
 
 
 @requires(has_density, normal_latents)
+@formula("−E[log p_G({real})] / dim x")
 def negative_log_likelihood(turn: GenerativeTurn) -> Tensor:
     """−E[log p(x)] / D in nats per dimension, for samples of D elements; images are dequantised, on [−1, 1].
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from gan_runner.games.text_to_image import TextTurn
 from gan_runner.losses.base import Loss
+from gan_runner.tools.formulas import Symbols, formula, number
 
 
+@formula("L_w − L_f", "L_f: the loss before it; L_w: the same with {mismatched_scores} in place of {fake_scores}")
 def mismatch(turn: TextTurn, loss: Loss) -> Tensor:
     """The increase of the discriminator's loss if real images with mismatched captions replace all fakes.
 
@@ -18,6 +22,14 @@ def mismatch(turn: TextTurn, loss: Loss) -> Tensor:
     return loss.discriminator(mismatched) - loss.discriminator(turn.scores)
 
 
+def between_captions(term: Any, symbols: Symbols) -> str:
+    """The formula of `interpolation`."""
+    own, other = symbols["condition"], symbols["other_condition"]
+    symbols.define(f"φ̂ = {number(term.beta)} {own} + {number(1 - term.beta)} {other}, t′ the caption of another image")
+    return symbols.loss(term.loss.generator, fake="interpolated_scores")
+
+
+@formula(between_captions)
 def interpolation(turn: TextTurn, loss: Loss, beta: float = 0.5) -> Tensor:
     """The generator's loss of fakes for interpolated captions β t₁ + (1 − β) t₂ (Eq. 5)."""
     return loss.generator(turn.scores_against(turn.scores_between(beta)))

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from gan_runner.games.infogan import InfoGANTurn
+from gan_runner.tools.formulas import formula
 
 
+@formula("L_I", "L_I = E[log Q(c|{fake})] + H(c) ≤ I(c; {fake})")
 def mutual_information(turn: InfoGANTurn) -> Tensor:
     """The bound L_I(G, Q) in nats, summed over all codes, to be maximised (Chen et al. 2016, arXiv:1606.03657, Eq. 5).
 

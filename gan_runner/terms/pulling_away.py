@@ -9,10 +9,15 @@ from torch.nn.functional import normalize
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.moment_matching import MomentMatchingTurn
 from gan_runner.requirements import has_critic, requires
+from gan_runner.tools.formulas import formula
 from gan_runner.tools.precision import full_precision
 
 
 @requires(has_critic)
+@formula(
+    "E[cos²(S(G(z)), S(G(z′)))]",
+    "S(G(z)) = {fake_features}, the features of the critic; z ≠ z′ of one batch",
+)
 def pulling_away(turn: MomentMatchingTurn) -> Tensor:
     """The mean squared cosine between the features of two fakes (Zhao et al. 2017, arXiv:1609.03126, Eq. 6).
 

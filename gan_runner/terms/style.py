@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from gan_runner.games.gan import GenerativeTurn
+from gan_runner.tools.formulas import formula
 
 
+@formula("E[‖{noise} − S({fake})‖²]")
 def style(turn: GenerativeTurn) -> Tensor:
     """E‖z − S(G(z, φ(t)))‖², summed over the dimensions of z alone, without codes (Reed et al. 2016, Eq. 6)."""
     z = turn.noise[:, : turn.game.latent.dim]

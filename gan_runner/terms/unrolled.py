@@ -15,6 +15,7 @@ from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss
 from gan_runner.requirements import OwnedNetworks, has_critic, innermost
+from gan_runner.tools.formulas import Symbols, formula, short
 from gan_runner.tools.precision import full_precision
 from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
 
@@ -31,6 +32,19 @@ def no_encoder(networks: Mapping[str, nn.Module]) -> None:
         )
 
 
+def ahead(term: UnrolledGeneratorLoss, symbols: Symbols) -> str:
+    """The formula of the generator's half, by the discriminator of `steps` updates later."""
+    mark = str(term.steps).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+    real, fake = symbols.score("real_scores"), symbols.score("fake_scores")
+    optimizer = "gradient descent" if term.betas is None else "Adam"
+    betas = "" if term.betas is None else f" ({', '.join(map(short, term.betas))})"
+    symbols.define(
+        f"{fake.letter}{mark}: {fake.letter} after {term.steps} simulated updates, {optimizer} {short(term.lr)}{betas}"
+    )
+    return symbols.having(real_scores=real.marked(mark), fake_scores=fake.marked(mark)).loss(term.loss.generator)
+
+
+@formula(ahead)
 class UnrolledGeneratorLoss(nn.Module):
     """The generator's loss after k simulated updates of the discriminator (Metz et al. 2017, arXiv:1611.02163, Eq. 7).
 
@@ -86,6 +100,7 @@ class UnrolledGeneratorLoss(nn.Module):
         self.schedules = nn.ModuleList(weight for weight in self.weights.values() if isinstance(weight, Scheduled))
         self.critic = critic
         self.steps = steps
+        self.lr, self.betas = lr, betas
         self.update = gradient_descent(lr) if betas is None else adam(lr, *betas, eps)
         network = networks.others[critic]
         self.calls = (Calls(network),)  # a tuple hides it from nn.Module, which would save its weights twice

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gan_runner.games.bilinear import BilinearTurn
 from gan_runner.models.point import Point
 from gan_runner.requirements import requires
+from gan_runner.tools.formulas import formula
 
 
 def only_points(networks: Mapping[str, nn.Module]) -> None:
@@ -21,6 +22,7 @@ def only_points(networks: Mapping[str, nn.Module]) -> None:
 
 
 @requires(only_points)
+@formula("{value}")
 def value(turn: BilinearTurn) -> Tensor:
     """The value of the game at the current point, a scalar."""
     return turn.value

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gan_runner.models.sizes import require_images
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import formula
 
 Transforms = Literal["blitting", "geometry", "color"]
 
@@ -165,6 +166,7 @@ MOVES: dict[Transforms, Draw] = {"blitting": blitting, "geometry": geometry}
 COLORS: dict[Transforms, Draw] = {"color": color}
 
 
+@formula("D(T(·)) for data and fakes, each of T with probability p: {transforms}")
 class AdaptiveAugmentation(nn.Module):
     """Transforms of images, each with probability p: (n, c, h, w) → (n, c, h, w).
 
@@ -188,6 +190,7 @@ class AdaptiveAugmentation(nn.Module):
         require_images("ada", shape)
         if shape[0] not in (1, 3):
             raise ValueError(f"ada needs images of 1 or 3 channels, not {shape[0]}; choose regularizer=[diff_augment]")
+        self.transforms = transforms
         self.moves = [MOVES[name] for name in transforms if name in MOVES]
         self.colors = [COLORS[name] for name in transforms if name in COLORS]
         self.register_buffer("p", torch.zeros(()))

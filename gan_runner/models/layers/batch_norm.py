@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.distributed.sharding import all_reduce_sum, global_batch, shards
+from gan_runner.tools.formulas import formula
 
 
+@formula("γ (h − mean) / √(var + {eps}) + β, statistics of the batch")
 class BatchNorm1d(nn.BatchNorm1d):
     """Batch norm of activations (n, channels)."""
 
@@ -19,6 +21,7 @@ class BatchNorm1d(nn.BatchNorm1d):
         return normalise(self, input) if shards.count > 1 and self.training else super().forward(input)
 
 
+@formula("γ (h − mean) / √(var + {eps}) + β, statistics of the batch")
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch norm of activations (n, channels, h, w)."""
 

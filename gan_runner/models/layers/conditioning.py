@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
+from gan_runner.tools.formulas import formula
 
 
 class Conditioned(nn.Module):
@@ -29,6 +30,7 @@ class Chain(nn.Sequential, Conditioned):
         return x
 
 
+@formula("(1 + V y) (h − mean) / √var + U y, statistics of the batch")
 class ConditionalBatchNorm(Conditioned):
     """Batch norm whose gain and bias are affine in the condition: (n, channels, …) → the same shape.
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_runner.models.sizes import require_images
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import formula
 
 Policy = Literal["color", "translation", "cutout"]
 
@@ -76,6 +77,7 @@ POLICIES: dict[Policy, tuple[Callable[[Tensor], Tensor], ...]] = {
 }
 
 
+@formula("D(T(·)) for data and fakes, T: {policy}")
 class DiffAugment(nn.Module):
     """Color, translation and cutout of images: (n, c, h, w) → (n, c, h, w).
 
@@ -92,6 +94,7 @@ class DiffAugment(nn.Module):
     def __init__(self, shape: tuple[int, ...], policy: tuple[Policy, ...] = ("color", "translation", "cutout")):
         super().__init__()
         require_images("diff_augment", shape)
+        self.policy = policy
         self.steps = [step for name in policy for step in POLICIES[name]]
 
     def forward(self, x: Tensor) -> Tensor:

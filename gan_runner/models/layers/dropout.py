@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import formula
 
 
+@formula("h m / (1 − {p}), m = 0 with probability {p}")
 class Dropout(nn.Dropout):
     """Dropout (n, …) → (n, …) that draws the same mask on any number of processes."""
 

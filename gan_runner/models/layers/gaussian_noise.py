@@ -5,9 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import formula
 from gan_runner.tools.scheduled import Schedule, scheduled, times, value_of
 
 
+@formula("h + {std} ε, ε ~ N(0, I)")
 class GaussianNoise(nn.Module):
     """x + σ ε with ε ~ N(0, I) in training mode, x in evaluation mode: (n, …) → the same shape.
 

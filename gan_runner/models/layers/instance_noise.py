@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.tools import per_sample
+from gan_runner.tools.formulas import formula
 
 
+@formula("D(· + σ ε) for data and fakes, ε ~ N(0, I), σ from {std}")
 class InstanceNoise(nn.Module):
     """x + σ ε with ε ~ N(0, I): (n, *shape) → (n, *shape).
 

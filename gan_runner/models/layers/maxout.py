@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan_runner.models.sizes import at_least_one
+from gan_runner.tools.formulas import formula
 
 
+@formula("max over {pieces} pieces of W_k h + b_k")
 class Maxout(nn.Module):
     """The elementwise maximum of `pieces` linear maps: (n, in_features) → (n, out_features).
 

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.models.sizes import at_least_one
+from gan_runner.tools.formulas import formula
 from gan_runner.tools.precision import full_precision
 
 
+@formula("[f, o], o(xᵢ)_b = Σ_{{j≠i}} exp(−‖Mᵢ_b − Mⱼ_b‖₁), M = f T, {kernels} kernels of {kernel_dim} dimensions")
 class MinibatchDiscrimination(nn.Module):
     """Append to the features of each sample its similarity to the others: (n, in_features) → (n, out_features).
 
@@ -27,6 +29,7 @@ class MinibatchDiscrimination(nn.Module):
         super().__init__()
         at_least_one(kernels=kernels, kernel_dim=kernel_dim)
         self.out_features = in_features + kernels
+        self.kernels = kernels
         self.kernel_dim = kernel_dim
         self.projection = nn.Parameter(torch.randn(in_features, kernels * kernel_dim) / in_features**0.5)
 

@@ -14,6 +14,7 @@ from gan_runner.models.layers.conditioning import ConditionalBatchNorm
 from gan_runner.models.layers.orthogonal import Orthogonal
 from gan_runner.models.layers.virtual_batch_norm import VirtualBatchNorm
 from gan_runner.models.layers.weight_norm import WeightNormalized, normalize_weight
+from gan_runner.tools.formulas import formula
 
 Norm = Literal["none", "batch", "layer", "instance", "virtual", "conditional"]
 WeightNorm = Literal["none", "weight", "spectral", "orthogonal"]
@@ -41,6 +42,12 @@ def normalization(norm: Norm, channels: int, spatial: bool, reference_size: int,
     return makers[norm]()
 
 
+def divide_by_spectral_norm(module: nn.Module, dim: int) -> None:
+    """Divide the weight of a layer by its largest singular value, in place; its outputs are in this dimension."""
+    spectral_norm(module, dim=dim)
+    formula("W / σ₁(W), σ₁ the largest singular value")(module.parametrizations.weight[0])  # type: ignore[index, union-attr]
+
+
 def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
     """Reparametrise the weight of every linear and convolutional layer in place, as a matrix (outputs, inputs).
 
@@ -52,7 +59,7 @@ def reparametrize(network: nn.Module, weight_norm: WeightNorm) -> None:
     makers: dict[WeightNorm, Callable[[nn.Module, int], object]] = {
         "none": lambda module, dim: module,
         "weight": normalize_weight,
-        "spectral": lambda module, dim: spectral_norm(module, dim=dim),
+        "spectral": divide_by_spectral_norm,
         "orthogonal": lambda module, dim: register_parametrization(module, "weight", Orthogonal(dim)),
     }
     for module in network.modules():

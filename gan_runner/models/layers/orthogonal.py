@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_runner.tools.formulas import formula
 
+
+@formula("W ← Q of W = QR, all singular values 1")
 class Orthogonal(nn.Module):
     """A weight → a weight with orthonormal rows (if it is wide) or columns (if it is tall), by QR decomposition.
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_runner.tools.formulas import formula
 
+
+@formula("γ (h − m) / √(s² + {eps}) + β, m and s² of {reference_size} fixed samples and h")
 class VirtualBatchNorm(nn.Module):
     """Normalise each sample by a fixed reference batch and itself: (reference_size + n, channels, …) → the same shape.
 

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 
+from gan_runner.tools.formulas import formula
 
+
+@formula("W = g v / ‖v‖")
 class WeightNormalized(nn.Module):
     """v → the weight g v / ‖v‖, with one gain g for each output (Salimans & Kingma 2016, arXiv:1602.07868, Eq. 2).
 

@@ -1,0 +1,302 @@
+"""The method sheet: what is trained, in formulas, with the present numbers of everything.
+
+    discriminator ×5   E[D(G(z))] − E[D(x)] + 10 · E[(‖∇D(x̂)‖ − 1)²]   Adam 1e-4 (.5, .9)   wgan_gp, gradient_penalty
+    generator     ×1   −E[D(G(z))]                                      Adam 1e-4 (.5, .9)   wgan_gp
+
+Each part carries its formula beside its code (`gan_runner.tools.formulas`); here they are put together.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from torch import nn
+
+from gan_runner.config.options import Origins
+from gan_runner.players import OPTIMIZER_FLAGS, Player
+from gan_runner.requirements import declaration, innermost
+from gan_runner.system import System
+from gan_runner.tools.formulas import Symbols, formula_of, number, short, weighted, write
+from gan_runner.tools.scheduled import Scheduled
+
+WRAPPER = textwrap.TextWrapper(106, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+"""Breaks the lines of sections."""
+
+LONGEST_SUM = 66
+"""A longer sum of terms has a line for each of them."""
+
+CITATION = re.compile(
+    r"([^\W\d_][\w’'-]+(?: et al\.| & [^\W\d_][\w-]+)? (?:19|20)\d\d),? \(?(arXiv:[\d.]+\d|doi:[^\s,;)]+|JMLR \d+|PMLR \d+)"
+)
+"""A paper as docstrings name it: `Gulrajani et al. 2017, arXiv:1704.00028`."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of a player's sum.
+
+    Attributes:
+        negative: whether a minus stands before it.
+        text: its weight and its formula.
+        origins: the options that brought it.
+    """
+
+    negative: bool
+    text: str
+    origins: tuple[str, ...]
+
+    def signed(self, first: bool) -> str:
+        """With its sign, the plus of the first left out."""
+        return ("−" if first else "− ") * self.negative + ("" if first or self.negative else "+ ") + self.text
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a player descends, and how.
+
+    Attributes:
+        player: its name.
+        updates: `×5`, or by phase.
+        terms: of the sum.
+        logged: terms of weight zero.
+        optimizer: with its numbers.
+        constraints: what is done after each update, with the options that brought it.
+    """
+
+    player: str
+    updates: str
+    terms: Sequence[Term]
+    logged: Sequence[Term]
+    optimizer: str
+    constraints: Sequence[tuple[str, tuple[str, ...]]]
+
+    @property
+    def sum(self) -> str:
+        """All terms in one line."""
+        return " ".join(term.signed(first=index == 0) for index, term in enumerate(self.terms))
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The options that brought the terms, each once."""
+        return tuple(dict.fromkeys(name for term in self.terms for name in term.origins))
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A method on a page.
+
+    Attributes:
+        title: the chosen parts in words.
+        objectives: of the players, in the order in which they move.
+        sections: below them: a title and its lines.
+    """
+
+    title: str
+    objectives: Sequence[Objective]
+    sections: Mapping[str, Sequence[str]]
+
+    @property
+    def players(self) -> list[str]:
+        """The lines of the players alone."""
+        rows = [row for objective in self.objectives for row in rows_of(objective)]
+        names, *widths = (max(len(row[column]) for row in rows) for column in range(4))
+        return [
+            f"{name:{names}} " + "   ".join(cell.ljust(width) for cell, width in zip(cells, [*widths, 0])).rstrip()
+            for name, *cells in rows
+        ]
+
+    def __str__(self) -> str:
+        """The whole, as plain text."""
+        width = max(map(len, self.sections)) + 3
+        below = []
+        for title, lines in self.sections.items():
+            wrapped = [part for line in lines for part in WRAPPER.wrap(line)]
+            below += [f"{name:{width}}{line}" for name, line in zip([title, *[""] * len(wrapped)], wrapped)]
+        return "\n".join([self.title, "", *self.players, "", *below])
+
+
+def sheet_of(config: DictConfig, system: System, title: str) -> Sheet:
+    """The sheet of what is trained.
+
+    Args:
+        config: resolved.
+        system: built of it, before it is compiled.
+        title: the chosen parts in words.
+    """
+    definitions: dict[str, None] = {}
+    origins = Origins(config, title.split())
+    objectives = [objective_of(player, origins, definitions) for player in system.players]
+    parts = list(parts_of(system))
+    sections = {
+        "moves": [f"{', '.join(player.name for player in system.players)}: {write(system.play, Symbols(None))}"],
+        "rates": list(dict.fromkeys(map(rates_of, system.players))),
+        "where": [*definitions, *meanings_of(system)],
+        "sees": [sees(player, config.trainer.batch_size) for player in system.players],
+        "networks": [line for name, network in system.networks.items() for line in network_lines(name, network)],
+        "papers": list(dict.fromkeys(paper for part in parts for paper in papers_of(part))),
+    }
+    return Sheet(title, objectives, {name: lines for name, lines in sections.items() if lines})
+
+
+def objective_of(player: Player, origins: Origins, definitions: dict[str, None]) -> Objective:
+    """What a player descends; what its formulas define is added to the definitions."""
+    symbols = Symbols(player.game.turn(player.networks, player.owned, {}))
+    symbols.definitions = definitions
+    terms, logged = [], []
+    for name, part in sorted(player.terms.items(), key=lambda item: not is_loss(item[1])):
+        weight = player.weights[name]
+        negative, text = weighted(number(weight), write(part, symbols))
+        term = Term(negative, text, origins.of_term(f"players.{player.name}.terms.{name}"))
+        (terms if isinstance(weight, Scheduled) or weight else logged).append(term)
+    constraints = [
+        (write(part, symbols), origins.of_term(f"players.{player.name}.constraints.{name}"))
+        for name, part in player.constraints.items()
+    ]
+    moves = [f"×{n}" + (f" from step {number(first)}" if first else "") for first, n in sorted(player.phases.items())]
+    return Objective(player.name, ", ".join(moves), terms, logged, optimizer_line(player.optimizer), constraints)
+
+
+def is_loss(term: Any) -> bool:
+    """Whether a term is one player's half of a loss, which comes first in a sum."""
+    inner = innermost(term)
+    return hasattr(inner, "loss") or "loss" in getattr(inner, "keywords", {})
+
+
+def rows_of(objective: Objective) -> Iterator[tuple[str, str, str, str, str]]:
+    """The lines of a player: name, updates, formula, optimizer, options."""
+    one = [(objective.sum, objective.origins)]
+    each = [(term.signed(first=index == 0), term.origins) for index, term in enumerate(objective.terms)]
+    for index, (text, options) in enumerate(one if len(objective.sum) <= LONGEST_SUM else each):
+        first = objective.player, objective.updates, objective.optimizer
+        name, updates, optimizer = first if index == 0 else ("", "", "")
+        yield name, updates, text, optimizer, ", ".join(options)
+    for text, options in objective.constraints:
+        yield "", "", f"after each update  {text}", "", ", ".join(options)
+    for term in objective.logged:
+        yield "", "", f"only logged  {term.text.removeprefix('0 · ')}", "", ", ".join(term.origins)
+
+
+def optimizer_line(optimizer: torch.optim.Optimizer) -> str:
+    """`Adam 1e-4 (.5, .9)`: class, learning rate, betas, and what differs from the defaults."""
+    group = optimizer.param_groups[0]
+    usual = {name: each.default for name, each in inspect.signature(type(optimizer)).parameters.items()}
+    words = [type(optimizer).__name__, short(group.get("initial_lr", group["lr"]))]
+    if "betas" in group:
+        words.append(f"({', '.join(map(short, group['betas']))})")
+    shown = {"lr", "initial_lr", "betas", "params", *OPTIMIZER_FLAGS}
+    others = [name for name in group if name in usual and name not in shown and group[name] != usual[name]]
+    return " ".join([*words, *(f"{name} {short(group[name])}" for name in others)])
+
+
+def rates_of(player: Player) -> str:
+    """How the learning rate, and other numbers of the optimizer, follow the training step."""
+    scheduler: Any = player.scheduler
+    rates = [write(schedule, Symbols(None)) for schedule in getattr(scheduler, "lr_lambdas", ())]
+    text = f"learning rates × ({rates[0]})" if rates else type(scheduler).__name__
+    options = getattr(scheduler, "options", {})
+    return ", ".join([text, *(f"{name} {write(schedule, Symbols(None))}" for name, schedule in options.items())])
+
+
+def meanings_of(system: System) -> list[str]:
+    """What the random inputs, and networks that have a formula, stand for."""
+    game: Any = system.game
+    codes = [f"{name} ~ {write(code, Symbols(None))}" for name, code in getattr(game, "codes", {}).items()]
+    prior = [f"z ~ {write(game.latent, Symbols(None))}"] if getattr(game.latent, "dim", 0) else []
+    networks = [write(each, Symbols(None)) for each in system.networks.values() if formula_of(each)]
+    return [*prior, *([f"c = ({', '.join(codes)})"] if codes else []), *dict.fromkeys(networks)]
+
+
+def sees(player: Player, batch_size: int) -> str:
+    """Which data a player sees, and which networks it descends."""
+    batch = f"a new batch of {batch_size} at each update" if player.fresh_batches else "the batch drawn last"
+    return f"{player.name}: {batch}; descends {', '.join(player.owned)}"
+
+
+def network_lines(name: str, network: nn.Module) -> Iterator[str]:
+    """A network's layers and size, and the formulas of its layers."""
+    size = sum(parameter.numel() for parameter in network.parameters())
+    layers = ", ".join(layers_of(network)).replace(", +", " ").removeprefix("+").split(", ")
+    yield f"{name}: {', '.join(repeated(layers)) or type(network).__name__}; {size:,} parameters"
+    inner = [module for module in network.modules() if module is not network and formula_of(module)]
+    yield from dict.fromkeys(f"in {name}: {write(module, Symbols(None))}" for module in inner)
+
+
+def layers_of(module: nn.Module) -> Iterator[str]:
+    """The layers of a module, in the order in which it holds them: `Linear 2→256`, `Conv 1→32 4×4 /2`, `+ReLU`."""
+    children = [child for name, child in module.named_children() if name != "parametrizations"]
+    if children and (not formula_of(module) or hasattr(module, "prepare")):
+        for child in children:
+            yield from layers_of(child)
+    elif not isinstance(module, nn.Identity | nn.Sequential | nn.Flatten | nn.Unflatten):
+        name = re.sub("^Parametrized|[12]d$", "", type(module).__name__)
+        sizes = [(getattr(module, f"in_{kind}", None), getattr(module, f"out_{kind}", None)) for kind in KINDS]
+        shapes = [f" {before}→{after}" for before, after in sizes if before and after]
+        kernel = getattr(module, "kernel_size", ())
+        window = f" {'×'.join(map(str, kernel))} /{module.stride[0]}" if isinstance(kernel, tuple) and kernel else ""
+        plain = next(module.parameters(), None) is None
+        yield "+" * plain + name + "".join(shapes) + window
+
+
+KINDS = ("features", "channels")
+"""Of what layers have so many as inputs and outputs."""
+
+
+def repeated(layers: Sequence[str]) -> list[str]:
+    """Layers with runs of the same ones taken together: `(Linear 256→256, ReLU)×2`."""
+    shown, place = [], 0
+    while place < len(layers):
+        length, count = max(((n, runs(layers, place, n)) for n in range(1, 7)), key=lambda run: run[0] * (run[1] - 1))
+        group = ", ".join(layers[place : place + length])
+        shown.append(group if count == 1 else f"({group})×{count}" if length > 1 else f"{group} ×{count}")
+        place += length * count if count > 1 else 1
+    return shown
+
+
+def runs(layers: Sequence[str], place: int, length: int) -> int:
+    """How often the layers from a place on come one after the other."""
+    count = 1
+    while layers[place : place + length] == layers[place + count * length : place + (count + 1) * length]:
+        count += 1
+    return count if length <= len(layers) - place else 1
+
+
+def parts_of(system: System) -> Iterator[Any]:
+    """Everything that may have a source: game, losses, terms, constraints, networks and their layers."""
+    yield from (system.game, declaration(system.play))
+    for player in system.players:
+        for term in player.terms.values():
+            yield declaration(term)
+            yield from losses_in(innermost(term))
+        yield from (*player.constraints.values(), player.optimizer)
+    for network in system.networks.values():
+        yield from (module for module in network.modules() if module is network or formula_of(module))
+
+
+def losses_in(part: Any) -> Iterator[Any]:
+    """The losses, kernels and so on that a part is built on."""
+    options = part.keywords if isinstance(part, partial) else vars(part)
+    for value in options.values():
+        if is_dataclass(value):
+            yield value
+            yield from losses_in(value)
+
+
+def papers_of(part: Any) -> list[str]:
+    """The papers that a part's docstring names; else those of its bases', else those of its module's."""
+    kind = part if inspect.isroutine(part) or hasattr(part, "__name__") else type(part)
+    bases = [
+        base
+        for base in getattr(kind, "__mro__", (kind,))
+        if base.__module__.startswith(kind.__module__.partition(".")[0])
+    ]
+    texts = [base.__doc__ for base in bases] + [inspect.getdoc(inspect.getmodule(kind))]
+    found = (CITATION.findall(" ".join((text or "").split())) for text in texts)
+    return [f"{authors}, {place}" for authors, place in next(filter(None, found), [])]

@@ -1,0 +1,261 @@
+"""The method sheet, held against sheets written by hand from the papers."""
+
+import re
+
+import pytest
+
+from gan_runner.build import build_system
+from gan_runner.sheet import sheet_of
+
+SHEETS = {
+    # Goodfellow et al. 2014, Algorithm 1 and the last paragraph of Section 3, D = σ(score).
+    "gan": (
+        ("loss=non_saturating",),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] | Adam 5e-4 (.5, .999) | non_saturating
+        generator ×1     | −E[log σ(D(G(z)))]                       | Adam 5e-4 (.5, .999) | non_saturating
+        """,
+    ),
+    # Goodfellow et al. 2014, Eq. 1.
+    "minimax": (
+        ("loss=minimax", "play=simultaneous"),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] | Adam 5e-4 (.5, .999) | minimax
+        generator ×1     | E[log(1 − σ(D(G(z))))]                   | Adam 5e-4 (.5, .999) | minimax
+        """,
+    ),
+    # Salimans et al. 2016, Section 3.4: α = 0.9 for data.
+    "label_smoothing": (
+        ("loss=non_saturating", "regularizer=[label_smoothing]"),
+        """
+        discriminator ×1 | −E[0.9 log σ(D(x)) + 0.1 log(1 − σ(D(x)))] − E[log(1 − σ(D(G(z))))] \
+            | Adam 5e-4 (.5, .999) | non_saturating
+        generator ×1     | −E[log σ(D(G(z)))]                       | Adam 5e-4 (.5, .999) | non_saturating
+        """,
+    ),
+    # Arjovsky et al. 2017, Algorithm 1: α = 5e-5, c = 0.01, n_critic = 5.
+    "wgan": (
+        ("loss=wgan",),
+        """
+        discriminator ×5 | E[D(G(z))] − E[D(x)]    | RMSprop 5e-5 | wgan
+            after each update | θ ← clip(θ, −0.01, 0.01) | weight_clipping
+        generator ×1     | −E[D(G(z))]             | RMSprop 5e-5 | wgan
+        """,
+    ),
+    # Gulrajani et al. 2017, Eq. 3 and Algorithm 1: λ = 10, n_critic = 5, α = 1e-4, β₁ = 0.5 and β₂ = 0.9 (their code).
+    "wgan_gp": (
+        ("loss=wgan_gp", "regularizer.gradient_penalty.weight=10", "optimizer.lr=1e-4"),
+        """
+        discriminator ×5 | E[D(G(z))] − E[D(x)] + 10 · E[(‖∇D(x̂)‖ − 1)²] | Adam 1e-4 (.5, .9) | wgan_gp, gradient_penalty
+        generator ×1     | −E[D(G(z))]                                   | Adam 1e-4 (.5, .9) | wgan_gp
+        where x̂ = x + u (G(z) − x), u ~ U(0, 1)
+        """,
+    ),
+    # Mao et al. 2017, Eq. 9: a = 0, b = c = 1.
+    "lsgan": (
+        ("loss=lsgan",),
+        """
+        discriminator ×1 | ½ E[(D(x) − 1)²] + ½ E[D(G(z))²] | Adam 5e-4 (.5, .999) | lsgan
+        generator ×1     | ½ E[(D(G(z)) − 1)²]              | Adam 5e-4 (.5, .999) | lsgan
+        """,
+    ),
+    # Miyato et al. 2018, Eqs. 16 and 17, and Eq. 8.
+    "hinge": (
+        ("loss=hinge", "regularizer=[spectral_norm,ema]"),
+        """
+        discriminator ×1 | E[max(0, 1 − D(x))] + E[max(0, 1 + D(G(z)))] | Adam 5e-4 (.5, .999) | hinge
+        generator ×1     | −E[D(G(z))]                                  | Adam 5e-4 (.5, .999) | hinge
+            after each update | θ̄ ← 0.999 θ̄ + 0.001 θ | ema
+        in discriminator: W / σ₁(W), σ₁ the largest singular value
+        """,
+    ),
+    # Berthelot et al. 2017, Section 3.4: γ = 0.5, λ_k = 0.001, k_0 = 0.
+    "began": (
+        ("loss=began", "model.latent.dim=1"),
+        """
+        discriminator ×1 | E[L(x)] − k E[L(G(z))] | Adam 5e-4 (.5, .999) | began
+        generator ×1     | E[L(G(z))]             | Adam 5e-4 (.5, .999) | began
+        where k ← clip(k + 0.001 (0.5 E[L(x)] − E[L(G(z))]), 0, 1) after each update, from 0
+        where L(x) = −D(x) = mean |x − Dec(Enc(x))|
+        """,
+    ),
+    # Zhao et al. 2017, Eqs. 1, 2 and 6; m = 0.2 here.
+    "ebgan": (
+        ("loss=ebgan", "model.latent.dim=2", "regularizer=[pulling_away]"),
+        """
+        discriminator ×1 | E[L(x)] + E[max(0, 0.2 − L(G(z)))]    | Adam 5e-4 (.5, .999) | ebgan
+        generator ×1     | E[L(G(z))] + 0.1 · E[cos²(S(G(z)), S(G(z′)))] | Adam 5e-4 (.5, .999) | ebgan, pulling_away
+        where L(x) = −D(x) = mean (x − Dec(Enc(x)))²
+        where S(G(z)) = f(G(z)), the features of the critic; z ≠ z′ of one batch
+        """,
+    ),
+    # Jolicoeur-Martineau 2019, RaSGAN (Section 4.3, with its Eqs. 8 and 9).
+    "relativistic_average": (
+        ("loss=relativistic_average",),
+        """
+        discriminator ×1 | −E[log σ(D(x) − E[D(G(z))])] − E[log(1 − σ(D(G(z)) − E[D(x)]))] \
+            | Adam 5e-4 (.5, .999) | relativistic_average
+        generator ×1     | −E[log σ(D(G(z)) − E[D(x)])] − E[log(1 − σ(D(x) − E[D(G(z))]))] \
+            | Adam 5e-4 (.5, .999) | relativistic_average
+        """,
+    ),
+    # Nowozin et al. 2016, Tables 2 and 6: T = v, f*(t) = exp(t − 1); the generator descends the same bound.
+    "fgan_kl": (
+        ("loss=fgan_kl",),
+        """
+        discriminator ×1 | E[exp(D(G(z)) − 1)] − E[D(x)] | Adam 5e-4 (.5, .999) | fgan_kl
+        generator ×1     | −E[exp(D(G(z)) − 1)]          | Adam 5e-4 (.5, .999) | fgan_kl
+        """,
+    ),
+    # Poole et al. 2016, Section 3; the aim is fgan_kl, whose score is 1 + log r; the critic that of Goodfellow et al.
+    "decoupled": (
+        ("loss=decoupled",),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] | Adam 5e-4 (.5, .999) | decoupled
+        generator ×1     | −E[exp(T(G(z)) − 1)]                     | Adam 5e-4 (.5, .999) | decoupled
+        where T(G(z)) = 1 + log r, log r = D(G(z)) cut at ±10
+        """,
+    ),
+    # Chen et al. 2016, Eqs. 5 and 6, λ = 1.
+    "infogan": (
+        ("game=infogan", "model.latent.dim=62"),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z, c))))] − L_I | Adam 5e-4 (.5, .999) | non_saturating, infogan
+        generator ×1     | −E[log σ(D(G(z, c)))] − L_I                       | Adam 5e-4 (.5, .999) | non_saturating, infogan
+        where L_I = E[log Q(c|G(z, c))] + H(c) ≤ I(c; G(z, c))
+        where c = (c1 ~ Cat(10), c2 ~ U(−1, 1), c3 ~ U(−1, 1))
+        """,
+    ),
+    # Odena et al. 2017, Eqs. 2 and 3: D maximises L_S + L_C, G maximises L_C − L_S (here non-saturating).
+    "ac_gan": (
+        ("game=conditional", "method=ac_gan"),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z, y))))] − E[log P(y|x)] − E[log P(y|G(z, y))] \
+            | Adam 5e-4 (.5, .999) | non_saturating, ac_gan
+        generator ×1     | −E[log σ(D(G(z, y)))] − E[log P(y|G(z, y))] | Adam 5e-4 (.5, .999) | non_saturating, ac_gan
+        """,
+    ),
+    # Mirza & Osindero 2014, Eq. 2.
+    "conditional": (
+        ("game=conditional", "loss=minimax"),
+        """
+        discriminator ×1 | −E[log σ(D(x, y))] − E[log(1 − σ(D(G(z, y), y)))] | Adam 5e-4 (.5, .999) | minimax
+        generator ×1     | E[log(1 − σ(D(G(z, y), y)))]                      | Adam 5e-4 (.5, .999) | minimax
+        """,
+    ),
+    # Salimans et al. 2016, Sections 3.1 and 5; half the unsupervised loss and averages of 1e-4, as in their code.
+    "semi_supervised": (
+        ("game=semi_supervised", "game.labelled.count=80", "loss=feature_matching"),
+        """
+        discriminator ×1 | 0.5 · (−E[log σ(D(x))] − E[log(1 − σ(D(G(z))))]) − E[log P(yₗ|xₗ)] \
+            | Adam 5e-4 (.5, .999) | feature_matching, semi_supervised
+            after each update | θ̄ ← 0.9999 θ̄ + 1e-4 θ | semi_supervised
+        generator ×1     | ‖E[f(x)] − E[f(G(z))]‖² / dim f | Adam 5e-4 (.5, .999) | feature_matching
+        where xₗ, yₗ: data whose labels are known
+        in discriminator: D(x) = log Σ exp l(x), P(y|x) = softmax l(x), of 8 classes
+        """,
+    ),
+    # Dumoulin et al. 2017, Eq. 1 and Algorithm 1, whose generator descends the same with the labels exchanged.
+    "ali": (
+        ("game=ali",),
+        """
+        discriminator ×1 | −E[log σ(D(x, E(x)))] − E[log(1 − σ(D(G(z), z)))] | Adam 5e-4 (.5, .999) | non_saturating
+        generator ×1     | −E[log σ(D(G(z), z))] − E[log(1 − σ(D(x, E(x))))] | Adam 5e-4 (.5, .999) | non_saturating
+        where E(x) = μ(x) + σ(x) ε, ε ~ N(0, I)
+        """,
+    ),
+    # Larsen et al. 2016, Eqs. 5 to 9 and Algorithm 1: γ weighs the likelihood of the generator.
+    "vae_gan": (
+        ("game=vae_gan",),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] − E[log σ(D(x))] − E[log(1 − σ(D(G(E(x)))))] \
+            | Adam 5e-4 (.5, .999) | non_saturating, synthetic, synthetic_reconstruction
+        encoder ×1       | E[½ ‖f(x) − f(G(E(x)))‖²] + E[KL(q(z|x) ‖ N(0, I))] \
+            | Adam 5e-4 (.5, .999) | learned, analytic
+        generator ×1     | −E[log σ(D(G(z)))] − E[log σ(D(G(E(x))))] + 0.001 · E[½ ‖f(x) − f(G(E(x)))‖²] \
+            | Adam 5e-4 (.5, .999) | non_saturating, synthetic, synthetic_reconstruction, learned
+        where E(x) = μ(x) + σ(x) ε, ε ~ N(0, I)
+        """,
+    ),
+    # Metz et al. 2017, Eqs. 5 to 7, with five steps.
+    "unrolled": (
+        ("loss=minimax", "regularizer=[unrolled]"),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] | Adam 5e-4 (.5, .999) | minimax
+        generator ×1     | E[log(1 − σ(D₅(G(z))))]                  | Adam 5e-4 (.5, .999) | minimax, unrolled
+        where D₅: D after 5 simulated updates, Adam 5e-4 (.5, .999)
+        """,
+    ),
+    # Mescheder et al. 2018, Eq. 9, its γ falling; the generator waits.
+    "r1": (
+        (
+            "regularizer=[r1]",
+            "players.generator.updates={0: 0, 500: 1}",
+            "++players.discriminator.weights.r1={_target_: gan_runner.optimizers.schedules.ramp, _partial_: true, "
+            "start: 10, end: 0, steps: 3000}",
+        ),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] + (10 → 0 over 3,000 steps) · ½ E[‖∇D(x)‖²] \
+            | Adam 5e-4 (.5, .999) | non_saturating, r1
+        generator ×0, ×1 from step 500 | −E[log σ(D(G(z)))] | Adam 5e-4 (.5, .999) | non_saturating
+        """,
+    ),
+    # Li et al. 2015, Eq. 3; the root as in their code.
+    "mmd": (
+        ("loss=mmd",),
+        """
+        generator ×1 | √(E[k(x, x′)] − 2 E[k(x, G(z))] + E[k(G(z), G(z′))]) | Adam 5e-4 (.5, .999) | mmd
+        where k(x, y) = Σ exp(−‖x − y‖² / 2σ²), σ = 0.25, 0.5, 1, 2, 4, in units of the median distance of data
+        """,
+    ),
+    # Kingma & Welling 2014, Eq. 7, with a Laplace observation of scale 0.1.
+    "vae": (
+        ("game=vae",),
+        """
+        encoder ×1   | E[‖x − G(E(x))‖₁ / 0.1 + dim x · log 0.2] + E[KL(q(z|x) ‖ N(0, I))] \
+            | Adam 5e-4 (.5, .999) | observer, analytic
+        generator ×1 | E[‖x − G(E(x))‖₁ / 0.1 + dim x · log 0.2] | Adam 5e-4 (.5, .999) | observer
+        where E(x) = μ(x) + σ(x) ε, ε ~ N(0, I)
+        """,
+    ),
+}
+
+
+def rows_of(text):
+    """A hand-written sheet: what each player descends, by what, from which options; constraints; definitions."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    players = [[re.sub(" +", " ", cells[0]), *cells[1:]] for cells in (split(line) for line in lines if "| " in line)]
+    return players, [line for line in lines if line.startswith(("where ", "in "))]
+
+
+def split(line):
+    """The cells of a line; a conditional probability has a bar without spaces."""
+    return [cell.strip() for cell in re.split(r" +[|] ", line)]
+
+
+@pytest.fixture
+def sheet(hydra_config, resolved_config):
+    """The sheet of small networks for points, from overrides."""
+
+    def made(*overrides):
+        data = () if any(override.startswith("dataset=") for override in overrides) else ("dataset=ring8",)
+        options = ("model=mlp", "model.generator.width=8", *data, *overrides)
+        config = resolved_config(*options)
+        chosen = [part for override in overrides for part in re.findall(r"\w+", override.partition("=")[2])]
+        return sheet_of(config, build_system(config), " ".join(chosen))
+
+    return made
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_that_the_sheet_of_a_method_is_the_one_written_by_hand(name, sheet):
+    overrides, text = SHEETS[name]
+    written = sheet(*overrides)
+    players = []
+    for each in written.objectives:
+        players.append([f"{each.player} {each.updates}", each.sum, each.optimizer, ", ".join(each.origins)])
+        players += [["after each update", text, ", ".join(options)] for text, options in each.constraints]
+    expected, definitions = rows_of(text)
+    assert players == expected
+    found = [f"where {line}" for line in written.sections["where"]] + written.sections["networks"]
+    assert [line for line in definitions if line not in found] == [], found
