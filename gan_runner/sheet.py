@@ -34,7 +34,8 @@ LONGEST_SUM = 66
 """A longer sum of terms has a line for each of them."""
 
 CITATION = re.compile(
-    r"([^\W\d_][\w’'-]+(?: et al\.| & [^\W\d_][\w-]+)? (?:19|20)\d\d),? \(?(arXiv:[\d.]+\d|doi:[^\s,;)]+|JMLR \d+|PMLR \d+)"
+    r"([^\W\d_][\w’'-]+(?: et al\.| & [^\W\d_][\w-]+)? (?:19|20)\d\d),? "
+    r"\(?(arXiv:[\d.]+\d|doi:[^\s,;)]+|[JP]MLR \d+)"
 )
 """A paper as docstrings name it: `Gulrajani et al. 2017, arXiv:1704.00028`."""
 
@@ -136,10 +137,10 @@ def sheet_of(config: DictConfig, system: System, title: str) -> Sheet:
     objectives = [objective_of(player, origins, definitions) for player in system.players]
     parts = list(parts_of(system))
     sections = {
-        "moves": [f"{', '.join(player.name for player in system.players)}: {write(system.play, Symbols(None))}"],
+        "moves": [f"{', '.join(player.name for player in system.players)}: {write(system.update_scheme, Symbols())}"],
         "rates": list(dict.fromkeys(map(rates_of, system.players))),
         "where": [*definitions, *meanings_of(system)],
-        "sees": [sees(player, config.trainer.batch_size) for player in system.players],
+        "sees": [sees(*each, config.trainer.batch_size) for each in zip(system.players, objectives)],
         "networks": [line for name, network in system.networks.items() for line in network_lines(name, network)],
         "papers": list(dict.fromkeys(paper for part in parts for paper in papers_of(part))),
     }
@@ -150,7 +151,8 @@ def objective_of(player: Player, origins: Origins, definitions: dict[str, None])
     """What a player descends; what its formulas define is added to the definitions."""
     symbols = Symbols(player.game.turn(player.networks, player.owned, {}))
     symbols.definitions = definitions
-    terms, logged = [], []
+    terms: list[Term] = []
+    logged: list[Term] = []
     for name, part in sorted(player.terms.items(), key=lambda item: not is_loss(item[1])):
         weight = player.weights[name]
         negative, text = weighted(number(weight), write(part, symbols))
@@ -199,25 +201,26 @@ def optimizer_line(optimizer: torch.optim.Optimizer) -> str:
 def rates_of(player: Player) -> str:
     """How the learning rate, and other numbers of the optimizer, follow the training step."""
     scheduler: Any = player.scheduler
-    rates = [write(schedule, Symbols(None)) for schedule in getattr(scheduler, "lr_lambdas", ())]
-    text = f"learning rates × ({rates[0]})" if rates else type(scheduler).__name__
+    rates = [write(schedule, Symbols()) for schedule in getattr(scheduler, "lr_lambdas", ())]
+    text = f"factor of the learning rates: {rates[0]}" if rates else type(scheduler).__name__
     options = getattr(scheduler, "options", {})
-    return ", ".join([text, *(f"{name} {write(schedule, Symbols(None))}" for name, schedule in options.items())])
+    return ", ".join([text, *(f"{name} {write(schedule, Symbols())}" for name, schedule in options.items())])
 
 
 def meanings_of(system: System) -> list[str]:
     """What the random inputs, and networks that have a formula, stand for."""
     game: Any = system.game
-    codes = [f"{name} ~ {write(code, Symbols(None))}" for name, code in getattr(game, "codes", {}).items()]
-    prior = [f"z ~ {write(game.latent, Symbols(None))}"] if getattr(game.latent, "dim", 0) else []
-    networks = [write(each, Symbols(None)) for each in system.networks.values() if formula_of(each)]
+    codes = [f"{name} ~ {write(code, Symbols())}" for name, code in getattr(game, "codes", {}).items()]
+    prior = [f"z ~ {write(game.latent, Symbols())}"] if getattr(game.latent, "dim", 0) else []
+    networks = [write(each, Symbols()) for each in system.networks.values() if formula_of(each)]
     return [*prior, *([f"c = ({', '.join(codes)})"] if codes else []), *dict.fromkeys(networks)]
 
 
-def sees(player: Player, batch_size: int) -> str:
-    """Which data a player sees, and which networks it descends."""
+def sees(player: Player, objective: Objective, batch_size: int) -> str:
+    """What a player's formulas depend on, which batch it gets, and which networks it descends."""
+    seen = sorted(set(re.findall(r"\b[xyzc]ₗ?\b", " ".join(term.text for term in objective.terms))))
     batch = f"a new batch of {batch_size} at each update" if player.fresh_batches else "the batch drawn last"
-    return f"{player.name}: {batch}; descends {', '.join(player.owned)}"
+    return f"{player.name}: {', '.join(seen)}{' of ' * bool(seen)}{batch}; descends {', '.join(player.owned)}"
 
 
 def network_lines(name: str, network: nn.Module) -> Iterator[str]:
@@ -226,21 +229,22 @@ def network_lines(name: str, network: nn.Module) -> Iterator[str]:
     layers = ", ".join(layers_of(network)).replace(", +", " ").removeprefix("+").split(", ")
     yield f"{name}: {', '.join(repeated(layers)) or type(network).__name__}; {size:,} parameters"
     inner = [module for module in network.modules() if module is not network and formula_of(module)]
-    yield from dict.fromkeys(f"in {name}: {write(module, Symbols(None))}" for module in inner)
+    yield from dict.fromkeys(f"in {name}: {write(module, Symbols())}" for module in inner)
 
 
 def layers_of(module: nn.Module) -> Iterator[str]:
     """The layers of a module, in the order in which it holds them: `Linear 2→256`, `Conv 1→32 4×4 /2`, `+ReLU`."""
+    part: Any = module
     children = [child for name, child in module.named_children() if name != "parametrizations"]
     if children and (not formula_of(module) or hasattr(module, "prepare")):
         for child in children:
             yield from layers_of(child)
     elif not isinstance(module, nn.Identity | nn.Sequential | nn.Flatten | nn.Unflatten):
         name = re.sub("^Parametrized|[12]d$", "", type(module).__name__)
-        sizes = [(getattr(module, f"in_{kind}", None), getattr(module, f"out_{kind}", None)) for kind in KINDS]
+        sizes = [(getattr(part, f"in_{kind}", None), getattr(module, f"out_{kind}", None)) for kind in KINDS]
         shapes = [f" {before}→{after}" for before, after in sizes if before and after]
         kernel = getattr(module, "kernel_size", ())
-        window = f" {'×'.join(map(str, kernel))} /{module.stride[0]}" if isinstance(kernel, tuple) and kernel else ""
+        window = f" {'×'.join(map(str, kernel))} /{part.stride[0]}" if isinstance(kernel, tuple) and kernel else ""
         plain = next(module.parameters(), None) is None
         yield "+" * plain + name + "".join(shapes) + window
 
@@ -270,7 +274,7 @@ def runs(layers: Sequence[str], place: int, length: int) -> int:
 
 def parts_of(system: System) -> Iterator[Any]:
     """Everything that may have a source: game, losses, terms, constraints, networks and their layers."""
-    yield from (system.game, declaration(system.play))
+    yield from (system.game, declaration(system.update_scheme))
     for player in system.players:
         for term in player.terms.values():
             yield declaration(term)
@@ -290,13 +294,10 @@ def losses_in(part: Any) -> Iterator[Any]:
 
 
 def papers_of(part: Any) -> list[str]:
-    """The papers that a part's docstring names; else those of its bases', else those of its module's."""
+    """The papers that a part's docstring names; else those of its module's, else those of its bases'."""
     kind = part if inspect.isroutine(part) or hasattr(part, "__name__") else type(part)
-    bases = [
-        base
-        for base in getattr(kind, "__mro__", (kind,))
-        if base.__module__.startswith(kind.__module__.partition(".")[0])
-    ]
-    texts = [base.__doc__ for base in bases] + [inspect.getdoc(inspect.getmodule(kind))]
-    found = (CITATION.findall(" ".join((text or "").split())) for text in texts)
+    own = kind.__module__.partition(".")[0]
+    bases = [base for base in getattr(kind, "__mro__", ())[1:] if base.__module__.partition(".")[0] == own]
+    documented = [kind, inspect.getmodule(kind), *bases]
+    found = (CITATION.findall(" ".join((each.__doc__ or "").split())) for each in documented)
     return [f"{authors}, {place}" for authors, place in next(filter(None, found), [])]

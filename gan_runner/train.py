@@ -32,11 +32,17 @@ from gan_runner.runs.log import BufferedWarnings, LogFile
 from gan_runner.runs.run import RandomNumbers, Run
 from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.signals import StopSignals
+from gan_runner.sheet import Sheet, sheet_of
+from gan_runner.system import System
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import write_json
 from gan_runner.tools.precision import prepare_device
 
 log = logging.getLogger("gan_runner")
+
+
+Metric = Callable[..., dict[str, float]]
+"""Results → values by name."""
 
 
 @dataclass(frozen=True)
@@ -160,17 +166,8 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
         job: what to train, and the directory to write to.
         step: the saved step to resume from; 0 starts anew, None resumes from the last.
     """
-    config = resolve(job.config)
-    check_unused(job.config, job.overrides)
-    system = build_system(config)
-    for target in (config, job.config):
-        add_classes(target, system.dataset)
-    if config.trainer.on_divergence == "rollback" and processes.present.size > 1:
-        raise ConfigError("trainer.on_divergence=rollback works with one process only; choose stop")
-    prepare_device(system.device, config.trainer.precision)
-    metrics = build_metrics(config, system)
-    observers = build_observers(config, system)
-    check_metric_names(config, metrics, observers)
+    config, system, metrics, observers = build_all(job)
+    sheet = sheet_of(config, system, job.label)
     with processes.present.main_first():
         data = system.dataset.load(system.device)
     run = Run(
@@ -180,6 +177,7 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
         system=system,
         data=data,
         metrics=metrics,
+        sheet=sheet,
         label=job.label,
         group=f"{job.label} {fingerprint(config)}",
         environment=environment(system.device),
@@ -195,6 +193,36 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     else:
         system.game.prepare(system.networks, run.data, config.trainer.batch_size)
     return run, observers
+
+
+def explain(job: Job) -> Sheet:
+    """Describe what a job would train; no data is read, and nothing is written.
+
+    Raises:
+        ConfigError: the configuration cannot work.
+    """
+    config, system, _, _ = build_all(job)
+    return sheet_of(config, system, job.label)
+
+
+def build_all(job: Job) -> tuple[DictConfig, System, Mapping[str, Metric], dict[str, Observer]]:
+    """The resolved configuration, and what is built of it without data: the system, metrics and observers.
+
+    Raises:
+        ConfigError: the configuration cannot work.
+    """
+    config = resolve(job.config)
+    check_unused(job.config, job.overrides)
+    system = build_system(config)
+    for target in (config, job.config):
+        add_classes(target, system.dataset)
+    if config.trainer.on_divergence == "rollback" and processes.present.size > 1:
+        raise ConfigError("trainer.on_divergence=rollback works with one process only; choose stop")
+    prepare_device(system.device, config.trainer.precision)
+    metrics = build_metrics(config, system)
+    observers = build_observers(config, system)
+    check_metric_names(config, metrics, observers)
+    return config, system, metrics, observers
 
 
 def add_classes(config: DictConfig, dataset: Dataset) -> None:

@@ -46,7 +46,8 @@ SHEETS = {
     "wgan_gp": (
         ("loss=wgan_gp", "regularizer.gradient_penalty.weight=10", "optimizer.lr=1e-4"),
         """
-        discriminator ×5 | E[D(G(z))] − E[D(x)] + 10 · E[(‖∇D(x̂)‖ − 1)²] | Adam 1e-4 (.5, .9) | wgan_gp, gradient_penalty
+        discriminator ×5 | E[D(G(z))] − E[D(x)] + 10 · E[(‖∇D(x̂)‖ − 1)²] \
+            | Adam 1e-4 (.5, .9) | wgan_gp, gradient_penalty
         generator ×1     | −E[D(G(z))]                                   | Adam 1e-4 (.5, .9) | wgan_gp
         where x̂ = x + u (G(z) − x), u ~ U(0, 1)
         """,
@@ -120,8 +121,10 @@ SHEETS = {
     "infogan": (
         ("game=infogan", "model.latent.dim=62"),
         """
-        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z, c))))] − L_I | Adam 5e-4 (.5, .999) | non_saturating, infogan
-        generator ×1     | −E[log σ(D(G(z, c)))] − L_I                       | Adam 5e-4 (.5, .999) | non_saturating, infogan
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z, c))))] − L_I \
+            | Adam 5e-4 (.5, .999) | non_saturating, infogan
+        generator ×1     | −E[log σ(D(G(z, c)))] − L_I \
+            | Adam 5e-4 (.5, .999) | non_saturating, infogan
         where L_I = E[log Q(c|G(z, c))] + H(c) ≤ I(c; G(z, c))
         where c = (c1 ~ Cat(10), c2 ~ U(−1, 1), c3 ~ U(−1, 1))
         """,

@@ -165,6 +165,7 @@ def page_of(configurations: Sequence[Configuration], sources: str) -> str:
         charts=charts,
         axes=AXES,
         samples=samples_of(configurations),
+        methods=[(one, sheet) for one in configurations if (sheet := one.runs[0].method)],
         runs=[row_of(one, run) for one in configurations for run in one.runs],
         count=count,
         data={"configurations": lines, "axes": axes, "charts": charts},

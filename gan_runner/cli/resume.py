@@ -64,6 +64,7 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
     config = checkpoint.config()
     if seeds:
         config.seeds = [SavedRun(seed.path).config.seed for seed in seeds]
+    config.explain = False  # older runs have no such key
     OmegaConf.set_struct(config, True)
     overrides = parse_overrides([argument for argument in arguments if not RESUME.match(argument)])
     for override in overrides:

@@ -161,6 +161,9 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     try:
         with locked(directory.path) if processes.present.is_main else nullcontext():
             chosen = job()
+            if chosen.config.explain:
+                print_sheet(chosen)
+                return None
             if chosen.config.get("seeds") is None:
                 return train(chosen)
             from gan_runner.multiseed.train import train_together
@@ -178,6 +181,18 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
         return math.nan
     finally:
         directory.remove_if_empty()
+
+
+def print_sheet(job: Job) -> None:
+    """Print what a job would train, in formulas."""
+    from gan_runner.multiseed.train import jobs_of
+    from gan_runner.train import explain
+
+    jobs = [job] if job.config.get("seeds") is None else jobs_of(job)
+    sheet = explain(jobs[0])
+    if processes.present.is_main:
+        seeds = ", ".join(str(one.config.seed) for one in jobs)
+        print(sheet, f"seeds      {seeds}" * (len(jobs) > 1), sep="\n")
 
 
 def write_failure(directory: RunDirectory, error: Exception, code: int) -> None:

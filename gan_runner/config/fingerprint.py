@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_runner.tools.secrets import redact
 
 NON_TRAINING_KEYS = (
-    *("seed", "seeds", "resume", "logger", "observer", "trusted"),
+    *("seed", "seeds", "resume", "explain", "logger", "observer", "trusted"),
     *("metric", "extractor", "objective", "expected", "full_scale"),
 )
 """Top-level options that change neither what is trained nor how."""

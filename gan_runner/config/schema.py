@@ -83,6 +83,7 @@ class Config:
     seed: int = 0
     seeds: Any = None
     resume: str | None = None
+    explain: bool = False
     trusted: list[str] = field(default_factory=list)
     trainer: Trainer = field(default_factory=Trainer)
     logger: Logger = field(default_factory=Logger)

@@ -18,7 +18,7 @@ from gan_runner.datasets.base import Data
 from gan_runner.games.gan import GAN, GANTurn
 from gan_runner.models.encoders import Posterior
 from gan_runner.models.observation import Laplace, Observation
-from gan_runner.tools.formulas import Score, write
+from gan_runner.tools.formulas import Score, Symbols, write
 from gan_runner.turn import Batch, lazy
 
 
@@ -59,7 +59,7 @@ class AutoencodingTurn(EncodingTurn):
         beside = ["x"] if self.game.codes_beside_data else []
         return super().symbols | {
             "reconstruction": "G(E(x))",
-            "errors": write(self.game.observation, {"real": "x", "reconstruction": "G(E(x))"}),
+            "errors": write(self.game.observation, Symbols(real="x", reconstruction="G(E(x))")),
             "reconstruction_features": "f(G(E(x)))",
             "reconstruction_scores": Score("D", "G(E(x))"),
             "code_scores": Score("C", *beside, "E(x)"),

@@ -77,7 +77,8 @@ class BEGAN:
 
     @formula(
         "E[L({real.arguments})] − k E[L({fake.arguments})]",
-        "k ← clip(k + {gain} ({diversity} E[L({real.arguments})] − E[L({fake.arguments})]), 0, 1) after each update, from 0",
+        "k ← clip(k + {gain} ({diversity} E[L({real.arguments})] − E[L({fake.arguments})]), 0, 1) after each update, "
+        "from 0",
     )
     def discriminator(self, scores: Scores, balance: Tensor | float = 1.0) -> Tensor:
         """E_p[L] − k E_q[L]."""

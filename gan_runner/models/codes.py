@@ -19,7 +19,6 @@ from torch.nn.functional import log_softmax
 
 from gan_runner.models.sizes import at_least_one
 from gan_runner.tools.formulas import fill, formula
-from gan_runner.tools.formulas import formula
 
 TRAVERSAL_REACH = 2.0
 """Range of traversals of a continuous code, in half-widths or standard deviations of its prior (Fig. 2)."""

@@ -29,7 +29,9 @@ def positive(scale: float) -> None:
 
 
 @formula(
-    lambda part, symbols: fill(f"‖{{real}} − {{reconstruction}}‖₁ / {{scale}} + dim x · log {number(2 * part.scale)}", part, symbols)
+    lambda part, symbols: fill(
+        f"‖{{real}} − {{reconstruction}}‖₁ / {{scale}} + dim x · log {number(2 * part.scale)}", part, symbols
+    )
 )
 @dataclass(frozen=True)
 class Laplace:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console as RichConsole
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from gan_runner.observers.base import Observer
 from gan_runner.runs.event import StepEvent
@@ -49,7 +48,7 @@ class Console(Observer):
         self.handler.setLevel(logging.INFO)
         log.addHandler(self.handler)
         if live:
-            self.console.print(table_of(run))
+            self.console.print("\n".join(lines_of(run)), soft_wrap=True, markup=False, highlight=False)
             self.bar = bar(self.console)
             self.task = self.bar.add_task("", total=self.steps, completed=run.step, rate=0.0, losses="")
             self.bar.start()
@@ -131,35 +130,21 @@ def bar(console: RichConsole) -> Progress:
 
 
 def facts(run: Run) -> dict[str, str]:
-    """What plays, on what, with what, where."""
-    rows = {}
-    for player in run.system.players:
-        terms = " + ".join(
-            term if player.weights[term] == 1 else f"{player.weights[term]:g}·{term}" for term in player.terms
-        )
-        optimizer = f"{type(player.optimizer).__name__} lr {player.optimizer.param_groups[0]['lr']:g}"
-        constraints = "".join(f", {name}" for name in player.constraints)
-        moves = ", ".join(f"{n}× from step {first}" if first else f"{n}×" for first, n in player.phases.items())
-        size = sum(p.numel() for p in player.parameters)
-        rows[player.name] = f"{size:,} parameters; {moves} {terms}; {optimizer}{constraints}"
-    rows["data"] = run.data.describe()
-    rows["device"] = (
-        f"{run.system.device}, {run.environment['threads']} threads"
-        if run.system.device.type == "cpu"
-        else str(run.environment["device_name"])
-    )
-    rows["directory"] = str(run.directory.path)
-    return rows
-
-
-def table_of(run: Run) -> Table:
-    """The facts as a table."""
-    table = Table(show_header=False, title=run.label, title_justify="left")
-    for name, fact in facts(run).items():
-        table.add_row(name, fact)
-    return table
+    """Sizes, data, device and directory."""
+    sizes = {player.name: sum(p.numel() for p in player.parameters) for player in run.system.players}
+    return {
+        "parameters": ", ".join(f"{name} {size:,}" for name, size in sizes.items()),
+        "data": run.data.describe(),
+        "device": (
+            f"{run.system.device}, {run.environment['threads']} threads"
+            if run.system.device.type == "cpu"
+            else str(run.environment["device_name"])
+        ),
+        "directory": str(run.directory.path),
+    }
 
 
 def lines_of(run: Run) -> list[str]:
-    """The facts as lines."""
-    return [run.label, *(f"  {name}: {fact}" for name, fact in facts(run).items())]
+    """The method and the facts as lines."""
+    described = [*run.sheet.players, *(f"{name}: {fact}" for name, fact in facts(run).items())]
+    return [run.label, *(f"  {line}" for line in described)]

@@ -126,6 +126,12 @@ class WeightsAndBiases(Observer):
         )
         return "offline"
 
+    @property
+    def config(self) -> dict[str, Any]:
+        """The options of the run, the chosen parts in words, and the method in formulas."""
+        options: Any = OmegaConf.to_container(self.run.config, resolve=True)
+        return {**options, "label": self.run.label, "method_sheet": str(self.run.sheet)}
+
     def open(self, mode: str | None, id_: str) -> Any:
         """A W&B run of its own."""
         import wandb
@@ -141,7 +147,7 @@ class WeightsAndBiases(Observer):
             tags=redact(list(self.tags or ())) or None,
             job_type="train",
             dir=self.run.directory.path,
-            config=redact({**OmegaConf.to_container(self.run.config, resolve=True), "label": self.run.label}),  # type: ignore[dict-item]
+            config=redact(self.config),
             reinit="create_new",
             settings=wandb.Settings(
                 init_timeout=SECONDS_TO_START,

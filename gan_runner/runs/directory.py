@@ -28,6 +28,7 @@ class RunDirectory:
         self.path = path
         self.config = path / "config.yaml"
         self.overrides = path / "overrides.yaml"
+        self.method = path / "method.md"
         self.environment = path / "environment.json"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"

@@ -31,6 +31,7 @@ from gan_runner.runs.environment import new_wandb_id
 from gan_runner.runs.event import StepEvent
 from gan_runner.runs.signals import StopSignals
 from gan_runner.sampling.critic import identifies
+from gan_runner.sheet import Sheet
 from gan_runner.system import LOAD_ERRORS, System
 from gan_runner.tools.files import write_json, write_text
 
@@ -82,6 +83,7 @@ class Run:
         system: what is trained.
         data: what it is trained on.
         metrics: by name.
+        sheet: what is trained, in formulas.
         label: the chosen parts in words.
         group: the same for runs that differ in the seed alone.
         environment: versions and device.
@@ -98,6 +100,7 @@ class Run:
     system: System
     data: Data
     metrics: Mapping[str, Callable[..., dict[str, float]]]
+    sheet: Sheet
     label: str
     group: str
     environment: dict[str, Any]
@@ -293,9 +296,10 @@ class Run:
         }
 
     def describe(self, overrides: list[str], resumed: bool) -> None:
-        """Write config.yaml, overrides.yaml and environment.json; a resumed run adds to the overrides it has."""
+        """Write what describes the run into its directory; a resumed run adds to the overrides it has."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_text(self.directory.config, yaml_of(self.config))
+        write_text(self.directory.method, f"```\n{self.sheet}\n```\n")
         if resumed:  # what was typed first, then what was added
             overrides = [*self.directory.read_overrides(), *overrides]
         write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))

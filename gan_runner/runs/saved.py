@@ -80,6 +80,12 @@ class SavedRun:
         killed = {"status": "failed", "error": "it left no summary, as if it had been killed"}
         return killed if summary["status"] == "running" else summary
 
+    @property
+    def method(self) -> str:
+        """What it trains, in formulas; empty of a run that was made before there were sheets."""
+        path = self.directory.method
+        return path.read_text(encoding="utf-8", errors="replace").strip("`\n") if path.exists() else ""
+
     @cached_property
     def lines(self) -> list[dict[str, Any]]:
         """`metrics.jsonl`, a dictionary a line."""

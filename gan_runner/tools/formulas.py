@@ -5,9 +5,9 @@ A formula is a template beside the code that it describes:
     @formula("E[(‖∇{between_scores}‖ − {target})²]")
     def gradient_penalty(turn, target=1.0): ...
 
-Braces hold quantities of the turn, which the game writes as it likes (`turn.symbols`), or options of the part: arguments
-of a function, attributes of an object. Where a template does not suffice, a function of the options and the symbols
-returns the text. A part without a formula is written as its name.
+Braces hold quantities of the turn, which the game writes as it likes (`turn.symbols`), or options of the part: the
+arguments of a function, the attributes of an object. Where a template does not suffice, a function of the options and
+the symbols returns the text. A part without a formula is written as its name.
 """
 
 from __future__ import annotations
@@ -83,10 +83,11 @@ class Symbols(dict[str, str]):
     Args:
         turn: the turn that they are quantities of; it need not have a batch.
         mark: behind the critic's letter, such as `_b` for the critic of the part b.
+        quantities: by name, beside those of the turn.
     """
 
-    def __init__(self, turn: Any, mark: str = ""):
-        super().__init__(turn.symbols if hasattr(turn, "symbols") else {})
+    def __init__(self, turn: Any = None, mark: str = "", **quantities: str):
+        super().__init__(turn.symbols if hasattr(turn, "symbols") else {}, **quantities)
         self.update({name: score.marked(mark) for name, score in self.items() if isinstance(score, Score)})
         self.turn = turn
         self.mark = mark
@@ -198,7 +199,7 @@ def number(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(number, value))
     if callable(schedule):
-        return f"({write(schedule, Symbols(None))})"
+        return f"({write(schedule, Symbols())})"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if not math.isfinite(value):
@@ -206,7 +207,7 @@ def number(value: Any) -> str:
     whole = f"{value:,.0f}" if value == round(value) and abs(value) < 1e7 else f"{value:.6g}"
     digits, _, exponent = f"{value:.6e}".partition("e")
     scientific = f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
-    text = scientific if "e" in whole or len(whole) > max(5, len(scientific)) and abs(value) < 1 else whole
+    text = scientific if "e" in whole or (len(whole) > max(5, len(scientific)) and abs(value) < 1) else whole
     return text.replace("-", "−", 1) if text.startswith("-") else text
 
 
