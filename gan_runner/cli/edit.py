@@ -14,7 +14,7 @@ from torch import Tensor
 from gan_runner.cli.arguments import refuse
 from gan_runner.datasets.images import fit, normalised
 from gan_runner.errors import ConfigError, DataError
-from gan_runner.plots.grids import flanked, headed, image_grid, pairs_grid
+from gan_runner.plots.grids import add_headings, flanked, image_grid, pairs_grid
 from gan_runner.runs.saved import Checkpoint
 from gan_runner.sampling.attributes import attribute_vector
 from gan_runner.sampling.inference import encode, encoder_of, paths, reconstruct
@@ -148,5 +148,5 @@ def attribute_grid(system: System, options: argparse.Namespace, vector: Tensor, 
     made = system.sample(system.game.latent.shift(each, by))
     values = [f"{strength:+g}" for strength in strengths.tolist()]
     if not len(images):
-        return headed(image_grid(made, len(strengths), gap=2), values)
+        return add_headings(image_grid(made, len(strengths), gap=2), values)
     return flanked(made.unflatten(0, (len(images), len(strengths))), images.to(made), headings=values)

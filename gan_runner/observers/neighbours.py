@@ -1,4 +1,4 @@
-"""The nearest training images of generated ones: does the generator repeat what it has seen?"""
+"""The nearest training images of generated images, to see whether the generator memorises."""
 
 from __future__ import annotations
 
@@ -21,51 +21,50 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 Space = Callable[[Tensor], Tensor]
-"""Where distances are measured: images (n, c, h, w) → (n, d)."""
+"""A feature space for distances: images (n, c, h, w) → (n, d)."""
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Images (n, c, h, w) as they are: (n, c · h · w)."""
+    """Return images (n, c, h, w) as pixel vectors: (n, c · h · w)."""
     return images.flatten(1)
 
 
 def needs_finite_images(system: System) -> None:
-    """Samples must be images, of which there is an end."""
+    """Require a finite dataset of images."""
     if not isinstance(system.dataset, ImageDataset):
-        kind = "is drawn afresh" if len(system.dataset.shape) == 3 else f"has shape {system.dataset.shape}"
+        kind = "is generated without end" if len(system.dataset.shape) == 3 else f"has shape {system.dataset.shape}"
         raise ValueError(
-            f"it looks for the nearest of all training images, and this data {kind}; "
-            "choose observer=default, or a dataset of images"
+            f"it searches all training images, and this data {kind}; choose observer=default, or a dataset of images"
         )
 
 
 class Nearest:
-    """The k nearest of all images that were shown so far to some queries, by the Euclidean distance.
+    """The k nearest neighbours of queries among all images added so far, by Euclidean distance.
 
-    Distances are those of differences, not of inner products, so that a copy is at distance zero. Of equal ones the
-    first shown is the nearer.
+    Distances are computed from differences, not inner products, so a copy has distance zero. Of images at the same
+    distance, the first one added is nearer.
 
     Attributes:
-        distances: (n, k), in order; less than k while less were shown.
-        indices: of these images, in the order in which all were shown: (n, k).
-        images: (n, k, c, h, w).
+        distances: distances (n, k), in order; fewer than k while fewer images are added.
+        indices: positions (n, k) of the neighbours in the order of addition.
+        images: the neighbours (n, k, c, h, w).
 
     Args:
-        queries: (n, d).
-        k: how many.
-        shape: (c, h, w).
+        queries: features (n, d) of the queries.
+        k: number of neighbours.
+        shape: shape (c, h, w) of an image.
     """
 
     def __init__(self, queries: Tensor, k: int, shape: tuple[int, ...]):
         self.queries = queries
         self.k = k
-        self.shown = 0
+        self.count = 0
         self.distances = queries.new_empty(len(queries), 0)
         self.indices = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
         self.images = queries.new_empty(len(queries), 0, *shape)
 
-    def show(self, features: Tensor, images: Tensor) -> None:
-        """Consider more images (m, c, h, w) with these features (m, d)."""
+    def add(self, features: Tensor, images: Tensor) -> None:
+        """Add images (m, c, h, w) with features (m, d) to the search."""
         n, kept = self.distances.shape
         distances = torch.cdist(self.queries, features, compute_mode="donot_use_mm_for_euclid_dist")
         distances = torch.cat([self.distances, distances], 1)
@@ -73,36 +72,36 @@ class Nearest:
         self.distances = distances.gather(1, order)
         rows = torch.arange(n, device=order.device).unsqueeze(1)
         place = torch.where(order < kept, rows * kept + order, n * kept + order - kept)
-        numbers = torch.arange(self.shown, self.shown + len(images), device=order.device)
+        numbers = torch.arange(self.count, self.count + len(images), device=order.device)
         self.indices = torch.cat([self.indices.flatten(), numbers])[place]
         self.images = torch.cat([self.images.flatten(0, 1), images])[place]
-        self.shown += len(images)
+        self.count += len(images)
 
 
 @torch.no_grad()
 def nearest(samples: Tensor, chunks: Iterable[Tensor], spaces: Mapping[str, Space], k: int) -> dict[str, Nearest]:
-    """The k nearest to each sample (n, c, h, w) of all images, chunk by chunk (m, c, h, w), in each of the spaces."""
+    """Return the k nearest neighbours of samples (n, c, h, w) among chunks of images (m, c, h, w), in each space."""
     found = {name: Nearest(space(samples), k, tuple(samples.shape[1:])) for name, space in spaces.items()}
     for images in chunks:
         for name, space in spaces.items():
-            found[name].show(space(images), images)
+            found[name].add(space(images), images)
     return found
 
 
 @dataclass
 class Neighbours(Periodic):
-    """Draws `samples/neighbours_SPACE_*.png`: each sample, and beside it the nearest of all training images.
+    """Draws `samples/neighbours_SPACE_*.png`: each sample beside its nearest training images.
 
-    Every picture reads all the data once.
+    Each picture reads the whole training data once.
 
     Args:
         every: steps between two pictures.
-        samples: how many.
-        k: how many neighbours of each.
-        seed: of the latents.
+        samples: number of samples.
+        k: number of neighbours per sample.
+        seed: seed of the latents.
         chunk: images compared at a time.
-        extractor: also look for the nearest in the space of its features.
-        spaces: in which nearness is meant, by name: functions from images (n, c, h, w) to features (n, d).
+        extractor: adds the feature space of this network.
+        spaces: feature spaces by name: functions from images (n, c, h, w) to features (n, d).
     """
 
     samples: int = 10
@@ -119,19 +118,19 @@ class Neighbours(Periodic):
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """Images, and what its network can look at."""
+        """A finite dataset of images, and images that the network accepts."""
         return (needs_finite_images, *([] if self.extractor is None else [self.extractor.check]))
 
     def start(self, run: Run) -> None:
-        """Fix the latents; open the feature network."""
+        """Draw the latents, and load the feature network."""
         self.run = run
         if self.extractor is not None and self.every > 0:
-            look = self.extractor.open(run.system.dataset, run.system.device).extract
-            self.spaces = {**self.spaces, self.extractor.name: lambda images: look(images).features}
+            extract = self.extractor.open(run.system.dataset, run.system.device).extract
+            self.spaces = {**self.spaces, self.extractor.name: lambda images: extract(images).features}
         self.noise = run.system.noise(self.samples, self.seed)
 
     def observe(self, event: StepEvent) -> None:
-        """Search and draw."""
+        """Search the training data and draw the pictures."""
         samples = self.run.system.sample(self.noise)
         data: Any = self.run.data
         images = (batch["data"] for batch in data.epoch(self.chunk))

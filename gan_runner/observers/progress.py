@@ -1,4 +1,4 @@
-"""The critic's estimate as a curve of progress, beside the truth."""
+"""The critic's estimate as a learning curve, beside an independent metric."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from gan_runner.runs.run import Run
 
 Pair = tuple[int, float, float]
-"""A step, and two figures at it."""
+"""(step, estimate, truth)."""
 
 
 @dataclass
 class Progress(Observer):
-    """Draws `samples/progress.png` and measures `progress_correlation`: does what the critic estimates tell progress?
+    """Draws `samples/progress.png` and measures `progress_correlation`, whether the critic's estimate tracks progress.
 
-    WGAN's critic does (Arjovsky et al. 2017, arXiv:1701.07875, Figure 3; Gulrajani et al. 2017, arXiv:1704.00028,
-    Figure 5). The correlation is Pearson's, over all evaluations so far, from three on.
+    That of WGAN does (Arjovsky et al. 2017, arXiv:1701.07875, Figure 3; Gulrajani et al. 2017, arXiv:1704.00028, Figure
+    5). The value is Pearson's correlation over all evaluations so far, at least three.
 
     Args:
-        estimate: what the critic makes of the distance, a figure of some metric. `critic_value` is minus the
-            discriminator's loss without penalties: of WGAN E_p[D] − E_q[D].
-        truth: a figure that the critic has no part in.
+        estimate: name of a metric that the critic estimates. `critic_value` is minus the discriminator's loss without
+            penalties, for WGAN E_p[D] − E_q[D].
+        truth: name of a metric that does not depend on the critic.
     """
 
     measures: ClassVar = {"progress_correlation": max}
@@ -43,20 +43,20 @@ class Progress(Observer):
         self.reads = (self.estimate, self.truth)
 
     def start(self, run: Run) -> None:
-        """Begin, or go on behind what was logged up to this step."""
+        """Read the evaluations of a resumed run up to this step."""
         self.run = run
         lines = run.directory.read_metrics()
         pairs = (self.pair(line["step"], line) for line in lines if line["step"] <= run.step)
         self.pairs = [pair for pair in pairs if pair is not None]
 
     def pair(self, step: int, values: Mapping[str, float | None]) -> Pair | None:
-        """Both figures, where both were measured and are finite."""
+        """Return the step with both values, if both were measured and are finite."""
         found = [values.get(f"metric/{name}") for name in self.reads]
         finite = [value for value in found if value is not None and math.isfinite(value)]
         return (step, *finite) if len(finite) == 2 else None  # type: ignore[return-value]
 
     def __call__(self, event: StepEvent) -> None:
-        """Where both were measured: correlate, draw."""
+        """Update correlation and picture, if both values were measured at this step."""
         pair = self.pair(event.step, event.scalars)
         if pair is None:
             return
@@ -70,14 +70,14 @@ class Progress(Observer):
 
 
 def correlation(pairs: Sequence[Pair]) -> float:
-    """Pearson's, of the two figures; NaN of less than three pairs, or where one figure never changes."""
+    """Return Pearson's correlation of both values; NaN for fewer than three pairs or a constant value."""
     if len(pairs) < 3:
         return math.nan
     return torch.corrcoef(torch.tensor(pairs, dtype=torch.float64)[:, 1:].T)[0, 1].item()
 
 
 def draw_progress(path: Path, pairs: Sequence[Pair], estimate: str, truth: str, value: float) -> None:
-    """A PNG of both figures against the step, each on its own axis, and of one against the other."""
+    """Write a PNG of both values against the step, each on its own axis, and of one against the other."""
     from matplotlib.figure import Figure
 
     steps, estimates, truths = zip(*pairs)

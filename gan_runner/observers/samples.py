@@ -1,4 +1,4 @@
-"""Pictures of samples, of the same latents every time, and all of them in motion."""
+"""Pictures of samples from fixed latents, and an animation of them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class Samples(Periodic):
-    """Draws `samples/step_*.png`, and when the run ends makes `samples/training.gif` of them.
+    """Draws `samples/step_*.png`, and animates them as `samples/training.gif` at the end of the run.
 
     Args:
         every: steps between two pictures.
-        images: how many images a grid shows.
-        points: how many points a scatter shows.
-        seed: of the latents.
+        images: number of images in a grid.
+        points: number of points in a scatter plot.
+        seed: seed of the latents.
     """
 
     images: int = 64
@@ -36,7 +36,7 @@ class Samples(Periodic):
     seed: int = 0
 
     def start(self, run: Run) -> None:
-        """Fix the latents."""
+        """Draw the latents."""
         self.run = run
         drawn_as_image = len(run.system.dataset.shape) == 3
         rng = torch.Generator().manual_seed(self.seed)
@@ -46,7 +46,7 @@ class Samples(Periodic):
         self.real = run.data.real(self.points) if run.system.dataset.shape == (2,) else None
 
     def observe(self, event: StepEvent) -> None:
-        """Draw."""
+        """Draw the picture."""
         path = self.run.directory.samples / f"step_{event.step:07d}.png"
         system = self.run.system
         samples = system.sample(self.shown.noise)
@@ -56,7 +56,7 @@ class Samples(Periodic):
         event.pictures["samples"] = path
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Animate what was drawn up to the last step, unless the run failed."""
+        """Animate the pictures up to the last step, unless the run failed."""
         folder = self.run.directory.samples
         frames = [path for path in sorted(of_steps(folder, ".png")) if step_of(path) <= summary["step"]]
         if self.every > 0 and len(frames) > 1 and summary["status"] != "failed":

@@ -1,4 +1,4 @@
-"""Losses, scores, gradient norms, rates: fetched from the device together, now and then."""
+"""Log losses, scores, gradient norms and learning rates, fetched from the device together."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Scalars(Periodic):
-    """Logs what the players reported, of several processes the mean; gradient norms, learning rates, steps a second.
+    """Logs the values that players report (their mean over processes), gradient norms, learning rates and speed.
 
     Args:
-        every: steps between two lines; there is always one at the end.
+        every: steps between two lines; the last step is always logged.
     """
 
     all_ranks = True
@@ -30,18 +30,18 @@ class Scalars(Periodic):
         self.clock, self.step = time.perf_counter(), run.step
 
     def __call__(self, event: StepEvent) -> None:
-        """Log, if it is due, and after the last step."""
+        """Log the step if it is due, or the last one."""
         if event.due(self.every) or event.last:
             self.observe(event)
 
     def observe(self, event: StepEvent) -> None:
-        """One fetch for everything."""
+        """Fetch all values from the device at once."""
         event.scalars |= fetch(self.run.system, event)
         for player in self.run.system.players:
             event.scalars[f"{player.name}/learning_rate"] = float(player.optimizer.param_groups[0]["lr"])
         now = time.perf_counter()
         event.scalars["images_seen"] = self.run.images_seen
-        began = max(self.clock, self.run.started)  # others may have taken long to get ready
+        began = max(self.clock, self.run.started)  # other observers may have taken long to start
         event.scalars["steps_per_second"] = (event.step - self.step) / (now - began)
         event.scalars["elapsed_s"] = self.run.elapsed_s
         self.clock, self.step = now, event.step

@@ -1,4 +1,4 @@
-"""Where the players of a game on points are, step by step."""
+"""The trajectory of the players of a bilinear game."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class Trajectory(Periodic):
-    """Keeps `trajectory.csv` and draws it into `samples/step_*.png`.
+    """Writes `trajectory.csv` and draws it as `samples/step_*.png`.
 
-    Every step's point is fetched from the device: for games so small that this does not matter.
+    Every step is fetched from the device, which is negligible for such small games.
 
     Args:
         every: steps between two pictures.
-        real: how many samples of the data make the mean that is the equilibrium.
+        real: number of real samples for the mean, which is the equilibrium.
     """
 
     real: int = 2000
 
     def start(self, run: Run) -> None:
-        """Begin where the players stand, or go on behind what was kept up to this step."""
+        """Start with the current point, or continue the trajectory of a resumed run up to this step."""
         self.run = run
         self.noise = run.system.noise(1, seed=0)
         self.equilibrium = run.data.real(self.real).double().mean(0)
@@ -39,22 +39,22 @@ class Trajectory(Periodic):
         self.file = path.open("a", encoding="utf-8")
 
     def row(self, step: int) -> list[float]:
-        """The step, and how far (x, y) is from the equilibrium, by coordinate."""
+        """Return the step and the coordinates of (x, y) relative to the equilibrium."""
         return [step, *(self.run.system.sample(self.noise)[0].double() - self.equilibrium).tolist()]
 
     def wants(self, step: int) -> bool:
-        """Every step."""
+        """Return True: every step is recorded."""
         return True
 
     def __call__(self, event: StepEvent) -> None:
-        """Keep the point; draw, if that is due."""
+        """Record the point, and draw if a picture is due."""
         self.rows.append(self.row(event.step))
         self.file.write(line(self.rows[-1]))
         self.file.flush()
         super().__call__(event)
 
     def observe(self, event: StepEvent) -> None:
-        """Draw."""
+        """Draw the trajectory."""
         path = self.run.directory.samples / f"step_{event.step:07d}.png"
         draw_trajectories(path, {"trajectory": self.rows})
         event.pictures["samples"] = path

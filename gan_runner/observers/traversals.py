@@ -1,4 +1,4 @@
-"""Pictures of what each code of a game does: all its values in a row, everything else staying as it is."""
+"""Latent traversals: pictures in which one code varies along each row and all other latents are fixed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Traversals(Periodic):
 
     Args:
         every: steps between two pictures.
-        rows: how many latents, the same every time; where samples are points, so many more.
-        columns: values of a continuous code; of a categorical one all are shown.
-        seed: of the latents.
+        rows: number of fixed latents; more are used if samples are points.
+        columns: number of values of a continuous code; all values of a categorical code are shown.
+        seed: seed of the latents.
     """
 
     requirements: ClassVar = (needs_codes,)
@@ -38,11 +38,11 @@ class Traversals(Periodic):
                 raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
 
     def start(self, run: Run) -> None:
-        """Remember the run."""
+        """Store the run."""
         self.run = run
 
     def observe(self, event: StepEvent) -> None:
-        """Draw."""
+        """Draw a picture per code."""
         for name, samples, values in traverse(self.run.system, None, self.rows, self.columns, self.seed):
             path = self.run.directory.samples / f"traversal_{name}_step_{event.step:07d}.png"
             draw_traversal(path, samples, values)

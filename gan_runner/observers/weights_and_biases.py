@@ -1,4 +1,4 @@
-"""Weights & Biases, which never stops or stalls a run."""
+"""Logging to Weights & Biases, which never stops or delays a run."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ SECONDS_TO_START = 10
 SECONDS_TO_FINISH = 15
 SECONDS_TO_UPLOAD = 600
 SECONDS_TO_SPARE = 2
-"""W&B keeps to its own limits about so well."""
+"""Tolerance beyond W&B's own time limits."""
 
 EVENTS_TO_WAIT = 10_000
-"""So many may wait for W&B to take them before it is given up: some ten megabytes."""
+"""Maximal number of queued events, about ten megabytes; beyond it the run stops logging to W&B."""
 
 
 class BackgroundWorker:
-    """A thread that does one thing after another, beside a run that waits for none of them.
+    """A thread that executes actions in order, so that the run does not wait for them.
 
-    W&B's client waits for its service process without a limit (as `finish` does, and `log` when the pipe is full), so
-    whoever calls it must be able to leave it behind.
+    W&B's client may wait for its service process without a time limit (in `finish`, and in `log` if the pipe is full).
     """
 
     def __init__(self) -> None:
@@ -46,7 +45,7 @@ class BackgroundWorker:
         threading.Thread(target=self.work, name="W&B", daemon=True).start()
 
     def work(self) -> None:
-        """Until the last is done."""
+        """Execute actions until the last one."""
         last = False
         while not last:
             action, done, last = self.waiting.get()
@@ -54,7 +53,11 @@ class BackgroundWorker:
             done.set()
 
     def add(self, action: Callable[[], None], last: bool = False) -> threading.Event:
-        """Have something done that raises nothing, and be told when it is; `queue.Full` if too much waits already."""
+        """Queue an action that must not raise, and return an event that is set when it is done.
+
+        Raises:
+            queue.Full: too many actions are waiting.
+        """
         done = threading.Event()
         self.waiting.put_nowait((action, done, last))
         return done
@@ -62,16 +65,16 @@ class BackgroundWorker:
 
 @dataclass
 class WeightsAndBiases(Observer):
-    """One W&B run, with the keys of `metrics.jsonl`.
+    """Logs a run to W&B, with the same keys as in `metrics.jsonl`.
 
     Args:
-        mode: online, offline or disabled; None lets WANDB_MODE decide, then whether there is an account.
-        project: as in W&B.
-        entity: as in W&B; None is the account's own.
-        group: None groups runs by configuration less the seed.
-        name: None lets W&B find one.
-        tags: as in W&B.
-        artifacts: which checkpoint to upload at the end: none, last or best.
+        mode: online, offline or disabled; None uses WANDB_MODE, else online if there is an account, else offline.
+        project: W&B project.
+        entity: W&B entity; None uses the default of the account.
+        group: W&B group; None groups runs by their configuration without the seed.
+        name: W&B name; None lets W&B choose.
+        tags: W&B tags.
+        artifacts: checkpoint to upload at the end: none, last or best.
     """
 
     writes = True
@@ -85,34 +88,34 @@ class WeightsAndBiases(Observer):
     artifacts: str = "none"
 
     def start(self, run: Run) -> None:
-        """Open the run, and wait for it a while; what is logged meanwhile is sent when it is open."""
+        """Open the W&B run in the background, and wait a few seconds for it; events are queued until it is open."""
         self.run = run
         self.wandb: Any = None
         self.lost = False
         self.worker: BackgroundWorker | None = None
         if self.mode == "disabled" or (self.mode is None and os.environ.get("WANDB_MODE") == "disabled"):
             return
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its telemetry speaks to W&B even without an account
+        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # telemetry contacts W&B even without an account
         self.worker = BackgroundWorker()
         if not self.worker.add(lambda: self.attempt(self.begin)).wait(SECONDS_TO_START):
-            log.warning("W&B has not answered for %d s; the run goes on, and what it logs waits", SECONDS_TO_START)
+            log.warning("W&B has not answered for %d s; the run continues, and its log is queued", SECONDS_TO_START)
 
     def begin(self) -> None:
-        """Open a W&B run; without a server, offline."""
+        """Open a W&B run; log offline if the server does not answer."""
         import wandb
 
-        wandb.setup(wandb.Settings(show_info=False))  # or it has a line for every request that it repeats
+        wandb.setup(wandb.Settings(show_info=False))  # suppresses a line for every repeated request
         try:
             run = self.open(self.chosen_mode(), self.run.wandb_id)
         except Exception as error:
             log.info("W&B did not start (%s); logging offline", one_line(error))
-            # Under another id, for W&B keeps the one that failed to itself until this process ends.
+            # With another id, since W&B blocks the failed one until this process ends.
             run = self.open("offline", new_wandb_id())
         self.describe(run)
         self.wandb = run
 
     def chosen_mode(self) -> str | None:
-        """What was asked for; else what WANDB_MODE says; else online. Online without an account is offline."""
+        """Return the configured mode, else WANDB_MODE, else online; without an account, online becomes offline."""
         mode = self.mode or os.environ.get("WANDB_MODE") or "online"
         if mode != "online":
             return self.mode  # None lets W&B read WANDB_MODE
@@ -133,7 +136,7 @@ class WeightsAndBiases(Observer):
         return {**options, "label": self.run.label, "method_sheet": str(self.run.sheet)}
 
     def open(self, mode: str | None, id_: str) -> Any:
-        """A W&B run of its own."""
+        """Open a new W&B run, or continue the one with this id."""
         import wandb
 
         return wandb.init(
@@ -155,18 +158,18 @@ class WeightsAndBiases(Observer):
                 finish_timeout_raises=True,
                 console="off",
                 silent=True,
-                disable_code=True,  # nobody asked for a copy of the folder that the run was started from
-                disable_git=True,  # nor for the address it came from, which may hold a token
+                disable_code=True,  # do not upload the working directory
+                disable_git=True,  # do not upload the address of the repository, which may contain a token
             ),
         )
 
     @property
     def seconds_to_finish(self) -> int:
-        """So long the end of a run waits for W&B: longer if a checkpoint is to be uploaded."""
+        """How long the end of a run waits for W&B: longer if it uploads a checkpoint."""
         return SECONDS_TO_FINISH if self.artifacts == "none" else SECONDS_TO_UPLOAD
 
     def describe(self, run: Any) -> None:
-        """Axes, and the best value of each metric as a column of its own."""
+        """Define the axes, and a column with the best value of each metric."""
         run.define_metric("step", hidden=True)
         run.define_metric("images_seen", step_metric="step")
         run.define_metric("*", step_metric="step")
@@ -175,16 +178,16 @@ class WeightsAndBiases(Observer):
                 run.define_metric(f"metric/{name}", step_metric="step", summary=better.__name__)
 
     def __call__(self, event: StepEvent) -> None:
-        """One call a step with everything."""
+        """Queue the values and pictures of the step."""
         if self.worker is None or not (event.scalars or event.pictures):
             return
         try:
             self.worker.add(lambda: self.attempt(self.log, event))
         except queue.Full:
-            self.give_up(f"it has taken nothing for {EVENTS_TO_WAIT:,} figures")
+            self.give_up(f"{EVENTS_TO_WAIT:,} events are waiting")
 
     def log(self, event: StepEvent) -> None:
-        """Send a event's figures and pictures."""
+        """Send the values and pictures of an event."""
         import wandb
 
         if self.wandb is not None and not self.lost:
@@ -192,7 +195,7 @@ class WeightsAndBiases(Observer):
             self.wandb.log({"step": event.step, **event.scalars, **images})
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Close the run as what it was; upload a checkpoint if asked."""
+        """Close the W&B run with the status of the run, and upload a checkpoint if configured."""
         if self.worker is None:
             return
         seconds = self.seconds_to_finish + SECONDS_TO_SPARE
@@ -201,10 +204,10 @@ class WeightsAndBiases(Observer):
         except queue.Full:
             finished = False
         if not finished:
-            self.give_up(f"it has not finished for {seconds} s")
+            self.give_up(f"it has not finished within {seconds} s")
 
     def close(self, summary: Mapping[str, Any]) -> None:
-        """Best figures, status, checkpoint, end."""
+        """Send best values, status and checkpoint, then finish."""
         if self.wandb is None:
             return
         for name, best in summary["best"].items():
@@ -216,20 +219,20 @@ class WeightsAndBiases(Observer):
         self.wandb.finish(exit_code=int(summary["status"] != "completed"))
 
     def attempt(self, action: Callable[..., None], *arguments: Any) -> None:
-        """Do something that may fail without harm; say so once, and log no more."""
+        """Execute an action; if it fails, warn once and stop logging to W&B."""
         try:
             action(*arguments)
         except Exception as error:
             if not self.lost:
                 self.lost = True
-                log.warning("W&B: %s; %s", one_line(error), self.consolation)
+                log.warning("W&B: %s; %s", one_line(error), self.fallback)
 
     def give_up(self, reason: str) -> None:
-        """Leave W&B behind: its service process is ended, for what waits for that would wait forever, as would exit."""
+        """Stop logging to W&B and end its service process; otherwise the process could not exit."""
         import wandb
 
         if not self.lost:
-            log.warning("W&B is given up, for %s; %s", reason, self.consolation)
+            log.warning("logging to W&B stops: %s; %s", reason, self.fallback)
         self.worker, self.wandb, self.lost = None, None, True
         for process in psutil.Process().children():
             if process.name() == "wandb-core":
@@ -237,14 +240,12 @@ class WeightsAndBiases(Observer):
         BackgroundWorker().add(lambda: self.attempt(wandb.teardown), last=True).wait(SECONDS_TO_SPARE)
 
     @property
-    def consolation(self) -> str:
-        """What is not lost."""
+    def fallback(self) -> str:
+        """Where the log is kept, for warnings."""
         directory = self.run.directory
-        return (
-            f"{directory.metrics} has everything, and `wandb sync` uploads later what is in {directory.path / 'wandb'}"
-        )
+        return f"{directory.metrics} has all values; `wandb sync` can upload {directory.path / 'wandb'} later"
 
 
 def one_line(error: Exception) -> str:
-    """The first line of an error, with its kind."""
+    """Return the type and first line of an error."""
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0].rstrip('.') if str(error).strip() else ''}"

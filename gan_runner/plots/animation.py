@@ -1,4 +1,4 @@
-"""Animated pictures: how samples changed during a run."""
+"""Animations of the samples of a run."""
 
 from __future__ import annotations
 
@@ -11,23 +11,22 @@ from PIL import Image
 from gan_runner.tools.files import write_atomically
 
 FRAMES = 100
-"""At most so many are in an animation."""
+"""Maximal number of frames."""
 
 WIDEST = 900
-"""Pixels across an animation, at most."""
+"""Maximal width in pixels."""
 
 
 def animate(path: Path, frames: Sequence[Path], seconds: float = 10.0, last_s: float = 2.0) -> None:
-    """Write a looping GIF of pictures, each of the size of the last one, which stays longest.
+    """Write a looping GIF of pictures, resized to the last one.
 
-    One palette, of some of them together, serves all: what does not change is the same in every frame, and is stored
-    once. Of many frames some are left out, evenly.
+    All frames share one palette, so unchanged regions are stored once. Long sequences are thinned out evenly.
 
     Args:
-        path: of the GIF.
-        frames: pictures in order, two at least.
-        seconds: how long all but the last take together; each of few frames takes half a second.
-        last_s: seconds that the last one stays.
+        path: path of the GIF.
+        frames: pictures in order, at least two.
+        seconds: total duration without the last frame; a frame takes at most half a second.
+        last_s: duration of the last frame in seconds.
     """
     chosen = evenly(frames, FRAMES)
     with Image.open(chosen[-1]) as final:
@@ -56,23 +55,23 @@ def animate(path: Path, frames: Sequence[Path], seconds: float = 10.0, last_s: f
 
 
 def evenly(items: Sequence[Any], n: int) -> list[Any]:
-    """At most n of them, evenly spaced, the first and the last included."""
+    """Return at most n items, evenly spaced, including the first and the last."""
     if len(items) <= n:
         return list(items)
     return [items[round(i * (len(items) - 1) / (n - 1))] for i in range(n)]
 
 
 def read_frame(path: Path, size: tuple[int, int]) -> Image.Image:
-    """A picture in colours, of this width and height."""
+    """Read a picture in RGB, resized to this width and height."""
     with Image.open(path) as picture:
         frame = picture.convert("RGB")
     return frame if frame.size == size else frame.resize(size, Image.Resampling.LANCZOS)
 
 
 def shared_palette(pictures: Sequence[Image.Image]) -> Image.Image:
-    """The 255 colours, and one free for what does not change, that suit pictures of one size together.
+    """Return a palette of 255 colours for pictures of one size; one entry stays free for unchanged pixels.
 
-    Colours are chosen to cover those that there are, rare ones too, from every third pixel a side.
+    The colours are chosen from every third pixel per side to cover rare colours too.
     """
     width, height = (max(1, side // 3) for side in pictures[0].size)
     together = Image.new("RGB", (width, height * len(pictures)))

@@ -1,4 +1,4 @@
-"""The last pictures of the runs of a sweep, in one."""
+"""A contact sheet with the last picture of each run of a sweep."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gan_runner.runs.saved import runs_in
 from gan_runner.runs.sweep import sweep_directory, told_apart
 
 MOST = 24
-"""Pictures on one sheet."""
+"""Maximal number of pictures on a sheet."""
 
 
 class SweepSamples(Callback):
-    """At the end of a sweep, `samples.png` in its directory: the last picture of each run under what was typed for it.
+    """Writes `samples.png` at the end of a sweep: the last picture of each run, titled with its overrides.
 
-    Of runs that differ in the seed alone it has the first, if there are more than fit.
+    If there are too many runs, runs that differ only in the seed are represented by the first one.
     """
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Look for the pictures; draw."""
+        """Collect the pictures and draw the sheet."""
         directory = sweep_directory(config)
         runs = runs_in(directory)
         found = {}
@@ -40,7 +40,7 @@ class SweepSamples(Callback):
 
 
 def one_seed_each(found: Mapping[str, Path]) -> dict[str, Path]:
-    """Of the names that differ in `seed=` alone the first."""
+    """Return the first picture of the names that differ only in `seed=`."""
     kinds: dict[str, str] = {}
     for name in found:
         kinds.setdefault(" ".join(word for word in name.split() if not word.startswith("seed=")), name)
@@ -48,13 +48,13 @@ def one_seed_each(found: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def draw_sheet(path: Path, pictures: Mapping[str, Path]) -> None:
-    """A PNG of pictures under their names, as near to a square as they allow; the first of them if there are too many.
+    """Write a PNG of titled pictures in an approximately square layout; pictures beyond the maximum are left out.
 
     Args:
-        path: of the PNG.
-        pictures: of any sizes.
+        path: path of the PNG.
+        pictures: pictures by title, of any sizes.
     """
-    from matplotlib.figure import Figure  # these only where a sweep has ended
+    from matplotlib.figure import Figure  # slow imports, needed only at the end of a sweep
     from PIL import Image
 
     from gan_runner.plots.scatter import save_figure

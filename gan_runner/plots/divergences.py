@@ -1,7 +1,7 @@
-"""Two parallel lines, θ apart: their divergences in closed form, and the picture of what critics make of them.
+"""Divergences between two parallel lines at distance θ, in closed form and as estimated by critics.
 
-The data stand at 0, the model at θ (Arjovsky et al. 2017, arXiv:1701.07875, Example 1). Unless θ = 0 they do not meet:
-both KL are infinite and JS is log 2 wherever θ is, and only the distance W₁ = |θ| says how far it has to go.
+The data is at 0 and the model at θ (Arjovsky et al. 2017, arXiv:1701.07875, Example 1). Unless θ = 0, their supports
+are disjoint: both KL divergences are infinite and JS is log 2 for all θ, and only W₁ = |θ| depends on the distance.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ANALYTIC: Mapping[str, Callable[[float], float]] = {
     "JS": lambda theta: 0.0 if theta == 0 else math.log(2),
     "W₁": abs,
 }
-"""What each distance is at θ."""
+"""Closed form of each divergence as a function of θ."""
 
 ESTIMATED_BY: Mapping[str, tuple[str, float]] = {
     "KL(p‖q)": ("fgan_kl", 1.0),
@@ -33,30 +33,30 @@ ESTIMATED_BY: Mapping[str, tuple[str, float]] = {
     "JS": ("fgan_js", 0.5),
     "W₁": ("wgan_gp", 1.0),
 }
-"""The loss whose critic estimates it, and by what its value is multiplied: fgan_js bounds twice JS."""
+"""The loss whose critic estimates each divergence, and a factor: fgan_js bounds 2 JS."""
 
 Curve = Sequence[tuple[float, float]]
-"""(θ, value), by θ."""
+"""(θ, value), ordered by θ."""
 
 
-def curves(runs: Sequence[SavedRun], figure: str) -> dict[str, Curve]:
-    """A figure of a sweep's completed runs against θ, by loss."""
+def curves(runs: Sequence[SavedRun], metric: str) -> dict[str, Curve]:
+    """Return the final value of a metric against θ, by loss, over the completed runs of a sweep."""
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for run in runs:
         typed = dict(override.split("=", 1) for override in run.overrides)
-        value = run.outcome.get("final", {}).get(f"metric/{figure}")
+        value = run.outcome.get("final", {}).get(f"metric/{metric}")
         if value is not None and "loss" in typed and "model.generator.theta" in typed:
             found[typed["loss"]].append((float(typed["model.generator.theta"]), value))
     return {loss: sorted(points) for loss, points in found.items()}
 
 
-def draw_divergences(path: Path, values: Mapping[str, Curve], pushes: Mapping[str, Curve]) -> None:
-    """A PNG: each divergence against θ, computed and analytic, and beside them what each loss does to θ.
+def draw_divergences(path: Path, values: Mapping[str, Curve], gradients: Mapping[str, Curve]) -> None:
+    """Write a PNG of each divergence against θ, estimated and analytic, and of the generator's gradients.
 
     Args:
-        path: of the PNG.
-        values: what each loss's critic estimates.
-        pushes: minus the derivative of the generator's loss.
+        path: path of the PNG.
+        values: estimates of the critics, by loss.
+        gradients: minus the derivative of the generator's loss by θ, by loss.
     """
     from matplotlib.figure import Figure
 
@@ -67,12 +67,12 @@ def draw_divergences(path: Path, values: Mapping[str, Curve], pushes: Mapping[st
         loss, scale = ESTIMATED_BY[name]
         draw_divergence(axes, name, [(theta, scale * value) for theta, value in values.get(loss, [])])
     axes = figure.add_subplot(grid[:, 2:])
-    draw_pushes(axes, pushes)
+    draw_gradients(axes, gradients)
     save_figure(path, figure)
 
 
 def draw_divergence(axes: Any, name: str, computed: Curve) -> None:
-    """One divergence: the analytic value as a line, broken where it jumps, and the computed ones as points."""
+    """Draw the analytic divergence as a line, broken at jumps, and the estimates as points."""
     thetas = [theta for theta, _ in computed]
     reach = max((abs(theta) for theta in thetas), default=1.0)
     end = ANALYTIC[name](reach)
@@ -91,27 +91,27 @@ def draw_divergence(axes: Any, name: str, computed: Curve) -> None:
     axes.legend(loc="center right" if infinite else "lower right", fontsize=8)
 
 
-def draw_pushes(axes: Any, pushes: Mapping[str, Curve]) -> None:
-    """Where each game moves θ: towards the data, at 0, where the push has the sign of −θ."""
-    for loss, points in pushes.items():
-        axes.plot([theta for theta, _ in points], [push for _, push in points], "o-", markersize=4, label=loss)
+def draw_gradients(axes: Any, gradients: Mapping[str, Curve]) -> None:
+    """Draw −∂(generator's loss)/∂θ by loss; it moves θ towards the data at 0 if its sign is that of −θ."""
+    for loss, points in gradients.items():
+        axes.plot([theta for theta, _ in points], [value for _, value in points], "o-", markersize=4, label=loss)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.axvline(0, color="black", linewidth=0.8, linestyle=":")
     axes.set_yscale("symlog", linthresh=1e-2)
-    axes.set(title="the push on θ, −∂(generator's loss)/∂θ", xlabel="θ")
+    axes.set(title="gradient of the generator, −∂L/∂θ", xlabel="θ")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=9)
 
 
 class SweepDivergences(Callback):
-    """At the end of a sweep over losses and θ, `divergences.png` in its directory."""
+    """Writes `divergences.png` at the end of a sweep over losses and θ."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Read the runs back; draw."""
+        """Read the runs of the sweep and draw the picture."""
         directory = sweep_directory(config)
         runs = runs_in(directory)
-        values, pushes = curves(runs, "critic_value"), curves(runs, "push")
+        values, gradients = curves(runs, "critic_value"), curves(runs, "push")
         if values:
             path = directory / "divergences.png"
-            draw_divergences(path, values, pushes)
-            print(f"divergences, computed and analytic: {path}")
+            draw_divergences(path, values, gradients)
+            print(f"divergences, estimated and analytic: {path}")

@@ -1,4 +1,4 @@
-"""Grids of images, with captions and headings."""
+"""Image grids with captions and headings."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from gan_runner.plots.scatter import draw_lines, save_figure
 from gan_runner.tools.files import write_atomically
 
 APART = 12
-"""White pixels between what is shown and what it is compared with."""
+"""White pixels between images and the images that they are compared with."""
 
 
 def nearest_grid(samples: Tensor, neighbours: Tensor) -> np.ndarray:
-    """Samples (n, c, h, w) in a column, and beside each in a row its neighbours (n, k, c, h, w): (height, width, 3)."""
+    """Return a picture (height, width, 3): a column of samples (n, c, h, w) beside neighbours (n, k, c, h, w)."""
     return flanked(neighbours, samples)
 
 
 def flanked(rows: Tensor, *columns: Tensor, headings: Sequence[str] = ()) -> np.ndarray:
-    """Rows of images (n, k, c, h, w) behind a column (n, c, h, w), and perhaps before another: (height, width, 3).
+    """Return a picture (height, width, 3): rows of images (n, k, c, h, w) between one or two columns (n, c, h, w).
 
-    There may be k headings.
+    `headings` are the titles of the k columns of the rows.
     """
     shown = [image_grid(column, columns=1, gap=2) for column in columns]
     shown.insert(1, image_grid(rows.flatten(0, 1), rows.shape[1], gap=2))
     if headings:
-        shown = [headed(grid, headings if place == 1 else [""]) for place, grid in enumerate(shown)]
+        shown = [add_headings(grid, headings if place == 1 else [""]) for place, grid in enumerate(shown)]
     between = np.full((len(shown[0]), APART, 3), 255, np.uint8)
     return np.concatenate([part for grid in shown for part in (between, grid)][1:], 1)
 
 
 def pairs_grid(above: Tensor, below: Tensor, columns: int) -> np.ndarray:
-    """Rows of so many images (n, c, h, w), each with a row of their counterparts under it: (height, width, 3)."""
+    """Return a picture (height, width, 3): rows of images (n, c, h, w), each above the row of their counterparts."""
     columns = min(columns, len(above))
     pairs = []
     for some, others in zip(above.split(columns), below.split(columns)):
@@ -50,16 +50,16 @@ def pairs_grid(above: Tensor, below: Tensor, columns: int) -> np.ndarray:
     return np.concatenate([part for grid in pairs for part in (between, grid)][1:])
 
 
-def draw_pairs(path: Path, data: Tensor, made: Tensor, columns: int, said: str) -> None:
-    """A PNG of data (n, *shape) and what was made of it (n, *shape): images by `pairs_grid`, points joined by lines."""
+def draw_pairs(path: Path, data: Tensor, generated: Tensor, columns: int, name: str) -> None:
+    """Write a PNG of pairs of data and generated samples (n, *shape): a grid of images, or points joined by lines."""
     if data.dim() == 4:
-        save_image(path, pairs_grid(data, made, columns))
+        save_image(path, pairs_grid(data, generated, columns))
     else:
-        draw_lines(path, torch.stack([data, made], 1), ("data", said))
+        draw_lines(path, torch.stack([data, generated], 1), ("data", name))
 
 
 def draw_paths(path: Path, steps: Tensor, first: Tensor, last: Tensor) -> None:
-    """A PNG of paths (n, k, *shape) from each of the first (n, *shape) to its last: images in rows, points on lines."""
+    """Write a PNG of paths (n, k, *shape) from `first` to `last` (n, *shape): rows of images, or points on lines."""
     if first.dim() == 4:
         save_image(path, flanked(steps, first, last))
     else:
@@ -67,16 +67,16 @@ def draw_paths(path: Path, steps: Tensor, first: Tensor, last: Tensor) -> None:
 
 
 def draw_traversal(path: Path, samples: Tensor, values: Sequence[str]) -> None:
-    """A PNG of samples (rows · columns, *shape), row by row: images as a grid, points by the colour of their column.
+    """Write a PNG of a latent traversal: a grid of images, or points coloured by column.
 
     Args:
-        path: of the PNG.
-        samples: (rows · columns, c, h, w) in [−1, 1], or (rows · columns, dim).
-        values: of the code, one a column.
+        path: path of the PNG.
+        samples: (rows · columns, c, h, w) in [−1, 1] or (rows · columns, dim), row by row.
+        values: value of the code in each column.
     """
     columns = len(values)
     if samples.dim() == 4:
-        save_image(path, headed(image_grid(samples, columns), values))
+        save_image(path, add_headings(image_grid(samples, columns), values))
         return
     from matplotlib.figure import Figure
 
@@ -93,14 +93,14 @@ def draw_traversal(path: Path, samples: Tensor, values: Sequence[str]) -> None:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Images in [−1, 1] as uint8, in memory."""
+    """Convert images in [−1, 1] to uint8 on the CPU."""
     return as_bytes(images.detach().float().cpu())
 
 
 def image_grid(images: Tensor, columns: int | None = None, gap: int | None = None) -> np.ndarray:
-    """Images (n, c, h, w) in [−1, 1], side by side: (height, width, 3) uint8. Tiny ones are magnified.
+    """Return a grid (height, width, 3) uint8 of images (n, c, h, w) in [−1, 1]; tiny images are magnified.
 
-    Two pixels are between them, and none around a single one, unless a `gap` is given.
+    The default gap is two pixels, and zero for a single image.
     """
     columns = columns or int(np.ceil(len(images) ** 0.5))
     zoom = max(1, 64 // images.shape[-1])
@@ -110,34 +110,34 @@ def image_grid(images: Tensor, columns: int | None = None, gap: int | None = Non
 
 
 SHORT = 16
-"""Letters, at most, of captions that stand to the left of their rows; longer ones stand under them."""
+"""Maximal length of captions to the left of their rows; longer captions are below."""
 
 BELOW_CAPTION = 20
-"""Pixels between a caption and the row below it: many more than to its own."""
+"""Pixels between a caption and the next row, more than to its own row."""
 
 
-def beside(grid: np.ndarray, captions: Sequence[str]) -> np.ndarray:
-    """A grid (height, width, 3) of as many rows as captions, with these to their left, or under them if one is long."""
+def add_captions(grid: np.ndarray, captions: Sequence[str]) -> np.ndarray:
+    """Add one caption per row to a grid (height, width, 3): to the left, or below if a caption is long."""
     font: Any = ImageFont.load_default(14)
     rows = np.array_split(grid, len(captions))
     if max(map(len, captions)) <= SHORT:
         width = 8 + max(round(font.getlength(caption)) for caption in captions)
         return np.concatenate(
             [
-                np.concatenate([written([caption], font, width, len(row)), row], 1)
+                np.concatenate([render_text([caption], font, width, len(row)), row], 1)
                 for caption, row in zip(captions, rows)
             ]
         )
     parts = []
     for caption, row in zip(captions, rows):
         lines = textwrap.wrap(caption, max(8, int(row.shape[1] / font.getlength("n"))))
-        parts += [row, written(lines, font, row.shape[1], 18 * len(lines) + 2)]
+        parts += [row, render_text(lines, font, row.shape[1], 18 * len(lines) + 2)]
         parts.append(np.full((BELOW_CAPTION, row.shape[1], 3), 255, np.uint8))
     return np.concatenate(parts)
 
 
-def headed(grid: np.ndarray, headings: Sequence[str], height: int = 18) -> np.ndarray:
-    """A grid (height, width, 3) of as many columns as headings, with these above them."""
+def add_headings(grid: np.ndarray, headings: Sequence[str], height: int = 18) -> np.ndarray:
+    """Add one heading per column above a grid (height, width, 3)."""
     font: Any = ImageFont.load_default(12)
     width = grid.shape[1]
     head = Image.new("RGB", (width, height), "white")
@@ -147,8 +147,8 @@ def headed(grid: np.ndarray, headings: Sequence[str], height: int = 18) -> np.nd
     return np.concatenate([np.asarray(head), grid])
 
 
-def written(lines: Sequence[str], font: Any, width: int, height: int) -> np.ndarray:
-    """Lines in the middle of a white picture, from its left: (height, width, 3)."""
+def render_text(lines: Sequence[str], font: Any, width: int, height: int) -> np.ndarray:
+    """Return a white picture (height, width, 3) with left-aligned, vertically centred lines of text."""
     picture = Image.new("RGB", (width, height), "white")
     text = "\n".join(lines)
     ImageDraw.Draw(picture).multiline_text((4, height / 2), text, "black", font, anchor="lm", spacing=4)
@@ -156,9 +156,9 @@ def written(lines: Sequence[str], font: Any, width: int, height: int) -> np.ndar
 
 
 def side_by_side(tiles: Tensor, columns: int, gap: int) -> Tensor:
-    """uint8 (n, c, h, w) in rows of so many: (c, height, width), white around them and where there is none.
+    """Arrange uint8 images (n, c, h, w) in a grid (c, height, width) with white gaps and empty cells.
 
-    This is torchvision's `make_grid` to the bit; importing torchvision takes longer than torch.
+    The result equals torchvision's `make_grid`; importing torchvision would take longer than torch.
     """
     n, _, height, width = tiles.shape
     columns = min(columns, n)
@@ -171,5 +171,5 @@ def side_by_side(tiles: Tensor, columns: int, gap: int) -> Tensor:
 
 
 def save_image(path: Path, pixels: np.ndarray) -> None:
-    """A PNG of (h, w, 3) or (h, w) uint8."""
+    """Write a PNG of uint8 pixels (h, w, 3) or (h, w)."""
     write_atomically(path, lambda file: Image.fromarray(pixels).save(file, format="PNG"))

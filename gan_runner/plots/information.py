@@ -1,7 +1,7 @@
-"""What samples tell of their codes, over the training of several games: the picture of a sweep.
+"""Mutual information between codes and samples during training, for the runs of a sweep.
 
-L_I of InfoGAN rises to H(c), and that of a plain GAN, read by a Q that steers nobody, stays low (Chen et al. 2016,
-arXiv:1606.03657, Fig. 1).
+L_I of InfoGAN rises to H(c). L_I of a GAN, measured by a Q whose gradients do not reach the generator, stays low (Chen
+et al. 2016, arXiv:1606.03657, Fig. 1).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from gan_runner.runs.saved import SavedRun, runs_in
 from gan_runner.runs.sweep import sweep_directory, told_apart
 
 KEY = "metric/mutual_information_"
-"""What a run logs of each code, in nats."""
+"""Prefix of the logged values, in nats."""
 
 Curve = Sequence[tuple[int, float]]
-"""(step, L_I), by step."""
+"""(step, L_I), ordered by step."""
 
 
 def curves(run: SavedRun) -> dict[str, Curve]:
-    """L_I over training by code, as a run has logged it."""
+    """Return the logged L_I of a run against the step, by code."""
     found: dict[str, dict[int, float]] = defaultdict(dict)
     for line in run.lines:
         for key, value in line.items():
@@ -39,7 +39,7 @@ def curves(run: SavedRun) -> dict[str, Curve]:
 
 
 def codes_of(run: SavedRun) -> dict[str, Code]:
-    """The codes of a run by name."""
+    """Return the codes of a run by name."""
     nodes = run.config.game.codes.items()
     for name, node in nodes:
         locate(node._target_, run.config.trusted, f"game.codes.{name!s}")
@@ -47,12 +47,12 @@ def codes_of(run: SavedRun) -> dict[str, Code]:
 
 
 def draw_information(path: Path, runs: Mapping[str, Mapping[str, Curve]], codes: Mapping[str, Code]) -> None:
-    """A PNG: for each code L_I of all runs, over training, and the most that it can be.
+    """Write a PNG with one panel per code: L_I of all runs during training, and its maximum.
 
     Args:
-        path: of the PNG.
-        runs: by name, a curve a code.
-        codes: by name.
+        path: path of the PNG.
+        runs: curves by name of the run and of the code.
+        codes: codes by name.
     """
     from matplotlib.figure import Figure
 
@@ -62,13 +62,13 @@ def draw_information(path: Path, runs: Mapping[str, Mapping[str, Curve]], codes:
             curve = found.get(name, [])
             axes.plot([step for step, _ in curve], [value for _, value in curve], label=run)
         if math.isfinite(code.max_information):
-            said = "H(c)" if code.max_information == code.entropy else "the most"
+            bound = "H(c)" if code.max_information == code.entropy else "maximum"
             axes.axhline(
                 code.max_information,
                 color="black",
                 linestyle="--",
                 linewidth=0.8,
-                label=f"{said} = {code.max_information:.2f}",
+                label=f"{bound} = {code.max_information:.2f}",
             )
         axes.set(title=f"L_I of {name}", xlabel="step", ylabel="nats")
         axes.grid(alpha=0.3)
@@ -77,19 +77,19 @@ def draw_information(path: Path, runs: Mapping[str, Mapping[str, Curve]], codes:
 
 
 class SweepInformation(Callback):
-    """At the end of a sweep, `mutual_information.png` in its directory: all codes of all runs that measured it."""
+    """Writes `mutual_information.png` at the end of a sweep, for all runs that measured it."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Read the runs back; draw."""
+        """Read the runs of the sweep and draw the picture."""
         directory = sweep_directory(config)
         runs = runs_in(directory)
         found: dict[str, dict[str, Curve]] = {}
         codes: dict[str, Code] = {}
-        for said, run in zip(told_apart([run.overrides for run in runs]), runs):
+        for name, run in zip(told_apart([run.overrides for run in runs]), runs):
             if measured := curves(run):
-                found[said.replace("game=", "").replace("_", " ") or run.path.name] = measured
+                found[name.replace("game=", "").replace("_", " ") or run.path.name] = measured
                 codes = codes_of(run) | codes
         if found:
             path = directory / "mutual_information.png"
             draw_information(path, found, codes)
-            print(f"what samples tell of their codes: {path}")
+            print(f"mutual information between codes and samples: {path}")

@@ -1,4 +1,4 @@
-"""Where codes of data lie, beside the prior that samples are made from: the picture of a latent space."""
+"""Pictures of a latent space: codes of data compared with the prior."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from gan_runner.datasets.labels import Attributes, Classes, Labels
 from gan_runner.plots.scatter import save_figure
 
 MAX_NAMES = 20
-"""Of more classes the colours are not told apart, and no names are given."""
+"""Maximal number of classes with names in the legend."""
 
 MAX_LINES = 64
-"""Of more coordinates of codes, so many are shown one by one."""
+"""Maximal number of coordinates with their own line."""
 
 
 def principal_axes(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The two directions in which codes (n, d) vary most (Pearson 1901; Hotelling 1933).
+    """Return the first two principal axes of codes (n, d) (Pearson 1901; Hotelling 1933).
 
     Returns:
-        Their mean (d,); the directions (d, 2), whose largest entries are positive; the share of the variance that lies
-        in each (2,). Of codes of one dimension, the second is nothing.
+        The mean (d,); the axes (d, 2), whose largest entries are positive; the fraction of the variance along each
+        (2,). For d = 1, the second axis is zero.
     """
     mean = codes.mean(0)
     _, singular, directions = torch.linalg.svd(codes - mean, full_matrices=False)
@@ -37,16 +37,16 @@ def principal_axes(codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def quantiles(codes: Tensor, prior: Tensor, steps: int = 199) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a quantile–quantile plot shows (Wilk & Gnanadesikan 1968).
+    """Return the values of a quantile–quantile plot (Wilk & Gnanadesikan 1968).
 
     Args:
-        codes: (n, d).
-        prior: draws (m, d), all of whose coordinates have one distribution.
-        steps: quantiles.
+        codes: codes (n, d).
+        prior: draws (m, d) of the prior, whose coordinates are identically distributed.
+        steps: number of quantiles.
 
     Returns:
-        Quantiles of the prior's coordinates (steps,), of all coordinates of codes together (steps,), and of some, one
-        by one (steps, k).
+        Quantiles of the coordinates of the prior (steps,), of all coordinates of the codes (steps,), and of a few
+        single coordinates (steps, k).
     """
     share = (np.arange(steps) + 0.5) / steps
     some = torch.linspace(0, codes.shape[1] - 1, min(codes.shape[1], MAX_LINES)).long()
@@ -58,9 +58,9 @@ def quantiles(codes: Tensor, prior: Tensor, steps: int = 199) -> tuple[np.ndarra
 
 
 def groups_of(labels: Labels | None, label: Tensor | None) -> tuple[Tensor, tuple[str, ...]] | None:
-    """By what codes are coloured: the number of each one's class (n,), and the names of all.
+    """Return the class index of each code (n,) and the names of the classes, for colouring.
 
-    Of attributes, by the first group of those that exclude each other; None where there is nothing of the kind.
+    For attributes, the first group of exclusive attributes is used. None if there are neither classes nor groups.
     """
     if labels is None or label is None:
         return None
@@ -75,14 +75,14 @@ def groups_of(labels: Labels | None, label: Tensor | None) -> tuple[Tensor, tupl
 def draw_latent_space(
     path: Path, codes: Tensor, prior: Tensor, groups: tuple[Tensor, tuple[str, ...]] | None, title: str
 ) -> None:
-    """A PNG of two panels: codes and draws of the prior along the codes' principal axes; and their quantiles.
+    """Write a PNG of codes and draws of the prior, along the principal axes of the codes and as quantiles.
 
     Args:
-        path: of the PNG.
-        codes: (n, d).
-        prior: (m, d).
-        groups: the number of each code's class (n,), and the names of all; None for one colour.
-        title: of the first panel.
+        path: path of the PNG.
+        codes: codes (n, d).
+        prior: draws (m, d) of the prior.
+        groups: class index of each code (n,) and names of the classes; None for one colour.
+        title: title of the first panel.
     """
     from matplotlib.figure import Figure
 
@@ -96,7 +96,7 @@ def draw_latent_space(
 
 
 def draw_plane(panel: Any, codes: Tensor, prior: Tensor, groups: tuple[Tensor, tuple[str, ...]] | None) -> None:
-    """Codes above the prior, in the plane of the codes' principal axes."""
+    """Draw codes over draws of the prior, in the plane of the principal axes of the codes."""
     from matplotlib import colormaps
 
     mean, axes, shares = principal_axes(codes)
@@ -119,7 +119,7 @@ def draw_plane(panel: Any, codes: Tensor, prior: Tensor, groups: tuple[Tensor, t
 
 
 def draw_quantiles(panel: Any, codes: Tensor, prior: Tensor) -> None:
-    """Codes that are distributed as the prior lie on the diagonal."""
+    """Draw a quantile–quantile plot; codes that follow the prior are on the diagonal."""
     expected, together, each = quantiles(codes, prior)
     panel.plot(expected, each, color="tab:orange", linewidth=0.5, alpha=0.5)
     panel.plot([], [], color="tab:orange", linewidth=0.5, label="a coordinate")

@@ -1,4 +1,4 @@
-"""A picture of samples: a grid of images, or a scatter of points."""
+"""Pictures of samples: a grid of images, or a scatter plot of points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gan_runner.plots.grids import beside, image_grid, save_image
+from gan_runner.plots.grids import add_captions, image_grid, save_image
 from gan_runner.plots.scatter import save_figure, scatter
 from gan_runner.plots.surfaces import Field, Surface
 
@@ -23,20 +23,20 @@ def draw(
     columns: int | None = None,
     captions: Sequence[str] = (),
 ) -> None:
-    """Write a PNG of samples (n, *shape): images as a grid, points as a scatter.
+    """Write a PNG of samples (n, *shape): a grid of images, or a scatter plot of points.
 
     Args:
-        path: of the PNG.
+        path: path of the PNG.
         samples: (n, c, h, w) in [−1, 1], or (n, dim).
-        density: has `log_prob` and `sample`, if the true density is known.
-        surface: what the critic makes of points, to be shown beside them.
-        field: where points are pushed, to be shown beside that, in two dimensions.
-        step: when, for the title of a scatter; a grid is images alone.
-        columns: of a grid; None for a square one.
-        captions: a line for each of its rows; of points, what each was made for, or each so many in a row.
+        density: the true density with `log_prob` and `sample`, if it is known.
+        surface: the critic's surface, drawn in a second panel.
+        field: gradients of samples, drawn in another panel in two dimensions.
+        step: training step for the title of a scatter plot.
+        columns: columns of a grid; None for a square grid.
+        captions: one caption per row of a grid; for points, the conditions, each of equally many points in order.
     """
     if samples.dim() == 4:
         grid = image_grid(samples, columns)
-        save_image(path, beside(grid, captions) if captions else grid)
+        save_image(path, add_captions(grid, captions) if captions else grid)
     else:
         save_figure(path, scatter(samples.cpu(), density, surface, field, step, captions))

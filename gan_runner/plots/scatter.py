@@ -1,4 +1,4 @@
-"""Points on a line or in a plane, over the density that they should follow."""
+"""Scatter plots of points in one or two dimensions over the true density."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from gan_runner.plots.surfaces import Field, Surface
 from gan_runner.tools.files import write_atomically
 
 
-def draw_lines(path: Path, points: Tensor, said: Sequence[str]) -> None:
-    """A PNG of rows of points (n, k, dim), each joined by a line; the first, the last and the others have names."""
+def draw_lines(path: Path, points: Tensor, names: Sequence[str]) -> None:
+    """Write a PNG of rows of points (n, k, dim) joined by lines; `names` are for the first, middle and last points."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()
     flat = points.cpu()[:, :, :2]
-    if flat.shape[2] == 1:  # a line each, one above the other
+    if flat.shape[2] == 1:  # horizontal lines, one above the other
         flat = torch.cat([flat, torch.arange(len(flat)).view(-1, 1, 1).expand(flat.shape)], 2)
     across, up = flat.unbind(2)
     axes.plot(across.T, up.T, color="tab:grey", linewidth=0.5, zorder=1)
     if points.shape[1] > 2:
-        axes.scatter(across[:, 1:-1], up[:, 1:-1], s=8, color="tab:grey", label=said[1], zorder=2)
-    for place, name, colour in ((0, said[0], "tab:blue"), (-1, said[-1], "tab:orange")):
+        axes.scatter(across[:, 1:-1], up[:, 1:-1], s=8, color="tab:grey", label=names[1], zorder=2)
+    for place, name, colour in ((0, names[0], "tab:blue"), (-1, names[-1], "tab:orange")):
         axes.scatter(across[:, place], up[:, place], s=10, color=colour, label=name, zorder=3)
     axes.legend(loc="upper right")
     axes.set_aspect("equal" if points.shape[2] > 1 else "auto")
@@ -37,7 +37,7 @@ def draw_lines(path: Path, points: Tensor, said: Sequence[str]) -> None:
 
 
 def save_figure(path: Path, figure: Any) -> None:
-    """A PNG of a matplotlib figure."""
+    """Write a matplotlib figure as PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     write_atomically(path, lambda file: file.write(buffer.getvalue()))
@@ -51,10 +51,9 @@ def scatter(
     step: int | None = None,
     captions: Sequence[str] = (),
 ) -> Any:
-    """Samples over the true density, over the critic's surface and among arrows, as far as these are known.
+    """Draw samples over the true density, over the critic's surface, and with gradient arrows, as far as available.
 
-    They have the colour of what they were made for, where that differs; up to ten such are named. Every
-    panel has a square of five inches, in which nothing moves from one picture to the next.
+    Samples are coloured by condition. Every panel is a square of five inches, so that the pictures of a run align.
     """
     from matplotlib.figure import Figure
 
@@ -76,17 +75,17 @@ def scatter(
 
 
 NAMED = 10
-"""So many groups of points are named, in colours that are told apart; of more there are only colours."""
+"""Maximal number of groups with names and distinct colours."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Points of one colour.
+    """Points with the same condition.
 
     Attributes:
-        name: what they were made for; None where that is nothing, or there are too many such.
-        colour: for matplotlib.
-        points: (k, dim).
+        name: the condition; None if there is none, or too many.
+        colour: matplotlib colour.
+        points: points (k, dim).
     """
 
     name: str | None
@@ -95,7 +94,7 @@ class Group:
 
 
 def grouped(samples: Tensor, captions: Sequence[str]) -> list[Group]:
-    """Samples (n, dim) by what they were made for: a caption is of one of them, or of n / len(captions) in a row."""
+    """Group samples (n, dim) by condition; each caption holds for n / len(captions) consecutive samples."""
     if not captions:
         return [Group(None, "tab:orange", samples)]
     from matplotlib import colormaps
@@ -104,7 +103,7 @@ def grouped(samples: Tensor, captions: Sequence[str]) -> list[Group]:
     own = np.repeat([names.index(caption) for caption in captions], len(samples) // len(captions))
     few = len(names) <= NAMED
     if few:
-        colours = np.roll(colormaps["tab10"](range(NAMED)), -1, 0)  # orange first, as points have that are of no group
+        colours = np.roll(colormaps["tab10"](range(NAMED)), -1, 0)  # orange first, as without conditions
     else:
         colours = colormaps["hsv"](np.linspace(0, 1, len(names), endpoint=False))
     return [
@@ -114,10 +113,10 @@ def grouped(samples: Tensor, captions: Sequence[str]) -> list[Group]:
 
 
 def draw_line(axes: Any, groups: Sequence[Group], density: Any, surface: Surface | None) -> None:
-    """One dimension: a histogram under the true density, groups on top of each other, and the critic's curve."""
+    """Draw one dimension: a stacked histogram with the true density, and the critic's curve."""
     low, high = window(torch.cat([group.points for group in groups]), density)
     x = torch.linspace(low, high, 400).unsqueeze(1)
-    names = [group.name or "_" * (number > 0) + "samples" for number, group in enumerate(groups)]  # _ hides it
+    names = [group.name or "_" * (number > 0) + "samples" for number, group in enumerate(groups)]  # _ hides a label
     look: Any = {"color": [group.colour for group in groups], "label": names}
     heights = [group.points[:, 0].numpy() for group in groups]
     axes[0].hist(heights, bins=80, range=(low, high), density=True, stacked=True, **look)
@@ -132,7 +131,7 @@ def draw_line(axes: Any, groups: Sequence[Group], density: Any, surface: Surface
 def draw_plane(
     axes: Any, groups: Sequence[Group], density: Any, surface: Surface | None = None, field: Field | None = None
 ) -> None:
-    """Two dimensions (the first two of more): points over surfaces and among arrows."""
+    """Draw the first two dimensions: points over surfaces and with arrows."""
     samples = torch.cat([group.points for group in groups])
     low, high = window(samples, density)
     flat = samples.shape[1] == 2
@@ -167,9 +166,9 @@ def draw_plane(
 
 
 def draw_arrows(panel: Any, field: Field, low: float, high: float, side: int = 21) -> None:
-    """Arrows of one length at side² points, above the samples, the darker the stronger; none where there is no push.
+    """Draw arrows of equal length at side² points, coloured by the norm of the gradient; zero gradients have none.
 
-    What is weaker than a millionth of the strongest has the colour of a millionth.
+    The colour scale ends at a millionth of the largest norm.
     """
     from matplotlib.colors import LogNorm
 
@@ -196,12 +195,12 @@ def draw_arrows(panel: Any, field: Field, low: float, high: float, side: int = 2
 
 
 def add_scale(panel: Any, drawn: Any) -> Any:
-    """A scale of colours beside a panel, which stays where it is."""
+    """Add a colour bar beside a panel without moving the panel."""
     return panel.figure.colorbar(drawn, cax=panel.inset_axes((1.03, 0.1, 0.04, 0.8)))
 
 
 def window(samples: Tensor, density: Any) -> tuple[float, float]:
-    """Limits that show the data, or without a density the samples, with a margin."""
+    """Return axis limits that show the data, or without a density the samples, with a margin."""
     shown = samples if density is None else density.sample(1000, torch.Generator().manual_seed(0))[0]
     reach = max(shown[:, :2].abs().max().item(), 1e-3) * 1.3
     return -reach, reach

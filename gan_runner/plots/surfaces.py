@@ -1,4 +1,4 @@
-"""What a critic makes of points, as pictures show it: a surface of scores, and a field of directions."""
+"""A critic in pictures: a surface of scores or log ratios, and a field of gradients."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gan_runner.terms.adversarial import generator_loss
 
 @dataclass(frozen=True)
 class Surface:
-    """A scalar at every point, as a critic sees it.
+    """A scalar function of points that the critic defines.
 
     Attributes:
-        title: what it is.
+        title: title of the picture.
         values: points (n, dim) → (n,).
-        centred: whether its zero means something, and so is drawn white.
+        centred: whether zero is meaningful, and so is drawn white.
     """
 
     title: str
@@ -31,10 +31,10 @@ class Surface:
 
 @dataclass(frozen=True)
 class Field:
-    """A direction at every point: where the generator's loss would move a sample.
+    """A vector field: the direction in which the generator's loss moves a sample.
 
     Attributes:
-        title: what it is.
+        title: title of the picture.
         arrows: points (n, dim) → (n, dim).
     """
 
@@ -43,9 +43,9 @@ class Field:
 
 
 def critic_surface(system: System) -> Surface | None:
-    """What the critic makes of any point: the log density ratio where its loss implies one, else its score.
+    """Return the log density ratio if the critic implies one, else the critic's score.
 
-    None where there is no one surface: there is no critic, or it scores points beside conditions.
+    None if there is no unconditional critic.
     """
     if not has_unconditional_critic(system):
         return None
@@ -55,10 +55,11 @@ def critic_surface(system: System) -> Surface | None:
 
 
 def sample_gradient_field(system: System, real: Tensor, samples: Tensor) -> Field | None:
-    """Where the generator's loss would move a fake, if it is a function of scores of points and is descended.
+    """Return the direction in which the generator's loss moves a fake, if the loss is minimised and the critic is
+    unconditional, else None.
 
-    That is −n ∂L/∂xᵢ for the mean loss L of n fakes: how a fake at x would move that is one among the `samples`
-    (n, *shape), compared, where a loss does so, with the data `real` (n, *shape). Networks are in evaluation mode.
+    It is −n ∂L/∂xᵢ for the mean loss L of n fakes, for a fake at x among the `samples` (n, *shape); relativistic losses
+    also use the data `real` (n, *shape). Networks are in evaluation mode.
     """
     if not (descends(system, generator_loss) and has_unconditional_critic(system)):
         return None

@@ -1,4 +1,4 @@
-"""Where the players of a game on points went: the file that a run keeps, the picture, and that of a whole sweep."""
+"""Trajectories of the players of a bilinear game: the CSV file and picture of a run, and the picture of a sweep."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from gan_runner.runs.sweep import sweep_directory, told_apart
 from gan_runner.tools.files import write_text
 
 NAME = "trajectory.csv"
-"""In a run's directory: a line a step, the step and how far each coordinate of (x, y) is from the equilibrium's."""
+"""File in the directory of a run: one line per step with the step and (x, y) relative to the equilibrium."""
 
 Path2D = np.ndarray
-"""(steps, 1 + 2 · dim): the lines of such a file."""
+"""The rows of such a file: (steps, 1 + 2 · dim)."""
 
 
 def line(row: Sequence[float]) -> str:
-    """A step and its coordinates, to the last digit."""
+    """Format a step and its coordinates at full precision."""
     return ",".join([str(int(row[0])), *(repr(float(value)) for value in row[1:])]) + "\n"
 
 
 def write_trajectory(path: Path, rows: Sequence[Sequence[float]]) -> None:
-    """A header and the rows (1 + 2 · dim each), atomically."""
+    """Write a header and rows (1 + 2 · dim each) atomically."""
     dim = (len(rows[0]) - 1) // 2
     names = [f"{player}{i}" if dim > 1 else player for player in "xy" for i in range(dim)]
     write_text(path, ",".join(["step", *names]) + "\n" + "".join(map(line, rows)))
 
 
 def read_trajectory(path: Path) -> list[list[float]]:
-    """The rows; none if there is no file. A line that was torn when the run was killed is left out."""
+    """Read the rows; none if there is no file. An incomplete last line of a killed run is skipped."""
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]
@@ -43,8 +43,8 @@ def read_trajectory(path: Path) -> list[list[float]]:
 
 
 def draw_trajectories(path: Path, trajectories: Mapping[str, Sequence[Sequence[float]]]) -> None:
-    """A PNG of trajectories by name: each in the plane of x and y (of their first coordinates, if there are more),
-    and how far all of them are from the equilibrium, step by step.
+    """Write a PNG of trajectories by name: each in the plane of the first coordinates of x and y, and the distances of
+    all to the equilibrium against the step.
     """
     from matplotlib.figure import Figure
 
@@ -70,7 +70,7 @@ def draw_trajectories(path: Path, trajectories: Mapping[str, Sequence[Sequence[f
 
 
 def draw_plane(plane: Any, trajectory: Path2D, reach: float, colour: str) -> None:
-    """One trajectory over the level lines of x · y, its start a dot and the equilibrium a cross."""
+    """Draw a trajectory over contour lines of x · y; the start is a dot, the equilibrium a cross."""
     dim = (trajectory.shape[1] - 1) // 2
     x, y = trajectory[:, 1], trajectory[:, 1 + dim]
     axis = np.linspace(-reach, reach, 101)
@@ -82,10 +82,10 @@ def draw_plane(plane: Any, trajectory: Path2D, reach: float, colour: str) -> Non
 
 
 class SweepTrajectories(Callback):
-    """At the end of a sweep, `trajectories.png` in its directory: all runs that kept one."""
+    """Writes `trajectories.png` at the end of a sweep, with all runs that recorded a trajectory."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Read the runs back; draw."""
+        """Read the runs of the sweep and draw the picture."""
         directory = sweep_directory(config)
         trajectories = read_sweep(directory)
         if trajectories:
@@ -95,7 +95,7 @@ class SweepTrajectories(Callback):
 
 
 def read_sweep(directory: Path) -> dict[str, list[list[float]]]:
-    """The trajectories of the runs of a sweep, in order, by what tells them apart."""
+    """Return the trajectories of the runs of a sweep in order, by the overrides that differ."""
     runs = [run for run in runs_in(directory) if (run.path / NAME).exists()]
     names = [name.replace("dynamics=", "").replace("_", " ") for name in told_apart([run.overrides for run in runs])]
     return {name or run.path.name: read_trajectory(run.path / NAME) for name, run in zip(names, runs)}

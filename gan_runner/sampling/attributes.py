@@ -1,7 +1,7 @@
-"""Attribute vectors: where codes of data that has something lie, as seen from codes of data that has it not.
+"""Attribute vectors: the mean code of data with an attribute minus the mean code of data without it.
 
-Added to the code of a datum, the vector gives it the attribute (Radford et al. 2016, arXiv:1511.06434, Section 6.3.2;
-Larsen et al. 2016, arXiv:1512.09300, Section 4.1.2). A run keeps the means that it is made of in its checkpoints.
+Added to the code of a sample, the vector adds the attribute (Radford et al. 2016, arXiv:1511.06434, Section 6.3.2;
+Larsen et al. 2016, arXiv:1512.09300, Section 4.1.2). The means are saved in checkpoints.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 CHUNK = 256
-"""Data that is encoded at a time."""
+"""Samples encoded at a time."""
 
 
 def first_batches(data: Data, n: int) -> Iterator[Batch]:
-    """At most n of the data with its labels, each once, in an order that is always the same."""
+    """Yield at most n samples with labels, each once, in a fixed order."""
     left = min(n, len(data)) if isinstance(data, Sized) else n
     batches = data.stream(0, CHUNK, seed=0)
     while left > 0:
@@ -36,17 +36,17 @@ def first_batches(data: Data, n: int) -> Iterator[Batch]:
 
 @torch.no_grad()
 def code_means(system: System, labels: Labels, data: Data, n: int) -> dict[str, Tensor]:
-    """The mean codes of labelled data that has each attribute, or is of each class, and of all other.
+    """Return the mean codes of data with and without each attribute or class.
 
     Args:
-        system: what is trained, with an encoder.
-        labels: what the data's labels mean.
-        data: with labels.
-        n: how many of it are looked at, at most. What is of no class is passed over.
+        system: a trained system with an encoder.
+        labels: the meaning of the labels.
+        data: labelled data.
+        n: maximal number of samples. Samples without a class are skipped.
 
     Returns:
-        `present` and `absent` (k, latent_dim), NaN where there is no such datum; `count` (k,), how many have it; `of`
-        (), how many were looked at.
+        `present` and `absent` (k, latent_dim), NaN if there is no such sample; `count` (k,), the number of samples with
+        the attribute; `of` (), the number of all samples.
     """
     found = []
     for number, batch in enumerate(first_batches(data, n)):
@@ -63,14 +63,14 @@ def code_means(system: System, labels: Labels, data: Data, n: int) -> dict[str, 
 
 
 def attribute_vector(means: Mapping[str, Tensor], labels: Labels, name: str) -> Tensor:
-    """The mean code of what has an attribute, less that of what has it not: (latent_dim,).
+    """Return the mean code with an attribute minus the mean code without it: (latent_dim,).
 
     Raises:
-        ValueError: there is no such attribute, or all or none of the data had it.
+        ValueError: the attribute does not exist, or all or none of the samples have it.
     """
     place = labels.index_of(name)
     vector = means["present"][place] - means["absent"][place]
     if vector.isnan().any():
         how_many = "none" if means["count"][place] == 0 else "all"
-        raise ValueError(f"{how_many} of the {means['of']:,} training samples that were looked at had {name!r}")
+        raise ValueError(f"{how_many} of the {means['of']:,} encoded training samples have {name!r}")
     return vector

@@ -1,4 +1,4 @@
-"""What the critic of a trained system makes of points: scores, and where its generator's loss would move them."""
+"""A trained critic: its scores, and the gradient of the generator's loss with respect to samples."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gan_runner.system import System, eval_mode
 
 
 def critic_of(system: System) -> HasCritic:
-    """The game, which has a critic."""
+    """Return the game, which must have a critic."""
     assert isinstance(system.game, HasCritic)
     return system.game
 
 
 @torch.no_grad()
 def score(system: System, x: Tensor, rows: Tensor | None = None, chunk: int = 512) -> Tensor:
-    """The critic's scores (n,) of points (n, *shape), in evaluation mode, a chunk at a time.
+    """Return the critic's scores (n,) of points (n, *shape), in evaluation mode, in chunks.
 
-    A critic that is told conditions needs the `rows` (n, …) that these samples were made from. For a critic that
-    looks at a whole batch (minibatch discrimination), the chunk is that batch.
+    A conditional critic needs the latents `rows` (n, …) that the samples were generated from. For a critic that uses
+    statistics of the batch (minibatch discrimination), a chunk is a batch.
     """
     beside = repeat(None) if rows is None else rows.split(chunk)
     with eval_mode(system.networks):
@@ -33,26 +33,26 @@ def score(system: System, x: Tensor, rows: Tensor | None = None, chunk: int = 51
 
 
 def has_unconditional_critic(system: System) -> bool:
-    """Whether there is a critic that scores a point alone, and not beside a condition or a code."""
+    """Return whether there is a critic that scores points without conditions or codes."""
     return isinstance(system.game, HasCritic) and system.game.has_unconditional_critic(system.networks)
 
 
 def extra_fakes(system: System) -> str | None:
-    """What a term has the critic tell from data beside samples, so that its ratio is not that of samples alone."""
+    """Return the name of fakes other than samples that a term trains the critic on, if any."""
     weighed = [(term, player.weights[name]) for player in system.players for name, term in player.terms.items()]
     declared = [declaration(term) for term, weight in weighed if weight]
     return next((term.extra_fakes for term in declared if isinstance(term, AddsFakes) and term.extra_fakes), None)
 
 
 def identifies(system: System) -> Identifies | None:
-    """What an optimal critic would know of the densities of data and samples, if there is one and it knows any."""
+    """Return what an optimal critic identifies about the densities of data and samples, or None."""
     return system.loss.identifies if isinstance(system.loss, Loss) and not extra_fakes(system) else None
 
 
 def sample_gradient(system: System, x: Tensor, among: GivenScores, chunk: int = 512) -> Tensor:
-    """−n ∂L/∂x of the generator's loss L for fakes at x (n, *shape), each one `among` others: (n, *shape).
+    """Return −n ∂L/∂x (n, *shape) of the generator's loss L at points x (n, *shape), given the scores of other samples.
 
-    For a critic that looks at a whole batch (minibatch discrimination), the chunk is that batch.
+    For a critic that uses statistics of the batch (minibatch discrimination), a chunk is a batch.
     """
     gradients = []
     for part in x.to(system.device).split(chunk):
@@ -65,7 +65,7 @@ def sample_gradient(system: System, x: Tensor, among: GivenScores, chunk: int = 
 
 
 def descends(system: System, term: object) -> bool:
-    """Whether a player descends this term, with a weight other than 0."""
+    """Return whether a player minimises this term with a non-zero weight."""
     return any(
         declaration(own) is term and bool(player.weights[name])
         for player in system.players

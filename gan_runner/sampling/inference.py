@@ -1,6 +1,6 @@
-"""What a trained system infers from data: codes, reconstructions, classes, densities.
+"""Inference with a trained system: codes, reconstructions, classes and densities of data.
 
-All of it by averaged weights where there are any, in evaluation mode, a chunk at a time.
+All functions use averaged weights if there are any, evaluation mode, and chunks.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from gan_runner.system import System, eval_mode
 def infer(
     system: System, function: Callable[[Networks, Tensor], Tensor], x: Tensor, seed: int = 0, chunk: int = 512
 ) -> Tensor:
-    """A function of networks and data, of data x (n, *shape): (n, …).
+    """Apply a function of networks and data to data x (n, *shape), in chunks: (n, …).
 
-    What it draws is the same for the same seed, and a run's own random numbers stay as they are.
+    Its random numbers depend only on the seed, and the run's own random state is unchanged.
     """
     networks = system.sampling_networks()
     own = [system.device] if system.device.type == "cuda" else []
@@ -31,7 +31,7 @@ def infer(
 
 
 def encoder_of(system: System) -> Callable[[Networks, Tensor], Posterior] | None:
-    """Networks, data (n, *shape) → q(z|x): that of the game's encoder or of a generator with an inverse, if any."""
+    """Return networks, data (n, *shape) → q(z|x), by the game's encoder or an invertible generator; None if neither."""
     if isinstance(system.game, Encodes) and system.game.encodes(system.networks):
         return system.game.encode
     if isinstance(system.networks.get("generator"), Invertible):
@@ -40,61 +40,61 @@ def encoder_of(system: System) -> Callable[[Networks, Tensor], Posterior] | None
 
 
 def encodes(system: System) -> None:
-    """Raise ValueError if data has no codes."""
+    """Raise ValueError if there is no encoder and no invertible generator."""
     if encoder_of(system) is None:
         raise ValueError(
-            f"it looks at codes of data, and {type(system.game).__name__} makes none; choose a game with an encoder, "
+            f"it needs codes of data, and {type(system.game).__name__} has no encoder; choose a game with an encoder, "
             "such as game=vae, or model=real_nvp, or leave it out"
         )
 
 
 def encode(system: System, x: Tensor, seed: int = 0) -> Tensor:
-    """The codes (n, latent_dim) that stand for data x (n, *shape), of a system with an encoder.
+    """Return the mean codes (n, latent_dim) of data x (n, *shape).
 
-    An encoder without a known mean draws them, by this seed: other data takes another.
+    An encoder without a known mean draws codes with this seed; use another seed for other data.
     """
     return posterior(system, x, lambda found: found.mean, seed)
 
 
 def draw_codes(system: System, x: Tensor, seed: int) -> Tensor:
-    """A draw (n, latent_dim) of q(z|x) for each of the data x (n, *shape), of a system with an encoder."""
+    """Draw a code from q(z|x) for each of the data x (n, *shape): (n, latent_dim)."""
     return posterior(system, x, lambda found: found.codes, seed)
 
 
 def posterior(system: System, x: Tensor, part: Callable[[Posterior], Tensor], seed: int) -> Tensor:
-    """A part of q(z|x) of data x (n, *shape), of a system with an encoder: (n, latent_dim)."""
+    """Return the mean or the draws of q(z|x) of data x (n, *shape): (n, latent_dim)."""
     encoder = encoder_of(system)
     assert encoder is not None
     return infer(system, lambda networks, some: part(encoder(networks, some)), x, seed)
 
 
 def reconstruct(system: System, x: Tensor, seed: int = 0) -> Tensor:
-    """What is generated from the codes of data x (n, *shape): (n, *shape)."""
+    """Return the reconstructions (n, *shape) of data x (n, *shape)."""
     return system.sample(encode(system, x, seed))
 
 
 def paths(system: System, first: Tensor, second: Tensor, steps: int) -> Tensor:
-    """What is generated on the way from the code of each of the first data (n, *shape) to that of its second.
+    """Generate interpolations between the codes of pairs of data (n, *shape).
 
     Returns:
-        (n, steps, *shape), the first and the last of them reconstructions.
+        Samples (n, steps, *shape); the first and last of each row are reconstructions.
     """
     codes = system.game.latent.path(encode(system, first), encode(system, second), steps)
     return system.sample(codes).unflatten(0, (len(first), steps))
 
 
 def classify(system: System, x: Tensor) -> Tensor:
-    """The logits (n, classes) of data x (n, *shape), of a game that classifies."""
+    """Return the logits (n, classes) of data x (n, *shape) in a game that classifies."""
     assert isinstance(system.game, Classifies)
     return infer(system, system.game.classify, x)
 
 
 def infer_codes(system: System, x: Tensor) -> Tensor:
-    """Parameters (n, …) of q(c|x) for data x (n, *shape), of a game with codes."""
+    """Return the parameters (n, …) of q(c|x) for data x (n, *shape) in a game with codes."""
     assert isinstance(system.game, InfersCodes)
     return infer(system, system.game.infer_codes, x)
 
 
 def log_prob(system: System, x: Tensor) -> Tensor:
-    """The log density (n,) in nats of data x (n, *shape), of a generator that has one."""
+    """Return the log density (n,) in nats of data x (n, *shape) under a generator with a density."""
     return infer(system, lambda networks, some: networks["generator"].log_prob(some), x)  # type: ignore[operator]

@@ -1,4 +1,7 @@
-"""Samples weighed by the density ratio that the critic implies: where it is right, they follow the data's density."""
+"""Rejection sampling and importance weights by the density ratio that the critic implies.
+
+If the ratio is exact, accepted or weighted samples follow the density of the data.
+"""
 
 from __future__ import annotations
 
@@ -12,67 +15,66 @@ from gan_runner.sampling.critic import extra_fakes, identifies, score
 from gan_runner.system import System
 
 BURN_IN = 10_000
-"""Samples whose greatest ratio is the first guess of the greatest of all, as in the paper."""
+"""Number of samples for the initial estimate of the maximal ratio, as in the paper."""
 
 CHUNK = 1_000
 """Samples drawn at a time."""
 
 LIMIT = 20.0
-"""Log ratios are cut to ±this: where a loss implies infinite ones, such as least squares beyond its targets."""
+"""Log ratios are clamped to ± this limit, since some losses imply infinite ones (least squares beyond its targets)."""
 
 PATIENCE = 1_000_000
-"""Samples drawn before rejection gives up."""
+"""Maximal number of samples to draw."""
 
 
 def log_ratio(system: System, samples: Tensor, rows: Tensor) -> Tensor:
-    """log p/q (n,) of samples (n, *shape), as the critic implies it; for some losses up to a constant.
+    """Return log p/q (n,) of samples (n, *shape) that the critic implies; for some losses up to a constant.
 
-    It is the ratio that the critic was trained to know: to the generator itself, not to a moving average of it, and of
-    what it sees in training, augmentation included. A critic that is told conditions judges each sample beside that of
-    its row in `rows` (n, …), which it was made from: since conditions are drawn as the data has them, the ratio of the
-    densities beside a condition is that of sample and condition together. Other pairs that a method counts as fakes
-    (cls) are then among q. A critic of pairs judges each sample beside its latent: its ratio is that of both together,
-    and what is weighed by it, latents left aside, follows the data.
+    q is the density that the critic was trained on: that of the generator itself, not of its moving average, with
+    augmentation included. A conditional critic scores each sample with the condition in its latents `rows` (n, …). As
+    conditions are drawn as in the data, the conditional ratio equals the joint ratio of sample and condition. Other
+    pairs that a method treats as fakes (cls) are part of q. A critic of pairs (sample, latent) gives the joint ratio;
+    samples weighted by it follow the data.
 
     Raises:
-        ConfigError: nobody judges samples, the critic judges other fakes, too, or the run's loss identifies no ratio.
+        ConfigError: there is no critic, the critic also scores other fakes, or the loss identifies no ratio.
     """
     if system.loss is None or not isinstance(system.game, HasCritic):
         raise ConfigError(
-            "--reject and --weigh go by a critic of samples, and in this run nobody judges them; train with one, such "
-            "as game=gan or likelihood=[observer,synthetic]"
+            "--reject and --weigh need a critic of samples, and this run has none; train with one, such as game=gan or "
+            "likelihood=[observer,synthetic]"
         )
     if extra_fakes(system):
         raise ConfigError(
-            f"this run's critic tells {extra_fakes(system)} from data beside samples, so its ratio is not the one that "
-            "weighs samples; train without them, such as likelihood=[observer,synthetic]"
+            f"this run's critic is also trained on {extra_fakes(system)}, so its density ratio is not that of samples; "
+            "train without them, for example with likelihood=[observer,synthetic]"
         )
     known = identifies(system) or "nothing"
     if known not in ("ratio", "relative"):
         raise ConfigError(
-            f"the critic of {type(system.loss).__name__} identifies a {known}, not the ratio that weighs samples; "
-            "train with a loss such as non_saturating, lsgan or fgan_kl"
+            f"the critic of {type(system.loss).__name__} identifies a {known}, not a density ratio; train with a loss "
+            "such as non_saturating, lsgan or fgan_kl"
         )
     return system.loss.log_ratio(score(system, samples, rows)).clamp(-LIMIT, LIMIT)
 
 
 def acceptance_logit(log_ratio: Tensor, ceiling: Tensor, gamma: float) -> Tensor:
-    """The logit (n,) of the probability to accept (Azadi et al. 2019, arXiv:1810.06758, Eq. 8).
+    """Return the logit (n,) of the acceptance probability (Azadi et al. 2019, arXiv:1810.06758, Eq. 8).
 
     F(x) = l − l_max − log(1 − exp(l − l_max)) − γ. With γ = 0 the probability is exp(l − l_max), which is rejection
-    sampling; a greater γ accepts fewer and stricter, a smaller one more.
+    sampling; a larger γ accepts fewer samples.
     """
     below = (log_ratio - ceiling).clamp(max=-1e-6)
     return below - torch.log(-below.expm1()) - gamma
 
 
 def rejection_samples(system: System, n: int, seed: int, gamma: float = 0.0) -> tuple[Tensor, float]:
-    """n accepted samples (n, *shape), and the share that was accepted.
+    """Return n accepted samples (n, *shape) and the acceptance rate.
 
-    The greatest ratio is that of 10,000 samples, raised whenever a greater one is seen.
+    The maximal ratio is estimated from 10,000 samples and increased when a sample exceeds it.
 
     Raises:
-        ConfigError: the loss identifies no ratio, or next to nothing is accepted.
+        ConfigError: the critic implies no ratio, or almost no sample is accepted.
     """
     rows = system.noise(BURN_IN, derive_seed(seed, 0))
     ceiling = log_ratio(system, system.sample(rows), rows).max()
@@ -93,14 +95,14 @@ def rejection_samples(system: System, n: int, seed: int, gamma: float = 0.0) -> 
 
 
 def importance_weights(system: System, samples: Tensor, rows: Tensor) -> Tensor:
-    """Weights (n,) of samples (n, *shape) made from rows (n, …), in proportion to p/q and of sum one.
+    """Return importance weights (n,) ∝ p/q, which sum to one, of samples (n, *shape) from latents `rows` (n, …).
 
     Raises:
-        ConfigError: the loss identifies no ratio.
+        ConfigError: the critic implies no ratio.
     """
     return log_ratio(system, samples, rows).double().softmax(0)
 
 
 def effective_sample_size(weights: Tensor) -> float:
-    """1 / Σ w²: how many equal weights are worth as much (Kong 1992)."""
+    """Return the effective sample size 1 / Σ w² (Kong 1992)."""
     return 1 / weights.square().sum().item()

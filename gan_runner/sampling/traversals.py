@@ -1,4 +1,4 @@
-"""What each code does: samples of the same latents under all values of one code, for observers and `gan-sample`."""
+"""Latent traversals: samples from fixed latents while one code varies, for observers and `gan-sample`."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 
 POINTS = 20
-"""Where samples are points and no images, so many times the rows are drawn."""
+"""Factor of the number of rows if samples are points and not images."""
 
 
 def traverse(
     system: System, code: str | None, rows: int, columns: int, seed: int
 ) -> Iterator[tuple[str, Tensor, list[str]]]:
-    """Of each code, or of one, its name, samples (n · m, *shape) row by row, and the m values that it was given.
+    """Yield for each code its name, samples (n · m, *shape) row by row, and its m values as text.
 
     Args:
-        system: what is trained, of a game with codes.
-        code: by its name; None for all.
-        rows: n, how many latents.
-        columns: values of each dimension of a continuous code; of a categorical one all are taken.
-        seed: of the latents.
+        system: a trained system of a game with codes.
+        code: name of a code; None for all codes.
+        rows: number n of latents.
+        columns: values per dimension of a continuous code; all values of a categorical code are used.
+        seed: seed of the latents.
 
     Raises:
-        ValueError: there is no such code.
+        ValueError: the code does not exist.
     """
     game: Any = system.game
     if len(system.dataset.shape) != 3:

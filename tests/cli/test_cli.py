@@ -141,8 +141,8 @@ BAD_LINES = {
     "metric=[kernel_distance] objective=null extractor=torchvision extractor.weights=no": "cannot be read (No such",
     "metric=[kernel_distance] objective=null extractor=torchvision extractor.backbone=resnet81": "mean resnet18?",
     "metric=[kernel_distance] objective=fid": "no metric measures objective=fid",
-    "observer=neighbours dataset=ring8 model=mlp": "it looks for the nearest of all training images, and this data has",
-    "observer=neighbours dataset=stacked_mnist": "nearest of all training images, and this data is drawn afresh",
+    "observer=neighbours dataset=ring8 model=mlp": "it searches all training images, and this data has",
+    "observer=neighbours dataset=stacked_mnist": "it searches all training images, and this data is generated",
     "observer=neighbours extractor=inception": "are not part of this package; set extractor.weights=FILE",
     "scheduler=exponential_with_momentum": "has no momentum to schedule; choose optimizer=sgd or another scheduler",
 }

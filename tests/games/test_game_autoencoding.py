@@ -150,7 +150,7 @@ def test_a_critic_of_reconstructions_estimates_no_ratio_of_samples(make_system):
     system = make_system("game=vae_gan", *POINTS)
     assert identifies(system) is None
     assert critic_surface(system).title == "the critic's score"
-    with pytest.raises(ConfigError, match="tells reconstructions from data beside samples"):
+    with pytest.raises(ConfigError, match="this run's critic is also trained on reconstructions"):
         log_ratio(system, torch.zeros(2, 2), system.noise(2, 0))
     with pytest.raises(ValueError, match="this one also scores reconstructions"):
         needs_identified("ratio")(system)

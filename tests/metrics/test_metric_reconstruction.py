@@ -75,7 +75,7 @@ def test_of_a_run_it_is_the_error_of_held_out_images(make_system):
 
 def test_what_cannot_be_measured_is_said(hydra_config, make_system):
     config = hydra_config("metric=[reconstruction]")
-    with pytest.raises(ConfigError, match="reconstruction: it looks at codes of data, and GAN makes none; choose a"):
+    with pytest.raises(ConfigError, match="reconstruction: it needs codes of data, and GAN has no encoder; choose a"):
         build_metrics(config, make_system())
     config.metric.reconstruction.split = "test"
     with pytest.raises(ConfigError, match="this dataset has no split test; set split to train"):

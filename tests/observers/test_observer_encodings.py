@@ -141,7 +141,7 @@ def test_games_without_an_encoder_are_refused(gan_run, kind):
     every = "" if kind == "Attributes" else ", every: 1"
     code, _, err = gan_run(*TINY_RUN, f"+observer.looking={{_target_: gan_runner.observers.encodings.{kind}{every}}}")
     assert code == 2
-    assert "observer.looking: it looks at codes of data, and GAN makes none; choose a game with an encoder" in err
+    assert "observer.looking: it needs codes of data, and GAN has no encoder; choose a game with an encoder" in err
 
 
 def test_bad_numbers_are_refused():

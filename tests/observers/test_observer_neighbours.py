@@ -110,7 +110,7 @@ def test_a_run_that_draws_nothing_searches_nothing(gan_run, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["dataset=ring8", "model=mlp"], "observer.neighbours: it looks for the nearest of all training images"),
+        (["dataset=ring8", "model=mlp"], "observer.neighbours: it searches all training images"),
         (["observer.neighbours.k=0"], "observer.neighbours: k=0 must be at least 1"),
     ],
 )

@@ -82,7 +82,7 @@ def test_some_are_looked_at_once_each():
 def test_an_attribute_that_tells_nothing_apart_is_refused(label, how_many):
     data, labels = images(5, torch.full((5, 1), label)), Attributes(("hat",))
     means = code_means(LINEAR, labels, data, 10)
-    with pytest.raises(ValueError, match=f"{how_many} of the 5 training samples that were looked at had 'hat'"):
+    with pytest.raises(ValueError, match=f"{how_many} of the 5 encoded training samples have 'hat'"):
         attribute_vector(means, labels, "hat")
     with pytest.raises(ValueError, match="there is no attribute 'hut'; did you mean hat"):
         attribute_vector(means, labels, "hut")

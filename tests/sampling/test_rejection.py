@@ -73,7 +73,7 @@ def test_a_critic_that_knows_no_ratio_is_refused(make_system, loss):
 def test_where_nobody_judges_samples_it_is_refused(make_system, game):
     """Nor does a critic of codes."""
     system = make_system(f"game={game}", "dataset=ring8", "model=mlp", *TINY["mlp"])
-    with pytest.raises(ConfigError, match="in this run nobody judges them; train with one"):
+    with pytest.raises(ConfigError, match="this run has none; train with one"):
         rejection_samples(system, 4, 0)
 
 
