@@ -126,7 +126,7 @@ def test_batches_know_how_long_they_were_waited_for():
 
 
 @pytest.mark.parametrize(("slow", "low", "high"), [(False, 0, 0.2), (True, 0.6, 1)])
-def test_summary_tells_the_share_of_waiting(gan_run, tmp_path, monkeypatch, slow, low, high):
+def test_that_the_summary_has_the_fraction_of_time_spent_waiting(gan_run, tmp_path, monkeypatch, slow, low, high):
     if slow:
         monkeypatch.setattr("gan_runner.datasets.images.normalised", slowly(normalised))
     line = ["dataset.image_size=8", "model.generator.width=4", "model.discriminator.width=4", "trainer.steps=20"]

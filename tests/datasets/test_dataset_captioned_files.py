@@ -279,7 +279,7 @@ EACH = [(name, file) for name, files in NEEDED.items() for file in files]
 
 
 @pytest.mark.parametrize(("name", "file"), EACH)
-def test_what_is_missing_is_told_and_where_to_get_it(configured, tmp_path, name, file):
+def test_that_missing_files_are_reported_with_their_source(configured, tmp_path, name, file):
     WRITERS[name](tmp_path)
     (tmp_path / file).unlink()
     with pytest.raises(DataError) as caught:
@@ -289,7 +289,7 @@ def test_what_is_missing_is_told_and_where_to_get_it(configured, tmp_path, name,
 
 @pytest.mark.parametrize(("name", "file"), [each for each in EACH if not each[1].endswith("classes.txt")])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00broken\n"])
-def test_what_is_broken_is_told(configured, tmp_path, name, file, content):
+def test_that_broken_files_are_reported(configured, tmp_path, name, file, content):
     WRITERS[name](tmp_path)
     if "text_c10" in file and content:
         content = "鳥\n".encode()
@@ -300,13 +300,13 @@ def test_what_is_broken_is_told(configured, tmp_path, name, file, content):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_at_all_is_told(configured, tmp_path, name):
+def test_that_an_empty_dataset_is_reported(configured, tmp_path, name):
     with pytest.raises(DataError) as caught:
         configured(name, tmp_path).load(CPU)
     one_line(caught, f"there is no {tmp_path}/", WHERE[name])
 
 
-def test_lists_of_classes_that_cannot_be_are_told(configured, tmp_path):
+def test_that_invalid_lists_of_classes_are_reported(configured, tmp_path):
     write_cub(tmp_path)
     path = tmp_path / "cvpr2016_cub" / "testclasses.txt"
     put(path, ["001.Albatross"])
@@ -319,14 +319,14 @@ def test_lists_of_classes_that_cannot_be_are_told(configured, tmp_path):
     one_line(caught, f"{tmp_path} contains no images of CUB-200-2011 with captions")
 
 
-def test_classes_beyond_those_that_are_named_are_told(configured, tmp_path):
+def test_that_unknown_classes_are_reported(configured, tmp_path):
     write_cub(tmp_path)
     with pytest.raises(DataError) as caught:
         configured("cub", tmp_path, classes=["a", "b"]).load(CPU)
     one_line(caught, "004.Fish_Crow", "has class 4, and there are only 2 classes")
 
 
-def test_images_without_a_class_are_told(configured, tmp_path):
+def test_that_images_without_a_class_are_reported(configured, tmp_path):
     write_cub(tmp_path)
     put(tmp_path / "CUB_200_2011" / "image_class_labels.txt", ["1 1"])
     with pytest.raises(DataError) as caught:
@@ -349,7 +349,7 @@ def test_a_broken_photograph_is_named(case, tmp_path, resident):
     one_line(caught, str(path))
 
 
-def test_scenes_without_their_folder_are_told(configured, tmp_path):
+def test_that_a_missing_image_folder_is_reported(configured, tmp_path):
     write_coco(tmp_path)
     (tmp_path / "coco" / "train2017").rename(tmp_path / "gone")
     with pytest.raises(DataError) as caught:

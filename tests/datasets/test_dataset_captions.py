@@ -41,7 +41,7 @@ def test_codes_are_places_in_the_alphabet():
     assert encode("a").shape == (LENGTH,) == (201,)
 
 
-def test_what_is_decoded_is_what_was_written():
+def test_that_decoding_inverts_encoding():
     words = random.Random(0)
     for _ in range(50):
         text = " ".join(
@@ -68,7 +68,7 @@ def test_that_ignored_text_is_described():
     )
 
 
-def test_what_is_too_long_is_cut():
+def test_that_long_captions_are_cut():
     assert decode(encode("abcdef", 4)) == "abcd"
     assert decode(encode("x" * 300)) == "x" * 201
 

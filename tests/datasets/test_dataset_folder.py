@@ -81,7 +81,7 @@ def test_the_order_does_not_depend_on_that_of_the_disk(tmp_path, monkeypatch):
     assert torch.equal(behind.labels, ahead.labels)
 
 
-def test_hidden_files_and_what_is_no_image_are_passed_over(tmp_path):
+def test_that_hidden_files_and_other_files_are_skipped(tmp_path):
     paint(tmp_path / "seen.png", 1)
     for path in ("._seen.png", ".thumbnails/1.png", "a/.cache/deep/2.png", ".hidden.png"):
         paint(tmp_path / path, 2)
@@ -147,7 +147,7 @@ def test_a_file_is_not_a_folder(tmp_path):
         load(path)
 
 
-def test_an_empty_folder_says_which_files_it_wants(tmp_path):
+def test_that_the_error_for_an_empty_folder_lists_file_types(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing here")
     with pytest.raises(DataError, match=f"^{tmp_path} contains no images; set dataset.root to .*\\.png[^\n]*$"):
         load(tmp_path)

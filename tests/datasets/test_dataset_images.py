@@ -114,7 +114,7 @@ def test_grey_of_grey_is_itself():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("own", [1, 3])
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (12, 12), (9, 20), (31, 10), (5, 3)])
-def test_pictures_and_tensors_come_out_alike(height, width, own, channels):
+def test_that_pil_images_and_tensors_give_the_same_result(height, width, own, channels):
     array = noise(height, width, own)
     picture = fit(Image.fromarray(array), 8, channels)
     assert picture.shape == (channels, 8, 8)
@@ -310,7 +310,7 @@ def test_mirroring_is_a_function_of_the_seed_and_the_number():
     assert not torch.equal(data[2], data[3])
 
 
-def test_an_image_is_mirrored_anew_each_time_it_is_seen():
+def test_that_mirroring_is_drawn_each_time_an_image_is_read():
     stream = numbered(1, flip=True).load(CPU).stream(0, 1, 0)
     white_on_the_left = [bool(batch["data"][0, 0, 0, 0] == 1) for batch in islice(stream, 40)]
     assert 5 < sum(white_on_the_left) < 35
@@ -387,7 +387,7 @@ def test_real_samples_are_a_fixed_choice_never_mirrored():
     assert len(memory.real(100)) == len(streamed.real(100)) == 20
 
 
-def test_images_are_held_where_they_take_less_than_half_of_what_is_free(monkeypatch):
+def test_that_images_are_resident_if_they_fit_in_half_of_free_memory(monkeypatch):
     size = 10 * 1 * 8 * 8
     monkeypatch.setattr(images_module, "free_memory", lambda device: 2 * size)
     assert isinstance(numbered(10).load(CPU), StreamedImages)
@@ -529,7 +529,7 @@ def test_a_broken_image_is_named():
         Source("broken things", Broken(), 8, 3)[1]
 
 
-def test_descriptions_say_how_much_of_what_is_where():
+def test_that_descriptions_name_number_kind_and_device():
     assert numbered(20).load(CPU).describe() == "20 images 1×8×8 of pictures, in cpu memory, 0 MiB"
     streamed = numbered(20, resident=False, workers=2).load(CPU)
     assert streamed.describe() == "20 images 1×8×8 of pictures, streamed by 2 workers"

@@ -37,7 +37,7 @@ def test_classes_have_equally_many_labels_and_they_are_right():
     assert all(truth[sample.numpy().tobytes()] == label for sample, label in zip(samples, labels.tolist()))
 
 
-def test_the_choice_is_that_of_its_seed_or_of_the_run():
+def test_that_the_choice_depends_on_its_seed_or_that_of_the_run():
     data = digits()
 
     def chosen(subset, run):
@@ -55,7 +55,7 @@ def test_fewer_labels_are_some_of_the_more():
     assert torch.equal(few, many[:, :2])
 
 
-def test_every_label_is_seen_as_often_in_an_order_of_its_own():
+def test_that_labelled_samples_are_read_equally_often_in_their_own_order():
     data, subset = digits(), LabelledSubset(count=50)
     seen = batches(data, subset, 5)  # three permutations of the fifty
     assert torch.equal(torch.cat([batch["labelled_label"] for batch in seen]).bincount(), torch.full((10,), 15))
@@ -65,14 +65,14 @@ def test_every_label_is_seen_as_often_in_an_order_of_its_own():
     assert not torch.equal(other[:50], torch.cat([batch["labelled_label"] for batch in seen])[:50])
 
 
-def test_everything_is_seen_as_without_labels():
+def test_that_unlabelled_batches_equal_those_without_labels():
     data = digits(flip=True)
     for batch, plain in zip(batches(data, LabelledSubset(), 3), data.stream(0, 30, 3)):
         assert torch.equal(batch["data"], plain["data"])
 
 
 @pytest.mark.parametrize("resident", [True, False])
-def test_it_goes_on_where_it_was_and_in_shares(resident):
+def test_that_batches_resume_and_split_over_processes(resident):
     data, subset = digits(flip=True, resident=resident), LabelledSubset(count=20)
     whole = batches(data, subset, 4)
     for batch, same in zip(batches(data, subset, 2, start=2), whole[2:]):
@@ -87,7 +87,7 @@ def test_streamed_images_are_those_of_memory():
         assert_same(left, right)
 
 
-def test_other_labels_are_told_to_nobody():
+def test_that_unknown_labels_are_not_in_batches():
     """Labels that were not looked at may be any others: every batch stays what it was."""
     data, subset = digits(), LabelledSubset(count=20)
     truth = batches(data, subset, 3)
@@ -113,7 +113,7 @@ def test_points_are_labelled_too():
     assert len(batch["labelled"].unique(dim=0)) == 16
 
 
-def test_it_says_what_cannot_be():
+def test_that_invalid_choices_are_refused():
     with pytest.raises(ValueError, match="count must be"):
         LabelledSubset(count=0)
     with pytest.raises(ValueError, match=r"count=25 is not a multiple of the 10 classes; choose 20"):

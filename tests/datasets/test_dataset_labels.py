@@ -49,7 +49,7 @@ def test_vectors_need_no_look_at_the_labels():
 
 
 @pytest.mark.parametrize("labels", [ANIMALS, INK, Classes(tuple(map(str, range(10))))])
-def test_what_is_said_is_understood(labels):
+def test_that_parse_inverts_describe(labels):
     if isinstance(labels, Classes):
         vectors = torch.eye(labels.dim)
     else:
@@ -61,7 +61,7 @@ def test_what_is_said_is_understood(labels):
 HATS = ("", ", wearing hat")
 
 
-def test_people_type_as_they_like():
+def test_that_names_match_in_any_case():
     assert ANIMALS.parse(" ankle boot").tolist() == [0, 0, 1]
     assert ANIMALS.parse("1").tolist() == [0, 1, 0]
     assert Classes(("5", "6")).parse("5").tolist() == [1, 0]
@@ -70,7 +70,7 @@ def test_people_type_as_they_like():
     assert INK.describe(INK.parse("wearing hat, blue, 0")) == "0, blue, Wearing_Hat"
 
 
-def test_mixtures_are_called_by_what_is_most_of_them():
+def test_that_mixtures_are_described_by_their_largest_part():
     assert ANIMALS.describe(torch.tensor([0.2, 0.5, 0.3])) == "dog"
     assert INK.describe(torch.tensor([0.1, 0.3, 0.2, 0.4, 0.3, 0.4])) == "1, red"
     assert INK.describe(torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0, 1.0])) == "2, Wearing_Hat"
@@ -90,7 +90,7 @@ def test_mixtures_are_called_by_what_is_most_of_them():
         (INK, "red", "'red' is incomplete; add one of 0, 1, 2"),
     ],
 )
-def test_what_there_is_not_is_told(labels, text, complaint):
+def test_that_unknown_names_are_reported(labels, text, complaint):
     with pytest.raises(ValueError, match=re.escape(complaint)):
         labels.parse(text)
 
@@ -113,7 +113,7 @@ def test_names_that_choose_nothing_are_refused():
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "dataset").glob("*.yaml")))
-def test_every_dataset_says_what_its_labels_mean_without_files(hydra_config, name):
+def test_that_labels_are_known_without_files(hydra_config, name):
     config = hydra_config(f"dataset={name}")
     if "root" in config.dataset.keys():  # noqa: SIM118  (a missing value is not `in` it)
         config.dataset.root = "/nowhere"

@@ -104,7 +104,7 @@ def seen(images):
     return torch.stack([torch.cdist(mean, palette).argmin(1), size, position, background], 1)
 
 
-def test_what_labels_say_is_what_is_seen():
+def test_that_labels_describe_the_image():
     """Of the size only for shapes that are as wide as high."""
     data, groups = train(), few().groups
     labels = [part.argmax(1) for part in data.data.labels.split([len(group) for group in groups], 1)]
@@ -128,7 +128,7 @@ def test_groups_are_drawn_independently_and_evenly():
     assert ((table - expected) ** 2 / expected).sum() < 7 + 5 * math.sqrt(14)
 
 
-def test_no_two_images_are_alike():
+def test_that_all_images_differ():
     images = train().data.images
     assert len(images.flatten(1).unique(dim=0)) == len(images)
 
@@ -165,7 +165,7 @@ PHRASES = {phrase: name for name in few().labels.names for phrase in WORDS.get(n
 PATTERN = re.compile(r"\b(" + "|".join(sorted(map(re.escape, PHRASES), key=len, reverse=True)) + r")\b")
 
 
-def test_what_captions_say_is_the_case_and_is_what_their_labels_say():
+def test_that_captions_are_true_and_agree_with_their_labels():
     dataset = few(count=2000, phrasings=1)
     data = dataset.load(CPU).first(2000)
     captions, said = dataset.captions(2000)

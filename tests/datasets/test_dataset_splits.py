@@ -71,7 +71,7 @@ def test_splits_are_the_same_every_time_and_draw_nothing(recipe):
     assert rows(recipe(9), "validation") == first
 
 
-def test_training_never_sees_what_is_held_out(recipe):
+def test_that_held_out_images_are_not_trained_on(recipe):
     dataset = recipe(9)
     train = set(rows(dataset))
     for _, batch in zip(range(20), dataset.load(CPU).stream(0, 8, seed=0)):

@@ -39,7 +39,7 @@ def read(images):
     return ((images[:, :, 0, 0] + 1) * 127.5 / 20).round().long()
 
 
-def test_modes_are_as_the_labels_say_red_counts_hundreds():
+def test_that_modes_follow_the_labels_with_red_as_hundreds():
     batch = next(PAINTED.load(CPU).stream(0, 200, seed=3))
     digits = read(batch["data"])
     assert torch.equal(batch["label"], 100 * digits[:, 0] + 10 * digits[:, 1] + digits[:, 2])
@@ -92,7 +92,7 @@ def test_splits_are_stacks_of_digits_of_their_own():
     assert not torch.equal(stacked.load(CPU).real(30), stacked.load(CPU, "validation").real(30))
 
 
-def test_what_is_no_digit_or_not_at_hand_is_refused():
+def test_that_missing_or_unsuitable_digits_are_refused():
     with pytest.raises(ValueError, match="must be grey and resident"):
         StackedDigits(digits=Digits(resident=True, channels=3))
     with pytest.raises(ValueError, match="must be grey and resident"):

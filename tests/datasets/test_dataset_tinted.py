@@ -39,7 +39,7 @@ def test_each_image_is_the_digit_times_its_colour():
     assert data.images[colour == 9].eq(grey.images[colour == 9]).all()  # white
 
 
-def test_labels_say_what_is_seen():
+def test_that_labels_describe_digit_and_colour():
     dataset = coloured()
     batch = next(dataset.load(CPU).stream(0, 64, 0))
     assert batch["label"].shape == (64, 20)
@@ -105,7 +105,7 @@ class Letters(Digits):
         return ArraySource("letters", torch.zeros(3, 8, 8, dtype=torch.uint8), [0, 1, 25], 8, 1)
 
 
-def test_labels_beyond_the_classes_are_told():
+def test_that_labels_outside_of_the_classes_are_reported():
     with pytest.raises(DataError, match="letters has labels outside of 0 to 9"):
         coloured(digits=Letters(image_size=8)).load(CPU)
 

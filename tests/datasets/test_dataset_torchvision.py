@@ -270,7 +270,7 @@ def one_line(caught, *words):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_missing_data_says_where_it_was_sought_and_what_to_do(configured, tmp_path, name):
+def test_that_the_error_for_missing_data_names_folder_and_remedy(configured, tmp_path, name):
     dataset = configured(name, "not here")
     with pytest.raises(DataError) as caught:
         dataset.load(CPU)
@@ -301,7 +301,7 @@ def test_a_failed_download_does_not_advise_to_download(configured, tmp_path, nam
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_broken_files_are_told_in_one_line(configured, tmp_path, name):
+def test_that_broken_files_are_reported_in_one_line(configured, tmp_path, name):
     """Every file but the images of CelebA is cut short."""
     WRITERS[name](tmp_path)
     for path in tmp_path.rglob("*"):

@@ -239,7 +239,7 @@ def test_bad_parameters_are_refused_in_one_line(kind, options, option):
         kind(**options)
 
 
-def test_a_swiss_roll_says_how_many_nodes_are_enough():
+def test_that_the_swiss_roll_reports_how_many_nodes_suffice():
     with pytest.raises(ValueError, match="choose 13324 or more"):
         SwissRoll(std=0.01)
     assert SwissRoll(std=0.01, nodes=13324).nodes == 13324
@@ -282,7 +282,7 @@ def test_a_mixture_is_set_from_the_command_line(hydra_config):
         ("swiss_roll", "dataset.nodes=10", "dataset.nodes=10 is too few"),
     ],
 )
-def test_bad_options_are_told_in_one_line(hydra_config, name, override, said):
+def test_that_bad_options_are_reported_in_one_line(hydra_config, name, override, said):
     with pytest.raises(ConfigError) as caught:
         build("dataset", resolve(hydra_config(f"dataset={name}", override)).dataset)
     assert said in str(caught.value)

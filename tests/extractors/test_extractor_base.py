@@ -41,7 +41,7 @@ def test_parts_together_are_the_whole():
     assert torch.equal(whole.logits, logits)
 
 
-def test_only_inceptions_figures_have_the_names_of_the_field():
+def test_that_only_inception_has_the_established_metric_names():
     names = [Inception(weights="w").metric_name(kind) for kind in KINDS[:4]]
     assert names == ["fid", "kid", "inception_score", "precision_inception"]
     assert [Classifier().metric_name(kind) for kind in KINDS] == [f"{kind}_classifier" for kind in KINDS]
@@ -87,7 +87,7 @@ def test_the_trap_would_have_sprung(tmp_path):
 @pytest.mark.parametrize("recipe", [Inception, Torchvision])
 def test_weights_that_are_not_there_are_missed_before_a_run(tmp_path, recipe):
     system = SimpleNamespace(dataset=Digits())
-    with pytest.raises(DataError, match=r"not part of this package: set extractor.weights=FILE, or extractor.download"):
+    with pytest.raises(DataError, match=r"not part of this package; set extractor.weights=FILE, or extractor.download"):
         recipe().check(system)
     recipe(download=True).check(system)
     with pytest.raises(DataError, match=r"cannot be read .No such file"):
@@ -112,7 +112,7 @@ def test_keys_tell_where_parts_end():
     assert key_of(["a", b"b"]) == key_of([b"a", "b"])
 
 
-def test_what_is_kept_is_made_once(monkeypatch, tmp_path):
+def test_that_a_cached_classifier_is_trained_once(monkeypatch, tmp_path):
     monkeypatch.setenv("GAN_RUNNER_CACHE", str(tmp_path / "kept"))
     calls = []
 

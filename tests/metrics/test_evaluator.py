@@ -63,7 +63,7 @@ def test_a_shift_of_the_features_is_at_its_square():
 @pytest.mark.parametrize(
     "worse", [lambda x, s: x + s, lambda x, s: x + s * torch.randn_like(x)], ids=["shift", "noise"]
 )
-def test_the_worse_the_samples_the_worse_the_figures(worse):
+def test_that_worse_samples_have_worse_values(worse):
     real = DIGITS.load(CPU).real(300)
     found = [figures_of(worse(real, strength), *ALL) for strength in (0.0, 0.3, 0.8, 2.0)]
     for kind, sign in (("fd", 1), ("kd", 1), ("precision", -1), ("coverage", -1)):
@@ -80,7 +80,7 @@ def test_unseen_data_are_nearer_than_anything_else_but_not_at_zero():
     assert figures_of(unseen, *ALL, split="validation")["fd_softmax_regression"] == pytest.approx(0, abs=1e-9)
 
 
-def test_a_score_is_that_of_the_logits_that_its_network_gives():
+def test_that_the_score_is_computed_from_the_logits_of_the_network():
     images = DIGITS.load(CPU).real(200)
     score = figures_of(images, ClassifierScore(RECIPE, splits=1))["score_softmax_regression"]
     p = RECIPE.open(DIGITS, CPU).extract(images).logits.double().softmax(1)
@@ -113,7 +113,7 @@ def _counts_from_zero(monkeypatch, tmp_path):
     monkeypatch.setenv("GAN_RUNNER_CACHE", str(tmp_path / "kept"))
 
 
-def test_equal_recipes_share_one_eye_and_all_it_has_seen():
+def test_that_equal_extractors_share_network_and_features():
     metrics = {"fd": FrechetDistance(Counting()), "kd": KernelDistance(Counting()), "pr": PrecisionRecall(Counting())}
     evaluator = Evaluator(parts_that_return(DIGITS.load(CPU).real(200)), metrics, 100, 0)
     evaluator.prepare()
@@ -125,7 +125,7 @@ def test_equal_recipes_share_one_eye_and_all_it_has_seen():
     assert len(first) == 1 + 2 + 4
 
 
-def test_statistics_of_the_data_are_kept_for_the_next_process(monkeypatch):
+def test_that_statistics_of_the_data_are_cached(monkeypatch):
     def moments(n, split="train"):
         before = Counting.looked
         return Reference(DIGITS, n, CPU, split).moments(Counting()), Counting.looked - before
@@ -161,7 +161,7 @@ def test_whoever_asks_first_the_distance_is_the_same():
     assert figures_of(images, *ALL)["fd_softmax_regression"] == pytest.approx(alone, rel=1e-9)
 
 
-def test_a_metric_that_refuses_its_samples_says_so_by_name():
+def test_that_the_error_names_the_metric_that_refuses_its_samples():
     with pytest.raises(
         ConfigError, match="metric=PrecisionRecall: k=5 must be at least 1 and less than the number of samples"
     ):

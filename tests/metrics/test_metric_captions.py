@@ -37,7 +37,7 @@ def test_what_captions_do_not_speak_of_is_not_asked_for():
     assert torch.equal(asked.sum(1), said.sum(1).long())
 
 
-def test_the_judge_has_seen_pairs_that_the_players_have_not():
+def test_that_the_classifier_is_trained_on_all_pairs():
     whole = with_all_pairs(SMALL)
     label = whole.load(torch.device("cpu")).first(400)["label"]
     pairs = {(row[:8].argmax().item(), row[8:16].argmax().item()) for row in label}
@@ -46,7 +46,7 @@ def test_the_judge_has_seen_pairs_that_the_players_have_not():
     assert whole.splits == ("train", "validation")
 
 
-def test_whoever_sees_what_there_is_finds_all_that_is_said_of_it_and_little_of_what_is_said_of_others():
+def test_that_perfect_logits_match_their_own_captions_and_not_others():
     data = SMALL.load(torch.device("cpu"), "test")
     seen, said = data.first(50)["label"].double(), data.captions(50)[1]
     asked = mentioned_groups(SMALL, said)
@@ -91,7 +91,7 @@ class Knows(Classifier):
         return LoadedExtractor(extract, "knows")
 
 
-def test_a_generator_that_shows_what_captions_say_is_right_and_one_that_shows_something_else_by_chance():
+def test_that_a_perfect_generator_scores_one_and_a_wrong_one_at_chance():
     metric, reference = CaptionAccuracy(Knows()), Reference(SMALL, 50, torch.device("cpu"))
     metric.prepare(reference)
     order = torch.arange(50)
@@ -135,7 +135,7 @@ def test_a_run_is_measured(hydra_config, make_system, monkeypatch):
         ((*TEXT, "metric.caption_accuracy.split=validation"), "this dataset has no split validation; set split to"),
     ],
 )
-def test_what_it_cannot_judge_is_refused(make_system, hydra_config, options, message):
+def test_that_unsuitable_systems_are_refused(make_system, hydra_config, options, message):
     options = (*options, "metric=[caption_accuracy]", "model=mlp")
     with pytest.raises(ConfigError, match=message):
         build_metrics(hydra_config(*options), make_system(*options))

@@ -131,7 +131,7 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
         (["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=train"], "need a split of their own"),
     ],
 )
-def test_what_cannot_be_measured_is_said(hydra_config, make_system, options, said):
+def test_that_unsuitable_systems_are_refused(hydra_config, make_system, options, said):
     options = [*options, *TINY["dcgan"]]
     with pytest.raises(ConfigError, match=said):
         build_metrics(resolve(hydra_config(*options)), make_system(*options))

@@ -152,7 +152,7 @@ def test_push_is_the_gradient_that_the_generator_gets(results):
         (transport, [*GAUSSIANS, "loss=hinge"], "identifies a potential"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(make_system, metric, options, why):
+def test_that_unsuitable_systems_are_refused(make_system, metric, options, why):
     with pytest.raises(ValueError, match=why):
         check_requirements(metric, make_system(*options))
 

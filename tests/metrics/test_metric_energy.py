@@ -33,12 +33,12 @@ def game(critic, loss, n=20_000):
     )
 
 
-def test_best_judge_knows_total_variation():
+def test_that_the_optimal_critic_estimates_total_variation():
     figures = total_variation(game(lambda x: -0.5 * (x[:, 0] < 0).float(), EBGAN(0.5)))
     assert figures["total_variation_gap"] < 0.02  # a binomial's error of 20,000 draws
 
 
-def test_ignorant_judge_is_off_by_the_whole_total_variation():
+def test_that_a_constant_critic_has_an_error_of_the_total_variation():
     truth = 2 * Normal(0, 1).cdf(torch.tensor(0.5)).item() - 1  # 2 Φ(½ |μ − ν|) − 1
     figures = total_variation(game(lambda x: torch.zeros(len(x)), EBGAN()))
     assert figures["total_variation_gap"] == pytest.approx(truth, abs=1e-3)
@@ -50,7 +50,7 @@ def test_balance_and_convergence_of_constant_energies():
     assert figures["convergence"] == pytest.approx(2 + (2 - 0.8))
 
 
-def test_what_cannot_be_measured_is_refused():
+def test_that_unsuitable_systems_are_refused():
     system = game(lambda x: x[:, 0], EBGAN(), n=5).system
     check_requirements(total_variation, system)
     with pytest.raises(ValueError, match="needs the loss BEGAN, and this loss is EBGAN"):

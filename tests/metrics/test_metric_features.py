@@ -44,7 +44,7 @@ def rows_for(vectors):
     return torch.cat([5 * torch.randn(len(vectors), 2), vectors], 1)
 
 
-def test_whoever_shows_what_it_is_told_is_always_right():
+def test_that_a_generator_that_follows_its_labels_has_accuracy_one():
     classes, vectors = Classes(("a", "b", "c")), torch.eye(3)[[0, 1, 2, 2, 1]]
     assert measured(classes, rows_for(vectors), parrot(3)) == {"accuracy_pixels": 1.0}
     truth = torch.tensor([[1.0, 0, 1, 0, 1], [0, 1, 0, 1, 0]])

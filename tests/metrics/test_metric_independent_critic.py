@@ -31,7 +31,7 @@ def test_of_one_distribution_it_is_next_to_nothing():
     assert abs(independent_wasserstein(*translated(torch.zeros(2)), steps=200)) < 0.1
 
 
-def test_what_is_learned_by_heart_does_not_count():
+def test_that_overfitting_does_not_increase_the_distance():
     """Twenty points a set are far apart, in 20 dimensions, but their distributions are one."""
     points = [torch.randn(20, 20) for _ in range(2)]
     unseen = [torch.randn(2000, 20) for _ in range(2)]
@@ -52,7 +52,7 @@ def test_sets_of_one_and_the_same_point_are_at_no_distance():
     assert independent_wasserstein(x, x, x, x, steps=2) == 0
 
 
-def test_a_seed_gives_the_same_figure_and_the_random_state_is_untouched():
+def test_that_a_seed_fixes_the_value_and_leaves_the_random_state():
     sets = translated(torch.ones(2), n=50)
     state = torch.get_rng_state()
     with torch.no_grad():

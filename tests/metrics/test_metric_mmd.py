@@ -50,7 +50,7 @@ def test_a_difference_in_spread_alone_is_seen():
     assert measured(3 * torch.randn(200, 2), torch.randn(200, 2))["mmd_p_value"] <= 0.05
 
 
-def test_samples_that_are_the_data_are_never_told_apart():
+def test_that_samples_equal_to_the_data_are_not_rejected():
     x = torch.randn(40, 2)
     assert measured(x, x.flip(0))["mmd_p_value"] == 1
 
@@ -66,7 +66,7 @@ def test_permuted_values_are_those_of_the_permuted_samples(kernel):
     torch.testing.assert_close(values[0], unbiased_mmd2(kernel, x, y))
 
 
-def test_median_unit_makes_the_figures_free_of_scale():
+def test_that_the_median_unit_makes_values_independent_of_scale():
     x, y = torch.randn(30, 2), torch.randn(30, 2) + 0.3
     near, far = measured(x, y), measured(100 * x, 100 * y)
     assert near["mmd2"] == pytest.approx(far["mmd2"], rel=1e-4)
@@ -74,14 +74,14 @@ def test_median_unit_makes_the_figures_free_of_scale():
     assert measured(x, y, median=False)["mmd2"] == pytest.approx(unbiased_mmd2(KERNELS[0], x, y).item(), rel=1e-4)
 
 
-def test_figures_do_not_depend_on_the_random_state():
+def test_that_values_do_not_depend_on_the_random_state():
     x, y = torch.randn(30, 2), torch.randn(30, 2)
     torch.manual_seed(1)
     first = measured(x, y)
     assert measured(x, y) == first
 
 
-def test_only_so_many_samples_are_looked_at():
+def test_that_the_number_of_points_is_limited():
     x, y = torch.randn(30, 2), torch.randn(25, 2)
     assert measured(x, y, points=20) == measured(x[:20], y[:20])
     assert measured(x, y) == measured(x[:25], y)

@@ -85,7 +85,7 @@ def test_the_data_themselves_are_as_good_as_can_be(dataset):
         assert measured["high_quality"] == pytest.approx(expected, abs=error)
 
 
-def test_narrow_modes_far_from_the_origin_are_told_apart():
+def test_that_narrow_modes_far_from_the_origin_are_distinguished():
     dataset = GaussianMixture(means=((1000.0, 1000.0), (1000.5, 1000.0)), std=0.01)
     good = dataset.modes.repeat(50, 1) + torch.tensor([0.02, 0.0])
     assert coverage(good, dataset) == {"modes": 2, "high_quality": 1.0}

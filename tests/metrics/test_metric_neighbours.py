@@ -82,7 +82,7 @@ def test_a_generator_that_has_learned_one_sample_by_heart_is_precise_and_recalls
     assert figures["coverage"] < 0.5
 
 
-def test_figures_do_not_depend_on_where_the_origin_is_or_on_the_unit():
+def test_that_values_do_not_depend_on_origin_or_unit():
     real, fake = draws(60), draws(50, shift=0.5)
     first = precision_recall_density_coverage(real, fake, 3)
     assert precision_recall_density_coverage(7 * real + 1e4, 7 * fake + 1e4, 3) == first

@@ -47,7 +47,7 @@ def test_every_point_is_matched_once():
         assert torch.equal(points.sort(0).values, paired.sort(0).values)
 
 
-def test_only_so_many_are_looked_at_and_less_is_better():
+def test_that_the_number_of_points_is_limited_and_less_is_better():
     x, y = torch.randn(30, 2), torch.randn(25, 2)
     assert w1(x, y, n=20) == w1(x[:20], y[:20])
     assert w1(x, y) == w1(x[:25], y)

@@ -73,7 +73,7 @@ def test_of_a_run_it_is_the_error_of_held_out_images(make_system):
     assert evaluator.conditions["reconstruction_squared"]["reconstructed"] == 7
 
 
-def test_what_cannot_be_measured_is_said(hydra_config, make_system):
+def test_that_unsuitable_systems_are_refused(hydra_config, make_system):
     config = hydra_config("metric=[reconstruction]")
     with pytest.raises(ConfigError, match="reconstruction: it needs codes of data, and GAN has no encoder; choose a"):
         build_metrics(config, make_system())
