@@ -14,7 +14,7 @@ from conftest import compose_config, resolve
 
 import gan_runner.step
 from gan_runner.cli import compare, evaluate, sample
-from gan_runner.cli.arguments import hydra_flags
+from gan_runner.cli.flags import hydra_flags
 from gan_runner.config.paths import CONF
 from gan_runner.config.sweeps import parse_overrides
 

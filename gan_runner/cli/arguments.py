@@ -5,32 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_runner import __version__
+from gan_runner.cli.flags import VERSION, Parser
 from gan_runner.cli.messages import explain
 from gan_runner.config.resolve import register
 from gan_runner.config.trust import search_working_directory
 from gan_runner.errors import BadInput, ConfigError, DiskFull
 from gan_runner.tools.outlets import outlets
-
-VERSION = f"gan-runner {__version__}"
-"""What `--version` prints."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong with a command line, without the usage, and exits with 2."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say it, and where all options stand."""
-        self.fail(2, f"{message}; see {self.prog} --help")
-
-    def fail(self, code: int, message: str) -> NoReturn:
-        """End the command with one line on standard error."""
-        self.exit(code, f"{self.prog}: {' '.join(message.split())}\n")
 
 
 def command(
@@ -114,25 +99,3 @@ def png(text: str) -> Path:
     if path.suffix.lower() != ".png":
         raise argparse.ArgumentTypeError(f"{path} must end in .png, as what is written is one")
     return path
-
-
-SWITCHES = (
-    *(("--multirun", "-m"), ("--run", "-r"), ("--resolve",), ("--help", "-h"), ("--hydra-help",), ("--version",)),
-    ("--shell-completion", "-sc"),
-)
-VALUES = (
-    *(("--config-dir", "-cd"), ("--config-name", "-cn"), ("--config-path", "-cp")),
-    *(("--cfg", "-c"), ("--package", "-p"), ("--info", "-i"), ("--experimental-rerun",)),
-)
-"""Hydra's flags, without and with a value."""
-
-
-def hydra_flags(words: Sequence[str]) -> argparse.Namespace:
-    """Hydra's flags in a line of `gan-run`, and beside them `overrides`: its options KEY=VALUE."""
-    parser = Parser(prog="gan-run", add_help=False)
-    parser.add_argument("overrides", nargs="*", default=[])
-    for names in SWITCHES:
-        parser.add_argument(*names, action="store_true")
-    for names in VALUES:
-        parser.add_argument(*names, nargs="?")
-    return parser.parse_known_intermixed_args(words)[0]  # Hydra says what it does not know

@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 failed; 2 bad configuration, data or checkpoint; 3 diverge
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import re
@@ -24,9 +23,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, read_write
 from yaml import YAMLError
 
-from gan_runner.cli.arguments import VERSION, hydra_flags
 from gan_runner.cli.completion import nested_completions
-from gan_runner.cli.help import help_text
+from gan_runner.cli.flags import answer, hydra_flags
 from gan_runner.cli.messages import explain, report_error
 from gan_runner.cli.resume import resumed_directory, resumed_job
 from gan_runner.config.compose import VERSION_BASE
@@ -55,7 +53,8 @@ def main() -> None:
     sys.argv[1:] = map(name_secrets, sys.argv[1:])
     register()
     try:
-        if text := answer(hydra_flags(sys.argv[1:])):
+        line = hydra_flags(sys.argv[1:])
+        if text := answer(line) or nested_completions(line):
             print(text)
             return
         processes.join()
@@ -70,13 +69,6 @@ def main() -> None:
     finally:
         SweepTable.remove_if_nothing_ran()
         processes.leave()
-
-
-def answer(line: argparse.Namespace) -> str | None:
-    """The text that a command line asks for by `--version`, `--help` or the tab key; None if it is for Hydra."""
-    if line.version:
-        return VERSION
-    return help_text(line) if line.help else nested_completions(line)
 
 
 def run_hydra() -> None:

@@ -20,8 +20,6 @@ BAD_LINES = {
     "experiment=gulrajani2017/8gaussian": "did you mean gulrajani2017/8gaussians?",
     "experiment=8gaussians": "did you mean gulrajani2017/8gaussians?",
     "experiment=metz2017": "choose from metz2017/ring_0, metz2017/ring_1,",
-    "--help los": "there is no group or knob los; did you mean loss?",
-    "loss=wgan_g --help": "there is no loss=wgan_g; did you mean wgan_gp?",
     "trainer.stepz=3": "there is no option trainer.stepz; did you mean trainer.steps?",
     "+trainer.stepz=3": "there is no option trainer.stepz; did you mean trainer.steps?",
     "trainer.steps=abc": "trainer.steps: Value 'abc' of type 'str' could not be converted to Integer",

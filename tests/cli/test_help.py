@@ -4,9 +4,9 @@ import pytest
 from conftest import names_in
 
 from gan_runner import __version__
-from gan_runner.cli import compare, run
-from gan_runner.cli.arguments import hydra_flags
+from gan_runner.cli import compare, flags
 from gan_runner.cli.completion import completions, nested_completions
+from gan_runner.cli.flags import hydra_flags
 from gan_runner.cli.help import help_text
 from gan_runner.config.comments import GROUPS, root_knobs
 from gan_runner.errors import ConfigError
@@ -78,10 +78,17 @@ def test_help_of_an_unknown_word_suggests_another(helped, word, meant):
 
 def test_version_is_that_of_gan_runner(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["gan-run", "--version"])
-    run.main()
+    flags.main()
     with pytest.raises(SystemExit):
         compare.main(["--version"])
     assert capsys.readouterr().out == f"gan-runner {__version__}\n" * 2
+
+
+def test_an_unknown_word_ends_help_with_one_line(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["gan-run", "--help", "los"])
+    with pytest.raises(SystemExit, match="2"):
+        flags.main()
+    assert capsys.readouterr() == ("", "gan-run: there is no group or knob los; did you mean loss?\n")
 
 
 def test_completion_goes_into_folders(monkeypatch):

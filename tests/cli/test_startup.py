@@ -13,7 +13,7 @@ HEAVY = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "wandb", "pyd
 
 SCRIPT = """
 import os, sys
-from gan_runner.cli.run import main
+from gan_runner.cli.flags import main
 try:
     main()
 finally:
@@ -43,6 +43,10 @@ def imported(tmp_path):
 )
 def test_help_and_typos_wait_for_nothing_heavy(imported, line, code):
     assert imported(*line.split(), code=code).isdisjoint(HEAVY)
+
+
+def test_help_does_not_wait_for_hydra(imported):
+    assert imported("--help", "loss").isdisjoint({*HEAVY, "hydra", "omegaconf"})
 
 
 def test_completion_waits_for_nothing_heavy(imported):

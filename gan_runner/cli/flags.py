@@ -1,0 +1,72 @@
+"""The command `gan-run` and its flags, read before anything slow is imported."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from gan_runner import __version__
+from gan_runner.cli.help import help_text
+from gan_runner.errors import BadInput
+from gan_runner.tools.outlets import outlets
+
+VERSION = f"gan-runner {__version__}"
+"""What `--version` prints."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports an error in one line, without the usage, and exits with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the command with the message, and say where the options are listed."""
+        self.fail(2, f"{message}; see {self.prog} --help")
+
+    def fail(self, code: int, message: str) -> NoReturn:
+        """End the command with one line on standard error."""
+        self.exit(code, f"{self.prog}: {' '.join(message.split())}\n")
+
+
+SWITCHES = (
+    *(("--multirun", "-m"), ("--run", "-r"), ("--resolve",), ("--help", "-h"), ("--hydra-help",), ("--version",)),
+    ("--shell-completion", "-sc"),
+)
+VALUES = (
+    *(("--config-dir", "-cd"), ("--config-name", "-cn"), ("--config-path", "-cp")),
+    *(("--cfg", "-c"), ("--package", "-p"), ("--info", "-i"), ("--experimental-rerun",)),
+)
+"""Hydra's flags, without and with a value."""
+
+
+def hydra_flags(words: Sequence[str]) -> argparse.Namespace:
+    """Hydra's flags in a command line of `gan-run`, and `overrides`: its words GROUP=NAME and KEY=VALUE."""
+    parser = Parser(prog="gan-run", add_help=False)
+    parser.add_argument("overrides", nargs="*", default=[])
+    for names in SWITCHES:
+        parser.add_argument(*names, action="store_true")
+    for names in VALUES:
+        parser.add_argument(*names, nargs="?")
+    return parser.parse_known_intermixed_args(words)[0]  # Hydra refuses the others
+
+
+def main() -> None:
+    """The command `gan-run`: answer `--help` and `--version` at once, and import Hydra for everything else."""
+    line = hydra_flags(sys.argv[1:])
+    if line.help or line.version:
+        with outlets():
+            try:
+                print(answer(line))
+            except BadInput as error:
+                Parser(prog="gan-run").fail(2, str(error))
+    else:
+        from gan_runner.cli import run
+
+        run.main()
+
+
+def answer(line: argparse.Namespace) -> str | None:
+    """The text that a command line asks for by `--version` or `--help`; None if it asks for neither."""
+    if line.version:
+        return VERSION
+    return help_text(line) if line.help else None
