@@ -39,7 +39,7 @@ def test_wheel_finds_its_configuration(tmp_path):
     assert "gan_runner.losses.wasserstein.Wasserstein" in answer.stdout, answer.stderr
     line = [sys.executable, "-m", "gan_runner", "--help", "loss=wgan_gp"]
     answer = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=environment)
-    assert "critic updates for each update of the generator" in answer.stdout, answer.stderr
+    assert "updates=5  critic updates" in answer.stdout, answer.stderr
     where = "from gan_runner.config.paths import CONF; print(CONF)"
     found = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert Path(found.stdout.strip()) == tmp_path / "installed" / "gan_runner" / "conf"
