@@ -33,9 +33,9 @@ def check_metric_names(config: DictConfig, metrics: Mapping[str, Any], observers
         ConfigError: a metric is not measured. The message names it and the option that measures it, or a similar name.
     """
     measured = [name for metric in metrics.values() for name in directions_of(metric)]
-    options = metric_names_by_option()
     for observer_name, observer in observers.items():
         for name in [name for name in observer.reads if name not in measured]:
+            options = metric_names_by_option()
             providers = [option for option, names in options.items() if name in names]
             advice = (
                 f"; add {' or '.join(providers)} to metric=[…]"
