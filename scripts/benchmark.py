@@ -1,17 +1,17 @@
 #!/usr/bin/env python
-"""Train the same games by this runner, by loops written by hand and by other packages, and compare their speed.
+"""Train the same games with gan-runner, hand-written loops and other packages, and compare their speed.
 
-    python scripts/benchmark.py                                     everything that is installed, on one core
+    python scripts/benchmark.py                                     all installed contestants, on one core
     python scripts/benchmark.py --games tiny dcgan32 --contestants bare runner iteration
     python scripts/benchmark.py --contestants runner deterministic  what trainer.deterministic=true costs
-    python scripts/benchmark.py --quick                             a few short rounds, to see that it works
-    python scripts/benchmark.py --check                             the same game? parameters and updates, no times
-    python scripts/benchmark.py --profile tiny runner               a trace for Perfetto, and the top operators
+    python scripts/benchmark.py --quick                             a few short rounds, as a test
+    python scripts/benchmark.py --check                             compare parameters and updates, without timing
+    python scripts/benchmark.py --profile tiny runner               a trace for Perfetto, and the slowest operators
 
-All contestants of a game live in one process, with the same networks, batches and optimizer. After a warm-up they take
-turns: in each round everyone trains the same number of iterations, in an order that changes. A round's ratio is taken
-within that round, so that what else the machine does falls on all alike; reported are the median of the ratios and
-their range. Written are table.md, benchmark.json and speed.png.
+All contestants of a game run in one process, with the same networks, batches and optimizer. After a warm-up they take
+turns: in each round every contestant trains the same number of iterations, in random order. Ratios are taken within a
+round, so that other load on the machine affects all contestants alike; their median and range are reported. The script
+writes table.md, benchmark.json and speed.png.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from contestants import (
     Example,
     Iteration,
     Moves,
+    NotSupported,
     Runner,
     Setting,
-    Unable,
 )
 from peers import Lightning, TorchGAN, Vegans
 from rich.console import Console
@@ -68,29 +68,29 @@ CONTESTANTS: dict[str, type[Contestant]] = {
 }
 SMALL = [name for name, game in GAMES.items() if not game.large]
 EXACT = ("bare", "bare_fused", "runner", "deterministic", "moves", "iteration")
-"""Those that draw the same noise in the same order, and so end with the same parameters."""
+"""Contestants that draw the same noise in the same order, so that they end with the same parameters."""
 COMPILED = ("moves", "iteration")
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Parse, measure, tell."""
+    """Parse the options, measure and report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--games", nargs="+", choices=GAMES, default=SMALL, metavar="GAME", help=", ".join(GAMES))
+    parser.add_argument(
+        "--games", nargs="+", choices=GAMES, default=SMALL, metavar="GAME", help=f"games to train: {', '.join(GAMES)}"
+    )
     parser.add_argument(
         "--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS), metavar="NAME",
-        help=f"{', '.join(CONTESTANTS)}; the first is the reference",
+        help=f"who trains, the reference first: {', '.join(CONTESTANTS)}",
     )  # fmt: skip
-    parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--seconds", type=float, default=0.2, help="that the reference takes in a round")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument(
-        "--cold", action="store_true", help="compile twice, with an empty cache and again, and time both"
-    )
+    parser.add_argument("--rounds", type=int, default=21, help="number of rounds (default 21)")
+    parser.add_argument("--seconds", type=float, default=0.2, help="time of the reference in a round (default 0.2)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--cold", action="store_true", help="time compilation with an empty cache and with a full one")
     parser.add_argument("--quick", action="store_true", help="three rounds of 0.05 s")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--profile", nargs=2, metavar=("GAME", "NAME"))
-    parser.add_argument("--out", type=Path, default=Path("outputs/benchmark"))
+    parser.add_argument("--check", action="store_true", help="compare parameters and updates instead of speed")
+    parser.add_argument("--profile", nargs=2, metavar=("GAME", "NAME"), help="profile one contestant in one game")
+    parser.add_argument("--out", type=Path, default=Path("outputs/benchmark"), help="directory of the results")
     options = parser.parse_args(arguments)
     try:
         choose_device(options.device)
@@ -112,23 +112,25 @@ def main(arguments: list[str] | None = None) -> None:
         rows: dict[str, dict[str, Any]] = {}
         for name in options.games:
             rows[name] = measure(name, options)
-            tell(rows, options)
+            report(rows, options)
 
 
-def enter(game: str, names: list[str], device: str, *overrides: str) -> tuple[dict[str, Contestant], dict[str, str]]:
-    """Those who can play, and why the others cannot."""
+def build_contestants(
+    game: str, names: list[str], device: str, *overrides: str
+) -> tuple[dict[str, Contestant], dict[str, str]]:
+    """The contestants that can train a game, and why the others cannot."""
     able, unable = {}, {}
     for name in names:
         try:
             torch.manual_seed(0)
             able[name] = CONTESTANTS[name](Setting(GAMES[game], device, *overrides))
-        except Unable as error:
+        except NotSupported as error:
             unable[name] = str(error)
-            console.print(f"{game}: without {name}: {error}")
+            console.print(f"{game}: {name} is left out: {error}")
     return able, unable
 
 
-def leave(contestants: dict[str, Contestant]) -> None:
+def close(contestants: dict[str, Contestant]) -> None:
     for contestant in contestants.values():
         contestant.close()
     contestants.clear()
@@ -137,20 +139,22 @@ def leave(contestants: dict[str, Contestant]) -> None:
 
 
 def measure(game: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Rounds of one game."""
+    """Time all contestants in one game."""
     first_calls: dict[str, dict[str, float]] = {}
     compiled = [name for name in options.contestants if name in COMPILED]
     if options.cold:
-        contestants, _ = enter(game, compiled, options.device)
-        first_calls["cold"] = {name: warm_up(contestant) for name, contestant in contestants.items()}
-        leave(contestants)
-    contestants, unable = enter(game, options.contestants, options.device)
+        contestants, _ = build_contestants(game, compiled, options.device)
+        first_calls["empty cache"] = {name: warm_up(contestant) for name, contestant in contestants.items()}
+        close(contestants)
+    contestants, unable = build_contestants(game, options.contestants, options.device)
     calls = {name: warm_up(contestant) for name, contestant in contestants.items()}
-    first_calls["warm" if options.cold else "cache as it was"] = {n: s for n, s in calls.items() if n in compiled}
+    first_calls["full cache" if options.cold else "cache not cleared"] = {
+        n: s for n, s in calls.items() if n in compiled
+    }
     verify_updates(contestants)
     reference = options.contestants[0]
     if reference in unable:
-        raise SystemExit(f"{reference} comes first, so it is the reference, but cannot play {game}")
+        raise SystemExit(f"{reference} is the reference, but cannot train {game}; name another contestant first")
     iterations = max(1, round(options.seconds / (contestants[reference].run(3) / 3)))
     for contestant in contestants.values():
         contestant.run(max(1, iterations // 2))
@@ -160,7 +164,7 @@ def measure(game: str, options: argparse.Namespace) -> dict[str, Any]:
         shuffle(order)
         for name in order:
             seconds[name].append(contestants[name].run(iterations))
-    leave(contestants)
+    close(contestants)
     speeds = {name: [r / own for r, own in zip(seconds[reference], seconds[name])] for name in seconds}
     row = {
         "title": GAMES[game].title,
@@ -179,75 +183,80 @@ def measure(game: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def warm_up(contestant: Contestant) -> float:
-    """Seconds of the first three iterations, in which a graph is compiled and an optimizer makes its state."""
+    """Seconds of the first three iterations, which compile graphs and create the state of optimizers."""
     started = time.perf_counter()
     contestant.run(3)
     return time.perf_counter() - started
 
 
 def verify_updates(contestants: dict[str, Contestant]) -> None:
-    """Everyone trains as many numbers, and updates them as often."""
+    """Check that all contestants update the same number of parameters equally often."""
     for name, contestant in contestants.items():
         counted, expected = contestant.counted_updates(), contestant.setting.updates()
         assert not contestant.plain or counted == expected, f"{name} makes updates {counted}, not {expected}"
 
 
 def check(game: str, options: argparse.Namespace) -> None:
-    """The exact ones end two iterations by gradient descent with the same parameters; the others update as often."""
+    """Check that exact contestants have the same parameters after two SGD iterations, and the others equal updates."""
     torch.set_default_dtype(torch.float64)
     try:
-        with torch._inductor.config.patch(fallback_random=True):  # otherwise it draws other random numbers
+        with torch._inductor.config.patch(fallback_random=True):  # draws the same random numbers as eager
             sgd = ("optimizer=sgd", "optimizer.lr=0.01")
-            contestants, _ = enter(game, [name for name in options.contestants if name in EXACT], options.device, *sgd)
+            contestants, _ = build_contestants(
+                game, [name for name in options.contestants if name in EXACT], options.device, *sgd
+            )
             before = {name: contestant.setting.trained() for name, contestant in contestants.items()}
             for contestant in contestants.values():
                 torch.manual_seed(1)
                 contestant.run(2)
             after = {name: contestant.setting.trained() for name, contestant in contestants.items()}
-            leave(contestants)
+            close(contestants)
     finally:
         torch.set_default_dtype(torch.float32)
     reference = next(iter(after))
     for name in after:
-        assert torch.equal(before[name], before[reference]), f"{game}: {name} starts elsewhere than {reference}"
-        assert not torch.allclose(after[name], before[name], atol=1e-4), f"{game}: {name} moves nothing"
+        assert torch.equal(before[name], before[reference]), f"{game}: {name} and {reference} start differently"
+        assert not torch.allclose(after[name], before[name], atol=1e-4), f"{game}: {name} changes no parameter"
         difference = float((after[name] - after[reference]).abs().max())
         assert difference < 1e-6, f"{game}: {name} differs from {reference} by {difference:.1e}"
-        console.print(f"{game}: {name} ends where {reference} does, to {difference:.0e}")
-    contestants, _ = enter(game, [name for name in options.contestants if name not in COMPILED], options.device)
+        console.print(f"{game}: {name} and {reference} end with the same parameters, to {difference:.0e}")
+    contestants, _ = build_contestants(
+        game, [name for name in options.contestants if name not in COMPILED], options.device
+    )
     verify_updates(contestants)
-    console.print(f"{game}: as many numbers and updates: {', '.join(contestants)}")
-    leave(contestants)
+    console.print(f"{game}: the same numbers of parameters and updates: {', '.join(contestants)}")
+    close(contestants)
 
 
 def profile(game: str, name: str, options: argparse.Namespace) -> None:
-    """Ten iterations under torch's profiler: a trace that Perfetto opens, and a table."""
-    contestants, unable = enter(game, [name], options.device)
+    """Profile ten iterations: write a trace for Perfetto, and a table of operators."""
+    contestants, unable = build_contestants(game, [name], options.device)
     if unable:
         return
     contestants[name].run(20)
     with torch.profiler.profile(with_stack=False) as profiler:
         contestants[name].run(10)
-    leave(contestants)
+    close(contestants)
     trace, table = options.out / f"{game}_{name}.json.gz", options.out / f"{game}_{name}.txt"
     profiler.export_chrome_trace(str(trace))
     events = profiler.key_averages()
     table.write_text(events.table(sort_by="self_cpu_time_total", row_limit=25, max_name_column_width=40))
-    console.print(table.read_text(), f"{trace}: open it at ui.perfetto.dev", soft_wrap=True)
+    console.print(table.read_text(), f"open {trace} at ui.perfetto.dev", soft_wrap=True)
 
 
 def cell(row: dict[str, Any], name: str) -> str:
-    """Median [min–max] of the speed, or a dash for who could not play."""
+    """Median [min–max] of the speed, or a dash for a contestant that is left out."""
     speed = row["speed"].get(name)
     return f"{speed['median']:.2f} [{speed['min']:.2f}–{speed['max']:.2f}]" if speed else "–"
 
 
-def tell(rows: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
-    """The table, the numbers, the picture; after every game those so far."""
+def report(rows: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
+    """Write the table, the numbers and the plot of all games so far."""
     reference, *others = options.contestants
     header = ["game", f"{reference}, iterations/s", *others]
     lines = [[row["title"], f"{row['iterations_per_s']:.3g}", *(cell(row, n) for n in others)] for row in rows.values()]
-    shown = Table("game", "contestant", f"speed of {reference}'s", title=f"median and range of {options.rounds} rounds")
+    title = f"median and range of {options.rounds} rounds"
+    shown = Table("game", "contestant", f"speed relative to {reference}", title=title)
     for row in rows.values():
         shown.add_section()
         for place, name in enumerate(n for n in others if n in row["speed"]):
@@ -268,13 +277,13 @@ def tell(rows: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
     for row in rows.values():
         for kind, calls in row["first_calls_s"].items():
             if calls:
-                told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in calls.items())
-                console.print(f"{row['title']}: first three iterations, {kind}: {told}")
-    console.print(f"written to {options.out}")
+                times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in calls.items())
+                console.print(f"{row['title']}: first three iterations, {kind}: {times}")
+    console.print(f"results are in {options.out}")
 
 
 def processor() -> str:
-    """As the system calls it."""
+    """The processor's name, as the system reports it."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -294,7 +303,7 @@ MARKERS = "osD^vP*X"
 
 
 def draw(rows: dict[str, dict[str, Any]], reference: str, names: list[str], path: Path) -> None:
-    """A dot for each contestant in each game, with its range, over log₂ of the speed."""
+    """Plot the median and range of the speed of each contestant in each game, on a log₂ axis."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that can be checked, the slow tests included. Needs `pip install -e '.[dev]'`; about fifteen minutes on two cores.
+# Run all checks, including the slow tests. Needs `pip install -e '.[dev]'`; about fifteen minutes on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ruff check .

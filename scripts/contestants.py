@@ -1,7 +1,7 @@
-"""Who trains the same game in `benchmark.py`: this runner, and loops written by hand. Other packages are in `peers.py`.
+"""Contestants of `benchmark.py`: gan-runner and hand-written loops. Other packages are in `peers.py`.
 
-Every contestant gets networks of its own with the same weights, the same batches, and the optimizer of the game's
-configuration. Noise is drawn when it is needed, by `torch.randn`.
+Every contestant has its own networks with the same initial weights, the same batches, and the optimizer of the game's
+configuration. Noise is drawn by `torch.randn` when it is needed.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from gan_runner.config.compose import compose_config
 from gan_runner.config.resolve import register, resolve
 from gan_runner.tools.determinism import deterministic
 
-BATCHES = 16  # different ones, over and over
+BATCHES = 16  # distinct batches, repeated in a cycle
 
 
-class Unable(Exception):  # noqa: N818  (it reads as what it says)
-    """A contestant cannot play: it is not installed, or has no such game."""
+class NotSupported(Exception):  # noqa: N818
+    """A contestant is not installed, or cannot train a game."""
 
 
 @dataclass(frozen=True)
 class Game:
-    """What is trained: overrides of the configuration, as a user would type them."""
+    """A configuration to train, by overrides as a user types them."""
 
     title: str
     overrides: tuple[str, ...]
-    large: bool = False  # for a GPU, and left out unless it is named
+    large: bool = False  # for a GPU; left out unless it is named
 
 
 def game(title: str, *overrides: str, large: bool = False) -> Game:
-    """Data is random, so a dataset gives only its shape."""
+    """A game on random data; its dataset only gives the shape."""
     return Game(title, (*overrides, "scheduler=constant", "metric=[]", "objective=null"), large)
 
 
@@ -69,7 +69,7 @@ GAMES = {
 
 
 class Setting:
-    """A game set up afresh: networks from the seed, batches, and what a loop has to know."""
+    """A newly built game: networks initialised from the seed, batches, and options for hand-written loops."""
 
     def __init__(self, chosen: Game, device: str, *more: str):
         register()
@@ -87,7 +87,7 @@ class Setting:
         self.batches = (2 * torch.rand(shape, generator=rng) - 1).to(self.device)
 
     def optimizer(self, network: nn.Module, **more: Any) -> torch.optim.Optimizer:
-        """As configured, but for what the runner itself chooses."""
+        """The configured optimizer, without the options that gan-runner adds."""
         options: Any = OmegaConf.to_container(self.config.optimizer)
         return get_object(options.pop("_target_"))(network.parameters(), **options, **more)
 
@@ -95,21 +95,21 @@ class Setting:
         return torch.randn(self.size, self.dim, device=self.device)
 
     def trained(self) -> Tensor:
-        """A copy of all numbers that are trained."""
+        """A copy of all trained parameters."""
         networks = (self.discriminator, self.generator)
         return torch.cat([p.detach().flatten() for network in networks for p in network.parameters()]).clone()
 
     def updates(self) -> dict[int, int]:
-        """Updates in an iteration, by how many numbers are updated."""
+        """Updates in an iteration, by the number of parameters updated."""
         networks = {self.discriminator: self.critic_updates, self.generator: 1}
         return {sum(p.numel() for p in network.parameters()): updates for network, updates in networks.items()}
 
 
 class Contestant:
-    """Trains some iterations at a time."""
+    """A training loop that can be timed."""
 
     plain = True  # whether it calls `step` of its optimizers, so that updates can be counted
-    layout = torch.contiguous_format  # of weights
+    layout = torch.contiguous_format  # memory format of the weights
 
     def __init__(self, setting: Setting):
         self.setting = setting
@@ -119,13 +119,13 @@ class Contestant:
         self.build()
 
     def build(self) -> None:
-        """Make optimizers and whatever else is made once."""
+        """Build optimizers and other objects that are built once."""
 
     def iterate(self) -> None:
         """One iteration: the configured updates of the discriminator, one of the generator."""
 
     def run(self, iterations: int) -> float:
-        """Train; the seconds it took."""
+        """Train, and return the seconds that it took."""
         synchronize(self.setting.device)
         started = time.perf_counter()
         for _ in range(iterations):
@@ -134,10 +134,10 @@ class Contestant:
         return time.perf_counter() - started
 
     def close(self) -> None:
-        """Let go."""
+        """Release resources."""
 
     def counted_updates(self) -> dict[int, int]:
-        """Updates in one iteration as torch's optimizers saw them, by how many numbers were updated."""
+        """Updates in one iteration, counted in torch's optimizers, by the number of parameters updated."""
         counts: dict[int, int] = {}
 
         def count(optimizer: torch.optim.Optimizer, *arguments: Any) -> None:
@@ -156,13 +156,13 @@ def synchronize(device: torch.device) -> None:
 
 
 class Runner(Contestant):
-    """This package, eager."""
+    """gan-runner, eager."""
 
     what: compilation.Compile = False
 
     @property
     def layout(self) -> torch.memory_format:
-        """As the runner chooses it."""
+        """The memory format that gan-runner chooses."""
         return compilation.layout(True, self.what, self.setting.device)
 
     def build(self) -> None:
@@ -177,7 +177,7 @@ class Runner(Contestant):
 
 
 class Deterministic(Runner):
-    """With operations that give the same result every time."""
+    """gan-runner with `trainer.deterministic=true`."""
 
     def run(self, iterations: int) -> float:
         with deterministic(True):
@@ -185,13 +185,13 @@ class Deterministic(Runner):
 
 
 class Moves(Runner):
-    """Each player's move in one graph."""
+    """gan-runner with each player's move compiled as one graph."""
 
     what = True
 
 
 class Iteration(Runner):
-    """The whole training step in one graph."""
+    """gan-runner with the whole training step compiled as one graph."""
 
     what = "iteration"
     plain = False
@@ -208,7 +208,7 @@ def penalised(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, we
 
 
 class Bare(Contestant):
-    """The shortest loop of the same game, by somebody who does not compute gradients that nobody asked for."""
+    """The shortest hand-written loop of the same game. It computes no gradient that is not used."""
 
     options: dict[str, Any] = {}  # noqa: RUF012
 
@@ -239,28 +239,28 @@ class Bare(Contestant):
         self.optimizers[network].step()
 
     def laid_out(self, gradient: Tensor) -> Tensor:
-        """As it is."""
+        """The gradient, unchanged."""
         return gradient
 
 
 class BareFused(Bare):
-    """The same with what the runner chooses: fused optimizers, channels_last."""
+    """The bare loop with gan-runner's choices: fused optimizers and channels_last."""
 
     layout = torch.channels_last
     options = {"fused": True}  # noqa: RUF012
 
     def laid_out(self, gradient: Tensor) -> Tensor:
-        """In the order of the parameter: torch's fused kernels for the CPU take it for granted."""
+        """The gradient in the memory format of its parameter, which torch's fused CPU kernels require."""
         return gradient.contiguous(memory_format=self.layout if gradient.dim() == 4 else torch.contiguous_format)
 
 
 class Example(Contestant):
-    """A DCGAN loop in the manner of PyTorch's own example: BCE of probabilities, backward, losses printed each time."""
+    """A DCGAN loop like PyTorch's example: BCE of probabilities, `backward`, losses fetched in every iteration."""
 
     def build(self) -> None:
         setting = self.setting
         if setting.penalty is not None:
-            raise Unable("the example has no gradient penalty")
+            raise NotSupported("the example has no gradient penalty")
         self.g, self.d = setting.generator, setting.discriminator
         self.optimizer_d, self.optimizer_g = setting.optimizer(self.d), setting.optimizer(self.g)
         self.criterion = nn.BCELoss()

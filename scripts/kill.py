@@ -1,18 +1,18 @@
 #!/usr/bin/env python
-"""Kill runs at random, type their lines again until they complete, and compare what they came to, bit by bit.
+"""Kill runs at random, repeat their commands until they complete, and compare the results bit by bit.
 
     python scripts/kill.py                                      every game, and every way to run one
     python scripts/kill.py --games gan streamed --trials 30
-    python scripts/kill.py --seed 7                             other moments
+    python scripts/kill.py --seed 7                             other random times
 
-Each game is run twice whole, which must be the same. In a trial it is killed by SIGKILL, once or several times: at a
-time within the duration of the whole run, with all of its workers, or one process alone, as the kernel kills for
-memory; or just before an operation on a file of the run, where one that is to be written over is left empty. Printed is
-a Markdown table (game, trials, kills, identical, seconds). The exit code is 1 if any trial differs; its directory is
-then kept.
+Each game first runs twice without being killed, with identical results. In a trial it is killed by SIGKILL, once or
+several times: at a random time, together with all its workers or one process alone (as the kernel does when memory runs
+out), or just before an operation on a file of the run (a file about to be overwritten is then left empty). The script
+prints a Markdown table (game, trials, kills, identical, seconds). The exit code is 1 if a trial differs; its directory
+is then kept.
 
-Processes are forked from this one, which has imported everything and composed the line, but that of a sweep: until then
-nothing is written.
+Runs are forked from this process after it has imported everything and composed the command, before anything is written.
+A sweep composes its own.
 """
 
 from __future__ import annotations
@@ -68,17 +68,17 @@ GAMES = {
     "semi_supervised": (*MLP, "game.labelled.count=80"),
     "text_to_image": ("model=mlp", "dataset=captioned_shapes", *GENERATOR, *DISCRIMINATOR, *LENGTH, *TEXT[1:]),
 }
-"""Of every game a line that trains it small."""
+"""A command that trains each game at a small size."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What is typed.
+    """A command.
 
     Attributes:
-        words: of the line.
-        processes: how many torchrun would start.
-        parts: the directories of its runs.
+        words: its arguments.
+        processes: number of processes, as torchrun starts them.
+        parts: directories of its runs.
     """
 
     words: Sequence[str]
@@ -96,23 +96,23 @@ LINES = {
 }
 
 OPERATIONS = ("open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.truncate")
-"""Of Python's audit events those that may change files."""
+"""Python's audit events that may change files."""
 
 
 class Operations:
-    """Counts a process's operations on the files in a folder; kills it before one of them, by its number from 1 on."""
+    """Counts a process's file operations in a folder, and kills it before operation number `at`, from 1 on."""
 
     def __init__(self, folder: Path, at: int = 0):
         self.folder = folder
         self.at = at
-        self.shared = mmap.mmap(-1, 8)  # what a forked process counts is seen here
+        self.shared = mmap.mmap(-1, 8)  # shared with forked processes
 
     @property
     def seen(self) -> int:
         return int.from_bytes(self.shared[:], "little")
 
     def watch(self) -> None:
-        """In this process, and no other that it may start."""
+        """Start counting in this process, but not in its children."""
         process = os.getpid()
 
         def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -133,11 +133,11 @@ class Operations:
 
 
 class Trials:
-    """A line that is typed again and again in one folder.
+    """A command that runs repeatedly in one folder.
 
     Args:
-        line: to type.
-        folder: of this line alone.
+        line: the command.
+        folder: a folder of its own.
     """
 
     def __init__(self, line: Line, folder: Path):
@@ -154,32 +154,32 @@ class Trials:
         first, *_, modules = self.whole()
         for module in modules:
             importlib.import_module(module)
-        self.came_to, self.seconds, self.operations, _ = self.whole()
-        assert_equal(self.came_to, first)
+        self.result, self.seconds, self.operations, _ = self.whole()
+        assert_equal(self.result, first)
 
     def composed(self) -> Callable[[], Any]:
-        """What the line does once it is composed."""
+        """A function that runs the command after its configuration is composed."""
         with mock.patch.object(cli, "run_job") as run_job, mock.patch.object(sys, "argv", self.argv):
             cli.main()
         return lambda: cli.run_job(*run_job.call_args.args)
 
     def empty(self) -> None:
-        """Neither a run nor what one keeps for others."""
+        """Remove the run and its cache."""
         for place in (self.run, self.folder / "cache"):
             shutil.rmtree(place, ignore_errors=True)
 
     def whole(self) -> tuple[list[Any], float, int, list[str]]:
-        """Of a run that is never stopped: what it came to, seconds, operations on files, modules that it imported."""
+        """Run without killing: the result, seconds, the number of file operations, and the imported modules."""
         self.empty()
         counted, began = Operations(self.run), time.monotonic()
         session = Session(self, counted)
         if not session.wait(600) or session.code:
-            raise SystemExit(f"{' '.join(self.argv)} failed: {(self.folder / 'said.txt').read_text()}")
+            raise SystemExit(f"{' '.join(self.argv)} failed: {(self.folder / 'log.txt').read_text()}")
         seconds = time.monotonic() - began
         return self.outcome(), seconds, counted.seen, (self.folder / "modules.txt").read_text().split()
 
     def outcome(self) -> list[Any]:
-        """What it came to: its runs, of a sweep the table, the names of all files."""
+        """The results: those of its runs, the table of a sweep, and the names of all files."""
         table = self.run / "sweep.json"
         rows = json.loads(table.read_text()) if table.exists() else []
         figures = [{**row, "figures": without_clock(row["figures"])} for row in rows]
@@ -187,7 +187,7 @@ class Trials:
         return [[outcome(self.run / part) for part in self.line.parts], figures, names]
 
     def kill(self, chance: random.Random) -> tuple[int, str]:
-        """Kill and type again until it completes: how often it was killed, and what differs, if anything does."""
+        """Kill and restart until it completes. Returns the number of kills, and the difference in words, if any."""
         self.empty()
         history: list[str] = []
         while True:
@@ -202,36 +202,36 @@ class Trials:
             elif session.code == -signal.SIGKILL:
                 history.append(f"operation {at}")
             elif session.code:
-                return len(history), f"{history}: exit code {session.code}: {(self.folder / 'said.txt').read_text()}"
+                return len(history), f"{history}: exit code {session.code}: {(self.folder / 'log.txt').read_text()}"
             else:
                 break
         try:
-            assert_equal(self.outcome(), self.came_to)
-        except Exception as error:  # also of what cannot be read
+            assert_equal(self.outcome(), self.result)
+        except Exception as error:  # includes files that cannot be read
             return len(history), f"{history}: {type(error).__name__} {error}"
         return len(history), ""
 
 
 class Session:
-    """The processes of a line that was typed.
+    """The processes of a running command.
 
     Args:
-        trials: whose line.
-        operations: of the first process.
+        trials: the trials that the command belongs to.
+        operations: the counter of the first process.
     """
 
     def __init__(self, trials: Trials, operations: Operations):
         processes = trials.line.processes
         shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
-        self.alive: dict[int, int] = {}  # by process, its rank
+        self.alive: dict[int, int] = {}  # process id → rank
         self.code = 0
-        (trials.folder / "said.txt").unlink(missing_ok=True)
+        (trials.folder / "log.txt").unlink(missing_ok=True)
         for rank in range(processes):
             group = {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}
             self.alive[forked(trials, group, None if rank else operations)] = rank
 
     def wait(self, seconds: float) -> bool:
-        """Whether all of them have ended within so many seconds."""
+        """Wait at most this many seconds. Returns whether all processes have ended."""
         deadline = time.monotonic() + seconds
         while self.alive:
             for process in list(self.alive):
@@ -244,18 +244,18 @@ class Session:
         return not self.alive
 
     def kill(self, alone: bool, chance: random.Random) -> None:
-        """Kill all that are alive, with their workers, or one alone, at which the others must end."""
+        """Kill all processes with their workers, or one process alone, after which the others must end."""
         for process in chance.sample(list(self.alive), 1) if alone else self.alive:
             (os.kill if alone else os.killpg)(process, signal.SIGKILL)
         if not self.wait(60):
-            raise SystemExit(f"processes {', '.join(map(str, self.alive))} do not end though another was killed")
+            raise SystemExit(f"processes {', '.join(map(str, self.alive))} did not end after another was killed")
 
 
 def forked(trials: Trials, environment: dict[str, str], operations: Operations | None) -> int:
-    """Type a line in a process of its own, which leads a group; what it says goes to a file."""
+    """Run a command in a new process that leads its group. Its output goes to a file."""
     process = os.fork()
     if process:
-        with suppress(PermissionError):  # it was faster
+        with suppress(PermissionError):  # the child has already done it
             os.setpgid(process, process)
         return process
     code = 1
@@ -264,9 +264,9 @@ def forked(trials: Trials, environment: dict[str, str], operations: Operations |
             os.setpgid(0, 0)
         os.chdir(trials.folder)
         os.environ.update(environment, GAN_RUNNER_CACHE=str(trials.folder / "cache"))
-        said = os.open("said.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for stream in (1, 2):
-            os.dup2(said, stream)
+            os.dup2(log, stream)
         if operations is not None:
             operations.watch()
         sys.argv = trials.argv
@@ -294,11 +294,12 @@ def free_port() -> int:
 
 
 def main() -> None:
-    """Kill, compare, tell."""
+    """Run all trials and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--games", nargs="+", choices=LINES, default=list(LINES), metavar="GAME", help=", ".join(LINES))
-    parser.add_argument("--trials", type=int, default=15)
-    parser.add_argument("--seed", type=int, default=0)
+    games = f"games and ways to run (default all): {', '.join(LINES)}"
+    parser.add_argument("--games", nargs="+", choices=LINES, default=list(LINES), metavar="GAME", help=games)
+    parser.add_argument("--trials", type=int, default=15, help="trials of each game (default 15)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random times (default 0)")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="kill"))
     print("| game | trials | kills | identical | seconds |\n| --- | --- | --- | --- | --- |", flush=True)
@@ -319,7 +320,7 @@ def main() -> None:
         different |= identical < options.trials
         shutil.rmtree(trials.folder)
     if different:
-        sys.exit(f"what differs is in {folder}")
+        sys.exit(f"the runs that differ are in {folder}")
     shutil.rmtree(folder)
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""How much faster several seeds are side by side (`seeds=8`) than one after the other.
+"""Measure how much faster several seeds train in one vectorised step (`seeds=8`) than one after the other.
 
     python scripts/measure_seeds.py                              eight seeds of a small game
-    python scripts/measure_seeds.py --seeds 4 model=dcgan        others, by overrides as for gan-run
+    python scripts/measure_seeds.py --seeds 4 model=dcgan        another configuration, by overrides as for gan-run
 
-In one process, in turn: one seed, eager and compiled, and all seeds as one step, eager and compiled. The table gives
-steps a second of all seeds together, and how often that is what one seed after the other makes: the median of the
-ratios of the rounds, the least and the greatest. Compilation is not counted.
+In one process four ways take turns: one seed, eager and compiled, and all seeds in one step, eager and compiled. The
+table gives steps per second, counted over all seeds, and the speed relative to one seed after the other, eager: the
+median, minimum and maximum ratio of a round. Compilation time is not counted.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ SMALL = [
 
 
 def main() -> None:
-    """Measure, tell."""
+    """Measure all ways and print the table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("overrides", nargs="*", help=f"default: {' '.join(SMALL)}")
-    arguments.add_argument("--seeds", type=int, default=8)
-    arguments.add_argument("--rounds", type=int, default=11)
-    arguments.add_argument("--steps", type=int, default=50, help="in a round")
+    arguments.add_argument("overrides", nargs="*", help=f"configuration (default {' '.join(SMALL)})")
+    arguments.add_argument("--seeds", type=int, default=8, help="number of seeds (default 8)")
+    arguments.add_argument("--rounds", type=int, default=11, help="number of rounds (default 11)")
+    arguments.add_argument("--steps", type=int, default=50, help="steps in a round (default 50)")
     options = arguments.parse_args()
     register()
     typed = options.overrides or SMALL
     contestants = {
-        "one after the other, eager": alone(typed, compiled=False),
-        "one after the other, compiled": alone(typed, compiled=True),
-        "side by side, eager": together(typed, options.seeds, compiled=False),
-        "side by side, compiled": together(typed, options.seeds, compiled=True),
+        "one after the other, eager": single_step(typed, compiled=False),
+        "one after the other, compiled": single_step(typed, compiled=True),
+        "vectorised, eager": vectorised_step(typed, options.seeds, compiled=False),
+        "vectorised, compiled": vectorised_step(typed, options.seeds, compiled=True),
     }
     seeds_a_step = dict(zip(contestants, (1, 1, options.seeds, options.seeds)))
     for step in contestants.values():
@@ -63,7 +63,7 @@ def main() -> None:
             rates[name].append(options.steps * seeds_a_step[name] / (time.perf_counter() - started))
     reference = next(iter(rates.values()))
     print(f"{options.seeds} seeds of {' '.join(typed)}; {torch.get_num_threads()} threads\n")
-    print("| | steps of a seed a second | against the first: median (least – greatest) |\n| --- | --- | --- |")
+    print("| | steps/s, over all seeds | relative to the first row: median (min – max) |\n| --- | --- | --- |")
     for name, own in rates.items():
         ratios = [rate / one for rate, one in zip(own, reference)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} – {max(ratios):.2f})"
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def system_of(typed: list[str], seed: int) -> tuple[System, Batches]:
-    """What plays, ready, and its batches."""
+    """A system initialised from data, and its batches."""
     config = resolve(compose_config([*typed, "trainer.channels_last=false", f"seed={seed}"]))
     system = build_system(config)
     data = system.dataset.load(system.device)
@@ -79,16 +79,16 @@ def system_of(typed: list[str], seed: int) -> tuple[System, Batches]:
     return system, Batches(data, config.trainer.batch_size, seed)
 
 
-def alone(typed: list[str], compiled: bool) -> Callable[[], object]:
-    """A step of one seed."""
+def single_step(typed: list[str], compiled: bool) -> Callable[[], object]:
+    """A training step of one seed."""
     system, batches = system_of(typed, 0)
     if compiled:
         system.update_scheme = compile_moves(system.update_scheme, system.players)
     return partial(system.step, batches)
 
 
-def together(typed: list[str], seeds: int, compiled: bool) -> Callable[[], object]:
-    """A step of all."""
+def vectorised_step(typed: list[str], seeds: int, compiled: bool) -> Callable[[], object]:
+    """A training step of all seeds."""
     system, batches, states = [], [], []
     for seed in range(seeds):
         own, stream = system_of(typed, seed)

@@ -1,4 +1,4 @@
-"""Packages that train GANs, in `benchmark.py`: each by its own trainer, and as little of it patched as will run."""
+"""Other packages that train GANs, for `benchmark.py`: each with its own trainer and as few patches as possible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from contestants import Contestant, Setting, Unable, penalised, synchronize
+from contestants import Contestant, NotSupported, Setting, penalised, synchronize
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 from torch import Tensor, nn
@@ -24,14 +24,14 @@ from torch.utils.data import DataLoader
 
 
 class Closed(Exception):  # noqa: N818
-    """No more batches: ends a trainer that would go on for ever."""
+    """There are no more batches. It stops a trainer that would never end."""
 
 
 class Feed:
-    """Endless data of a trainer that owns its loop: it trains on `count` batches, and then waits for the next order.
+    """Endless data for a trainer that owns its loop. It gives the trainer `count` batches, then waits for an order.
 
-    The clock runs from the first batch handed out to the request that follows the last, so that building a trainer,
-    starting and ending an epoch are not counted.
+    Time runs from the first batch returned to the request after the last one. Building a trainer and starting and
+    ending an epoch are not counted.
     """
 
     def __init__(self, setting: Setting):
@@ -43,7 +43,7 @@ class Feed:
         self.left, self.started = 0, 0.0
 
     def run(self, count: int) -> float:
-        """From outside: have `count` batches trained on."""
+        """Train on `count` batches, and return the seconds. Called from outside the trainer's thread."""
         self.orders.put(count)
         result = self.results.get()
         if isinstance(result, BaseException):
@@ -80,7 +80,7 @@ class Peer(Contestant):
         try:
             self.make()
         except ImportError as error:
-            raise Unable(f"it is not installed ({error})") from error
+            raise NotSupported(f"it is not installed ({error})") from error
         self.thread = threading.Thread(target=self.work, daemon=True)
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -91,7 +91,7 @@ class Peer(Contestant):
         """Build the trainer."""
 
     def train(self) -> None:
-        """Train on the feed, in the thread."""
+        """Train on the feed. Runs in the thread."""
 
     def work(self) -> None:
         try:
@@ -110,7 +110,7 @@ class Peer(Contestant):
 
 
 class Lightning(Peer):
-    """A module with manual optimization, as the GAN of Lightning's own examples; logger, checkpoints and bar off."""
+    """A module with manual optimization like Lightning's GAN example, without logger, checkpoints and progress bar."""
 
     def make(self) -> None:
         import lightning
@@ -164,7 +164,7 @@ class Lightning(Peer):
 
 
 class TorchGAN(Peer):
-    """torchgan's Trainer with its losses, each of which steps its own optimizer."""
+    """torchgan's Trainer with its losses, which step the optimizers themselves."""
 
     def make(self) -> None:
         from torchgan.losses import MinimaxDiscriminatorLoss, MinimaxGeneratorLoss
@@ -173,7 +173,7 @@ class TorchGAN(Peer):
 
         setting = self.setting
         if setting.penalty is not None:
-            raise Unable("its gradient penalty takes optimizer steps of its own: another number of updates")
+            raise NotSupported("its gradient penalty takes extra optimizer steps, so the number of updates differs")
 
         def wrap(base: type, network: nn.Module) -> Any:
             class Wrapped(base):
@@ -204,15 +204,15 @@ class TorchGAN(Peer):
         self.trainer(self.feed)
 
 
-class VegansFeed(Feed, DataLoader):  # vegans asks for a DataLoader
-    """Its iterators have a method `next`, which vegans calls, as Python 2's had; it looks at the first batch."""
+class VegansFeed(Feed, DataLoader):  # vegans requires a DataLoader
+    """A feed with a method `next`, which vegans calls to look at the first batch."""
 
     def next(self) -> Tensor:
         return next(self.batches)
 
 
 class Vegans(Peer):
-    """vegans' own classes, with `fit`."""
+    """vegans' GAN classes, trained by their `fit`."""
 
     feed_type = VegansFeed
 
@@ -220,24 +220,24 @@ class Vegans(Peer):
         from vegans.GAN import VanillaGAN, WassersteinGANGP
 
         setting = self.setting
-        kind, judge = (VanillaGAN, nn.Sequential(setting.discriminator, nn.Sigmoid()))
+        kind, critic = (VanillaGAN, nn.Sequential(setting.discriminator, nn.Sigmoid()))
         more: dict[str, Any] = {}
         if setting.penalty is not None:
-            kind, judge, more = WassersteinGANGP, setting.discriminator, {"lmbda_grad": setting.penalty}
+            kind, critic, more = WassersteinGANGP, setting.discriminator, {"lmbda_grad": setting.penalty}
         if setting.critic_updates > 1:
-            raise Unable("it takes no notice of its option for several critic updates")
+            raise NotSupported("it ignores its option for several critic updates")
         options: Any = OmegaConf.to_container(setting.config.optimizer)
         optimizer = get_object(options.pop("_target_"))
         self.gan = kind(
             setting.generator,
-            judge,
+            critic,
             x_dim=setting.system.dataset.shape,
             z_dim=setting.dim,
             optim=optimizer,
             optim_kwargs={"Generator": options, "Adversary": options},
             device=setting.device.type,
             folder=None,
-            secure=False,  # it knows Sequential networks alone
+            secure=False,  # its check accepts Sequential networks only
             **more,
         )
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python
-"""Run the experiments that check themselves against papers, and those that compare methods; print one table.
+"""Run the experiments that reproduce papers or compare methods, and print one table of results.
 
-    python scripts/reproduce.py                          all of them, seed 0: a day on two cores
-    python scripts/reproduce.py --only 'gulrajani2017/*' some of them, by name
-    python scripts/reproduce.py --seeds 3                seeds 0, 1, 2, and mean ± sd over them
-    python scripts/reproduce.py --run none               nothing new: the table of what was run
-    python scripts/reproduce.py --full-scale             also those of the papers' own size, which need a GPU for days
+    python scripts/reproduce.py                          all experiments, seed 0: a day on two cores
+    python scripts/reproduce.py --only 'gulrajani2017/*' some experiments, by name
+    python scripts/reproduce.py --seeds 3                seeds 0, 1 and 2, with mean ± standard deviation
+    python scripts/reproduce.py --run none               no new runs, only the table
+    python scripts/reproduce.py --full-scale             also experiments of the papers' size, which need a GPU for days
 
-An experiment runs in outputs/reproduce/EXPERIMENT/SEED. What is complete there is taken as it is, whatever overrides it
-had: remove a directory to run it anew; what was interrupted goes on. Truth tests of losses have a table of their own:
-scripts/truth.py. The table is saved as reproduce.md. The exit code is 1 if a figure was not accepted, or not measured.
+An experiment runs in outputs/reproduce/EXPERIMENT/SEED. A completed run is not repeated, whatever its overrides were;
+remove its directory to repeat it. An interrupted run is resumed. scripts/truth.py has a table of its own for
+`experiment=truth/…`. The table is saved as reproduce.md. The exit code is 1 if a value is not accepted or missing.
 """
 
 from __future__ import annotations
@@ -41,48 +41,48 @@ Row = dict[str, str]
 
 
 def main() -> None:
-    """Run, read back, tell."""
+    """Run the experiments, read their results and print the table."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--only", default="*", metavar="GLOB", help="names of experiments, as 'metz2017/*'")
+    arguments.add_argument("--only", default="*", metavar="GLOB", help="names of experiments, such as 'metz2017/*'")
     arguments.add_argument("--seeds", type=int, default=1, metavar="N", help="seeds 0 … N − 1 (default 1)")
-    arguments.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at a time, a core each")
-    arguments.add_argument("--run", choices=["missing", "none"], default="missing", help="what is to be run")
-    arguments.add_argument("--full-scale", action="store_true", help="also what needs a GPU for days")
-    arguments.add_argument("--out", type=Path, default=Path("outputs/reproduce"))
-    said = "for all runs, as trainer.device=cuda; where data lies is said by GAN_RUNNER_DATA"
-    arguments.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=said)
+    arguments.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="parallel runs, one core each")
+    arguments.add_argument("--run", choices=["missing", "none"], default="missing", help="which runs to start")
+    arguments.add_argument("--full-scale", action="store_true", help="also experiments that need a GPU for days")
+    arguments.add_argument("--out", type=Path, default=Path("outputs/reproduce"), help="directory of the runs")
+    overrides = "overrides for all runs, such as trainer.device=cuda; GAN_RUNNER_DATA names the folder of datasets"
+    arguments.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=overrides)
     options = arguments.parse_args()
-    known = [name for name in with_figures() if options.full_scale or not content_of(name).get("full_scale")]
+    known = [name for name in with_expectations() if options.full_scale or not content_of(name).get("full_scale")]
     names = [name for name in known if fnmatch.fnmatch(name, options.only)]
     if not names:
-        arguments.error(f"no experiment is called {options.only}; there are {', '.join(known)}")
+        arguments.error(f"no experiment matches {options.only}; choose from {', '.join(known)}")
     jobs = [(name, seed) for name in names for seed in range(options.seeds)]
     if options.run == "missing":
         with ThreadPoolExecutor(options.jobs) as pool:
             list(pool.map(lambda job: run(*job, options.out, options.overrides), jobs))
     rows = [row for name in names for row in rows_of(name, options.out)]
-    tell(rows, options.out)
-    sys.exit(0 if all(row["verdict"] in ("passed", "told") for row in rows) else 1)
+    report(rows, options.out)
+    sys.exit(0 if all(row["verdict"] in ("passed", "reported") for row in rows) else 1)
 
 
-def with_figures() -> list[str]:
-    """Names of the experiments that expect something, or have figures to tell, those of losses aside."""
+def with_expectations() -> list[str]:
+    """Names of the experiments with expected or reported metrics, except `truth/…`."""
     paths = {path.relative_to(EXPERIMENTS).with_suffix("").as_posix(): path for path in EXPERIMENTS.glob("**/*.yaml")}
     return sorted(name for name in paths if not name.startswith("truth/") and expectations(name))
 
 
 def expectations(name: str) -> dict[str, Expectation]:
-    """What an experiment expects, by figure."""
-    return {figure: Expectation(**options) for figure, options in content_of(name).get("expected", {}).items()}
+    """The expectations of an experiment, by metric."""
+    return {metric: Expectation(**options) for metric, options in content_of(name).get("expected", {}).items()}
 
 
 def content_of(name: str) -> dict:
-    """What an experiment's file says, and the settings that it is made of, of what it expects and of its size."""
+    """The keys `expected` and `full_scale` of an experiment and of the settings that it includes."""
     return content_in(EXPERIMENTS / f"{name}.yaml")
 
 
 def content_in(path: Path) -> dict:
-    """The same of a file: what it says is merged over what its settings say, as Hydra composes them."""
+    """The same keys of a file, merged over those of its settings as Hydra composes them."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     choices = [item for default in content.get("defaults", ()) if isinstance(default, dict) for item in default.items()]
     groups = [(group.partition("@")[0].strip("/"), option) for group, option in choices]
@@ -92,11 +92,11 @@ def content_in(path: Path) -> dict:
 
 
 def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
-    """Run an experiment with a seed on one core, unless it is complete; its output goes to log_SEED.txt."""
+    """Run an experiment with one seed on one core, unless it is completed. Its output goes to log_SEED.txt."""
     directory = out / name / str(seed)
     before = SavedRun(directory).outcome
     if before["status"] == "completed":
-        print(f"{name}, seed {seed}: complete at step {before['step']}, taken as it is", flush=True)
+        print(f"{name}, seed {seed}: already completed, at step {before['step']}", flush=True)
         return
     command = [sys.executable, "-m", "gan_runner", f"experiment={name}", f"seed={seed}", f"hydra.run.dir={directory}"]
     print(f"{name}, seed {seed}: running", flush=True)
@@ -104,60 +104,58 @@ def run(name: str, seed: int, out: Path, overrides: Sequence[str]) -> None:
     with (directory.parent / f"log_{seed}.txt").open("a") as log:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         subprocess.run([*command, *overrides], stdout=log, stderr=subprocess.STDOUT, env=environment, check=False)
-    print(
-        f"{name}, seed {seed}: {SavedRun(directory).outcome['status']}; what it said is in log_{seed}.txt", flush=True
-    )
+    print(f"{name}, seed {seed}: {SavedRun(directory).outcome['status']}; see log_{seed}.txt", flush=True)
 
 
 def rows_of(name: str, out: Path) -> Iterator[Row]:
-    """A row for each figure that an experiment expects, over all seeds that were run; those that failed pass nothing.
+    """One row for each metric that an experiment expects, over all seeds that were run. Failed runs do not pass.
 
-    What is accepted is what the experiment's file, and those of its settings, say now.
+    Bounds are those that the experiment's file and its settings have now.
     """
     summaries = [SavedRun(path).outcome for path in sorted((out / name).glob("*/")) if path.is_dir()]
     done = [summary for summary in summaries if summary["status"] == "completed"]
     minutes = mean_and_sd([summary["elapsed_s"] / 60 for summary in done])
-    for figure, expectation in expectations(name).items():
-        values = [figure_in(summary["final"], figure) for summary in done]
-        measured = [was_measured(summary["final"], figure) for summary in done]
+    for metric, expectation in expectations(name).items():
+        values = [figure_in(summary["final"], metric) for summary in done]
+        measured = [was_measured(summary["final"], metric) for summary in done]
         passed = [expectation.accepts(value) if there else None for value, there in zip(values, measured)]
         passed += [False] * (len(summaries) - len(done))
         published = "–" if expectation.published is None else f"{expectation.published:g}"
         yield {
             "experiment": name,
-            "figure": figure,
+            "metric": metric,
             "published": published + (f" ± {expectation.spread:g}" if expectation.spread else ""),
             "accepted": str(expectation) or "–",
             "measured": cell(mean_and_sd(values)),
             "seeds": str(len(done)),
             "steps": f"{done[0]['step']:,}" if done else "–",
             "minutes": f"{math.ceil(minutes['mean'])}" if minutes else "–",
-            "verdict": verdict(passed, "passed" if expectation.bounded else "told"),
+            "verdict": verdict(passed, "passed" if expectation.bounded else "reported"),
         }
 
 
 def verdict(passed: Sequence[bool | None], good: str) -> str:
-    """Of all seeds: `good` if each passed (without a bound, any finite value); None is one that did not measure."""
+    """`good` if every seed passed; without a bound every finite value passes. None stands for a missing value."""
     if not passed:
         return "not run"
     if all_accepted(passed) is None:
-        return f"not judged: not measured in {passed.count(None)} of {len(passed)}"
+        return f"undecided: not measured in {passed.count(None)} of {len(passed)}"
     return good if all(passed) else f"NOT passed: {passed.count(True)} of {len(passed)}"
 
 
-def tell(rows: Sequence[Row], out: Path) -> None:
-    """The table, on the terminal and as Markdown, which has more columns."""
+def report(rows: Sequence[Row], out: Path) -> None:
+    """Print the table, and save it as Markdown with more columns."""
     columns = ("measured", "accepted", "published", "verdict")
     shown = Table(
-        Column("experiment, figure", overflow="fold"),
+        Column("experiment, metric", overflow="fold"),
         *columns,
-        title=f"experiments against papers ({out})",
+        title=f"results compared with papers ({out})",
         title_justify="left",
     )
     for name, alike in groupby(rows, key=lambda row: row["experiment"]):
         shown.add_row(name)
         for row in alike:
-            shown.add_row(f"  {row['figure']}", *(row[column] for column in columns))
+            shown.add_row(f"  {row['metric']}", *(row[column] for column in columns))
     Console().print(shown)
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
     write_text(out / "reproduce.md", "".join(f"| {' | '.join(line)} |\n" for line in lines))

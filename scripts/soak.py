@@ -1,14 +1,14 @@
 #!/usr/bin/env python
-"""Train a small game for long with everything on, and see whether anything grows.
+"""Train a small game for a long time with everything switched on, and report leaks of memory, files, threads and time.
 
     python scripts/soak.py                          100,000 steps
     python scripts/soak.py --steps 5000 --wandb     with W&B offline, too
-    python scripts/soak.py loss=wgan_gp             other parts
+    python scripts/soak.py loss=wgan_gp             with other options
 
-Printed is a Markdown table of ten parts of the run: resident memory (median), open file descriptors and threads (most),
-bytes of metrics.jsonl a step, steps a second of CPU time (which other work on the machine does not change) and of the
-clock. The exit code is 1 if in the last part there is 5 % more memory than in the second, more descriptors or threads,
-or 5 % more bytes a step, or if the rate (median of three parts) has fallen by a quarter.
+The script prints a Markdown table of ten parts of the run: resident memory (median), open file descriptors and threads
+(maximum), bytes of metrics.jsonl per step, steps per second of CPU time (which other load on the machine does not
+change) and of wall-clock time. The exit code is 1 if the last part has 5 % more memory, 5 % more bytes per step, or
+more descriptors or threads than the second, or if the rate (median of three parts) has fallen by a quarter.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ LINE = (
 
 
 class File:
-    """`metrics.jsonl` as it grows.
+    """A growing `metrics.jsonl`.
 
     Args:
-        path: of it.
+        path: path of the file.
     """
 
     def __init__(self, path: Path):
@@ -51,7 +51,7 @@ class File:
         self.step = 0
 
     def read(self) -> None:
-        """What was added; lines begin with the step."""
+        """Read the lines that were added. Lines begin with the step."""
         if self.path.exists():
             with self.path.open("rb") as file:
                 file.seek(self.bytes)
@@ -62,9 +62,9 @@ class File:
 
 
 def watch(line: list[str], run: Path, steps: int) -> list[dict[str, float]]:
-    """Run a line to its end, and what was seen of each part."""
+    """Run a command to its end, and return the measurements of each part."""
     log, rows, samples, file = run.with_suffix(".txt"), [], [], File(run / "metrics.jsonl")
-    with log.open("w") as said, subprocess.Popen(line, stdout=said, stderr=said) as process:
+    with log.open("w") as output, subprocess.Popen(line, stdout=output, stderr=output) as process:
         looked, before = psutil.Process(process.pid), (0, 0, 0.0, 0.0)
         while process.poll() is None:
             time.sleep(0.1)
@@ -75,7 +75,7 @@ def watch(line: list[str], run: Path, steps: int) -> list[dict[str, float]]:
                 samples.append((looked.memory_info().rss / 1e6, looked.num_fds(), looked.num_threads()))
             except psutil.NoSuchProcess:
                 break
-            if file.step == 0:  # it gets ready
+            if file.step == 0:  # setup
                 before, samples = now, []
             if file.step * PARTS >= steps * (len(rows) + 1):
                 rows.append(row(samples, before, now))
@@ -89,7 +89,7 @@ def watch(line: list[str], run: Path, steps: int) -> list[dict[str, float]]:
 
 
 def row(samples: list[tuple[float, int, int]], before: tuple[Any, ...], now: tuple[Any, ...]) -> dict[str, float]:
-    """Figures of a part."""
+    """The measurements of one part."""
     memory, files, threads = zip(*samples)
     steps, size, cpu, clock = (b - a for a, b in zip(before, now))
     return {
@@ -106,25 +106,25 @@ def shown(number: int, row: dict[str, float]) -> str:
 
 
 def grown(rows: list[dict[str, float]]) -> list[str]:
-    """What is not flat."""
+    """The names of the measurements that grow."""
     second, last = rows[1], rows[-1]
     before, after = (statistics.median(row["rate"] for row in some) for some in (rows[1:4], rows[-3:]))
     bounds = {
         "memory": last["memory"] > 1.05 * second["memory"],
         "file descriptors": last["files"] > second["files"],
         "threads": last["threads"] > second["threads"],
-        "bytes of metrics.jsonl a step": last["bytes"] > 1.05 * second["bytes"],
-        "seconds a step": after < 0.75 * before,
+        "bytes of metrics.jsonl per step": last["bytes"] > 1.05 * second["bytes"],
+        "seconds per step": after < 0.75 * before,
     }
     return [name for name, beyond in bounds.items() if beyond]
 
 
 def main() -> None:
-    """Run, watch, tell."""
+    """Run the game and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--steps", type=int, default=100_000, help="training steps (default 100,000)")
     parser.add_argument("--wandb", action="store_true", help="log to W&B, offline")
-    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of the configuration")
     options = parser.parse_args()
     every = max(options.steps // 50, 1)
     cadence = {"sample": every, "evaluate": every, "checkpoint": max(every // 2, 1), "log": max(every // 40, 1)}
@@ -135,11 +135,11 @@ def main() -> None:
             *(f"trainer.{name}_every={steps}" for name, steps in cadence.items()),
             *(f"logger.mode={'offline' if options.wandb else 'disabled'}", *options.overrides),
         ]
-        print("| tenth | MB | descriptors | threads | bytes/step | steps/CPU s | steps/s |")
+        print("| part | MB | descriptors | threads | bytes/step | steps/CPU s | steps/s |")
         print("|" + " --- |" * 7, flush=True)
         rows = watch(line, run, options.steps)
     if growing := grown(rows):
-        sys.exit(f"from the second part to the last there are more: {', '.join(growing)}")
+        sys.exit(f"these grow from the second part to the last: {', '.join(growing)}")
 
 
 if __name__ == "__main__":

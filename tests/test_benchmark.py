@@ -1,4 +1,4 @@
-"""The benchmark: it measures, tells, and compares like with like."""
+"""scripts/benchmark.py compares the speed of contestants that train the same game."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ def benchmark(monkeypatch):
         sys.modules.pop(name)
 
 
-def test_table_json_and_picture_tell_the_same(benchmark, tmp_path):
+def test_table_json_and_plot_have_the_same_speeds(benchmark, tmp_path):
     benchmark.main(["--games", "tiny", "--contestants", "bare", "runner", "--quick", "--out", str(tmp_path)])
     row = json.loads((tmp_path / "benchmark.json").read_text())["games"]["tiny"]
     speed = row["speed"]["runner"]
@@ -34,13 +34,13 @@ def test_table_json_and_picture_tell_the_same(benchmark, tmp_path):
 
 
 @pytest.mark.parametrize("game", ["tiny", "mlp_wgan_gp", pytest.param("dcgan32", marks=pytest.mark.slow)])
-def test_the_runner_and_the_bare_loop_play_the_same_game(benchmark, tmp_path, game, capsys):
+def test_the_runner_and_the_bare_loop_end_with_the_same_parameters(benchmark, tmp_path, game, capsys):
     options = ["--check", "--games", game, "--contestants", "bare", "runner", "--out", str(tmp_path)]
     benchmark.main(options)
-    assert f"{game}: runner ends where bare does" in capsys.readouterr().out
+    assert f"{game}: runner and bare end with the same parameters" in capsys.readouterr().out
 
 
-def test_a_contestant_that_plays_another_game_is_caught(benchmark, tmp_path, monkeypatch):
+def test_a_contestant_that_makes_other_updates_fails_the_check(benchmark, tmp_path, monkeypatch):
     def twice(self):
         once(self)
         once(self)

@@ -1,4 +1,4 @@
-"""Runs that are killed at random: `scripts/kill.py`, a few trials of each of its lines."""
+"""A few trials of scripts/kill.py, which kills runs at random."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).parent.parent / "scripts" / "kill.py"
 
 
 def killed(trials, *games):
-    """The rows of its table, by game; it fails where a run does not end as the one never killed."""
+    """Trials, kills and identical results by game. Fails if a killed run ends differently from one never killed."""
     line = [sys.executable, str(SCRIPT), "--trials", str(trials), "--games", *games]
     ended = subprocess.run(line, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
@@ -19,7 +19,7 @@ def killed(trials, *games):
     return {game: tuple(map(int, cells[:3])) for game, *cells in rows}
 
 
-def test_killed_runs_end_as_those_never_killed():
+def test_a_killed_run_ends_like_one_never_killed():
     ((trials, kills, identical),) = killed(4, "streamed").values()
     assert trials == identical == 4
     assert kills > 0
@@ -27,11 +27,11 @@ def test_killed_runs_end_as_those_never_killed():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("game", [*names_in("game"), "remembering", "augmented", "measured", "points"])
-def test_every_game_that_is_killed_ends_as_if_never(game):
+def test_every_game_ends_alike_whether_killed_or_not(game):
     killed(5, game)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["multirun", "seeds", "two processes"])
-def test_every_way_to_run_that_is_killed_ends_as_if_never(way):
+def test_every_way_to_run_ends_alike_whether_killed_or_not(way):
     killed(5, way)

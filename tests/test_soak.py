@@ -1,4 +1,4 @@
-"""The soak: it sees what grows."""
+"""scripts/soak.py reports measurements that grow."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ FLAT = {"memory": 100.0, "files": 7, "threads": 3, "bytes": 10.0, "rate": 50.0, 
         ("memory", 106.0, "memory"),
         ("files", 8, "file descriptors"),
         ("threads", 4, "threads"),
-        ("bytes", 10.6, "bytes of metrics.jsonl a step"),
+        ("bytes", 10.6, "bytes of metrics.jsonl per step"),
     ],
 )
 def test_what_grows_is_named(monkeypatch, figure, last, named):
