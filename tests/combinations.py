@@ -1,8 +1,7 @@
 """Combinations of a model, a loss, a regularizer and a kind of data: their overrides, and which are refused.
 
-Which options refuse each other is recorded in `refused.json`: `python scripts/reference.py` tries each new option with
-the others, and adds what is refused. What is recorded is not tried again: to record an option anew, remove its name
-from "recorded".
+`refused.json` records which options refuse each other. `python scripts/reference.py` tries each new option with all
+others and adds the refusals. To try an option again, remove its name from "recorded".
 """
 
 import json
@@ -24,13 +23,13 @@ RECORD = Path(__file__).parent / "refused.json"
 
 
 def has_discriminator(game):
-    """Whether a game has a discriminator, whatever else is chosen."""
+    """Whether a game always has a discriminator."""
     content = OmegaConf.load(CONF / "game" / f"{game}.yaml")
     return OmegaConf.select(content, "model.discriminator", default="some") is not None
 
 
 def game_of(loss):
-    """The game that a loss brings."""
+    """The game that a loss selects."""
     chosen = re.search(r"override /game: (\w+)", (CONF / "loss" / f"{loss}.yaml").read_text())
     return chosen[1] if chosen else "gan"
 
@@ -75,8 +74,8 @@ class Refusals:
     """Recorded refusals. A combination is refused if its model and loss are, or by its regularizer.
 
     Args:
-        content: "losses": of each, by the kind of data, the models that are refused; "regularizers": of each, the kinds
-            of data, the models and the losses that are refused; "recorded": the names that this is about, by group.
+        content: "losses" maps each loss and kind of data to the refused models; "regularizers" maps each regularizer
+            to the refused kinds of data, models and losses; "recorded" lists the names tried so far, by group.
     """
 
     def __init__(self, content):
@@ -97,7 +96,7 @@ class Refusals:
         return cls(json.loads(RECORD.read_text()))
 
     def refuses(self, model, loss, regularizer, kind):
-        """Whether a combination must be refused."""
+        """Whether a combination is recorded as refused."""
         if model in self.losses.get(loss, {}).get(kind, ()):
             return True
         against = [self.regularizers.get(name, {}) for name in (regularizer or "").split(",")]
@@ -123,10 +122,10 @@ class Recorder:
     """Tries new options with all others, and adds the refused combinations to a record.
 
     Args:
-        builds: whether a model, a loss, a regularizer or None, and a kind of data are taken together.
-        losses: all that there are, the usual one first.
-        regularizers: all that there are.
-        models: all that there are, the usual one first.
+        builds: a function that says whether a model, a loss, a regularizer or None, and a kind of data build together.
+        losses: all losses, the default first.
+        regularizers: all regularizers.
+        models: all models, the default first.
         known: the record so far.
     """
 
@@ -139,7 +138,7 @@ class Recorder:
         """Record the new options; return their names by group.
 
         Raises:
-            ValueError: something new goes with nothing.
+            ValueError: a new option is refused in all combinations.
         """
         for model in self.models:
             for loss in self.losses if model in self.new["model"] else self.new["loss"]:

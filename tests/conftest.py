@@ -1,4 +1,4 @@
-"""What all tests share: composed configurations, and parts built from them."""
+"""Fixtures of all tests: composed configurations, built systems, runs."""
 
 import functools
 import hashlib
@@ -10,7 +10,7 @@ import sys
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in parallel
 
 from contextlib import suppress
 from pathlib import Path
@@ -58,7 +58,7 @@ TINY = {
 
 
 def same_conditions():
-    """One thread, and the same random numbers."""
+    """Use one thread, and seed the random numbers."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
 
@@ -70,7 +70,7 @@ def _same_conditions():
 
 @pytest.fixture(scope="session")
 def common_folder(tmp_path_factory):
-    """A folder that all processes of these tests have in common, empty when they begin."""
+    """A folder shared by all test processes, empty at the start."""
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "common"
     folder.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ def common_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_kept_from_before(common_folder):
-    """What is kept from run to run lies in a folder of these tests: a classifier is trained once."""
+    """Put the cache into a folder of these tests, so that a classifier is trained once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAN_RUNNER_CACHE", str(common_folder / "cache"))
         yield
@@ -94,7 +94,7 @@ def _float64():
 
 @functools.cache
 def composed(*overrides):
-    """The configuration of `conf/` with overrides, pickled: it is copied twice as fast as by `deepcopy`."""
+    """The configuration of `conf/` with overrides, pickled since that copies twice as fast as `deepcopy`."""
     register()
     return pickle.dumps(compose.compose_config(overrides))
 
@@ -105,13 +105,13 @@ def compose_config(*overrides):
 
 
 def system_of(*overrides):
-    """What is trained, from overrides."""
+    """Build the system of a configuration."""
     return build_system(resolve(compose_config(*overrides)))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _files_of_conf_are_parsed_once():
-    """Composing spends a third of its time on YAML that has been read before: `conf/` does not change in a test."""
+    """Parse each file of `conf/` once, which takes a third of the time of composing otherwise."""
     load = OmegaConf.load
     parsed = functools.cache(lambda path: pickle.dumps(load(path)))
 
@@ -146,7 +146,7 @@ def hydra_config():
 
 @pytest.fixture(scope="session")
 def resolved_config(common_folder):
-    """Compose, resolve and check: once, by whichever process wants it first."""
+    """Compose, resolve and check a configuration, once for all processes."""
 
     def resolved(*overrides):
         path = common_folder / f"{digest(overrides)}.pickle"
@@ -159,7 +159,7 @@ def resolved_config(common_folder):
 
 @pytest.fixture(scope="session")
 def make_system(resolved_config):
-    """Build what is trained from overrides; `seed`, and options of the trainer, need no other composition."""
+    """Build a system from overrides. Keywords change `seed` and options of the trainer without composing again."""
 
     def make(*overrides, **changed):
         config = resolved_config(*overrides)
@@ -172,7 +172,7 @@ def make_system(resolved_config):
 
 @pytest.fixture(scope="session")
 def data_root():
-    """The folder with MNIST, where the machine has one."""
+    """The folder that holds MNIST; the test is skipped if there is none."""
     root = os.environ.get("GAN_RUNNER_DATA")
     if not root or not (Path(root) / "MNIST").is_dir():
         pytest.skip("set GAN_RUNNER_DATA to a folder that holds MNIST in torchvision's layout")
@@ -181,7 +181,7 @@ def data_root():
 
 @pytest.fixture
 def gan_run(monkeypatch, tmp_path, capfd):
-    """Type a line in an empty folder: exit code, what it printed, what it complained of."""
+    """Run `gan-run` in an empty folder: exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
@@ -200,7 +200,7 @@ def gan_run(monkeypatch, tmp_path, capfd):
 
 @pytest.fixture
 def finished_run(gan_run, common_folder, tmp_path):
-    """Begin with the directory of a run (of a sweep, by `-m`) that has completed: trained once, then copied."""
+    """Start from the directory of a completed run, or of a sweep with `-m`. It is trained once and then copied."""
 
     def leave(*options, name="run"):
         kept = common_folder / digest(options)
@@ -218,7 +218,7 @@ def finished_run(gan_run, common_folder, tmp_path):
 
 
 def digest(words):
-    """A name for a file about some words."""
+    """A file name for a list of words."""
     return hashlib.sha256(repr(words).encode()).hexdigest()[:16]
 
 
@@ -229,7 +229,7 @@ def names_in(group):
 
 @pytest.fixture
 def signal_in_step(monkeypatch):
-    """Send this process a signal while it takes its n-th step from now."""
+    """Send this process a signal during its n-th step from now."""
     build_system = gan_runner.train.build_system
 
     def arrange(signum, n):

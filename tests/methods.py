@@ -1,6 +1,6 @@
-"""Every method that there is, small, for the tests that hold for all of them.
+"""All methods at a small size, for tests that hold for every method.
 
-A loss, a regularizer or a model that is new is found by its name, with what it goes with by the record of refusals.
+A new loss, regularizer or model is added automatically, combined with the first options that accept it.
 """
 
 import inspect
@@ -20,14 +20,14 @@ REFUSALS = Refusals.load()
 
 
 def home(models, losses, regularizer):
-    """The first combination of a model, a loss, a regularizer (or none) and a kind of data that is not refused."""
+    """The first accepted combination of a model, a loss, a regularizer (or None) and a kind of data, in a list."""
     combinations = itertools.product(losses, models, [regularizer], ("points", "image"))
     each = ((model, loss, name, kind) for loss, model, name, kind in combinations)
     return [*itertools.islice((method for method in each if not REFUSALS.refuses(*method)), 1)]
 
 
 def batches_of(system, size=8):
-    """Endless random batches of the shape of the data, with random labels where it has some."""
+    """Endless random batches of the data's shape, with random labels if it has labels."""
     generator, of_labels = (torch.Generator().manual_seed(seed) for seed in (0, 1))
     labels = system.dataset.labels
     while True:
@@ -43,10 +43,10 @@ def batches_of(system, size=8):
 
 
 class Drawn:
-    """Data that is one batch.
+    """A dataset that consists of one batch.
 
     Args:
-        batch: of it.
+        batch: the batch.
     """
 
     def __init__(self, batch):
@@ -72,13 +72,13 @@ class Drawn:
 
 
 def prepared(system):
-    """The parts, initialised from data that is random."""
+    """Initialise a system from random data, and return it."""
     system.game.prepare(system.networks, Drawn(next(batches_of(system))), 8)
     return system
 
 
 GENTLY = {"style_encoder": ("players.style.optimizer.lr=1e-4",)}
-"""What keeps players from diverging by the optimizer of `SGD`."""
+"""Options that keep players from diverging with `SGD`."""
 
 
 TEXT = (
@@ -91,7 +91,7 @@ INFOGAN = ("model.q.width=4", "game.codes.c1.size=3")
 
 RAMP = "{_target_: gan_runner.optimizers.schedules.ramp, _partial_: true, start: 0.25, end: 0.75, steps: 2}"
 SCHEDULED = (f"++players.discriminator.weights.gradient_penalty={RAMP}", f"regularizer.ema.decay={RAMP}")
-"""A weight and the decay of an average that change from step to step."""
+"""A scheduled weight and a scheduled decay of an average."""
 
 
 METHODS = [
@@ -218,12 +218,12 @@ SGD = ("optimizer=sgd", "optimizer.lr=0.01")  # its rounding noise does not grow
 
 
 def options_of(method, optimizer=SGD):
-    """What is typed for a method, its discriminator moving twice: the same wherever all methods are gone through."""
+    """The overrides of a method, with two discriminator updates in a step. All tests over methods use the same."""
     return [*overrides(*method), *moves(method[1], 2, *method[4:]), *optimizer]
 
 
 def some_steps(make_system, method, compiled=None, backend="aot_eager", optimizer=SGD, steps=12, dtype=torch.float64):
-    """Parameters and buffers after some steps: eager, each move compiled, or the whole iteration."""
+    """Parameters and buffers after some steps, eager or compiled by moves or iterations, and the reports."""
     torch.compiler.reset()
     system = make_system(*options_of(method, optimizer))
     nn.ModuleDict(system.networks).to(dtype)
@@ -258,7 +258,7 @@ class WithSpareLayer(MLPGenerator):
             self.spare = nn.Linear(2, 3)
 
 
-WithSpareLayer.__init__.__signature__ = inspect.signature(MLPGenerator.__init__)  # of which the builder asks
+WithSpareLayer.__init__.__signature__ = inspect.signature(MLPGenerator.__init__)  # the builder inspects it
 SPARE_LAYER = ("trusted=[methods]", "model.generator._target_=methods.WithSpareLayer")
 
 

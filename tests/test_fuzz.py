@@ -1,7 +1,7 @@
-"""Command lines and files that nobody meant: each ends in one clear line, and never in a traceback.
+"""Test that random command lines and corrupt files end in one clear line, never in a traceback.
 
-By default ten of each; thousands take minutes to hours: `FUZZ=2000 pytest -n 0 tests/test_fuzz.py`. What was
-found is kept in `test_cli.py` (`BAD_LINES`).
+By default each test tries ten; `FUZZ=2000 pytest -n 0 tests/test_fuzz.py` tries more and takes minutes to hours.
+`BAD_LINES` in `test_cli.py` keeps the failures found so far.
 """
 
 import io
@@ -59,7 +59,7 @@ VALUES = st.one_of(
 
 @st.composite
 def words(draw):
-    """One word of a command line: a part that there is, an option with any value, or anything at all."""
+    """One word of a command line: an existing option, a key with any value, or any text."""
     kind = draw(st.integers(0, 9))
     if kind < 4:
         group = draw(st.sampled_from(GROUPS))
@@ -73,8 +73,8 @@ def words(draw):
     return draw(st.text(min_size=1, max_size=12).filter(lambda text: "\x00" not in text and not text.startswith("-")))
 
 
-def typed(line):
-    """Exit code, and what was complained of, of `gan-run` in this process."""
+def run_gan_run(line):
+    """Run `gan-run` in this process: exit code and standard error."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     sys.argv = ["gan-run", *line]
     try:
@@ -86,11 +86,11 @@ def typed(line):
 
 
 LITTLE = ("trainer.steps=1", "trainer.batch_size=4", "trainer.sample_every=0", "metric=[]", "objective=null")
-"""Work, if a line should happen to be right."""
+"""Options that keep a valid command line short."""
 
 
 def check(line):
-    code, err = typed(line)
+    code, err = run_gan_run(line)
     assert code in (0, 2, 3), f"{line}: {code}\n{err}"
     assert "Traceback" not in err, f"{line}\n{err}"
     if code:
@@ -112,7 +112,7 @@ def whole_run(tmp_path_factory):
     argv, before = sys.argv, Path.cwd()
     os.chdir(folder)
     try:
-        assert typed([*TINY_RUN, "hydra.run.dir=run"])[0] == 0
+        assert run_gan_run([*TINY_RUN, "hydra.run.dir=run"])[0] == 0
     finally:
         sys.argv = argv
         os.chdir(before)
@@ -125,8 +125,8 @@ def checkpoint(whole_run):
     return (whole_run / "checkpoints" / "last.pt").read_bytes()
 
 
-def spoiled(data, content):
-    """Bytes changed, cut, doubled or made up."""
+def corrupted(data, content):
+    """Bytes with random changes, cuts, repetitions or replacement."""
     content = bytearray(content)
     for _ in range(data.draw(st.integers(1, 3))):
         kind = data.draw(st.sampled_from(["change", "cut", "double", "invent"]))
@@ -143,39 +143,39 @@ def spoiled(data, content):
 
 
 def signed_again(content):
-    """Bytes with a signature that fits them, so that they are unpickled."""
+    """Bytes with a valid signature, so that they are unpickled."""
     body = content[: -checkpoints.COMMENT - 2] + b"\0\0"
     return checkpoints.signed(body)
 
 
 def inside(data, content):
-    """A checkpoint of which a file in its archive is spoiled, mostly what is unpickled; its sums are right."""
+    """A checkpoint with a corrupt file in its archive, usually the pickle, and valid checksums."""
     archive = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as whole, zipfile.ZipFile(archive, "w") as other:
         chosen = data.draw(st.sampled_from([*(4 * ["/data.pkl"]), *whole.namelist()]))
         for name in whole.namelist():
             inner = whole.read(name)
-            other.writestr(name, spoiled(data, inner) if name.endswith(chosen) else inner)
+            other.writestr(name, corrupted(data, inner) if name.endswith(chosen) else inner)
     return checkpoints.signed(archive.getvalue())
 
 
 @FUZZ
 @given(data=st.data())
 def test_no_checkpoint_ends_in_a_traceback(tmp_path, checkpoint, data):
-    """By resuming and by gan-sample; torn, or spoiled and signed so that its checksum tells nothing."""
+    """Test resume and gan-sample with truncated checkpoints, and with corrupt ones whose checksums are valid."""
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     how = data.draw(st.sampled_from(["torn", "signed again", "signed inside"]))
-    content = inside(data, checkpoint) if how == "signed inside" else spoiled(data, checkpoint)
+    content = inside(data, checkpoint) if how == "signed inside" else corrupted(data, checkpoint)
     path.write_bytes(signed_again(content) if how == "signed again" else content)
-    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=6"])
+    code, err = run_gan_run([f"resume={tmp_path / 'run'}", "trainer.steps=6"])
     assert code in (0, 2, 3), err
     assert "Traceback" not in err
-    assert_told(sample.main, "gan-sample", str(path), "--n", "1")
+    assert_clean_exit(sample.main, "gan-sample", str(path), "--n", "1")
 
 
-def assert_told(main, name, *words):
-    """A tool does what it was asked, or says in a line why not."""
+def assert_clean_exit(main, name, *words):
+    """Assert that a command succeeds, or ends in one line with the reason."""
     with redirect_stderr(io.StringIO()) as said, redirect_stdout(io.StringIO()):
         try:
             code = main(list(words)) or 0
@@ -186,7 +186,7 @@ def assert_told(main, name, *words):
 
 
 def image(mode, kind):
-    """A file with an image of noise."""
+    """The bytes of an image of noise."""
     file = io.BytesIO()
     shape = (12, 12, len(mode)) if len(mode) > 1 else (12, 12)
     Image.fromarray(np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8), mode).save(file, kind)
@@ -200,7 +200,7 @@ IMAGES = [image("RGB", "PNG"), image("L", "PNG"), image("RGB", "JPEG"), image("C
 @FUZZ
 @given(data=st.data())
 def test_no_image_ends_in_a_traceback(tmp_path, monkeypatch, data):
-    """One of four in a folder, of any format behind any name."""
+    """Test a folder of four images, one of which is corrupt and of any format and extension."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "images" / "one"
     shutil.rmtree(folder, ignore_errors=True)
@@ -208,7 +208,7 @@ def test_no_image_ends_in_a_traceback(tmp_path, monkeypatch, data):
     for number in range(3):
         (folder / f"{number}.png").write_bytes(IMAGES[number])
     name = f"last.{data.draw(st.sampled_from(['png', 'jpg', 'webp', 'tiff']))}"
-    (folder / name).write_bytes(spoiled(data, data.draw(st.sampled_from(IMAGES))))
+    (folder / name).write_bytes(corrupted(data, data.draw(st.sampled_from(IMAGES))))
     workers = data.draw(st.sampled_from(["dataset.resident=true", "dataset.resident=false"]))
     check([*TINY_RUN, "dataset=image_folder", "dataset.root=images", "dataset.image_size=8", workers, *LITTLE])
 
@@ -216,14 +216,14 @@ def test_no_image_ends_in_a_traceback(tmp_path, monkeypatch, data):
 @FUZZ
 @given(data=st.data())
 def test_no_file_of_a_run_ends_in_a_traceback(tmp_path, whole_run, data):
-    """By gan-compare, which reads runs that others have written, and by going on with one."""
+    """Test gan-compare and resume with corrupt files of a run."""
     shutil.rmtree(tmp_path / "run", ignore_errors=True)
     shutil.copytree(whole_run, tmp_path / "run")
     files = ["config.yaml", "overrides.yaml", "environment.json", "metrics.jsonl", "summary.json", "run.log"]
     path = tmp_path / "run" / data.draw(st.sampled_from(files))
-    path.write_bytes(spoiled(data, path.read_bytes()))
-    assert_told(compare.main, "gan-compare", str(tmp_path / "run"), "--out", str(tmp_path / "page.html"))
-    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=6", *LITTLE[2:]])
+    path.write_bytes(corrupted(data, path.read_bytes()))
+    assert_clean_exit(compare.main, "gan-compare", str(tmp_path / "run"), "--out", str(tmp_path / "page.html"))
+    code, err = run_gan_run([f"resume={tmp_path / 'run'}", "trainer.steps=6", *LITTLE[2:]])
     assert code in (0, 2), err
     assert "Traceback" not in err
 
@@ -250,7 +250,7 @@ def places(node, path=()):
 @FUZZ
 @given(data=st.data())
 def test_no_content_of_a_checkpoint_ends_in_a_traceback(tmp_path, checkpoint, data):
-    """Well-formed files of which one node is anything else, or gone."""
+    """Test well-formed checkpoints in which one node is replaced or missing."""
     path = tmp_path / "run" / "checkpoints" / "last.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     state = torch.load(io.BytesIO(checkpoint), weights_only=True)
@@ -263,7 +263,7 @@ def test_no_content_of_a_checkpoint_ends_in_a_traceback(tmp_path, checkpoint, da
     else:
         node[last] = data.draw(ANYTHING)
     checkpoints.save_checkpoint(path, state)
-    code, err = typed([f"resume={tmp_path / 'run'}", "trainer.steps=6"])
+    code, err = run_gan_run([f"resume={tmp_path / 'run'}", "trainer.steps=6"])
     assert code in (0, 2, 3), err
     assert "Traceback" not in err
-    assert_told(sample.main, "gan-sample", str(path), "--n", "1")
+    assert_clean_exit(sample.main, "gan-sample", str(path), "--n", "1")

@@ -1,4 +1,4 @@
-"""What only a GPU can prove; skipped without one: `CUDA_VISIBLE_DEVICES=0 pytest -m gpu --dist worksteal` runs it."""
+"""Tests that need a GPU: `CUDA_VISIBLE_DEVICES=0 pytest -m gpu --dist worksteal`."""
 
 import gc
 import itertools
@@ -25,8 +25,8 @@ pytestmark = [
 ON_GPU = "trainer.device=cuda"
 
 
-def ready(make_system, method, *more):
-    """A method on the GPU, prepared, and one batch there, over and over."""
+def prepared_on_gpu(make_system, method, *more):
+    """A system of a method on the GPU, initialised from data, and an endless repetition of one batch."""
     system = make_system(*overrides(*method), ON_GPU, *more)
     batch = next(batches_in(torch.float32, system))
     system.game.prepare(system.networks, Drawn(batch), 8)
@@ -35,7 +35,7 @@ def ready(make_system, method, *more):
 
 @pytest.fixture
 def _no_waiting():
-    """Whatever waits for the GPU is an error, once it is switched on."""
+    """Restore the default after a test that makes synchronisation an error."""
     yield
     torch.cuda.set_sync_debug_mode("default")
 
@@ -43,9 +43,9 @@ def _no_waiting():
 @pytest.mark.usefixtures("_no_waiting")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
-def test_step_waits_for_nothing(make_system, method, precision):
-    system, batches = ready(make_system, method, f"trainer.precision={precision}")
-    system.step(batches)  # in which optimizers make what they remember
+def test_step_does_not_synchronise_with_the_gpu(make_system, method, precision):
+    system, batches = prepared_on_gpu(make_system, method, f"trainer.precision={precision}")
+    system.step(batches)  # creates the state of optimizers
     torch.cuda.set_sync_debug_mode("error")
     report = system.step(batches)
     torch.cuda.set_sync_debug_mode("default")
@@ -53,7 +53,7 @@ def test_step_waits_for_nothing(make_system, method, precision):
 
 
 @pytest.mark.usefixtures("_no_waiting")
-def test_waiting_would_be_noticed():
+def test_synchronisation_is_detected():
     torch.cuda.set_sync_debug_mode("error")
     with pytest.raises(RuntimeError, match="synchroniz"):
         torch.ones(1, device="cuda").item()
@@ -74,16 +74,16 @@ def assert_captured_equals_eager(make_system, method, compiled, **options):
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
-def test_step_captured_as_cuda_graphs_updates_as_eager_does(make_system, method, compiled):
-    """Without Inductor: what autograd traced, as CUDA graphs."""
+def test_step_captured_as_cuda_graphs_equals_eager(make_system, method, compiled):
+    """Test CUDA graphs of the traced step, without Inductor."""
     assert_captured_equals_eager(make_system, method, compiled, backend="cudagraphs")
 
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("method", METHODS[::6], ids=name_of)
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
-def test_step_compiled_by_inductor_and_captured_updates_as_eager_does(make_system, method, compiled):
-    options = {"fallback_random": True, "triton.cudagraphs": True}  # otherwise it draws other random numbers
+def test_step_compiled_by_inductor_and_captured_equals_eager(make_system, method, compiled):
+    options = {"fallback_random": True, "triton.cudagraphs": True}  # draws the same random numbers as eager
     with torch._inductor.config.patch(options):
         assert_captured_equals_eager(make_system, method, compiled, backend="inductor")
 
@@ -93,7 +93,7 @@ SMALL = [*TINY_RUN, ON_GPU, "trainer.steps=7", "trainer.sample_every=3"]
 
 @pytest.mark.parametrize("compiled", ["false", "true", "iteration"])
 @pytest.mark.parametrize("method", RESUMED)
-def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, monkeypatch, method, compiled):
+def test_resumed_run_equals_an_uninterrupted_run_bit_for_bit(gan_run, tmp_path, monkeypatch, method, compiled):
     options = [*SMALL, *RESUMED[method], f"trainer.compile={compiled}", "trainer.deterministic=true"]
     code, _, err = gan_run(*options, "hydra.run.dir=whole")
     assert code == 0, err
@@ -118,7 +118,7 @@ def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, mon
 @pytest.mark.parametrize("model", ["mlp", "dcgan", "resnet"])
 def test_run_in_any_precision_ends_finite(gan_run, tmp_path, model, compiled, precision):
     if (compiled, precision) == ("iteration", "fp16"):
-        pytest.skip("fp16 may leave out a step, which a graph of the iteration cannot")
+        pytest.skip("fp16 may skip an update, which a graph of the iteration cannot")
     options = [f"trainer.compile={compiled}", f"trainer.precision={precision}", "trainer.steps=20", "dataset=digits"]
     code, out, err = gan_run(f"model={model}", ON_GPU, *options, "hydra.run.dir=run", "logger.mode=disabled")
     assert code == 0, err
@@ -129,7 +129,7 @@ def test_run_in_any_precision_ends_finite(gan_run, tmp_path, model, compiled, pr
 
 
 ELSEWHERE = ("bilinear", "maximum_likelihood", "moment_matching", "moment_matching_codes", "text_to_image")
-"""Games that ask for another loss, model or dataset than the default one."""
+"""Games that need another loss, model or dataset than the default."""
 
 
 @pytest.mark.parametrize("game", sorted({*names_in("game")} - {*ELSEWHERE}))
@@ -142,7 +142,7 @@ def test_every_game_runs_compiled_by_default(gan_run, tmp_path, game):
     assert "not compiled" not in out + err
 
 
-def test_what_was_trained_on_a_gpu_is_sampled_on_a_cpu(gan_run, tmp_path, make_system):
+def test_a_run_of_the_gpu_gives_the_same_samples_on_a_cpu(gan_run, tmp_path, make_system):
     code, _, err = gan_run(*SMALL, "hydra.run.dir=run")
     assert code == 0, err
     state = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["system"]
@@ -155,7 +155,7 @@ def test_what_was_trained_on_a_gpu_is_sampled_on_a_cpu(gan_run, tmp_path, make_s
     torch.testing.assert_close(*samples, rtol=1e-4, atol=1e-5)
 
 
-def test_that_prefetched_batches_equal_those_of_the_loader():
+def test_prefetched_batches_equal_those_of_the_loader():
     batches = [(torch.full((512, 512), float(i)), torch.full((512,), i)) for i in range(64)]
     pinned = ((images.pin_memory(), labels.pin_memory()) for images, labels in itertools.cycle(batches))
     for (images, labels), copied in zip(batches, prefetch_to_gpu(pinned, torch.device("cuda"))):
@@ -166,7 +166,7 @@ def test_that_prefetched_batches_equal_those_of_the_loader():
 
 def test_memory_does_not_grow(make_system):
     method = ("dcgan", "wgan_gp", "historical_averaging", "image")
-    system, batches = ready(make_system, method)
+    system, batches = prepared_on_gpu(make_system, method)
     used = []
     for _ in range(8):
         for _ in range(10):
@@ -176,7 +176,7 @@ def test_memory_does_not_grow(make_system):
     assert used[3] == used[-1], used
 
 
-def test_products_are_rounded_only_by_tf32():
+def test_only_tf32_rounds_matrix_products():
     x = torch.randn(256, 256, dtype=torch.float64, device="cuda")
     errors = {}
     for precision in ("fp32", "tf32"):
@@ -187,7 +187,7 @@ def test_products_are_rounded_only_by_tf32():
     assert 1e-5 < errors["tf32"] < 1e-2
 
 
-def test_too_little_memory_is_told_in_a_line(gan_run):
+def test_too_little_memory_ends_in_one_line(gan_run):
     code, _, err = gan_run(*SMALL, "trainer.batch_size=20000000", "model.generator.width=4096")
     assert code == 1
     assert "Traceback" not in err

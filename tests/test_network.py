@@ -1,4 +1,4 @@
-"""A run speaks to nobody that it was not told to speak to."""
+"""Test that a run makes no network connection unless it is configured to."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ main()
 
 @pytest.fixture
 def calls(tmp_path):
-    """Whom a command line calls, by Python's sockets, in a process of its own without an account."""
+    """Run a command without a W&B account in a new process: exit code, output, and connections of Python's sockets."""
 
     def typed(*arguments, wrapped=(), **environment):
         ours = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
@@ -48,7 +48,7 @@ def calls(tmp_path):
 LINE = [option for option in TINY_RUN if not option.startswith("logger")]
 
 
-def test_the_recorder_records(calls):
+def test_the_recorder_sees_connections(calls):
     code, _, made = calls(*LINE, "logger.mode=online", WANDB_API_KEY="0" * 40, WANDB_BASE_URL="http://127.0.0.1:9",
                           WANDB_ERROR_REPORTING="true", WANDB_HTTP_TIMEOUT="1")  # fmt: skip
     assert code == 0
@@ -56,7 +56,7 @@ def test_the_recorder_records(calls):
 
 
 @pytest.mark.parametrize("options", [["logger.mode=disabled"], []])
-def test_a_run_without_an_account_calls_nobody(calls, options):
+def test_a_run_without_an_account_makes_no_connection(calls, options):
     code, said, made = calls(*LINE, *options)
     assert code == 0, said
     assert made == []
@@ -65,8 +65,8 @@ def test_a_run_without_an_account_calls_nobody(calls, options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [["logger.mode=disabled"], [], ["logger.mode=offline"]])
-def test_nor_does_a_process_of_wandb(calls, tmp_path, options):
-    """All system calls of all processes, W&B's service among them."""
+def test_processes_of_wandb_make_no_connection(calls, tmp_path, options):
+    """Test the system calls of all processes, including W&B's service."""
     if shutil.which("strace") is None:
         pytest.skip("needs strace")
     trace = tmp_path / "trace"
@@ -78,14 +78,14 @@ def test_nor_does_a_process_of_wandb(calls, tmp_path, options):
     assert [line for line in lines if "AF_INET" in line] == []
 
 
-def test_data_that_is_missing_is_not_fetched_unasked(calls, tmp_path):
+def test_missing_data_is_not_downloaded_by_default(calls, tmp_path):
     code, said, made = calls(*LINE[1:], "dataset=mnist", f"dataset.root={tmp_path}", "logger.mode=disabled")
     assert code == 2
     assert "dataset.download=true" in said
     assert made == []
 
 
-def test_data_is_fetched_when_asked(calls, tmp_path):
+def test_data_is_downloaded_on_request(calls, tmp_path):
     code, said, made = calls(
         *LINE[1:], "dataset=mnist", f"dataset.root={tmp_path}", "dataset.download=true", "logger.mode=disabled"
     )

@@ -1,4 +1,4 @@
-"""A wheel carries the configuration."""
+"""Test that a wheel contains the configuration."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-def test_wheel_finds_its_configuration(tmp_path):
+def test_installed_wheel_finds_its_configuration(tmp_path):
     pytest.importorskip("hatchling")
     build = [
         sys.executable,

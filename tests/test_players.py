@@ -97,7 +97,7 @@ def test_batches_are_counted_by_phase(make_system):
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
-def test_compiled_phases_update_as_eager_ones_do(make_system, compiled):
+def test_compiled_phases_equal_eager_phases(make_system, compiled):
     changes = ("players.generator.updates={0: 0, 3: 1, 6: 2}", "trainer.steps=12")
     assert_compiled_equals_eager(make_system, (*METHOD[:4], *changes), compiled, backend="eager")
 
@@ -110,12 +110,12 @@ def test_numbers_out_of_range_are_refused(make_system, updates):
         phases_of(updates)
 
 
-def test_a_table_out_of_range_is_refused_by_its_option(make_system):
+def test_the_error_for_a_table_out_of_range_names_its_option(make_system):
     with pytest.raises(ConfigError, match=r"^players\.generator\.updates=\{3: 1\} must be 0 "):
         make_system(*overrides(*METHOD), "players.generator.updates={3: 1}")
 
 
-def test_noise_fades_over_the_updates_of_all_phases(make_system):
+def test_noise_annealing_counts_the_updates_of_all_phases(make_system):
     system = make_system(
         *overrides("mlp", "lsgan", "instance_noise", "points", "trainer.steps=5"),
         "players.discriminator.updates={0: 1, 2: 3}",

@@ -28,7 +28,7 @@ def document(file):
     return Document(CONF / file, str(Path(file).parent).replace(".", "", 1) if "/" in file else "")
 
 
-def test_page_of_options_is_up_to_date():
+def test_page_of_options_is_current():
     assert (CONF / "README.md").read_text(encoding="utf-8") == reference.page(), "run python scripts/reference.py"
 
 

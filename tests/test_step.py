@@ -202,7 +202,7 @@ GROUPS = {"loss": 1, "regularizer": 2, "model": 0}
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_option_is_in_a_tested_method(group):
     named = {name for method in METHODS for name in (method[GROUPS[group]] or "").split(",")}
-    assert set(names_in(group)) - named <= {"line"}  # which is what gaussian is, for data without a density
+    assert set(names_in(group)) - named <= {"line"}  # like gaussian, for data without a density
 
 
 @pytest.mark.parametrize("group", ["game", "play"])
@@ -283,7 +283,7 @@ def test_step_runs_the_operations_of_a_handwritten_loop_and_detaches_its_report(
     assert extra["aten.detach"] <= len(reports[0]) + 1, extra
 
 
-def test_critic_moves_as_often_as_configured_on_fresh_batches(make_system):
+def test_critic_makes_the_configured_updates_on_fresh_batches(make_system):
     system = make_system(*overrides("mlp", "wgan", None, "points"))
     data = system.dataset.load(system.device)
     batches = Batches(data, 8, 0)

@@ -1,4 +1,4 @@
-"""The house: no circle of imports, nothing private of Hydra, and everything where one looks for it."""
+"""Test the structure of the repository: imports, private names, folders."""
 
 import ast
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def name_of(path):
-    """A file as it is imported: `gan_runner.losses.hinge`."""
+    """The module name of a file, such as `gan_runner.losses.hinge`."""
     return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -22,7 +22,7 @@ MODULES = {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path i
 
 
 def imported(tree):
-    """What a module imports, anywhere in it and also for its types alone: by the module, and by what is taken of it."""
+    """All imports of a module, including those for types: pairs of a module and the imported name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from ((node.module, f"{node.module}.{alias.name}") for alias in node.names)
@@ -31,7 +31,7 @@ def imported(tree):
 
 
 def circular(graph):
-    """The nodes that one can come back to."""
+    """The nodes of a graph that lie on a circle."""
     found = set()
     for start in graph:
         seen, ahead = set(), [start]
@@ -43,7 +43,7 @@ def circular(graph):
     return found
 
 
-def test_no_module_imports_itself_by_way_of_others():
+def test_there_is_no_circular_import():
     graph = {}
     for name, tree in MODULES.items():
         named = {part if part in MODULES else module for module, part in imported(tree)}
@@ -51,7 +51,7 @@ def test_no_module_imports_itself_by_way_of_others():
     assert {name: sorted(graph[name] & circular(graph)) for name in circular(graph)} == {}
 
 
-def test_a_circle_is_seen_and_what_leads_to_it_or_from_it_is_none():
+def test_circular_finds_exactly_the_nodes_of_a_circle():
     assert circular({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == {"b", "c"}
 
 
@@ -63,7 +63,7 @@ CONFIGURED = [
 
 
 @pytest.mark.parametrize("name", CONFIGURED)
-def test_nothing_private_of_hydra_or_omegaconf_is_used(name):
+def test_private_names_of_hydra_and_omegaconf_are_not_used(name):
     taken = [part for module, part in imported(MODULES[name]) if module.startswith(("hydra", "omegaconf"))]
     assert [part for part in taken if "._" in part] == []
     nodes = [*ast.walk(MODULES[name])]
@@ -74,14 +74,14 @@ def test_nothing_private_of_hydra_or_omegaconf_is_used(name):
 AT_THE_TOP = {"pyproject.toml", "README.md", "gan_runner", "conf", "tests", "scripts", "outputs", "findings"}
 
 
-def test_the_top_holds_what_it_is_to_hold_and_nothing_else():
+def test_top_level_has_only_the_agreed_entries():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
-        pytest.skip("not a git checkout, beside which anything may lie")
+        pytest.skip("not a git checkout")
     visible = {line.partition("/")[0] for line in listed.stdout.splitlines() if not line.startswith(".")}
     assert visible <= AT_THE_TOP
 
 
-def test_every_folder_of_tests_mirrors_one_of_the_package():
+def test_folders_of_tests_mirror_the_package():
     folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")}
     assert [str(folder) for folder in folders if not (PACKAGE / folder).is_dir()] == []

@@ -1,7 +1,7 @@
-"""Three seeded steps of every loss, regularizer and way to play, as they were: a refactor may not shift a number.
+"""Test that three seeded steps of every method equal the recorded ones, so that a refactor changes no number.
 
-`python scripts/reference.py` records methods that are new, and drops those that are gone. It changes no other: what is
-meant to change is deleted from `traces.json` by hand before, and the difference shown to whoever reviews it.
+`python scripts/reference.py` records new methods and drops removed ones. To change a trace on purpose, delete it from
+`traces.json` first, and show the difference to the reviewer.
 """
 
 import json
@@ -15,7 +15,7 @@ TRACES = Path(__file__).parent / "traces.json"
 
 
 def trace(make_system, method):
-    """What the players reported at each step, and of all that is kept the sum and the sum of squares."""
+    """The reports of all steps, and the sum and sum of squares of all parameters and buffers."""
     state, reports = some_steps(make_system, method, steps=3)
     kept = [value.double() for value in state.values() if isinstance(value, torch.Tensor)]
     return {
@@ -34,7 +34,7 @@ def flat(trace):
 
 
 def record(make_system, methods):
-    """Add the traces of methods that have none, in double precision as the test has them; returns their names."""
+    """Record traces of new methods in double precision, and return their names."""
     recorded = json.loads(TRACES.read_text()) if TRACES.exists() else {}
     missing = {name_of(method): method for method in methods if name_of(method) not in recorded}
     now = {name: old for name, old in recorded.items() if name in map(name_of, methods)}
@@ -50,7 +50,7 @@ def record(make_system, methods):
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("method", METHODS, ids=name_of)
-def test_three_steps_are_what_they_were(make_system, method):
+def test_three_steps_equal_the_recorded_trace(make_system, method):
     recorded = json.loads(TRACES.read_text())
     assert name_of(method) in recorded, "a new method: run python scripts/reference.py"
     now = trace(make_system, method)

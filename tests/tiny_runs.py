@@ -1,4 +1,4 @@
-"""Runs small enough for tests, and what they came to."""
+"""Runs that are small enough for tests, and their results."""
 
 import json
 
@@ -22,7 +22,7 @@ TINY_RUN = [
     "logger.mode=disabled",
 ]
 PICTURE = "trainer.sample_every=4"
-"""A picture at the end of a `TINY_RUN`: a third of its time, so only where it is looked at."""
+"""A picture at the end of a `TINY_RUN`. It takes a third of the time, so only tests of pictures use it."""
 
 
 DEFAULT_OBSERVERS = [str(name) for name in read_yaml(CONF / "observer/default.yaml") if name != "defaults"]
@@ -53,7 +53,7 @@ RESUMED = {
 
 
 def assert_equal(a, b, where=""):
-    """Equal to the last bit, whatever they are made of."""
+    """Assert that nested containers of tensors and values are equal bit by bit."""
     if isinstance(a, dict):
         assert a.keys() == b.keys(), where
         for key in a:
@@ -69,7 +69,7 @@ def assert_equal(a, b, where=""):
 
 
 CLOCK = ("steps_per_second", "elapsed_s", "data_wait_share", "metric_share", "peak_memory_gb", "wandb_id")
-"""Figures that two runs of one line do not share."""
+"""Values that differ between two runs of the same command."""
 
 
 def without_clock(figures):
@@ -77,7 +77,7 @@ def without_clock(figures):
 
 
 def outcome(run):
-    """What a run came to: everything trained, random numbers, figures without the clock, pictures, files."""
+    """The results of a run: parameters, random states, metrics without times, pictures, files."""
     kept = ("system", "random", "best", "drawn", "step")
     states = {path.name: torch.load(path, weights_only=True) for path in (run / "checkpoints").iterdir()}
     summary = without_clock(json.loads((run / "summary.json").read_text()))

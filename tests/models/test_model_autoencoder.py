@@ -1,4 +1,4 @@
-"""An autoencoder made of every model's networks."""
+"""Test the autoencoder critic with the networks of every model."""
 
 from functools import partial
 
@@ -36,13 +36,13 @@ def test_score_is_minus_the_mean_error_of_each_sample(model, error):
 
 
 @every_model
-def test_every_parameter_takes_part(model):
+def test_score_depends_on_every_parameter(model):
     critic = make(model)
     slopes = torch.autograd.grad(critic(torch.rand(6, *SHAPE)).sum(), list(critic.parameters()))
     assert all(slope.isfinite().all() for slope in slopes)
 
 
-def test_it_learns_to_reconstruct():
+def test_autoencoder_learns_to_reconstruct():
     data = torch.rand(32, *SHAPE).round() * 2 - 1
     critic = make("mlp", code=16, width=64)
     optimizer = torch.optim.Adam(critic.parameters(), 3e-3)
@@ -55,7 +55,7 @@ def test_it_learns_to_reconstruct():
 
 
 @every_model
-def test_virtual_batch_norm_gets_its_references(model):
+def test_virtual_batch_norm_gets_reference_batches(model):
     critic = make(model, norm="virtual", reference_size=4)
     data = torch.rand(8, *SHAPE)
     critic.prepare(data, data)
@@ -73,20 +73,20 @@ def test_spectral_norm_reaches_the_code(model):
 
 
 @every_model
-def test_minibatch_discrimination_stands_before_the_code(model):
+def test_minibatch_discrimination_comes_before_the_code(model):
     critic = make(model, feature_layer=partial(MinibatchDiscrimination, kernels=7), norm="none").eval()
     x = torch.rand(6, *SHAPE)
     together, alone = critic.features(x), torch.cat([critic.features(one) for one in x.split(1)])
     assert not torch.allclose(together, alone)
 
 
-def test_code_has_a_size():
+def test_code_length_below_one_is_refused():
     with pytest.raises(ValueError, match="latent_dim must be at least 1"):
         make("mlp", code=0)
 
 
 @pytest.mark.parametrize("game", ["conditional", "semi_supervised", "text_to_image"])
 @pytest.mark.parametrize("loss", ["ebgan", "began"])
-def test_it_can_be_told_nothing_and_classifies_nothing(make_system, game, loss):
+def test_conditions_and_classification_are_refused(make_system, game, loss):
     with pytest.raises(ConfigError, match="does not classify; choose another loss, or game=gan"):
         make_system(f"game={game}", f"loss={loss}")

@@ -1,4 +1,4 @@
-"""Codes: densities and entropies are torch's, and the bound on mutual information is reached by the posterior."""
+"""Test that densities and entropies of codes equal torch's, and that the posterior reaches the bound on information."""
 
 import math
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("_float64")
 
 
 def said(code, outputs):
-    """Q(c|x), as torch has it."""
+    """Q(c|x) as a distribution of torch."""
     if isinstance(code, Categorical):
         return distributions.OneHotCategorical(logits=outputs)
     mean, log_std = outputs.chunk(2, 1) if code.std is None else (outputs, torch.full_like(outputs, math.log(code.std)))
@@ -30,13 +30,13 @@ def said(code, outputs):
 
 
 @pytest.mark.parametrize("code", [*ALL, Uniform(2, std=0.3)], ids=repr)
-def test_log_prob_is_torchs(code):
+def test_log_prob_equals_torchs(code):
     outputs, drawn = torch.randn(50, code.num_parameters), code.draw(50, CPU)
     torch.testing.assert_close(code.log_prob(outputs, drawn), said(code, outputs).log_prob(drawn))
 
 
 @pytest.mark.parametrize(("code", "prior"), [*zip(ALL, PRIORS)], ids=[*map(repr, ALL)])
-def test_entropy_is_torchs_and_draws_follow_the_prior(code, prior):
+def test_entropy_equals_torchs_and_draws_follow_the_prior(code, prior):
     assert code.entropy == pytest.approx(prior.entropy().sum().item())
     drawn = code.draw(40_000, CPU, torch.Generator().manual_seed(0))
     assert drawn.shape == (40_000, code.dim)
@@ -47,7 +47,7 @@ def test_entropy_is_torchs_and_draws_follow_the_prior(code, prior):
     assert torch.equal(drawn, code.draw(40_000, CPU, torch.Generator().manual_seed(0)))
 
 
-def test_a_learnt_deviation_is_best_where_it_is_the_true_one():
+def test_a_learned_deviation_is_best_at_the_true_one():
     code, away = Gaussian(1, std=None), 0.3 * torch.randn(5000, 1)
     log_stds = torch.linspace(-2.5, 0.5, 61)
     scores = [code.log_prob(torch.tensor([[0.0, s]]).expand(5000, 2), away).mean() for s in log_stds]
@@ -60,7 +60,7 @@ CHANNEL = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.0, 0.6, 0.3, 0.1], [0.2, 0.2, 0
 
 
 def bound(logits):
-    """L_I of the channel for Q's logits of each x (4, 3), its expectation taken exactly."""
+    """The exact L_I of the channel for logits of Q (4, 3)."""
     codes = Codes({"c": Categorical(3)})
     pairs = [(c, x) for c in range(3) for x in range(4)]
     weights = torch.tensor([CHANNEL[c, x] / 3 for c, x in pairs])
@@ -76,7 +76,7 @@ def mutual_information():
     return (torch.xlogy(joint, joint) - torch.xlogy(joint, independent)).sum().item()
 
 
-def test_bound_is_reached_by_the_posterior_and_by_nothing_better():
+def test_bound_is_tight_for_the_posterior_only():
     posterior = (CHANNEL / CHANNEL.sum(0)).T
     logits = posterior.clamp(min=1e-300).log()
     assert bound(logits) == pytest.approx(mutual_information(), abs=1e-12)
@@ -85,7 +85,7 @@ def test_bound_is_reached_by_the_posterior_and_by_nothing_better():
         assert bound(logits + 0.3 * torch.randn(4, 3)) < mutual_information()
 
 
-def test_bound_falls_short_by_the_divergence_from_the_posterior():
+def test_gap_of_the_bound_is_the_divergence_from_the_posterior():
     """L_I = I − E KL(P(c|x) ‖ Q(c|x))."""
     logits, posterior, marginal = torch.randn(4, 3), (CHANNEL / CHANNEL.sum(0)).T, CHANNEL.mean(0)
     log_q = logits.log_softmax(1)
@@ -93,7 +93,7 @@ def test_bound_falls_short_by_the_divergence_from_the_posterior():
     assert bound(logits) == pytest.approx(mutual_information() - gap, abs=1e-12)
 
 
-def test_a_q_that_says_nothing_knows_nothing():
+def test_a_constant_q_gives_no_information():
     codes = Codes({"c": Categorical(10), "g": Gaussian(2)})
     drawn = codes.draw(20_000, CPU)
     found = codes.information(torch.zeros(20_000, codes.num_parameters), drawn)
@@ -112,7 +112,7 @@ def test_information_of_a_gaussian_channel_is_its_capacity():
     assert found == pytest.approx(0.5 * math.log(1 + 1 / noise**2), abs=0.01)
 
 
-def test_parts_are_found_again_in_the_whole():
+def test_codes_and_outputs_split_into_their_parts():
     codes = Codes({"a": Categorical(3), "b": Uniform(2, std=None), "d": Gaussian(1)})
     assert (codes.dim, codes.num_parameters) == (6, 8)
     drawn = codes.draw(5, CPU)
@@ -122,7 +122,7 @@ def test_parts_are_found_again_in_the_whole():
     assert torch.equal(torch.cat([*codes.split_outputs(outputs).values()], 1), outputs)
 
 
-def test_values_to_show():
+def test_values_of_a_traversal():
     assert torch.equal(Categorical(4).values(9), torch.eye(4))
     torch.testing.assert_close(Uniform(1).values(5), torch.tensor([[-2.0], [-1], [0], [1], [2]]))
     torch.testing.assert_close(Uniform(1, low=0.0, high=1.0).values(3), torch.tensor([[-0.5], [0.5], [1.5]]))
@@ -130,7 +130,7 @@ def test_values_to_show():
     torch.testing.assert_close(Gaussian(2).values(3), expected)
 
 
-def test_values_are_said_in_figures_that_of_the_dimension_that_varies():
+def test_value_labels_show_the_dimension_that_varies():
     assert Categorical(3).value_labels(9) == ["0", "1", "2"]
     assert Uniform(low=0.0, high=1.0).value_labels(3) == ["-0.5", "0.5", "1.5"]
     assert Gaussian(dim=2).value_labels(4) == [
@@ -138,7 +138,7 @@ def test_values_are_said_in_figures_that_of_the_dimension_that_varies():
     ]
 
 
-def test_a_traversal_changes_one_code_and_leaves_the_others():
+def test_a_traversal_changes_one_code_only():
     codes = Codes({"a": Categorical(3), "b": Uniform(1), "d": Gaussian(2)})
     rows = codes.draw(4, CPU)
     shown = codes.traversal(rows, "b", 5).unflatten(0, (4, 5))

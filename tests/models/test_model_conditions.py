@@ -1,4 +1,4 @@
-"""What is kept of the data beside a generator that is told conditions."""
+"""Test which captions are stored with a conditional generator."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def condition():
 
 
 def pairs_in(sentence):
-    """Which colours and shapes it names together: one pair, but for the colour of the background."""
+    """The pair of colour and shape that a caption names, apart from the colour of the background."""
     words = sentence.split()
 
     def named(names):
@@ -28,8 +28,8 @@ def pairs_in(sentence):
     return {(colour, shape) for colour in named(SHAPES.colours) for shape in named(SHAPES.shapes)}
 
 
-def test_samples_are_drawn_for_captions_of_the_training_split_alone(condition):
-    """No sentence of those that are kept for it names a pair of colour and shape that is never trained on."""
+def test_samples_are_drawn_for_training_captions_only(condition):
+    """Test that no stored training caption names an unseen pair of colour and shape."""
     known = [pairs_in(decode(codes)) for codes in condition.known.unique(dim=0)]
     assert len(known) > 100
     assert all(len(pairs) == 1 for pairs in known)
@@ -39,7 +39,7 @@ def test_samples_are_drawn_for_captions_of_the_training_split_alone(condition):
     assert apart.amin(1).max() < 1e-5
 
 
-def test_pictures_show_captions_of_pairs_that_are_never_trained_on(condition):
+def test_pictures_show_captions_of_unseen_pairs(condition):
     _, sentences = condition.examples(20)
     assert len(sentences) == 20
     assert set.union(*map(pairs_in, sentences)) <= set(SHAPES.unseen_pairs)

@@ -1,4 +1,4 @@
-"""DCGAN: every size, the five guidelines, the initial weights."""
+"""Test DCGAN's sizes, its five guidelines and its initial weights."""
 
 import pytest
 import torch
@@ -58,7 +58,7 @@ def test_generator_follows_the_guidelines():
     block = ["ConvTranspose2d", "BatchNorm2d", "ReLU"]  # no pooling, no fully connected layer, ReLU
     assert kinds(network) == ["Unflatten", *3 * block, "ConvTranspose2d", "Tanh"]  # no norm at the output
     strides = [m.stride for m in leaves(network) if isinstance(m, nn.ConvTranspose2d)]
-    assert strides == [(1, 1), (2, 2), (2, 2), (2, 2)]  # the first makes 4 × 4 of one point
+    assert strides == [(1, 1), (2, 2), (2, 2), (2, 2)]  # the first maps 1 × 1 to 4 × 4
 
 
 def test_discriminator_follows_the_guidelines():
@@ -75,8 +75,8 @@ def test_unbounded_data_has_no_tanh():
     assert "Tanh" not in kinds(DCGANGenerator(5, (1, 8, 8), bounded=False, width=2))
 
 
-def test_as_many_weights_as_the_reference_network():
-    """PyTorch's DCGAN example at 64 px: 3,576,704 and 2,765,568 weights, there without a bias anywhere."""
+def test_number_of_weights_equals_the_reference_network():
+    """PyTorch's DCGAN example at 64 px has 3,576,704 and 2,765,568 weights, without biases."""
     with torch.device("meta"):
         generator, discriminator = DCGANGenerator(100, (3, 64, 64)), DCGANDiscriminator((3, 64, 64))
     output_bias, first_bias, score_bias = 3, 64, 1
@@ -100,7 +100,7 @@ def test_initial_weights(network):
             assert not module.bias.any()
 
 
-def test_biases_are_where_no_norm_would_undo_them():
+def test_layers_before_a_norm_have_no_bias():
     for norm, without in (("batch", 3), ("none", 0)):
         network = DCGANGenerator(5, (3, 32, 32), width=2, norm=norm)
         biases = [m.bias for m in leaves(network) if isinstance(m, nn.ConvTranspose2d)]
@@ -108,14 +108,14 @@ def test_biases_are_where_no_norm_would_undo_them():
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 16), (1, 8, 16), (1, 8, 8, 8)])
-def test_data_that_are_no_square_images_are_refused(shape):
+def test_data_other_than_square_images_is_refused(shape):
     for network in (lambda: DCGANGenerator(5, shape), lambda: DCGANDiscriminator(shape)):
         with pytest.raises(ValueError, match="needs square images"):
             network()
 
 
 @pytest.mark.parametrize("side", [1, 4, 6, 7, 9, 18, 30, 100, 127])
-def test_sides_that_do_not_halve_are_refused(side):
+def test_sides_that_cannot_be_halved_are_refused(side):
     for network in (lambda: DCGANGenerator(5, (1, side, side)), lambda: DCGANDiscriminator((1, side, side))):
         with pytest.raises(ValueError, match=f"image_size={side} cannot be halved"):
             network()

@@ -1,4 +1,4 @@
-"""Encoders: what they draw, and from where."""
+"""Test the distributions of encoders, and what they keep of the discriminator."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ def discriminator(norm="none"):
     return MLPDiscriminator((3,), width=8, depth=1, norm=norm)
 
 
-def test_a_gaussian_draws_from_what_it_says():
+def test_gaussian_encoder_draws_from_its_mean_and_deviation():
     encoder = GaussianEncoder(discriminator(), 2)
     codes, mean, log_std = encoder(torch.ones(20_000, 3))
     assert (mean == mean[0]).all()
@@ -28,7 +28,7 @@ def test_a_gaussian_draws_from_what_it_says():
     assert codes.std(0) == pytest.approx(log_std[0].exp().detach(), rel=0.03)
 
 
-def test_an_implicit_one_draws_and_says_no_density():
+def test_implicit_encoder_draws_without_a_density():
     encoder = ImplicitEncoder(discriminator(), 2)
     codes, _, log_std = encoder(torch.ones(100, 3))
     assert log_std is None
@@ -37,13 +37,13 @@ def test_an_implicit_one_draws_and_says_no_density():
     assert gradient.abs().sum() > 0
 
 
-def test_a_deterministic_one_says_the_same_of_the_same():
+def test_deterministic_encoder_gives_the_same_code_twice():
     codes, mean, _ = DeterministicEncoder(discriminator(), 2)(torch.ones(5, 3))
     assert (codes == codes[0]).all()
     assert codes is mean
 
 
-def test_codes_on_the_sphere_are_where_its_prior_is():
+def test_spherical_codes_lie_on_the_sphere_of_the_prior():
     codes = DeterministicEncoder(discriminator(), 7, spherical=True)(torch.randn(5, 3)).codes.detach()
     drawn = Sphere(7)(50_000, torch.device("cpu"))
     for points in (codes, drawn):
@@ -52,8 +52,8 @@ def test_codes_on_the_sphere_are_where_its_prior_is():
     assert drawn.var(0) == pytest.approx(torch.ones(7), abs=0.03)
 
 
-def test_a_reference_batch_is_kept_by_the_trunk():
-    """With virtual batch norm what is said of a datum does not depend on its batch-mates."""
+def test_trunk_keeps_its_reference_batch():
+    """Test that with virtual batch norm q(z|x) of a sample does not depend on its batch."""
     encoder = DeterministicEncoder(discriminator("virtual"), 2)
     x = torch.randn(6, 3)
     encoder.prepare(x, x)
@@ -61,7 +61,7 @@ def test_a_reference_batch_is_kept_by_the_trunk():
 
 
 @pytest.mark.parametrize("weight_norm", ["spectral", "orthogonal"])
-def test_bounds_on_the_weights_of_a_judge_do_not_bind_an_encoder(weight_norm):
+def test_encoder_drops_the_weight_bounds_of_the_discriminator(weight_norm):
     encoder = GaussianEncoder(MLPDiscriminator((3,), width=8, depth=2, weight_norm=weight_norm), 2)
     assert not any(is_parametrized(module) for module in encoder.modules())
     x = torch.randn(5, 3)
@@ -72,15 +72,15 @@ def test_bounds_on_the_weights_of_a_judge_do_not_bind_an_encoder(weight_norm):
     assert torch.allclose(encoder.read(x), 100 * before, rtol=1e-4)
 
 
-def test_normalised_weights_of_a_judge_are_those_of_an_encoder():
+def test_encoder_keeps_the_weight_norm_of_the_discriminator():
     encoder = GaussianEncoder(MLPDiscriminator((3,), width=8, depth=2, weight_norm="weight"), 2)
     assert len(list(normalized_weights(encoder))) == 3
     encoder.prepare(x := torch.randn(50, 3), x)
     assert encoder.read(x).std(0, correction=0).detach() == pytest.approx(torch.ones(4), rel=1e-4)
 
 
-def test_pairs_are_seen_through_the_layers_on_the_features_of_a_judge():
-    """With minibatch discrimination a pair is judged among the others; without, alone."""
+def test_pairs_keep_layers_on_the_features():
+    """Test that the score of a pair depends on its batch only with minibatch discrimination."""
     for layer, alone in {None: True, partial(MinibatchDiscrimination, kernels=3, kernel_dim=2): False}.items():
         pairs = PairDiscriminator(MLPDiscriminator((3,), width=8, depth=1, feature_layer=layer), 2)
         x, z = torch.randn(4, 3), torch.randn(4, 2)
@@ -88,16 +88,16 @@ def test_pairs_are_seen_through_the_layers_on_the_features_of_a_judge():
         assert torch.allclose(pairs(x, z)[:3], pairs(other, z)[:3]) == alone
 
 
-def test_a_head_that_knows_nothing_of_codes_is_refused():
+def test_pairs_refuse_a_head_without_codes():
     with pytest.raises(ValueError, match="need a head of their own, not a LogSumExpHead"):
         PairDiscriminator(MLPDiscriminator((3,), width=8, depth=1, head=partial(LogSumExpHead, num_classes=3)), 2)
 
 
-def test_a_pair_is_judged_by_both_of_its_halves():
+def test_the_score_of_a_pair_depends_on_sample_and_code():
     pairs = PairDiscriminator(discriminator(), 2)
     x, z = torch.randn(4, 3), torch.randn(4, 2)
     scores = pairs(x, z)
     assert scores.shape == (4,)
     assert not torch.allclose(scores, pairs(x, z.flip(0)))
     assert not torch.allclose(scores, pairs(x.flip(0), z))
-    assert not torch.allclose(scores, pairs(x, 3 * z))  # the length of a code tells something
+    assert not torch.allclose(scores, pairs(x, 3 * z))  # the length of a code matters

@@ -1,4 +1,4 @@
-"""Invertible layers: ways there and back, and determinants, by autodiff."""
+"""Test that invertible layers have the right inverse, and the determinant that autodiff gives."""
 
 import math
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("_float64")
 
 
 def coupling():
-    """Of two channels at 2×4 px, all its weights random."""
+    """A multi-scale flow of two channels at 2×4 px with random weights."""
     mask = torch.tensor([1.0, 0.0]).view(2, 1, 1)
     layer = Coupling(mask, nn.Sequential(nn.Conv2d(2, 5, 3, padding=1), nn.Tanh(), nn.Conv2d(5, 4, 1)), 2)
     layer.bound.data.normal_()
@@ -45,7 +45,7 @@ ROWS = ("multi_scale", "flatten")
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_inverse_is_the_way_back_and_its_determinant_autodiffs(name):
+def test_inverse_and_determinant_agree_with_autodiff(name):
     layer = LAYERS[name]()
     z = torch.randn(3, 16) if name in ROWS else torch.randn(3, 2, 2, 4)
     x = layer(z).detach()
@@ -56,7 +56,7 @@ def test_inverse_is_the_way_back_and_its_determinant_autodiffs(name):
     torch.testing.assert_close(log_det, expected, rtol=1e-9, atol=1e-9)
 
 
-def test_what_the_mask_shows_stays_and_decides_on_the_rest():
+def test_coupling_keeps_masked_elements_and_conditions_on_them():
     layer, z = coupling(), torch.randn(3, 2, 2, 4)
     x = layer(z)
     assert torch.equal(x[:, 0], z[:, 0])
@@ -66,7 +66,7 @@ def test_what_the_mask_shows_stays_and_decides_on_the_rest():
     torch.testing.assert_close(slope.log(), layer.scale_and_shift(z)[0][:, 1])
 
 
-def test_log_scales_stay_within_their_bounds():
+def test_log_scales_are_bounded():
     layer = coupling()
     with torch.no_grad():
         layer.network[-1].weight *= 100
@@ -75,7 +75,7 @@ def test_log_scales_stay_within_their_bounds():
     assert scale[:, 1].abs().max() > 0.99 * layer.bound[1].abs()
 
 
-def test_squeeze_takes_squares_apart_and_the_first_half_is_a_chessboard():
+def test_first_half_of_squeezed_channels_is_a_checkerboard():
     x = torch.arange(16.0).view(1, 1, 4, 4)
     apart = squeeze(x)
     assert apart[0, :, 0, 0].tolist() == [0, 5, 1, 4]
@@ -85,14 +85,14 @@ def test_squeeze_takes_squares_apart_and_the_first_half_is_a_chessboard():
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 2), (3, 4, 6), (2, 6, 2)])
-def test_unsqueeze_is_the_way_back(shape):
+def test_unsqueeze_inverts_squeeze(shape):
     x = torch.randn(5, *shape)
     assert squeeze(x).shape == (5, 4 * shape[0], shape[1] // 2, shape[2] // 2)
     assert torch.equal(unsqueeze(squeeze(x)), x)
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 4, 5)])
-def test_act_norm_standardises_what_it_starts_from(shape):
+def test_act_norm_standardises_the_initial_batch(shape):
     layer = ActNorm(3, spatial=len(shape) == 3)
     x = 5 + 3 * torch.randn(200, *shape)
     x[:, 2] = 7.0
@@ -103,7 +103,7 @@ def test_act_norm_standardises_what_it_starts_from(shape):
     torch.testing.assert_close(z.var(over, correction=0), torch.tensor([1.0, 1.0, 0.0]))
 
 
-def test_bounded_reaches_as_far_beyond_as_it_says_and_shows_its_bins_alike_at_both_ends():
+def test_bounded_exceeds_both_ends_by_the_same_amount():
     layer = Bounded(0.05)
     far = 2 * 0.05 / 0.9
     assert layer(torch.tensor([-50.0, 50.0])).tolist() == pytest.approx([-1 - far, 1 + far])
@@ -112,6 +112,6 @@ def test_bounded_reaches_as_far_beyond_as_it_says_and_shows_its_bins_alike_at_bo
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, -1.0])
-def test_bounded_refuses_what_is_no_logit(alpha):
+def test_bounded_refuses_alpha_out_of_range(alpha):
     with pytest.raises(ValueError, match=r"alpha=.* must be between 0 and 0\.5"):
         Bounded(alpha)

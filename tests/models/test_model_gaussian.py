@@ -1,4 +1,4 @@
-"""A Gaussian generator: its samples have the moments and the density that it says."""
+"""Test the moments and the density of the Gaussian generator."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.distributions import Independent, Normal
 from gan_runner.models.gaussian import Gaussian
 
 
-def test_density_is_that_of_the_normal_distribution():
+def test_density_equals_the_normal_distribution():
     model = Gaussian(2, (2,), mean=(-0.5, 2.0), std=1.2)
     with torch.no_grad():
         model.log_std[1] = -1.0
@@ -17,7 +17,7 @@ def test_density_is_that_of_the_normal_distribution():
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 2, 2)])
-def test_samples_have_its_moments(shape):
+def test_samples_have_mean_and_deviation(shape):
     dim = torch.Size(shape).numel()
     model = Gaussian(dim, shape, mean=tuple(range(dim)), std=0.5)
     samples = model(torch.randn(20_000, dim)).detach()
@@ -26,7 +26,7 @@ def test_samples_have_its_moments(shape):
     torch.testing.assert_close(samples.flatten(1).std(0), torch.full((dim,), 0.5), rtol=0, atol=0.02)
 
 
-def test_likelihood_is_greatest_at_the_moments_of_the_data():
+def test_likelihood_is_maximal_at_the_moments_of_the_data():
     data = torch.randn(500, 2) * torch.tensor([0.5, 2.0]) + torch.tensor([1.0, -1.0])
     model = Gaussian(2, (2,))
     with torch.no_grad():
@@ -45,6 +45,6 @@ def test_likelihood_is_greatest_at_the_moments_of_the_data():
         ({"norm": "virtual"}, "has no layers to normalise"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, complaint):
+def test_invalid_options_are_refused(options, complaint):
     with pytest.raises(ValueError, match=complaint):
         Gaussian(**{"latent_dim": 2, "shape": (2,), **options})

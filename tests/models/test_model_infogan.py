@@ -1,4 +1,4 @@
-"""InfoGAN's networks: the sizes of the paper, and what they refuse."""
+"""Test that InfoGAN's networks have the paper's sizes and refuse other data."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from gan_runner.models.recognition import Recognition
 
 
 def layers_of(network):
-    """What has a matrix: its kind, inputs and outputs."""
+    """The layers with weights: type, inputs and outputs."""
     kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
     sizes = {"Linear": ("in_features", "out_features")}
     found = [module for module in network.modules() if isinstance(module, kinds)]
@@ -20,7 +20,7 @@ def layers_of(network):
     ]
 
 
-def test_layers_are_those_of_the_paper():
+def test_layers_equal_the_paper():
     """Appendix C.1: FC 1024, FC 7·7·128, deconv 64, deconv 1; conv 64, conv 128, FC 1024; FC 128 for Q."""
     generator = InfoGANGenerator(62, (1, 28, 28), condition_dim=12)
     discriminator, q = InfoGANDiscriminator((1, 28, 28)), Recognition(1024, 12)
@@ -44,7 +44,7 @@ def test_layers_are_those_of_the_paper():
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 12, 12)])
-def test_any_side_that_halves_twice(shape):
+def test_any_side_that_can_be_halved_twice_works(shape):
     images = InfoGANGenerator(5, shape, width=2, hidden=8)(torch.randn(4, 5))
     assert images.shape == (4, *shape)
     assert InfoGANDiscriminator(shape, width=2, hidden=8)(images).shape == (4,)

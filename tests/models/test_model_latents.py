@@ -1,4 +1,4 @@
-"""Priors: their moments and bounds, and the same draws from the same random numbers."""
+"""Test the distributions, draws and paths of priors."""
 
 import pytest
 import torch
@@ -25,14 +25,14 @@ def test_draws_follow_the_distribution_independently_in_each_dimension(prior, di
 
 
 @pytest.mark.parametrize("prior", [Normal(4), Uniform(4)])
-def test_draws_are_fixed_by_the_random_numbers_given(prior):
+def test_draws_depend_only_on_the_generator_given(prior):
     first, second = (prior(6, CPU, torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(first, second)
     assert not torch.equal(first, prior(6, CPU, torch.Generator().manual_seed(8)))
 
 
 @pytest.mark.parametrize("prior", [Normal(4), Uniform(4), Sphere(4)])
-def test_paths_lead_from_end_to_end_and_nothing_added_changes_nothing(prior):
+def test_paths_include_both_ends_and_a_zero_shift_changes_nothing(prior):
     first, second = (prior(6, CPU, torch.Generator().manual_seed(seed)) for seed in (0, 1))
     path = prior.path(first, second, 9).unflatten(0, (6, 9))
     torch.testing.assert_close(path[:, 0], first)
@@ -41,7 +41,7 @@ def test_paths_lead_from_end_to_end_and_nothing_added_changes_nothing(prior):
     torch.testing.assert_close(prior.shift(first, torch.zeros(6, 4)), first)
 
 
-def test_paths_go_where_the_prior_draws():
+def test_paths_stay_in_the_support_of_the_prior():
     first, second = Sphere(5)(7, CPU), Sphere(5)(7, CPU)
     along = Sphere(5).path(first, second, 6)
     torch.testing.assert_close(along.norm(dim=1), torch.full((42,), 5**0.5))
@@ -52,7 +52,7 @@ def test_paths_go_where_the_prior_draws():
     assert corners.tolist() == [[-1, 1], [-0.5, 1], [0, 1], [0.5, 1], [1, 1]]  # never out of the square
 
 
-def test_lengths_of_a_path_are_between_those_of_its_ends():
+def test_lengths_on_a_path_lie_between_those_of_its_ends():
     generator = torch.Generator().manual_seed(0)
     first, second = (torch.randn(200, 3, generator=generator) for _ in range(2))
     second[:100] = (
@@ -66,8 +66,8 @@ def test_lengths_of_a_path_are_between_those_of_its_ends():
     torch.testing.assert_close(around, ends[0, 100:, None].lerp(ends[1, 100:, None], torch.linspace(0, 1, 50)))
 
 
-def test_without_an_arc_paths_are_straight():
-    """Of one dimension, between opposite directions, from the origin, and where both ends are the same."""
+def test_paths_without_a_unique_arc_are_linear():
+    """Test one dimension, opposite directions, paths from the origin, and equal ends."""
     for first, second in (
         ([1.0], [-2.0]),
         ([3.0, 0.0], [-1.0, 0.0]),
@@ -80,7 +80,7 @@ def test_without_an_arc_paths_are_straight():
         )
 
 
-def test_between_equal_lengths_a_path_is_the_arc_at_constant_speed():
+def test_path_between_equal_lengths_is_slerp():
     """sin((1 − t) θ) / sin θ a + sin(t θ) / sin θ b (Shoemake 1985), in double precision."""
     first, second = (Sphere(6)(40, CPU).double() for _ in range(2))
     angle = torch.nn.functional.cosine_similarity(first, second).acos().view(-1, 1, 1)

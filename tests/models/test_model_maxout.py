@@ -1,4 +1,4 @@
-"""The first GAN's networks: initial weights, output bias, dropout."""
+"""Test the networks of the first GAN: initial weights, output bias and dropout."""
 
 import math
 
@@ -61,7 +61,7 @@ def test_initial_weights_are_uniform_within_their_bound(make, bound):
 
 
 def marginals(n=400, bounded=True):
-    """Data whose pixels differ in their mean; the first is constant."""
+    """Data whose pixels have different means. The first pixel is constant."""
     torch.manual_seed(0)
     centre = torch.linspace(-0.9, 0.9, 16).view(1, 1, 4, 4)
     data = (centre + 0.1 * torch.randn(n, 1, 4, 4)).clamp(-1, 1)
@@ -71,19 +71,19 @@ def marginals(n=400, bounded=True):
 
 @pytest.mark.parametrize("weight_norm", ["none", "spectral"])
 @pytest.mark.parametrize("bounded", [True, False])
-def test_output_bias_alone_makes_the_mean_of_the_data(bounded, weight_norm):
+def test_output_bias_starts_at_the_mean_of_the_data(bounded, weight_norm):
     data = marginals(bounded=bounded)
     generator = ReLUSigmoidGenerator(10, (1, 4, 4), bounded, width=20, weight_norm=weight_norm)
     generator.prepare(torch.randn(400, 10), data)
-    made = generator(torch.zeros(1, 10))[0]  # nothing but biases is left, and the others are zero
+    made = generator(torch.zeros(1, 10))[0]  # only biases contribute, and the others are zero
     mean = data.mean(0)
-    if bounded:  # a pixel that never changes is off by one sample's worth of doubt: its logit would be infinite
+    if bounded:  # the logit of a constant pixel is clamped
         mean[0, 0, 0] += 2 / 401
     torch.testing.assert_close(made, mean, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("norm", ["none", "virtual"])
-def test_untrained_generator_makes_about_the_mean_of_the_data(norm):
+def test_untrained_samples_are_near_the_mean_of_the_data(norm):
     data = marginals()
     generator = ReLUSigmoidGenerator(100, (1, 4, 4), True, width=400, norm=norm)
     noise = torch.randn(400, 100)
@@ -94,7 +94,7 @@ def test_untrained_generator_makes_about_the_mean_of_the_data(norm):
     assert after < 0.1
 
 
-def test_output_is_the_paper_sigmoid_on_the_scale_of_the_data():
+def test_output_is_the_rescaled_sigmoid():
     """2 σ(a) − 1 for an output activation a, here its bias."""
     generator = ReLUSigmoidGenerator(3, (5,), True, width=4)
     *_, output = linear_layers(generator)
@@ -104,7 +104,7 @@ def test_output_is_the_paper_sigmoid_on_the_scale_of_the_data():
     torch.testing.assert_close(generator(torch.randn(1, 3))[0], 2 * activation.sigmoid() - 1)
 
 
-def test_discriminator_drops_inputs_and_hidden_units_only_in_training():
+def test_discriminator_has_dropout_in_training_only():
     torch.manual_seed(0)
     network = MaxoutDiscriminator((40,), width=50)
     rates = [m.p for m in network.modules() if isinstance(m, nn.Dropout)]
@@ -122,7 +122,7 @@ def test_sizes_below_one_are_refused(knob):
         MaxoutDiscriminator((2,), **{knob: 0})
 
 
-def test_latent_and_condition_have_a_layer_of_their_own_before_they_meet():
+def test_latent_and_condition_have_separate_first_layers():
     """Mirza & Osindero 2014, Section 4.1: 200 and 1,000 units, then 1,200 of both, then 784."""
     with torch.device("meta"):
         generator = TwoBranchGenerator(100, (1, 28, 28), True, 10)
@@ -130,7 +130,7 @@ def test_latent_and_condition_have_a_layer_of_their_own_before_they_meet():
     assert sizes == [(200, 100), (1000, 10), (1200, 1200), (784, 1200)]
 
 
-def test_what_two_branches_make_depends_on_latent_and_on_condition():
+def test_two_branch_samples_depend_on_latent_and_condition():
     generator = TwoBranchGenerator(4, (2, 3), True, 3, latent_width=16, condition_width=16, width=16).eval()
     z, y = torch.randn(3, 4), torch.eye(3)
     made = generator(torch.cat([z, y], 1))

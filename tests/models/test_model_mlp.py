@@ -1,4 +1,4 @@
-"""The MLP: shapes, depth, bounds, and signals that neither fade nor explode at the start."""
+"""Test the MLP's shapes, depth and bounds, and that initial weights preserve the scale of activations."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def test_depth_counts_the_hidden_layers(depth):
         assert len(shapes) == depth + 1
 
 
-def test_output_is_bounded_where_the_data_is():
+def test_output_is_bounded_if_the_data_is():
     for bounded in (True, False):
         network = MLPGenerator(4, (3,), bounded, width=6)
         x = network(1000 * torch.randn(50, 4))
@@ -50,7 +50,7 @@ def test_relu_layers_keep_the_size_of_the_signal():
     assert sizes == pytest.approx([1.0] * 8, rel=0.25)
 
 
-def test_activations_are_the_functions_of_their_names():
+def test_activations_equal_torchs():
     x = torch.tensor([-2.0, 0.0, 3.0])
     values = {name: make()(x).tolist() for name, make in ACTIVATIONS.items()}
     assert values["relu"] == [0, 0, 3]

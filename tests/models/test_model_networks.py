@@ -1,4 +1,4 @@
-"""What every generator and discriminator keeps to, whatever its model and knobs."""
+"""Test properties of every generator and discriminator, for all options."""
 
 import itertools
 from functools import partial
@@ -29,7 +29,7 @@ SHAPE = (1, 16, 16)
 
 
 def make(model, **knobs):
-    """A small generator and discriminator, prepared."""
+    """A small generator and discriminator, initialised from data."""
     torch.manual_seed(0)
     generator, discriminator = MODELS[model]
     networks = generator(3, SHAPE, True, width=4, **knobs), discriminator(SHAPE, width=4, **knobs)
@@ -40,7 +40,7 @@ def make(model, **knobs):
 
 
 @pytest.mark.parametrize(("model", "norm", "weight_norm"), KNOBS)
-def test_every_knob_goes_with_every_other(model, norm, weight_norm):
+def test_all_options_can_be_combined(model, norm, weight_norm):
     generator, discriminator = make(model, norm=norm, weight_norm=weight_norm, reference_size=5)
     fake = generator(torch.randn(6, 3))
     assert fake.shape == (6, *SHAPE)
@@ -54,7 +54,7 @@ def test_every_knob_goes_with_every_other(model, norm, weight_norm):
 
 
 @pytest.mark.parametrize(("model", "norm", "weight_norm"), KNOBS)
-def test_knobs_do_what_they_say(model, norm, weight_norm):
+def test_norm_and_weight_norm_have_their_effect(model, norm, weight_norm):
     kinds = {
         "none": (),
         "batch": (nn.BatchNorm1d, nn.BatchNorm2d),
@@ -93,7 +93,7 @@ def test_scores_are_the_head_of_the_features(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_minibatch_discrimination_sees_whether_samples_are_alike(model):
+def test_minibatch_discrimination_features_grow_with_similarity(model):
     layer = partial(MinibatchDiscrimination, kernels=7)
     discriminator = MODELS[model][1](SHAPE, width=4, norm="none", feature_layer=layer).eval()
     similarity, score = discriminator.head
@@ -129,7 +129,7 @@ class Square(nn.Module):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_input_is_augmented_in_order_and_only_while_training(model):
+def test_input_is_augmented_in_order_in_training_only(model):
     augment = {"double": partial(Scaled, factor=2), "square": Square}
     plain, augmented = (MODELS[model][1](SHAPE, width=4, norm="none", augment=knob) for knob in (None, augment))
     augmented.load_state_dict(plain.state_dict())
@@ -141,14 +141,14 @@ def test_input_is_augmented_in_order_and_only_while_training(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_virtual_batch_norm_gives_each_latent_its_own_sample(model):
+def test_virtual_batch_norm_makes_samples_independent_of_the_batch(model):
     generator, _ = make(model, norm="virtual", reference_size=5)
     z = torch.randn(6, 3)
     torch.testing.assert_close(generator(z), torch.cat([generator(one) for one in z.split(1)]))
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_reference_batch_is_kept_in_a_checkpoint(model):
+def test_reference_batch_is_saved_in_checkpoints(model):
     generator, discriminator = make(model, norm="virtual", reference_size=5)
     others = make(model, norm="virtual", reference_size=5)
     for network, other, x in zip((generator, discriminator), others, (torch.randn(4, 3), torch.rand(4, *SHAPE))):
@@ -159,7 +159,7 @@ def test_reference_batch_is_kept_in_a_checkpoint(model):
         assert torch.equal(network(x), other(x))
 
 
-def test_reference_goes_in_front_and_does_not_come_out():
+def test_reference_batch_is_prepended_and_removed():
     class Differences(nn.Module):
         def forward(self, x):
             self.seen = x
@@ -174,7 +174,7 @@ def test_reference_goes_in_front_and_does_not_come_out():
 
 
 @pytest.mark.parametrize("given", [1, 3, 5, 8])
-def test_reference_is_the_first_rows_again_and_again(given):
+def test_reference_batch_repeats_the_first_rows(given):
     network = WithReference(nn.Identity(), (2,), 5)
     rows = torch.randn(given, 2)
     network.prepare(rows)

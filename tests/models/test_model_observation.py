@@ -1,4 +1,4 @@
-"""p(x|z): negative log-likelihoods against those of torch, and what cannot be."""
+"""Test that observation models equal torch's log densities, and refuse invalid scales."""
 
 import math
 
@@ -15,12 +15,12 @@ X, LOCATION = torch.tensor([[[0.2, -0.4], [0.5, 1.0]]]), torch.tensor([[[0.0, -0
     ("ours", "torchs"),
     [(observation.Laplace(0.3), distributions.Laplace), (observation.Normal(0.3), distributions.Normal)],
 )
-def test_distances_are_densities(ours, torchs):
+def test_errors_are_negative_log_densities(ours, torchs):
     known = -torchs(LOCATION, 0.3).log_prob(X).sum()
     assert ours(LOCATION, X).tolist() == pytest.approx([known.item()])
 
 
-def test_the_chance_of_white_that_is_least_surprised_is_the_share_of_white():
+def test_cross_entropy_is_minimal_at_the_true_probability():
     share = torch.full((1, 1), 0.4)  # 0.7 of [0, 1]
     chances = torch.linspace(-0.99, 0.99, 199)
     surprise = torch.stack([observation.Bernoulli()(c.view(1, 1), share)[0] for c in chances])
@@ -34,6 +34,6 @@ def test_errors_are_means_over_elements():
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_scale_is_positive(scale):
+def test_a_scale_that_is_not_positive_is_refused(scale):
     with pytest.raises(ValueError, match="must be positive"):
         observation.Normal(scale)

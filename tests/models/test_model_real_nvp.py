@@ -1,4 +1,4 @@
-"""Real NVP: back to where it came from, a density that is one, and how many scales an image has."""
+"""Test Real NVP's inverse, its density and its scales."""
 
 import math
 
@@ -13,7 +13,7 @@ SHAPES = [(2,), (5,), (1,), (1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 5, 3), (1, 
 
 
 def random_flow(shape, spread=0.1, **options):
-    """With weights that are all random."""
+    """A flow with random weights."""
     bounded = options.pop("bounded", len(shape) == 3)
     flow = RealNVP(math.prod(shape), shape, bounded, **{"couplings": 2, "width": 3, "depth": 1, **options})
     for parameter in flow.parameters():
@@ -23,7 +23,7 @@ def random_flow(shape, spread=0.1, **options):
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("shape", SHAPES)
-def test_inverse_is_the_way_back(shape):
+def test_inverse_inverts_the_generator(shape):
     flow = random_flow(shape, spread=0.1 if math.prod(shape) < 1000 else 0.02)
     z = torch.randn(4, math.prod(shape))
     x = flow.generate(z).detach()
@@ -37,7 +37,7 @@ def test_inverse_is_the_way_back(shape):
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("weight_norm", ["none", "weight", "spectral", "orthogonal"])
 @pytest.mark.parametrize("shape", [(2,), (5,), (1, 4, 4), (2, 4, 6)])
-def test_density_is_that_of_the_latents_changed_by_the_jacobian(shape, weight_norm):
+def test_density_follows_the_change_of_variables(shape, weight_norm):
     dim = math.prod(shape)
     flow = random_flow(shape, weight_norm=weight_norm, norm="layer", scales=2 if len(shape) == 3 else None).eval()
     z = 0.5 * torch.randn(dim)
@@ -53,7 +53,7 @@ def test_density_of_points_integrates_to_one():
     assert (density.sum() * (axis[1] - axis[0]) ** 2).item() == pytest.approx(1, abs=1e-3)
 
 
-def test_samples_of_images_lie_within_bounds_and_are_what_is_generated_where_that_does():
+def test_samples_are_generated_images_clamped_to_the_bounds():
     flow = random_flow((1, 8, 8))
     z = 2 * torch.randn(50, 64)
     free, cut = flow.generate(z), flow(z)
@@ -64,7 +64,7 @@ def test_samples_of_images_lie_within_bounds_and_are_what_is_generated_where_tha
     assert torch.equal(points(z[:, :2]), points.generate(z[:, :2]))
 
 
-def test_training_starts_where_latents_of_the_data_are_standardised():
+def test_initial_latents_of_data_are_standardised():
     flow = RealNVP(2, (2,), False, couplings=4)
     x = torch.randn(500, 2) * torch.tensor([0.1, 5.0]) + 3
     flow.prepare(torch.randn(500, 2), x)
@@ -74,7 +74,7 @@ def test_training_starts_where_latents_of_the_data_are_standardised():
     assert not any(module.fitting for module in flow.modules() if isinstance(module, ActNorm))
 
 
-def test_latents_of_images_start_with_variance_one():
+def test_initial_latents_of_images_have_variance_one():
     flow = RealNVP(64, (1, 8, 8), True, couplings=2, width=4, depth=1)
     x = torch.randint(256, (100, 1, 8, 8)) / 127.5 - 1
     flow.prepare(torch.randn(100, 64), x)
@@ -86,12 +86,12 @@ def test_latents_of_images_start_with_variance_one():
     ("shape", "count"),
     [((1, 8, 8), 2), ((1, 16, 16), 3), ((1, 28, 28), 3), ((3, 32, 32), 4), ((3, 64, 64), 5), ((1, 5, 5), 1)],
 )
-def test_scales_lead_to_a_side_of_four_to_seven(shape, count):
+def test_number_of_scales_leaves_a_side_of_four_to_seven(shape, count):
     assert num_scales(shape, None) == count
 
 
 @pytest.mark.parametrize(("shape", "make"), [((5,), alternating), ((3, 5, 4), checkerboard), ((4, 2, 2), halves)])
-def test_masks_are_complementary_and_of_a_half_each(shape, make):
+def test_masks_are_complementary_halves(shape, make):
     masks = [make(shape, phase).expand(shape) for phase in (0, 1)]
     assert torch.equal(masks[0] + masks[1], torch.ones(shape))
     assert masks[0].mean().item() == pytest.approx(0.5, abs=0.11)
@@ -116,6 +116,6 @@ def test_neighbours_on_the_checkerboard_differ():
         ({"alpha": 0.7}, "alpha=0.7 must be between"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(options, complaint):
+def test_invalid_options_are_refused(options, complaint):
     with pytest.raises(ValueError, match=complaint):
         RealNVP(**{"latent_dim": 64, "shape": (1, 8, 8), "bounded": True, **options})

@@ -1,4 +1,4 @@
-"""Residual networks: the published layers, every size, what a block does when half of it is silent, initial weights."""
+"""Test residual networks: the published layers, all sizes, each branch of a block, initial weights."""
 
 import pytest
 import torch
@@ -23,7 +23,7 @@ def blocks(network):
 
 
 def maps_of(network, inputs):
-    """The shapes that its blocks put out, a sample."""
+    """The output shapes of its blocks for one sample."""
     shapes = []
     for block in blocks(network):
         block.register_forward_hook(lambda module, inputs, output: shapes.append(tuple(output.shape[1:])))
@@ -57,7 +57,7 @@ def test_shapes(side, channels):
     assert discriminator(images).shape == (2,)
 
 
-def test_blocks_at_32_px_are_the_published():
+def test_blocks_at_32_px_equal_the_published_ones():
     generator, discriminator = ResNetGenerator(5, (3, 32, 32), width=2), ResNetDiscriminator((3, 32, 32), width=2)
     assert maps_of(generator, torch.randn(2, 5)) == [(2, 8, 8), (2, 16, 16), (2, 32, 32)]
     assert maps_of(discriminator, torch.randn(2, 3, 32, 32)) == [(2, 16, 16), (2, 8, 8), (2, 8, 8), (2, 8, 8)]
@@ -81,7 +81,7 @@ def test_other_sides_have_more_or_fewer_blocks(side, up, down):
     assert [shape[1] for shape in maps_of(discriminator, torch.randn(2, 1, side, side))] == down
 
 
-def test_as_many_weights_as_the_tables_list():
+def test_number_of_weights_equals_the_tables():
     """128 channels, latents of 128: each 3×3 and 1×1 convolution with its bias, batch norm in the generator."""
     conv3, conv1, norm = 128 * 128 * 9 + 128, 128 * 128 + 128, 2 * 128
     dense, to_image, from_image, first_shortcut = 129 * 128 * 16, (128 * 9 + 1) * 3, (3 * 9 + 1) * 128, (3 + 1) * 128
@@ -172,7 +172,7 @@ def test_gradient_penalties_pass():
 
 
 @pytest.mark.parametrize("shape", [(2,), (3, 16), (1, 8, 16)])
-def test_data_that_are_no_square_images_are_refused(shape):
+def test_data_other_than_square_images_is_refused(shape):
     for network in (lambda: ResNetGenerator(5, shape), lambda: ResNetDiscriminator(shape)):
         with pytest.raises(ValueError, match="needs square images"):
             network()

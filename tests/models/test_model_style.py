@@ -102,7 +102,7 @@ def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
         (["--style", "image.png", "--weigh", "--out", "many"], "leave out --interpolate, --traverse, --reject and --w"),
     ],
 )
-def test_what_style_cannot_do_is_said_in_a_line(gan_run, capfd, options, message):
+def test_unsupported_uses_of_style_are_refused_in_one_line(gan_run, capfd, options, message):
     small = ("model=mlp", "metric=[]", "objective=null", "trainer.steps=1", "logger.mode=disabled", "hydra.run.dir=run")
     assert gan_run(*small)[0] == 0
     with pytest.raises(SystemExit) as stopped:

@@ -1,4 +1,4 @@
-"""Sentences as vectors: the encoder, its loss, and what it learns of drawn shapes."""
+"""Test the sentence encoder, its loss, and what it learns from drawn shapes."""
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.usefixtures("_float64")
-def test_looking_up_is_the_convolution_of_one_hot_characters():
+def test_table_look_up_equals_a_convolution_of_one_hot_characters():
     layer = CharacterConvolution(5)
     codes = torch.randint(len(ALPHABET) + 1, (3, 20))
     one_hots = one_hot(codes, len(ALPHABET) + 1)[:, :, 1:].double().transpose(1, 2)  # zeros where there is none
@@ -32,7 +32,7 @@ def test_looking_up_is_the_convolution_of_one_hot_characters():
 
 
 @pytest.mark.usefixtures("_float64")
-def test_text_is_the_mean_over_steps_of_a_recurrent_net():
+def test_encoding_is_the_mean_over_steps_of_a_recurrent_network():
     encoder = TextEncoder(24, dim=3, widths=(4, 5))
     codes = torch.randint(1, 71, (2, 24))
     x = torch.relu(encoder.first(codes))
@@ -44,7 +44,7 @@ def test_text_is_the_mean_over_steps_of_a_recurrent_net():
     assert torch.allclose(encoder(codes), encoder.output(torch.stack(states[1:]).mean(0)))
 
 
-def test_order_of_words_matters_and_the_same_sentence_is_the_same():
+def test_encoding_depends_on_word_order_and_is_deterministic():
     encoder = TextEncoder(64, dim=8)
     one, other = (encode(text, 64) for text in ("a red ring on blue", "a blue ring on red"))
     first, second, again = encoder(torch.stack([one, other, one]))
@@ -65,7 +65,7 @@ def test_the_shortest_sentence_leaves_one_step():
 
 
 def by_definition(images, texts, label):
-    """Equations 4 to 6 of arXiv:1605.05395, written out in loops; the mean over what is above zero."""
+    """Equations 4 to 6 of arXiv:1605.05395 in loops, with the mean over positive terms."""
     n, total = len(label), 0.0
     for left, right in ((images, texts), (texts, images)):
         surplus = []
@@ -79,7 +79,7 @@ def by_definition(images, texts, label):
 
 
 @pytest.mark.usefixtures("_float64")
-def test_loss_is_the_structured_one():
+def test_loss_equals_the_structured_loss_in_loops():
     images, texts = torch.randn(2, 7, 3).unbind(0)
     label = [0, 1, 1, 2, 0, 3, 0]
     found = joint_embedding_loss(images, texts, same_class(torch.tensor(label)))
@@ -96,7 +96,7 @@ def test_loss_in_closed_form():
     assert joint_embedding_loss(basis, torch.zeros(2, 2), torch.ones(2, 2, dtype=torch.bool)) == 0  # all of one class
 
 
-def test_classes_are_labels_or_all_attributes_or_else_images():
+def test_classes_are_labels_attributes_or_single_images():
     assert same_class(torch.tensor([3, 1, 3])).tolist() == [
         [True, False, True],
         [False, True, False],
@@ -124,7 +124,7 @@ ENOUGH = JointEmbedding(steps=800, batch_size=64, lr=2e-3)
 
 
 def trained(training):
-    """A small one, trained."""
+    """A trained condition network with a small encoder."""
     torch.manual_seed(0)
     condition = TextCondition(COLOURS, TextEncoder(56, dim=16, widths=(32, 32)), training)
     condition.prepare(COLOURS.load(CPU))
@@ -133,11 +133,11 @@ def trained(training):
 
 @pytest.fixture(scope="module")
 def condition():
-    """That has learnt little."""
+    """A condition network after one training step."""
     return trained(QUICK)
 
 
-def test_training_happens_once_and_says_how_well_it_went(condition, caplog):
+def test_training_runs_once_and_logs_its_accuracy(condition, caplog):
     with caplog.at_level("INFO", "gan_runner"):
         weights = QUICK.weights(COLOURS, COLOURS.load(CPU), condition.encoder)
     assert "of the test split in" in caplog.text
@@ -146,8 +146,8 @@ def test_training_happens_once_and_says_how_well_it_went(condition, caplog):
 
 
 @pytest.mark.slow
-def test_what_is_learnt_of_seen_pairs_holds_for_unseen_ones(caplog):
-    """Images are found far above chance; a linear map from φ to colours, fitted to seen pairs, is right of others."""
+def test_encoder_generalises_to_unseen_pairs(caplog):
+    """Test that retrieval is far above chance, and that a linear map from φ to colours generalises to unseen pairs."""
     with caplog.at_level("INFO", "gan_runner"):
         condition = trained(ENOUGH)
     assert float(caplog.text.split("split in ")[1].split(" %")[0]) > 3 * 100 / 64
@@ -155,10 +155,10 @@ def test_what_is_learnt_of_seen_pairs_holds_for_unseen_ones(caplog):
     fitted = torch.linalg.lstsq(condition.phi(seen), said[:, :8]).solution
     right = (condition.phi(unseen) @ fitted).argmax(1) == true[:, :8].argmax(1)
     assert len({pair[0] for pair in COLOURS.unseen_pairs}) == 4
-    assert right.double().mean() > 0.6  # by chance an eighth
+    assert right.double().mean() > 0.6  # chance level is 1/8
 
 
-def test_training_leaves_no_trace_in_random_numbers_and_comes_out_the_same(condition):
+def test_training_is_reproducible_and_keeps_random_state(condition):
     data = COLOURS.load(CPU)
     one = JointEmbedding(steps=2, batch_size=8)
     torch.manual_seed(1)
@@ -171,7 +171,7 @@ def test_training_leaves_no_trace_in_random_numbers_and_comes_out_the_same(condi
 
 
 @pytest.mark.parametrize(("option", "message"), [({"steps": -1}, "steps must be 0"), ({"batch_size": 0}, "batch_size")])
-def test_training_refuses_what_makes_no_sense(option, message):
+def test_invalid_training_options_are_refused(option, message):
     with pytest.raises(ValueError, match=message):
         JointEmbedding(**option)
 
@@ -181,7 +181,7 @@ def test_image_encoder_takes_any_side(side):
     assert ImageEncoder((3, side, side), 5, width=2)(torch.zeros(2, 3, side, side)).shape == (2, 5)
 
 
-def test_conditions_are_centred_and_of_the_size_of_latents(condition):
+def test_conditions_have_mean_zero_and_mean_square_one(condition):
     known = condition.phi(condition.known)
     assert known.mean(0).abs().max() < 1e-5
     assert known.square().mean().item() == pytest.approx(1, rel=1e-4)
@@ -212,5 +212,5 @@ def test_a_sentence_without_letters_is_refused(condition):
         condition.parse("赤い丸")
 
 
-def test_nothing_descends_the_encoder(condition):
+def test_encoder_is_not_trained_by_the_game(condition):
     assert not any(parameter.requires_grad for parameter in condition.parameters())

@@ -1,4 +1,4 @@
-"""Adaptive augmentation: the warp against grid_sample, colours in closed form, and how often each is drawn."""
+"""Test adaptive augmentation: the warp against grid_sample, colours in closed form, and probabilities."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_warp_is_bilinear_sampling_with_reflection(size):
     torch.testing.assert_close(warp(x, inverse), expected)
 
 
-def test_mirror_quarter_turn_and_whole_shift_move_pixels_onto_pixels():
+def test_blitting_transforms_map_pixels_to_pixels():
     x = images(1)
     torch.testing.assert_close(warp(x, scaling(one(-1), 1)), x.flip(3))
     for turns in range(4):
@@ -67,14 +67,14 @@ def test_warps_compose():
     torch.testing.assert_close(twice[..., 8:-8, 8:-8], once[..., 8:-8, 8:-8])  # bilinear is exact on a ramp
 
 
-def test_hue_turns_about_the_grey_axis():
+def test_hue_rotates_about_the_grey_axis():
     angle = torch.randn(5)
     axis = torch.tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
     expected = torch.linalg.matrix_exp(angle.view(-1, 1, 1) * axis)
     torch.testing.assert_close(hue_rotation(angle)[:, :3, :3], expected)
 
 
-def test_luma_and_chroma_are_scaled_apart():
+def test_luma_and_chroma_are_scaled_separately():
     x = images(4)
     grey = x.mean(1, keepdim=True)
     across = torch.tensor([1.0, 0.0, 2.0, 0.5])
@@ -83,7 +83,7 @@ def test_luma_and_chroma_are_scaled_apart():
     )
 
 
-def test_colours_of_grey_images_stay_those_of_equal_channels():
+def test_grey_images_are_transformed_as_equal_channels():
     x, p = images(30, 1), torch.tensor(0.7)
     for change in color(x, p):
         expected = recolor(x.expand(-1, 3, -1, -1), change)
@@ -92,17 +92,17 @@ def test_colours_of_grey_images_stay_those_of_equal_channels():
 
 
 def share_changed(changes):
-    """How many of (n, k · rows, columns) are not the identity, k times over."""
+    """The number of matrices in (n, k · rows, columns) that differ from the identity, for each of the k."""
     identity = torch.eye(changes.shape[2]).repeat(changes.shape[1] // changes.shape[2], 1)
     return (changes - identity).flatten(1).abs().amax(1).gt(1e-9).double().mean().item()
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
-def test_each_is_drawn_with_probability_p(p):
+def test_each_transform_has_probability_p(p):
     x, probability = torch.zeros(20_000, 3, 8, 8), torch.tensor(p)
     scale, turn, stretch, turned, by = geometry(x, probability)
     always_seen = [scale, stretch, by, *(change for i, change in enumerate(color(x, probability)) if i != 2)]
-    # A mirror image, a quarter turn, a shift in one of two directions by round(U(−1, 1)), a flip: some change nothing.
+    # Mirroring, quarter turns, shifts by round(U(−1, 1)) and flips sometimes have no effect.
     mirror, quarters, whole = blitting(x, probability)
     flip = color(x, probability)[2]
     for changes, seen in ((always_seen, 1), ([quarters, whole], 3 / 4), ([mirror, flip], 1 / 2)):
@@ -111,7 +111,7 @@ def test_each_is_drawn_with_probability_p(p):
     assert share_changed(torch.cat([turn, turned], 1)) == pytest.approx(p, abs=0.015)
 
 
-def test_distributions_are_the_papers():
+def test_distributions_equal_the_paper():
     x, p = torch.zeros(40_000, 3, 64, 32), torch.tensor(1.0)
     scale, turn, stretch, _, by = geometry(x, p)
     assert scale[:, 0, 0].log2().std() == pytest.approx(0.2, rel=0.03)
@@ -130,14 +130,14 @@ def test_distributions_are_the_papers():
     assert (saturation[:, 0, 0] - saturation[:, 0, 1]).log2().std() == pytest.approx(1, rel=0.03)
 
 
-def test_a_choice_of_two_numbers_is_one_choice():
+def test_two_numbers_of_a_transform_are_chosen_together():
     kept = with_probability(torch.tensor(0.5), torch.ones(2, 1000), 0.0)
     assert torch.equal(kept[0], kept[1])
     assert 400 < kept[0].sum() < 600
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_nothing_happens_at_p_zero_and_much_at_p_one(channels):
+def test_images_are_unchanged_at_p_zero_and_changed_at_p_one(channels):
     layer, x = AdaptiveAugmentation((channels, 8, 8)), images(channels=channels)
     torch.testing.assert_close(layer(x), x)
     layer.p.fill_(1)
@@ -151,7 +151,7 @@ def test_blitting_only_moves_pixels():
     assert difference.abs().amin(2).max() < 1e-9
 
 
-def test_each_image_is_augmented_alone():
+def test_images_are_augmented_independently():
     layer, x = AdaptiveAugmentation((3, 8, 8)), images()
     other = torch.cat([x[:1], images(5)])
     layer.p.fill_(0.8)
@@ -161,7 +161,7 @@ def test_each_image_is_augmented_alone():
     torch.testing.assert_close(layer(other)[0], first[0])
 
 
-def test_gradients_pass_twice():
+def test_second_derivatives_exist():
     layer, x = AdaptiveAugmentation((3, 5, 5)), images(2, 3, 5, 5).requires_grad_()
     layer.p.fill_(1)
 
@@ -173,7 +173,7 @@ def test_gradients_pass_twice():
     assert torch.autograd.gradgradcheck(seeded, x)
 
 
-def test_points_and_strange_channels_are_refused():
+def test_points_and_other_numbers_of_channels_are_refused():
     with pytest.raises(ValueError, match="ada needs images"):
         AdaptiveAugmentation((2,))
     with pytest.raises(ValueError, match="1 or 3 channels, not 2"):

@@ -1,4 +1,4 @@
-"""Layers that look at a condition."""
+"""Test layers that take a condition."""
 
 import pytest
 import torch
@@ -21,13 +21,13 @@ def test_each_class_has_a_gain_and_a_bias_of_its_own(shape):
         torch.testing.assert_close(found[label == k], by_hand[label == k])
 
 
-def test_a_chain_hands_the_condition_to_those_that_take_it():
+def test_chain_passes_the_condition_to_conditioned_layers():
     torch.manual_seed(0)
     inner = ConditionalBatchNorm(4, 3, spatial=False)
     chain, x, y = Chain(nn.Linear(5, 4), Chain(inner, nn.ReLU())), torch.randn(6, 5), torch.rand(6, 3)
     torch.testing.assert_close(chain(x, y), inner(chain[0](x), y).relu())
 
 
-def test_a_generator_without_a_condition_has_no_conditional_norm():
+def test_conditional_norm_without_a_condition_is_refused():
     with pytest.raises(ValueError, match="norm=conditional needs a condition; choose norm=batch"):
         DCGANGenerator(4, (1, 8, 8), width=4, norm="conditional")

@@ -1,4 +1,4 @@
-"""Differentiable augmentation: what each part keeps and what it changes, by how much."""
+"""Test what each differentiable augmentation changes, and by how much."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ def images(n=400, channels=3, height=16, width=16):
 
 
 def span(draws, low, high):
-    """Draws that fill an interval."""
+    """Images for draws that cover an interval."""
     margin = (high - low) / 20
     assert low <= draws.min() < low + margin
     assert high - margin < draws.max() <= high
@@ -25,7 +25,7 @@ def test_brightness_adds_one_number_to_each_image():
 
 
 @pytest.mark.parametrize(("change", "over", "most"), [(saturation, 1, (0, 2)), (contrast, (1, 2, 3), (0.5, 1.5))])
-def test_saturation_and_contrast_scale_what_differs_from_a_mean(change, over, most):
+def test_saturation_and_contrast_scale_differences_from_a_mean(change, over, most):
     x = images()
     y, mean = change(x), x.mean(over, keepdim=True)
     torch.testing.assert_close(y.mean(over, keepdim=True), mean)
@@ -34,13 +34,13 @@ def test_saturation_and_contrast_scale_what_differs_from_a_mean(change, over, mo
     span(factors, *most)
 
 
-def test_saturation_leaves_grey_as_it_is():
+def test_saturation_does_not_change_grey():
     x = images(channels=1)
     torch.testing.assert_close(saturation(x), x)
 
 
 def moved(x, down, right):
-    """Written out: an image (c, h, w), moved, with zeros coming in."""
+    """An image (c, h, w), shifted with zero padding."""
     y = torch.zeros_like(x)
     _, h, w = x.shape
     for i in range(h):
@@ -50,7 +50,7 @@ def moved(x, down, right):
     return y
 
 
-def test_translation_is_one_of_the_whole_shifts_up_to_an_eighth():
+def test_translation_is_a_whole_shift_up_to_an_eighth():
     torch.manual_seed(0)
     x = images(1, height=16, width=24)
     shifts = {(i, j): moved(x[0], i, j) for i in range(-2, 3) for j in range(-3, 4)}
@@ -62,7 +62,7 @@ def test_translation_is_one_of_the_whole_shifts_up_to_an_eighth():
 
 
 def authors_hole(height, width, centre_row, centre_column):
-    """The mask as data-efficient-gans builds it: positions clamped to the image."""
+    """The mask of data-efficient-gans, with positions clamped to the image."""
     mask = torch.ones(height, width, dtype=torch.bool)
     rows = (torch.arange(height // 2) + centre_row - height // 4).clamp(0, height - 1)
     columns = (torch.arange(width // 2) + centre_column - width // 4).clamp(0, width - 1)
@@ -83,7 +83,7 @@ def test_cutout_zeroes_a_square_of_half_the_side_about_any_centre(side):
 
 
 @pytest.mark.parametrize("policy", [("color",), ("translation",), ("cutout",), ("color", "translation", "cutout")])
-def test_each_image_is_augmented_alone(policy):
+def test_images_are_augmented_independently(policy):
     layer, x = DiffAugment((3, 16, 16), policy), images(6)
     other = torch.cat([x[:1], images(5)])
     torch.manual_seed(1)
@@ -94,7 +94,7 @@ def test_each_image_is_augmented_alone(policy):
     assert not torch.equal(first[1] - x[1], first[2] - x[2])
 
 
-def test_gradients_pass_twice():
+def test_second_derivatives_exist():
     layer, x = DiffAugment((3, 8, 8)), images(2, height=8, width=8).requires_grad_()
 
     def seeded(x):
@@ -105,7 +105,7 @@ def test_gradients_pass_twice():
     assert torch.autograd.gradgradcheck(seeded, x)
 
 
-def test_parts_come_in_the_order_given():
+def test_augmentations_run_in_the_order_given():
     x = torch.ones(50, 1, 16, 16)
     assert (DiffAugment((1, 16, 16), ("cutout", "color"))(x) == 0).sum() == 0  # what was cut out was then brightened
     assert (DiffAugment((1, 16, 16), ("color", "cutout"))(x) == 0).flatten(1).any(1).all()

@@ -1,4 +1,4 @@
-"""Maxout: the largest of linear maps."""
+"""Test that maxout is the maximum of linear maps."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from gan_runner.models.layers.maxout import Maxout
 
 
-def test_each_unit_is_the_largest_of_its_pieces():
+def test_each_unit_is_the_maximum_of_its_pieces():
     layer = Maxout(3, 4, pieces=5)
     x = torch.randn(6, 3)
     pieces = torch.stack([x @ w + b for w, b in zip(layer.linear.weight, layer.linear.bias)], 1)  # (6, 4 · 5)
@@ -20,7 +20,7 @@ def test_one_piece_is_linear():
     torch.testing.assert_close(layer(x), layer.linear(x))
 
 
-def test_two_pieces_make_an_absolute_value():
+def test_two_pieces_can_form_an_absolute_value():
     layer = Maxout(1, 1, pieces=2)
     layer.linear.weight.data = torch.tensor([[1.0], [-1.0]])
     layer.linear.bias.data.zero_()

@@ -1,4 +1,4 @@
-"""Minibatch discrimination: the paper's formula written out, and what follows from it."""
+"""Test minibatch discrimination against the paper's formula in loops, and its consequences."""
 
 import math
 
@@ -18,7 +18,7 @@ def features(n):
     return torch.randn(n, 4, dtype=torch.float64)
 
 
-def test_closeness_is_the_formula_of_the_paper(layer):
+def test_similarity_equals_the_formula_of_the_paper(layer):
     x = features(5)
     tensor = layer.projection.detach().reshape(4, 3, 2)  # T in R^{A×B×C}
     for i in range(5):
@@ -27,11 +27,11 @@ def test_closeness_is_the_formula_of_the_paper(layer):
             for j in range(5):
                 rows = [sum(x[k, a] * tensor[a, b] for a in range(4)) for k in (i, j)]
                 similarity += math.exp(-(rows[0] - rows[1]).abs().sum().item())
-            own = 1.0  # the term j = i, which the layer leaves to the next bias
+            own = 1.0  # the term j = i, which the layer leaves out
             assert layer(x)[i, 4 + b].item() == pytest.approx(similarity - own, rel=1e-10)
 
 
-def test_features_pass_through(layer):
+def test_features_are_kept(layer):
     x = features(5)
     assert layer(x).shape == (5, layer.out_features)
     assert layer.out_features == 4 + 3
@@ -43,22 +43,22 @@ def test_order_of_the_batch_does_not_matter(layer):
     torch.testing.assert_close(layer(x[order]), layer(x)[order])
 
 
-def test_a_collapsed_batch_is_as_close_as_can_be(layer):
+def test_a_collapsed_batch_has_maximal_similarity(layer):
     x = features(1).expand(6, 4)
     torch.testing.assert_close(layer.similarity(x), torch.full((6, 3), 5.0, dtype=torch.float64))
 
 
-def test_a_sample_alone_is_close_to_nothing(layer):
+def test_a_single_sample_has_similarity_zero(layer):
     assert layer.similarity(features(1)).abs().max() < 1e-15
 
 
-def test_closeness_fades_with_distance(layer):
+def test_similarity_decreases_with_distance(layer):
     near, far = (layer.similarity(scale * features(6)) for scale in (0.01, 100.0))
     assert near.min() > 4.5
     assert far.max() < 0.1
 
 
-def test_slopes_are_right(layer):
+def test_gradients_equal_finite_differences(layer):
     assert torch.autograd.gradcheck(layer, (features(4).requires_grad_(),))
 
 

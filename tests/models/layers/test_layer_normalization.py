@@ -1,4 +1,4 @@
-"""The knobs `norm` and `weight_norm`: statistics, and spectral norms by singular values."""
+"""Test the options `norm` and `weight_norm`: statistics of activations, and singular values of weights."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ AVERAGED = {
 
 
 @pytest.mark.parametrize(("norm", "shape"), AVERAGED, ids=str)
-def test_activations_come_out_standardised(norm, shape):
+def test_activations_are_standardised(norm, shape):
     x = 5 * torch.randn(*shape, dtype=torch.float64) + torch.arange(6.0).view(1, 6, *[1] * (len(shape) - 2))
     y = normalization(norm, 6, len(shape) == 4, 1).double()(x)
     over = AVERAGED[norm, shape]
@@ -30,12 +30,12 @@ def test_activations_come_out_standardised(norm, shape):
 
 
 @pytest.mark.parametrize("shape", [SPATIAL, FLAT])
-def test_none_leaves_activations_as_they_are(shape):
+def test_none_does_not_change_activations(shape):
     x = torch.randn(*shape)
     assert torch.equal(normalization("none", 6, len(shape) == 4, 1)(x), x)
 
 
-def test_every_norm_can_scale_and_shift_each_channel():
+def test_every_norm_has_a_gain_and_bias_for_each_channel():
     for norm in ("batch", "layer", "instance", "virtual"):
         layer = normalization(norm, 6, True, 1)
         assert {name: tuple(p.shape) for name, p in layer.named_parameters()} == {
@@ -50,13 +50,13 @@ def test_instance_norm_of_vectors_is_refused():
 
 
 def effective_matrix(module):
-    """The weight in use, as a matrix (out, everything else)."""
+    """The effective weight as a matrix (outputs, inputs)."""
     weight = module.weight.detach()
     return (weight.transpose(0, 1) if isinstance(module, nn.ConvTranspose2d) else weight).flatten(1)
 
 
 def largest_singular_values(network):
-    network.eval()  # no power iteration while looking
+    network.eval()  # stops the power iteration
     kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
     return [torch.linalg.svdvals(effective_matrix(m))[0].item() for m in network.modules() if isinstance(m, kinds)]
 

@@ -1,4 +1,4 @@
-"""Orthonormal weights: by their singular values, at the start and after training, and what they bound."""
+"""Test orthonormal weights by their singular values, before and after training, and the Lipschitz bound."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ CRITICS = {
 
 
 def singular_values(network):
-    """Of every layer's weight, as a matrix (out, everything else)."""
+    """The singular values of every layer's weight as a matrix (outputs, inputs)."""
     values = []
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
@@ -41,7 +41,7 @@ def test_every_singular_value_is_one(shape, dim):
     assert all_one([torch.linalg.svdvals(weight.transpose(0, dim).flatten(1))])
 
 
-def test_it_is_gram_schmidt_on_the_rows_or_columns():
+def test_orthogonal_equals_gram_schmidt():
     rows, kept = torch.randn(4, 9, dtype=torch.float64), []
     for row in rows:
         for earlier in kept:
@@ -51,7 +51,7 @@ def test_it_is_gram_schmidt_on_the_rows_or_columns():
     torch.testing.assert_close(Orthogonal()(rows.T.contiguous()), torch.stack(kept).T)
 
 
-def test_an_orthonormal_weight_stays_and_a_scaled_one_comes_back():
+def test_an_orthonormal_weight_is_kept_whatever_its_scale():
     weight = Orthogonal()(torch.randn(5, 9, dtype=torch.float64))
     torch.testing.assert_close(Orthogonal()(weight), weight)
     torch.testing.assert_close(Orthogonal()(torch.rand(5, 1) * weight), weight)
@@ -59,14 +59,14 @@ def test_an_orthonormal_weight_stays_and_a_scaled_one_comes_back():
 
 
 @pytest.mark.parametrize("shape", SHAPES[:6], ids=str)
-def test_gradients_pass_twice(shape):
+def test_second_derivatives_exist(shape):
     weight = torch.randn(*shape, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(Orthogonal(), weight)
     assert torch.autograd.gradgradcheck(Orthogonal(), weight)
 
 
 def descend(network, steps):
-    """A Wasserstein critic's steps with Adam, whose weight decay would break the library's Householder map."""
+    """Train a Wasserstein critic with Adam and weight decay, which would break torch's Householder map."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2, betas=(0.5, 0.999), weight_decay=1e-2)
     for _ in range(steps):
         real, fake = torch.rand(8, 1, 16, 16), torch.randn(8, 1, 16, 16)
@@ -97,7 +97,7 @@ def test_relu_critic_is_lipschitz_after_every_step():
             assert ((network(x) - network(y)).abs() <= (x - y).flatten(1).norm(dim=1) * (1 + 1e-5)).all()
 
 
-def test_convolution_stretches_at_most_by_the_root_of_its_overlap():
+def test_lipschitz_constant_of_a_convolution_is_bounded_by_the_root_of_its_overlap():
     torch.manual_seed(0)
     network = CRITICS["dcgan"]()
     layer = network.trunk[0]  # kernel 4, stride 2: a pixel lies in 4 patches
@@ -109,13 +109,13 @@ def test_convolution_stretches_at_most_by_the_root_of_its_overlap():
     assert 1 < x.norm().sqrt() <= 2 + 1e-5
 
 
-def test_transposed_convolutions_have_their_outputs_in_dimension_one():
+def test_outputs_of_transposed_convolutions_are_in_dimension_one():
     network = DCGANGenerator(4, (1, 16, 16), width=8, weight_norm="orthogonal")
     assert len(singular_values(network)) == 3
     assert all_one(singular_values(network))
 
 
-def test_clipping_changes_the_direction_of_the_weights_and_not_their_norm():
+def test_clipping_changes_directions_but_not_norms():
     network = CRITICS["mlp"]()
     WeightClipping({"discriminator": network}, 0.01)()
     assert all_one(singular_values(network))

@@ -1,4 +1,4 @@
-"""Weight normalisation: norms, directions, and what data makes of them."""
+"""Test norms and directions of weight normalisation, and its initialisation from data."""
 
 import copy
 
@@ -21,12 +21,12 @@ LAYERS = {
 
 
 def rows(weight, dim):
-    """A weight as a matrix, an output a row."""
+    """A weight as a matrix with one row for each output."""
     return weight.transpose(0, dim).flatten(1)
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_the_weight_has_the_norm_that_is_learnt_and_the_direction_of_v(kind):
+def test_the_weight_has_the_learned_norm_and_the_direction_of_v(kind):
     make, _, dim = LAYERS[kind]
     layer = make().double()
     before = layer.weight.detach().clone()
@@ -42,7 +42,7 @@ def test_the_weight_has_the_norm_that_is_learnt_and_the_direction_of_v(kind):
     torch.testing.assert_close(nn.functional.normalize(weight), nn.functional.normalize(rows(before, dim)))
 
 
-def test_gradients_are_those_of_equation_3():
+def test_gradients_equal_equation_3():
     layer = nn.Linear(4, 3).double()
     reparametrize(layer, "weight")
     ((_, normalized),) = normalized_weights(layer)
@@ -57,7 +57,7 @@ def test_gradients_are_those_of_equation_3():
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_a_layer_comes_out_standardised_on_the_data_it_saw(kind):
+def test_a_layer_is_standardised_on_its_data(kind):
     make, shape, _ = LAYERS[kind]
     layer, x = make().double(), 3 * torch.randn(*shape, dtype=torch.float64) + 2
     reparametrize(layer, "weight")
@@ -69,7 +69,7 @@ def test_a_layer_comes_out_standardised_on_the_data_it_saw(kind):
 
 
 def pre_activations(network, x):
-    """What each layer with a normalised weight puts out."""
+    """The outputs of each layer with weight norm."""
     seen = []
     handles = [
         layer.register_forward_hook(lambda _, __, output: seen.append(output.detach()))
@@ -99,7 +99,7 @@ def test_prepared_networks_are_standardised_in_every_layer(model):
 
 
 @pytest.mark.usefixtures("_float64")
-def test_a_generator_is_standardised_by_what_it_is_fed():
+def test_a_generator_is_standardised_on_its_inputs():
     network = DCGANGenerator(4, (1, 16, 16), width=4, bounded=False, norm="none", weight_norm="weight")
     z = torch.randn(64, 4)
     network.prepare(z, torch.rand(64, 1, 16, 16))
@@ -109,14 +109,14 @@ def test_a_generator_is_standardised_by_what_it_is_fed():
 
 
 @pytest.mark.usefixtures("_float64")
-def test_a_unit_that_does_not_vary_stays_finite():
+def test_a_constant_unit_stays_finite():
     layer = nn.Linear(3, 2)
     reparametrize(layer, "weight")
     standardize(layer, torch.ones(8, 3))
     torch.testing.assert_close(layer(torch.ones(1, 3)), torch.zeros(1, 2))
 
 
-def test_what_is_not_normalised_stays_as_it_is_and_draws_nothing():
+def test_networks_without_weight_norm_are_unchanged():
     network = nn.Sequential(nn.Linear(3, 2), nn.Dropout(), nn.Linear(2, 2))
     before, state = copy.deepcopy(network.state_dict()), torch.get_rng_state()
     standardize(network, torch.randn(8, 3, generator=torch.Generator()))
@@ -128,7 +128,7 @@ def test_what_is_not_normalised_stays_as_it_is_and_draws_nothing():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_a_frozen_norm_is_kept_and_set_by_data_but_not_trained():
+def test_a_frozen_gain_is_initialised_but_not_trained():
     layer = nn.Linear(3, 2)
     reparametrize(layer, "weight")
     ((_, normalized),) = normalized_weights(layer)
@@ -144,7 +144,7 @@ def test_a_frozen_norm_is_kept_and_set_by_data_but_not_trained():
     torch.testing.assert_close(average.averages["layer"].weight.norm(dim=1), layer.weight.norm(dim=1))
 
 
-def test_noise_is_there_while_training_alone():
+def test_noise_is_added_in_training_only():
     layer, x = GaussianNoise(0.5), torch.zeros(20_000, 3)
     assert layer(x).std().item() == pytest.approx(0.5, rel=0.02)
     assert torch.equal(layer.eval()(x), x)
