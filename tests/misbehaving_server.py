@@ -1,8 +1,7 @@
-"""A W&B server of a few lines, which starts a run as the real one does, and then, or at once, misbehaves.
+"""A minimal W&B server that misbehaves, from the start or after a run has begun.
 
-What wandb 0.31 asks for: who is there (`viewer`), whether the run exists (`RunResumeStatus`), that it begins
-(`UpsertBucket`), where to put files (`CreateRunFiles`), and its figures to `file_stream`; answers of other kinds may be
-empty.
+wandb 0.31 requests the user (`viewer`), whether the run exists (`RunResumeStatus`), its start (`UpsertBucket`) and
+addresses of files (`CreateRunFiles`), and sends metrics to `file_stream`. Answers to other requests may be empty.
 """
 
 import gzip
@@ -16,7 +15,7 @@ STATUS = {"500": 500, "429": 429, "401": 401}
 
 
 class Answer(BaseHTTPRequestHandler):
-    """As the server's fault says."""
+    """Answers requests, with the server's fault."""
 
     protocol_version = "HTTP/1.1"
 
@@ -63,7 +62,7 @@ class Answer(BaseHTTPRequestHandler):
 
 
 class Quiet(ThreadingHTTPServer):
-    """One that does not print what its clients do to it."""
+    """A server that does not print errors of its clients."""
 
     daemon_threads = True
 
@@ -77,8 +76,8 @@ def serving(fault="healthy", from_start=False, seconds=3.0):
 
     Args:
         fault: healthy, silent (accepts and never answers), slow, dead (gone), 500, 429, 401, or garbage.
-        from_start: whether no run can begin.
-        seconds: how slow.
+        from_start: whether the fault begins at once.
+        seconds: delay of the answers of a slow server.
     """
     server = Quiet(("127.0.0.1", 0), Answer)
     server.fault, server.from_start, server.seconds = fault, from_start, seconds
@@ -87,7 +86,7 @@ def serving(fault="healthy", from_start=False, seconds=3.0):
 
     def die():
         server.begun.wait()
-        time.sleep(0.5)  # what it was asked last is still answered
+        time.sleep(0.5)  # the last request is still answered
         server.over.set()
         server.shutdown()
         server.server_close()
@@ -105,8 +104,8 @@ def serving(fault="healthy", from_start=False, seconds=3.0):
         server.server_close()
 
 
-def figures_sent(server):
-    """How many lines of figures arrived."""
+def metrics_sent(server):
+    """The number of lines of metrics that arrived."""
     streams = [
         json.loads(body)["files"]
         for path, body in server.requests

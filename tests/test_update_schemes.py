@@ -85,7 +85,7 @@ def first_only(update, then):
 
 
 @pytest.mark.parametrize(("play", "drawn"), [("alternating", 5), ("simultaneous", 5), ("extragradient", 6)])
-def test_critic_moves_as_often_as_configured(make_system, play, drawn):
+def test_critic_makes_the_configured_updates(make_system, play, drawn):
     system = make_system(*SMALL, "loss=wgan", f"play={play}")
     assert system.players[0].updates == 5
     moved, batches = [], itertools.count()

@@ -14,7 +14,7 @@ import matplotlib.font_manager  # noqa: F401  (its cache is in HOME)
 import psutil
 import pytest
 import wandb
-from misbehaving_server import figures_sent, serving
+from misbehaving_server import metrics_sent, serving
 from tiny_runs import PICTURE, TINY_RUN
 
 from gan_runner.observers import weights_and_biases
@@ -134,7 +134,7 @@ def test_a_server_that_behaves_gets_everything(online):
         code, said, run = online(server, "trainer.sample_every=2")
         assert code == 0, said
         assert "W&B" not in said
-        assert figures_sent(server) == 4
+        assert metrics_sent(server) == 4
         assert any(path.startswith("/put/media/images/samples") for path, _ in server.requests)
     complete(run)
 
@@ -152,7 +152,7 @@ def test_a_server_that_misbehaves_costs_bounded_seconds_and_no_figure(online, wa
     with serving(fault, from_start, seconds=0.7) as server:
         code, said, run = online(server)
         assert code == 0, said
-        sent = figures_sent(server)
+        sent = metrics_sent(server)
     complete(run)
     assert "retrying" not in said
     assert sum(waited["start"]) < start + 1
