@@ -82,7 +82,7 @@ def test_other_sides_have_more_or_fewer_blocks(side, up, down):
 
 
 def test_number_of_weights_equals_the_tables():
-    """128 channels, latents of 128: each 3×3 and 1×1 convolution with its bias, batch norm in the generator."""
+    """Test 128 channels and latents of 128, with biases in all convolutions and batch norm in the generator."""
     conv3, conv1, norm = 128 * 128 * 9 + 128, 128 * 128 + 128, 2 * 128
     dense, to_image, from_image, first_shortcut = 129 * 128 * 16, (128 * 9 + 1) * 3, (3 * 9 + 1) * 128, (3 + 1) * 128
     with torch.device("meta"):
@@ -94,7 +94,7 @@ def test_number_of_weights_equals_the_tables():
 
 
 @pytest.mark.parametrize(("make", "factor"), RESIZING.items())
-def test_with_a_silent_residual_a_block_only_resizes(make, factor):
+def test_a_block_with_zero_residual_only_resizes(make, factor):
     block, x = make(3, nn.BatchNorm2d), torch.randn(2, 3, 8, 8)
     silent(block.residual)
     passing(block)
@@ -102,7 +102,7 @@ def test_with_a_silent_residual_a_block_only_resizes(make, factor):
     assert torch.equal(block(x), nn.functional.interpolate(x, scale_factor=factor, mode=mode))
 
 
-def test_with_a_silent_residual_the_first_block_is_a_linear_map_of_the_smaller_image():
+def test_the_first_block_with_zero_residual_is_linear_in_the_smaller_image():
     block, x = first_block(3, 4), torch.randn(2, 3, 8, 8)
     silent(block.residual)
     smaller = x.unflatten(2, (4, 2)).unflatten(4, (4, 2)).mean((3, 5))
@@ -112,7 +112,7 @@ def test_with_a_silent_residual_the_first_block_is_a_linear_map_of_the_smaller_i
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("make", [upsampling_block, downsampling_block])
 def test_shortcuts_convolution_commutes_with_resizing(make):
-    """As the papers have it, it runs where the image is larger."""
+    """Test that the order of the papers, with the convolution on the larger image, gives the same result."""
     block, x = make(3, nn.BatchNorm2d), torch.randn(2, 3, 8, 8)
     first, second = block.shortcut
     torch.testing.assert_close(second(first(x)), first(second(x)))
@@ -120,20 +120,20 @@ def test_shortcuts_convolution_commutes_with_resizing(make):
 
 @pytest.mark.parametrize("make", RESIZING)
 def test_a_constant_image_stays_constant_inside(make):
-    """Away from the border, where zeros come in."""
+    """Test pixels away from the border, where zero padding has no effect."""
     image = make(3, nn.Identity)(torch.randn(1, 3, 1, 1).expand(1, 3, 16, 16))
     inside = image[:, :, 3:-3, 3:-3]
     torch.testing.assert_close(inside, inside[:, :, :1, :1].expand_as(inside))
 
 
-def test_sum_is_the_mean_times_the_pixels():
+def test_sum_pooling_is_mean_pooling_times_the_number_of_pixels():
     mean, total = (ResNetDiscriminator((1, 16, 16), width=4, pooling=pooling) for pooling in ("mean", "sum"))
     total.load_state_dict(mean.state_dict())
     x = torch.randn(2, 1, 16, 16)
     torch.testing.assert_close(total.features(x), 8 * 8 * mean.features(x))
 
 
-def test_norms_stand_where_they_are_published():
+def test_norms_are_in_the_published_places():
     kinds = [type(module).__name__ for module in ResNetGenerator(5, (3, 32, 32), width=2).modules()]
     assert kinds.count("BatchNorm2d") == 2 * 3 + 1
     assert kinds[-4:] == ["BatchNorm2d", "ReLU", "Conv2d", "Tanh"]
@@ -149,7 +149,7 @@ def test_norms_stand_where_they_are_published():
 
 @pytest.mark.parametrize("make", [lambda: ResNetGenerator(64, (3, 32, 32)), lambda: ResNetDiscriminator((3, 32, 32))])
 def test_initial_weights(make):
-    """Variance 2 gain² / (fan in + fan out), the gain √2 in residual ways."""
+    """Test the variance 2 gain² / (fan in + fan out), with gain √2 in residual branches."""
     torch.manual_seed(0)
     network = make()
     residual = {layer for block in blocks(network) for layer in block.residual}
@@ -163,8 +163,8 @@ def test_initial_weights(make):
             assert not module.bias.any()
 
 
-def test_gradient_penalties_pass():
-    """Every layer has a second derivative, where it is not linear."""
+def test_gradient_penalties_are_differentiable():
+    """Test that gradient penalties have gradients in every layer."""
     discriminator = ResNetDiscriminator((1, 8, 8), width=2, pooling="sum").double()
     x = torch.randn(2, 1, 8, 8, dtype=torch.float64, requires_grad=True)
     torch.autograd.gradcheck(discriminator, x)
@@ -178,7 +178,7 @@ def test_data_other_than_square_images_is_refused(shape):
             network()
 
 
-def test_a_width_of_none_is_refused():
+def test_a_width_of_zero_is_refused():
     for network in (lambda: ResNetGenerator(5, (1, 8, 8), width=0), lambda: ResNetDiscriminator((1, 8, 8), width=0)):
         with pytest.raises(ValueError, match="width must be at least 1"):
             network()

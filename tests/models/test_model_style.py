@@ -1,4 +1,4 @@
-"""The generator's inverse."""
+"""Test the style encoder, which inverts a generator."""
 
 from types import SimpleNamespace
 
@@ -20,7 +20,7 @@ DCGAN = ("model.generator.width=4", "model.discriminator.width=4")
 TINY = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", "model.latent.dim=3")
 
 
-def test_it_maps_images_to_latents():
+def test_style_encoder_maps_images_to_latents():
     assert StyleEncoder(5, (3, 16, 16), width=4)(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
 
 
@@ -39,12 +39,12 @@ def test_term_is_the_squared_distance_of_latents():
     game = SimpleNamespace(latent=SimpleNamespace(dim=2))
     turn = SimpleNamespace(game=game, noise=noise, fake=fake, networks={"style": nn.Identity()})
     assert style(turn).item() == (4 + 9) / 2
-    turn.noise = torch.cat([noise, torch.full((2, 3), 7.0)], 1)  # codes beside it do not count
+    turn.noise = torch.cat([noise, torch.full((2, 3), 7.0)], 1)  # codes are ignored
     assert style(turn).item() == (4 + 9) / 2
 
 
 @pytest.mark.parametrize("game", ["infogan", "moment_matching_codes", "conditional", "semi_supervised"])
-def test_it_finds_latents_of_the_game_and_nothing_else_that_the_generator_is_fed(make_system, game):
+def test_style_encoder_infers_latents_only(make_system, game):
     options = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", f"game={game}", *DCGAN)
     system = make_system(*options, *(["loss=mmd", f"game={game}"] if game.startswith("moment") else []))
     batch = next(batches_of(system))
@@ -60,7 +60,7 @@ def test_a_game_without_latents_is_refused(make_system):
 
 
 @pytest.mark.usefixtures("_float64")
-def test_it_learns_to_invert_a_generator_that_stays_and_nobody_learns_from_it(make_system):
+def test_style_encoder_learns_to_invert_the_generator_and_trains_no_other_network(make_system):
     still = ("players.discriminator.updates=1", "players.discriminator.optimizer.lr=0", "players.generator.updates=0")
     system = make_system(*TINY, *still, "model.generator.width=4", "model.discriminator.width=4", "optimizer.lr=3e-3")
     nn.ModuleDict(system.networks).double()
@@ -68,7 +68,7 @@ def test_it_learns_to_invert_a_generator_that_stays_and_nobody_learns_from_it(ma
     system.game.prepare(system.networks, Drawn(next(batches)), 8)
     before = [p.clone() for p in system.networks["generator"].parameters()]
     losses = [system.step(batches)["style/style"].item() for _ in range(60)]
-    assert losses[0] > 2  # E‖z‖² = 3 where S knows nothing
+    assert losses[0] > 2  # E‖z‖² = 3 for a constant S
     assert sum(losses[-5:]) / 5 < 0.5 * losses[0]
     assert all(torch.equal(a, b) for a, b in zip(before, system.networks["generator"].parameters()))
 
@@ -87,7 +87,7 @@ def test_samples_take_their_latents_from_an_image(gan_run, tmp_path, capfd):
         torch.from_numpy(np.array(Image.open(path)))
         for path in [tmp_path / "made" / "00000.png", *sorted((tmp_path / "alike").iterdir())]
     )
-    assert len(alike) == 1  # more would be the same
+    assert len(alike) == 1  # more samples would be equal
     with eval_mode(system.networks), torch.no_grad():
         latent = system.networks["style"]((made / 127.5 - 1).view(1, 1, 16, 16))
     expected = ((system.sample(latent)[0, 0] + 1) * 127.5).round()
