@@ -218,7 +218,7 @@ def test_after_a_service_that_was_killed_the_next_run_of_a_sweep_has_another(onl
         code, said, _ = online(server, "hydra.mode=MULTIRUN", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
         assert code == 0, said
         assert said.count("logging to W&B stops") == 1
-        assert figures_sent(server) >= 4
+        assert metrics_sent(server) >= 4
     complete(tmp_path / "sweep" / "0")
     complete(tmp_path / "sweep" / "1")
 
