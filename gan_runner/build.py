@@ -26,7 +26,7 @@ from gan_runner.models.networks import HasFeatures
 from gan_runner.players import Player, phases_of
 from gan_runner.requirements import OwnedNetworks, TermWrapper, check_requirements
 from gan_runner.system import System
-from gan_runner.tools.precision import HALF
+from gan_runner.tools.precision import AUTOCAST_DTYPES
 from gan_runner.tools.scheduled import Scheduled
 from gan_runner.tools.torch_internals import load_no_compiler
 
@@ -183,7 +183,7 @@ def build_player(
         },
         phases=player_phases(name, config),
         fresh_batches=first if player.fresh_batches is None else player.fresh_batches,
-        autocast_dtype=HALF.get(config.trainer.precision),
+        autocast_dtype=AUTOCAST_DTYPES.get(config.trainer.precision),
     )
 
 

@@ -1,15 +1,24 @@
-"""Exceptions that end a run. Each message is one line for the user; `gan_runner.cli.run` maps each to an exit code."""
+"""The errors that can end a run. Each carries one line for the user; `gan_runner.cli.messages` has the exit codes."""
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+RESUME = "resume=RUN_DIR"
+"""The placeholder in an error line for the option that resumes the run; `with_directory` fills it in."""
+
+
+def with_directory(line: str, directory: Path) -> str:
+    """An error line with the run's directory in place of the placeholder."""
+    return line.replace(RESUME, shlex.quote(f"resume={directory}"))
+
 
 class BadInput(Exception):  # noqa: N818
-    """The user's input cannot work. The message says what is wrong, why, and what to do. Nothing was written."""
+    """Input that cannot work: options, data or checkpoint. Nothing was written."""
 
 
 class ConfigError(BadInput):
@@ -25,11 +34,15 @@ class DataError(BadInput):
 
 
 class CheckpointError(BadInput):
-    """A checkpoint is missing, broken, or belongs to another configuration."""
+    """A checkpoint is missing or broken, or does not fit the run."""
 
 
 class DiskFull(Exception):  # noqa: N818
-    """The disk has no room for a file. Existing files are unchanged.
+    """There is no room for a file. Its previous version is intact.
+
+    Args:
+        path: the file.
+        size: of its new content, in bytes.
 
     Attributes:
         problem: the message without advice.
@@ -39,20 +52,20 @@ class DiskFull(Exception):  # noqa: N818
         free = shutil.disk_usage(path.parent).free
         missing = max(size - free, 0) or size  # a quota may be full where the disk is not
         self.problem = (
-            f"the disk of {path.parent} is full: {path.name} takes {size / 1e6:.3g} MB, {free / 1e6:.3g} MB are free, "
+            f"the disk of {path.parent} is full: {path.name} needs {size / 1e6:.3g} MB, {free / 1e6:.3g} MB are free, "
             f"{missing / 1e6:.3g} MB are missing"
         )
-        super().__init__(f"{self.problem}; free some space, and continue with resume=RUN_DIR")
+        super().__init__(f"{self.problem}; free some space, then continue with: gan-run {RESUME}")
 
 
 class Diverged(Exception):  # noqa: N818
     """A loss, a gradient or a weight is not finite.
 
     Args:
-        step: the step after which this was found.
+        step: the step after which it was found.
         names: the names of the non-finite values.
-        saved_step: the step of the last checkpoint, or None without one.
-        rollbacks: the number of times that the run already went back to a checkpoint.
+        saved_step: the step of the last checkpoint, if there is one.
+        rollbacks: how often the run was already rolled back to a checkpoint.
 
     Attributes:
         problem: the message without advice.
@@ -61,28 +74,33 @@ class Diverged(Exception):  # noqa: N818
     def __init__(self, step: int, names: Sequence[str], saved_step: int | None, rollbacks: int = 0):
         self.step, self.names, self.saved_step = step, names, saved_step
         self.problem = f"training diverged at step {step} (non-finite: {', '.join(names)})"
-        resume = "" if saved_step is None else f"resume from the checkpoint of step {saved_step}, or "
-        advice = f"{resume}start again with a smaller optimizer.lr or a gradient penalty"
-        before = f". The run already went back to a checkpoint {rollbacks} times" if rollbacks else ""
-        super().__init__(f"{self.problem}; {advice}{before}")
+        resume = "" if saved_step is None else f"resume from step {saved_step} (gan-run {RESUME} optimizer.lr=…), or "
+        before = f" (after {rollbacks} rollbacks)" if rollbacks else ""
+        super().__init__(
+            f"{self.problem}{before}; {resume}start again with a smaller optimizer.lr or regularizer=[gradient_penalty]"
+        )
 
 
 class ProcessLost(Exception):  # noqa: N818
-    """Another process of this run does not answer: it failed, was killed, or hangs."""
+    """Another process of this run does not respond: it failed, was killed, or hangs."""
 
     def __init__(self) -> None:
-        super().__init__("another process of this run ended or does not answer; continue with resume=RUN_DIR")
+        super().__init__(
+            f"another process of this run ended or does not respond; start all processes again with {RESUME}"
+        )
 
 
 class Stopped(BaseException):
-    """A signal stopped the run. It is saved if it made a step.
+    """A signal stopped the run. It was saved if it had taken a step.
 
-    It derives from BaseException, as KeyboardInterrupt does, so that `except Exception` does not catch it.
+    Like KeyboardInterrupt it is no Exception, so that no handler mistakes it for a failure.
     """
 
     def __init__(self, signum: int, saved: bool = True):
         after = (
-            "and saved; continue with resume=RUN_DIR" if saved else "before its first step; run the same command again"
+            f"after saving; continue with: gan-run {RESUME}"
+            if saved
+            else "before the first step; type the same command again"
         )
         super().__init__(f"stopped by {signal.Signals(signum).name} {after}")
         self.signum = signum

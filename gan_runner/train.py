@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from gan_runner.config.resolve import resolve
 from gan_runner.datasets.base import Dataset
 from gan_runner.datasets.labels import Classes
 from gan_runner.distributed import processes
-from gan_runner.errors import ConfigError, Diverged, Stopped
+from gan_runner.errors import ConfigError, Diverged, Stopped, with_directory
 from gan_runner.metrics.evaluator import build_metrics
 from gan_runner.observers.base import Observer
 from gan_runner.observers.build import build_observers, check_metric_names
@@ -35,7 +36,7 @@ from gan_runner.runs.signals import StopSignals
 from gan_runner.sheet import Sheet, sheet_of
 from gan_runner.system import System
 from gan_runner.tools.determinism import deterministic
-from gan_runner.tools.files import write_json
+from gan_runner.tools.files import relative, write_json
 from gan_runner.tools.precision import prepare_device
 
 log = logging.getLogger("gan_runner")
@@ -125,10 +126,16 @@ def raise_if_diverged_or_stopped(run: Run, event: StepEvent) -> None:
 
 
 def check_rollback(job: Job, error: Diverged, rollbacks: int, signals: StopSignals) -> None:
-    """Check that a diverged run may go back to its last checkpoint once more, and log that it does.
+    """Log that a diverged run is rolled back to its last checkpoint.
+
+    Args:
+        job: what is trained.
+        error: the divergence.
+        rollbacks: how often the run was rolled back before.
+        signals: the signals received.
 
     Raises:
-        Diverged: the configuration does not allow rollbacks, or not another one.
+        Diverged: rollbacks are off, or their number is used up.
         Stopped: a signal came.
     """
     trainer = job.config.trainer
@@ -138,7 +145,7 @@ def check_rollback(job: Job, error: Diverged, rollbacks: int, signals: StopSigna
         raise Stopped(signals.received) from error
     if rollbacks == trainer.rollbacks:
         raise Diverged(error.step, error.names, error.saved_step, rollbacks) from error
-    message = "%s. Back to the last checkpoint, with other batches (%d of %d)"
+    message = "%s; back to the last checkpoint, with the data in another order (rollback %d of %d)"
     log.warning(message, error.problem, rollbacks + 1, trainer.rollbacks)
 
 
@@ -217,7 +224,7 @@ def build_all(job: Job) -> tuple[DictConfig, System, Mapping[str, Metric], dict[
     for target in (config, job.config):
         add_classes(target, system.dataset)
     if config.trainer.on_divergence == "rollback" and processes.present.size > 1:
-        raise ConfigError("trainer.on_divergence=rollback works with one process only; choose stop")
+        raise ConfigError("trainer.on_divergence=rollback works with one process only; set it to stop")
     prepare_device(system.device, config.trainer.precision)
     metrics = build_metrics(config, system)
     observers = build_observers(config, system)
@@ -241,11 +248,15 @@ def is_complete(run: Run) -> bool:
     done = run.step >= run.config.trainer.steps and SavedRun(run.directory.path).outcome["status"] == "completed"
     if run.step > run.config.trainer.steps and not done:
         raise ConfigError(
-            f"{run.directory.path} is at step {run.step}, beyond trainer.steps={run.config.trainer.steps}; "
+            f"{run.directory.path} is already at step {run.step}, beyond trainer.steps={run.config.trainer.steps}; "
             "choose more steps"
         )
     if done and processes.present.is_main:
-        print(f"{run.directory.path} is complete at step {run.step}; set a larger trainer.steps to train on")
+        where = shlex.quote(f"resume={relative(run.directory.path)}")
+        print(
+            f"{relative(run.directory.path)} is complete at step {run.step}; train longer with: "
+            f"gan-run {where} trainer.steps={2 * run.step}"
+        )
     return done
 
 
@@ -353,7 +364,8 @@ class Trainer:
             log.debug("".join(traceback.format_exception(error)))
             status = {Stopped: "interrupted", Diverged: "diverged"}.get(type(error), "failed")
             try:
-                self.finish(status, f"{type(error).__name__}: {error}")
+                line = f"{type(error).__name__}: {error}"
+                self.finish(status, with_directory(line, relative(self.run.directory.path)))
             except Exception as another:
                 log.warning("%s", another)
 

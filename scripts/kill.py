@@ -180,11 +180,11 @@ class Trials:
 
     def outcome(self) -> list[Any]:
         """The results: those of its runs, the table of a sweep, and the names of all files."""
-        table = self.run / "sweep.json"
-        rows = json.loads(table.read_text()) if table.exists() else []
-        figures = [{**row, "figures": without_clock(row["figures"])} for row in rows]
+        path = self.run / "sweep.json"
+        rows = json.loads(path.read_text()) if path.exists() else []
+        table = [{**row, "metrics": without_clock(row["metrics"])} for row in rows]
         names = sorted(str(path.relative_to(self.run)) for path in self.run.rglob("*"))
-        return [[outcome(self.run / part) for part in self.line.parts], figures, names]
+        return [[outcome(self.run / part) for part in self.line.parts], table, names]
 
     def kill(self, chance: random.Random) -> tuple[int, str]:
         """Kill and restart until it completes. Returns the number of kills, and the difference in words, if any."""

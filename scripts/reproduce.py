@@ -30,7 +30,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Column, Table
 
-from gan_runner.config.expectations import Expectation, all_accepted, figure_in, was_measured
+from gan_runner.config.expectations import Expectation, all_accepted, final_value, was_measured
 from gan_runner.config.paths import CONF
 from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.sweep import cell, mean_and_sd
@@ -116,7 +116,7 @@ def rows_of(name: str, out: Path) -> Iterator[Row]:
     done = [summary for summary in summaries if summary["status"] == "completed"]
     minutes = mean_and_sd([summary["elapsed_s"] / 60 for summary in done])
     for metric, expectation in expectations(name).items():
-        values = [figure_in(summary["final"], metric) for summary in done]
+        values = [final_value(summary["final"], metric) for summary in done]
         measured = [was_measured(summary["final"], metric) for summary in done]
         passed = [expectation.accepts(value) if there else None for value, there in zip(values, measured)]
         passed += [False] * (len(summaries) - len(done))

@@ -89,7 +89,7 @@ def row_of(name: str, metric: str, measured: float | None, accepted: str, summar
     return {
         "loss": name,
         "paper": paper_of(name),
-        "estimates": ESTIMATES.get(summary.get("identifies"), "–"),
+        "estimates": ESTIMATES.get(summary.get("critic_estimates"), "–"),
         "metric": metric,
         "measured": "–" if measured is None else f"{measured:.3g}",
         "accepted": accepted,

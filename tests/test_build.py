@@ -38,7 +38,7 @@ def test_every_term_declares_its_turn_type(target):
 
 @pytest.mark.parametrize("method", ["cls", "int", "int_cls"])
 def test_methods_for_captions_are_refused_with_labels(make_system, method):
-    said = f"^method={method} does not go with this game; choose game=text_to_image, or leave it out$"
+    said = f"^method={method} does not work in this game; choose game=text_to_image, or leave it out$"
     with pytest.raises(ConfigError, match=said):
         make_system("game=conditional", f"method={method}")
 
@@ -55,7 +55,7 @@ def test_stateful_terms_are_checked_too():
         def forward(self, turn: TextTurn) -> None: ...
 
     check_turns("it", partial(Remembering), TextToImage(None), NOTHING)
-    with pytest.raises(ConfigError, match="it does not go with this game; choose game=text_to_image, or leave it out"):
+    with pytest.raises(ConfigError, match="it does not work in this game; choose game=text_to_image, or leave it out"):
         check_turns("it", partial(Remembering), GAN(None), NOTHING)
 
 
@@ -70,7 +70,7 @@ def test_a_turn_must_have_the_members_of_a_terms_protocol():
     assert implements(DataTurn, MomentMatchingTurn)
     assert implements(CodesTurn, MomentMatchingTurn)
     assert not implements(BilinearTurn, MomentMatchingTurn)
-    with pytest.raises(ConfigError, match="it does not go with this game; choose another game, or leave it out"):
+    with pytest.raises(ConfigError, match="it does not work in this game; choose another game, or leave it out"):
         check_turns("it", partial(mmd, loss=MMD), Bilinear(), NOTHING)
 
 

@@ -68,12 +68,12 @@ def assert_equal(a, b, where=""):
         assert a == b, f"{where}: {str(a)[:200]} and {str(b)[:200]}"
 
 
-CLOCK = ("steps_per_second", "elapsed_s", "data_wait_share", "metric_share", "peak_memory_gb", "wandb_id")
+CLOCK = ("steps_per_second", "elapsed_s", "data_wait_fraction", "metric_time_fraction", "peak_memory_gb", "wandb_id")
 """Values that differ between two runs of the same command."""
 
 
-def without_clock(figures):
-    return {key: value for key, value in figures.items() if key not in CLOCK}
+def without_clock(values):
+    return {key: value for key, value in values.items() if key not in CLOCK}
 
 
 def outcome(run):
@@ -83,7 +83,7 @@ def outcome(run):
     summary = without_clock(json.loads((run / "summary.json").read_text()))
     return {
         "checkpoints": {name: {key: state[key] for key in kept} for name, state in states.items()},
-        "figures": [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()],
+        "metrics": [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()],
         "summary": {**summary, "final": without_clock(summary["final"])},
         "pictures": {path.name: path.read_bytes() for path in run.glob("samples/*")},
         "typed": (run / "overrides.yaml").read_text(),

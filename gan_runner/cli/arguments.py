@@ -1,4 +1,4 @@
-"""Shared by gan-sample, gan-eval and gan-compare: options, their checks, and errors of one line."""
+"""Command-line options, checks and one-line errors shared by gan-sample, gan-eval and gan-compare."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from gan_runner.cli.messages import explain
 from gan_runner.config.resolve import register
 from gan_runner.config.trust import search_working_directory
 from gan_runner.errors import BadInput, ConfigError, DiskFull
-from gan_runner.tools.outlets import outlets
+from gan_runner.tools.pipes import pipe_safe_output
 
 
 def command(
-    parser: Callable[[], Parser], elsewhere: str
+    parser: Callable[[], Parser], file_advice: str
 ) -> Callable[[Callable[[argparse.Namespace], None]], Callable[..., None]]:
-    """Make a command of a function of parsed options.
+    """Decorate a function of parsed options to make it the main function of a command.
 
-    What is wrong with the options, or with the files that they name, is one line on standard error and exit code 2;
-    a full disk is one and exit code 1.
+    An error in the options, or in the files that they name, becomes one line on standard error and exit code 2; a full
+    disk becomes one line and exit code 1.
 
     Args:
-        parser: of the command line.
-        elsewhere: what to do where a file cannot be read or written.
+        parser: returns the parser of the command line.
+        file_advice: what to do if a file cannot be read or written.
     """
 
     def decorate(run: Callable[[argparse.Namespace], None]) -> Callable[..., None]:
-        @outlets()
+        @pipe_safe_output()
         def main(arguments: Sequence[str] | None = None) -> None:
             line = parser()
             line.add_argument("--version", action="version", version=VERSION)
@@ -43,24 +43,24 @@ def command(
             try:
                 run(options)
             except DiskFull as error:
-                line.fail(1, f"{error.problem}; free some space, and run the same command again")
+                line.fail(1, f"{error.problem}; free some space, then type the same command again")
             except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
                 of_file = isinstance(error, OSError) and not isinstance(error, HydraException)
-                line.fail(2, f"{place_of(error)}; {elsewhere}" if of_file else explain(error))
+                line.fail(2, f"{explain_file(error)}; {file_advice}" if of_file else explain(error))
 
         return main
 
     return decorate
 
 
-def place_of(error: Any) -> str:
-    """Which file an OSError is about, and what is wrong with it."""
+def explain_file(error: Any) -> str:
+    """The file of an OSError, and what is wrong with it."""
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
 
 
 def add_run(parser: Parser) -> None:
-    """The options of a command that loads a trained run."""
+    """Add the options of a command that loads a trained run."""
     parser.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     parser.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
@@ -74,28 +74,28 @@ def refuse(*rules: tuple[object, str]) -> None:
 
 
 def at_least_one(text: str) -> int:
-    """A whole number from 1 on."""
+    """Parse an integer that is at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
 
 
-LARGEST = 1e6
-"""A factor beyond it is a mistake."""
+MAX_FACTOR = 1e6
+"""The largest factor; a larger one is a mistake."""
 
 
 def factor(text: str) -> float:
-    """A number to multiply a vector by."""
+    """Parse a number by which a vector is multiplied."""
     number = float(text)
-    if not abs(number) <= LARGEST:  # nor if it is NaN
-        raise argparse.ArgumentTypeError(f"must lie between -{LARGEST:g} and {LARGEST:g}")
+    if not abs(number) <= MAX_FACTOR:  # also true for NaN
+        raise argparse.ArgumentTypeError(f"must lie between -{MAX_FACTOR:g} and {MAX_FACTOR:g}")
     return number
 
 
 def png(text: str) -> Path:
-    """The path of a PNG picture to write."""
+    """Parse the path of a PNG file to write."""
     path = Path(text)
     if path.suffix.lower() != ".png":
-        raise argparse.ArgumentTypeError(f"{path} must end in .png, as what is written is one")
+        raise argparse.ArgumentTypeError(f"{path} must end in .png, because a PNG file is written")
     return path

@@ -1,4 +1,4 @@
-"""A trained run's configuration with other metrics, as the command line of `gan-eval` chooses them."""
+"""The configuration of a trained run with the metrics that the command line of `gan-eval` chooses."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gan_runner.errors import ConfigError
 from gan_runner.runs.saved import Checkpoint
 
 GROUPS = ("metric", "extractor")
-"""Groups that may be chosen again for a trained run; all other options stay as they were in training."""
+"""Groups that may be chosen anew for a trained run. All other groups stay as in training."""
 
-OF_SPLITS = ("split", "measured_on")
-"""Options that name the split of a metric which measures on a split of its own."""
+SPLIT_OPTIONS = ("split", "measured_on")
+"""Options of metrics that name the split of the data they measure on."""
 
 
-def chosen(checkpoint: Checkpoint, options: argparse.Namespace) -> DictConfig:
-    """The run's configuration with the metrics and the extractor of the command line, and its other options.
+def evaluation_config(checkpoint: Checkpoint, options: argparse.Namespace) -> DictConfig:
+    """The run's configuration with the metrics, the extractor and the options of the command line.
 
     Raises:
         ConfigError: an option would change what was trained.
@@ -39,12 +39,12 @@ def chosen(checkpoint: Checkpoint, options: argparse.Namespace) -> DictConfig:
         mine = family in GROUPS or (family == "dataset" and name in RUNTIME_KEYS)
         if not mine or override.is_add() or override.is_delete():
             raise ConfigError(
-                f"{override.input_line} would change the run that is measured; give metric=[…], extractor=…, their "
-                "options, or where the data is (dataset.root=…)"
+                f"{override.input_line} would change the trained run; choose only metric=[…], extractor=…, their "
+                "options, and where the data is (dataset.root=…)"
             )
         OmegaConf.update(config, override.key_or_group, override.value())
     for metric in config.metric.values():
-        for option in OF_SPLITS:
+        for option in SPLIT_OPTIONS:
             if options.split is not None and option in metric:
                 metric[option] = options.split
     config.objective, config.expected = None, {}

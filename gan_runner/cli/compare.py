@@ -1,4 +1,4 @@
-"""`gan-compare`: runs beside one another, on one page that opens without a network."""
+"""`gan-compare`: compare runs on one HTML page, which opens without a network connection."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def parser() -> Parser:
     return arguments
 
 
-@command(parser, elsewhere="choose another place by --out")
+@command(parser, file_advice="choose another place by --out")
 def main(options: argparse.Namespace) -> None:
     """The command `gan-compare`."""
     print(compare(options.runs, options.out))
 
 
 def compare(paths: Sequence[Path], out: Path | None = None) -> Path:
-    """Read runs, write the page; returns where to.
+    """Read the runs and write the page; return its path.
 
     Raises:
-        ConfigError: a path holds no run, or the page cannot lie where it is asked for.
+        ConfigError: a path holds no run, or `out` is a directory.
         DataError: a file of a run is broken.
     """
     if out is not None and out.is_dir():
-        raise ConfigError(f"--out {out} is a directory; name a file in it, as {out / 'comparison.html'}")
+        raise ConfigError(f"--out {out} is a directory; name a file in it, such as {out / 'comparison.html'}")
     configurations = configurations_of(find_runs(paths))
     page = out or (paths[0] if len(paths) == 1 else Path()) / "comparison.html"
     write_text(page, page_of(configurations, ", ".join(map(str, paths))))

@@ -1,4 +1,4 @@
-"""Images through a trained encoder, for `gan-sample`: what comes back of them, what lies between, what they lack."""
+"""Edit images by a trained encoder, for `gan-sample`: reconstruct, interpolate, add or remove an attribute."""
 
 from __future__ import annotations
 
@@ -21,55 +21,56 @@ from gan_runner.sampling.inference import encode, encoder_of, paths, reconstruct
 from gan_runner.system import System
 
 ROWS = 8
-"""The default number of draws from the prior."""
+"""The default number of samples from the prior."""
 
 COLUMNS = 8
-"""Images a row, or steps from one image to another."""
+"""Images per row, or interpolation steps from one image to another."""
 
 STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
-"""How many times an attribute vector is added."""
+"""The default multiples of an attribute vector that are added."""
 
-WAYS = ("reconstruct", "between", "attribute")
+EDITS = ("reconstruct", "between", "attribute")
+"""The options of `gan-sample` that edit images."""
 
 
-def way_of(options: argparse.Namespace) -> str | None:
-    """Which of these is asked for, if any.
+def edit_option(options: argparse.Namespace) -> str | None:
+    """The option of `EDITS` that was given, if any.
 
     Raises:
-        ConfigError: the command line says how, and not what.
+        ConfigError: there is --strength without --attribute.
     """
     refuse(
         (
             options.strength is not None and options.attribute is None,
-            "--strength says how much of an attribute; add --attribute NAME",
+            "--strength is the amount of an attribute; add --attribute NAME",
         )
     )
-    return next((way for way in WAYS if getattr(options, way) is not None), None)
+    return next((edit for edit in EDITS if getattr(options, edit) is not None), None)
 
 
 def edited(system: System, options: argparse.Namespace, checkpoint: Checkpoint) -> tuple[list[str], np.ndarray]:
-    """The picture that is asked for (height, width, 3), and words of which its file's name is made.
+    """The words for the file name, and the requested picture (height, width, 3).
 
     Raises:
-        ConfigError: the run cannot do it, or options do not go together.
-        DataError: a file is no image.
+        ConfigError: the run cannot do it, or options exclude each other.
+        DataError: a file is not an image.
     """
-    way = way_of(options)
-    assert way is not None
-    check(system, options, way)
-    if way == "attribute":
+    edit = edit_option(options)
+    assert edit is not None
+    check(system, options, edit)
+    if edit == "attribute":
         return with_attribute(system, options, checkpoint)
-    files = getattr(options, way)
+    files = getattr(options, edit)
     images = read_images(files, system.dataset.shape)
     words = [path.stem for path in files]
-    if way == "between":
+    if edit == "between":
         first, second = images.to(system.device).split(1)
         return ["between", *words], flanked(paths(system, first, second, COLUMNS), first, second)
     return ["reconstruction", *words], pairs_grid(images, reconstruct(system, images).cpu(), COLUMNS)
 
 
 def with_attribute(system: System, options: argparse.Namespace, checkpoint: Checkpoint) -> tuple[list[str], np.ndarray]:
-    """Images, or samples where none are named, with more and less of an attribute; and words for the file's name."""
+    """The words for the file name, and images (samples if none are named) with an attribute added or removed."""
     name, *files = options.attribute
     paths = list(map(Path, files))
     vector = vector_of(system, checkpoint, name)
@@ -79,32 +80,32 @@ def with_attribute(system: System, options: argparse.Namespace, checkpoint: Chec
     return ["attribute", name, *strengths, *source], attribute_grid(system, options, vector, images)
 
 
-def check(system: System, options: argparse.Namespace, way: str) -> None:
-    """Raise ConfigError for a run without an encoder, for points, or for options that choose something else."""
-    starts_from_noise = way == "attribute" and len(options.attribute) == 1
+def check(system: System, options: argparse.Namespace, edit: str) -> None:
+    """Raise ConfigError for a run without an encoder, for points, or for options that do not apply to an edit."""
+    starts_from_noise = edit == "attribute" and len(options.attribute) == 1
     refuse(
         (
             encoder_of(system) is None,
-            f"--{way} needs a run with an encoder, and this one has none; train one such as game=vae",
+            f"--{edit} needs a run with an encoder, and this run has none; train one with, for example, game=vae",
         ),
-        (len(system.dataset.shape) != 3, f"--{way} shows images, and this run generates points; leave it out"),
+        (len(system.dataset.shape) != 3, f"--{edit} works on images, but this run generates points; leave it out"),
         (
             any(getattr(options, other) for other in ("reject", "weigh", "label", "text", "style")),
-            f"--{way} chooses codes; leave out --reject, --weigh, --label, --text and --style",
+            f"--{edit} sets the latents itself; leave out --reject, --weigh, --label, --text and --style",
         ),
-        (options.gamma is not None, "--gamma is how strict --reject is; leave it out"),
+        (options.gamma is not None, "--gamma only has an effect with --reject; leave it out"),
         (
             (options.n is not None or options.seed) and not starts_from_noise,
-            f"--{way} starts from the images that are named, and draws nothing; leave out --n and --seed",
+            f"--{edit} starts from the named images and samples nothing; leave out --n and --seed",
         ),
     )
 
 
 def read_images(files: Sequence[Path], shape: Sequence[int]) -> Tensor:
-    """Images as a run's data: resized, cropped and converted, (n, c, h, w) in [−1, 1].
+    """Images in the format of a run's data: resized, cropped and converted, (n, c, h, w) in [−1, 1].
 
     Raises:
-        DataError: a file is missing, or no image.
+        DataError: a file is missing, or not an image.
     """
     channels, side, _ = shape
     pixels = []
@@ -113,24 +114,24 @@ def read_images(files: Sequence[Path], shape: Sequence[int]) -> Tensor:
             with Image.open(path) as file:
                 pixels.append(fit(file, side, channels))
         except FileNotFoundError as error:
-            raise DataError(f"there is no image {path}; give the path of one") from error
-        except Exception as error:  # whatever a decoder makes of broken bytes
+            raise DataError(f"there is no file {path}; give the path of an image") from error
+        except Exception as error:  # decoders raise many kinds for broken files
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"{path} cannot be read as an image ({reason}); give a PNG or JPEG file") from error
     return normalised(torch.stack(pixels)) if pixels else torch.empty(0, *shape)
 
 
 def vector_of(system: System, checkpoint: Checkpoint, name: str) -> Tensor:
-    """The vector (latent_dim,) of an attribute, from what the run kept of its data.
+    """The vector (latent_dim,) of an attribute, from the mean codes in the checkpoint.
 
     Raises:
-        ConfigError: it kept nothing, or there is no such attribute.
+        ConfigError: the checkpoint has none, or there is no such attribute.
     """
     means, labels = checkpoint.state.get("attributes"), system.dataset.labels
     if means is None or labels is None:
         raise ConfigError(
-            "--attribute needs mean codes of labelled data, and this run kept none; train on data with labels and with "
-            "observer.attributes"
+            "--attribute needs the mean codes of labelled data, and this run saved none; train on data with labels and "
+            "with observer.attributes"
         )
     try:
         return attribute_vector(means, labels, name).to(system.device)
@@ -139,7 +140,7 @@ def vector_of(system: System, checkpoint: Checkpoint, name: str) -> Tensor:
 
 
 def attribute_grid(system: System, options: argparse.Namespace, vector: Tensor, images: Tensor) -> np.ndarray:
-    """A row an image, or a draw from the prior where there are none, and a column a strength: (height, width, 3)."""
+    """A grid (height, width, 3) with a row per image, or per sample if there are none, and a column per strength."""
     strengths = torch.tensor(options.strength or STRENGTHS, device=system.device)
     draws = ROWS if options.n is None else -(-options.n // len(strengths))
     codes = encode(system, images) if len(images) else system.noise(draws, options.seed)

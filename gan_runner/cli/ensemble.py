@@ -1,4 +1,4 @@
-"""`gan-eval --ensemble`: several classifiers as one, which believes what they believe on average."""
+"""`gan-eval --ensemble`: the error of several classifiers whose probabilities are averaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from gan_runner.cli.choices import GROUPS, chosen
+from gan_runner.cli.choices import GROUPS, evaluation_config
 from gan_runner.config.fingerprint import without_runtime_keys
 from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError
@@ -24,77 +24,87 @@ from gan_runner.tools.files import write_json
 
 
 def run(options: argparse.Namespace) -> None:
-    """Count the errors of every completed run in a directory and of all together; tell them, keep `ensemble.json`.
+    """Count the errors of every completed run in a directory, and of their ensemble; print and save them.
 
     The ensemble's probabilities are the means of its members' (Salimans et al. 2016, arXiv:1606.03498, Section 6.1).
+    The result is saved as `ensemble.json`.
 
     Args:
-        options: of gan-eval, whose `run` is the directory of a sweep or of seeds side by side.
+        options: those of gan-eval. `run` is the directory of a sweep, or of several seeds.
 
     Raises:
-        ConfigError: there are no two such runs, they do not go together, or options are for samples.
+        ConfigError: there are fewer than two runs, they have different data, or options do not apply.
     """
     check_options(options)
     if not options.run.is_dir():
-        raise ConfigError(f"there is no directory {options.run}; name that of a sweep")
+        raise ConfigError(f"there is no directory {options.run}; give the directory of a sweep")
     runs = {str(run.path.relative_to(options.run)): run for run in runs_in(options.run)}
-    left_out = {name: why(run.outcome) for name, run in runs.items() if run.outcome["status"] != "completed"}
+    left_out = {name: why_left_out(run.outcome) for name, run in runs.items() if run.outcome["status"] != "completed"}
     saved = {name: run.checkpoint(options.checkpoint) for name, run in runs.items() if name not in left_out}
     if len(saved) < 2:
         raise ConfigError(
-            f"{options.run} holds {len(saved)} completed runs of {len(runs)}, and an ensemble has two or more; "
-            "name the directory of a sweep"
+            f"{options.run} holds {len(saved)} completed runs of {len(runs)}, but an ensemble needs at least two; "
+            "give the directory of a sweep"
         )
-    configs = {name: resolve(chosen(checkpoint, options)) for name, checkpoint in saved.items()}
-    check_same_types(configs)
+    configs = {name: resolve(evaluation_config(checkpoint, options)) for name, checkpoint in saved.items()}
+    check_same_data(configs)
     members = {name: member(name, checkpoint, configs[name]) for name, checkpoint in saved.items()}
-    beliefs, label, split = believed(members, options.split)
-    errors = {name: int(misclassified(belief, label).sum()) for name, belief in beliefs.items()}
-    together = int(misclassified(torch.stack([*beliefs.values()]).mean(0), label).sum())
-    found = {"errors": errors, "ensemble": together, "images": len(label), "split": split, "left_out": left_out}
+    probabilities, label, split = predict(members, options.split)
+    errors = {name: int(misclassified(each, label).sum()) for name, each in probabilities.items()}
+    together = int(misclassified(torch.stack([*probabilities.values()]).mean(0), label).sum())
+    counts = {"errors": errors, "ensemble_errors": together, "images": len(label)}
+    found = {**counts, "split": split, "left_out": left_out}
     print(*report(found), sep="\n")
     try:
         write_json(options.run / "ensemble.json", found)
     except OSError as error:
-        raise ConfigError(f"{options.run} cannot be written ({error.strerror}); what is above is not kept") from error
+        raise ConfigError(
+            f"{options.run} is not writable ({error.strerror}), so these errors are not saved; change its permissions"
+        ) from error
 
 
-def why(summary: Mapping[str, Any]) -> str:
-    """How a run ended that is left out."""
+def why_left_out(summary: Mapping[str, Any]) -> str:
+    """The status of a run that did not complete, and its error."""
     return " ".join(": ".join(filter(None, [summary["status"], summary.get("error")])).split())
 
 
 def check_options(options: argparse.Namespace) -> None:
-    """Refuse what has no part in an ensemble: it counts errors of classifiers on all images of a split.
+    """Check that no option concerns samples: an ensemble counts errors on all images of a split.
 
     Raises:
-        ConfigError: naming it.
+        ConfigError: one does.
     """
     given = [f"--{name}" for name in ("samples", "seed") if getattr(options, name) is not None]
     given += [override for override in options.overrides if override.lstrip("+~").startswith(GROUPS)]
     if given:
         raise ConfigError(
-            f"--ensemble counts errors on all images of a split, in which {given[0]} has no part; leave it out"
+            f"--ensemble counts errors on all images of a split, so {given[0]} has no effect; leave it out"
         )
 
 
 def member(name: str, checkpoint: Checkpoint, config: DictConfig) -> System:
-    """A classifier, as it was trained.
+    """The system of a trained classifier.
 
     Raises:
         ConfigError: it does not classify.
     """
     system = checkpoint.build(config)
     if not isinstance(system.game, Classifies):
-        raise ConfigError(f"run {name} does not classify ({type(system.game).__name__}); game=semi_supervised does")
+        raise ConfigError(
+            f"run {name} has no classifier, because its game is {type(system.game).__name__}; use runs of "
+            "game=semi_supervised"
+        )
     return system
 
 
-def believed(members: Mapping[str, System], split: Any) -> tuple[dict[str, Tensor], Tensor, str]:
-    """What every member believes of all images of a split, (n, K) probabilities in float64; their labels (n,); which.
+def predict(members: Mapping[str, System], split: Any) -> tuple[dict[str, Tensor], Tensor, str]:
+    """Classify all images of a split.
+
+    Returns:
+        Each member's probabilities (n, K) in float64; the labels (n,); the name of the split.
 
     Raises:
-        ConfigError: the data has not the split.
+        ConfigError: the data does not have the split.
     """
     first = next(iter(members.values()))
     try:
@@ -102,37 +112,37 @@ def believed(members: Mapping[str, System], split: Any) -> tuple[dict[str, Tenso
     except ValueError as error:
         raise ConfigError(str(error)) from error
     batches = list(all_batches(first.dataset.load(first.device, split)))
-    beliefs = {
+    probabilities = {
         name: torch.cat([classify(system, batch["data"]).double().softmax(1).cpu() for batch in batches])
         for name, system in members.items()
     }
-    return beliefs, torch.cat([batch["label"].cpu() for batch in batches]), split
+    return probabilities, torch.cat([batch["label"].cpu() for batch in batches]), split
 
 
-def check_same_types(configs: Mapping[str, DictConfig]) -> None:
-    """Refuse runs that were not told of the same data and of the same labels.
+def check_same_data(configs: Mapping[str, DictConfig]) -> None:
+    """Check that all runs were trained on the same data and the same labels.
 
     Raises:
-        ConfigError: naming two of them, and what differs.
+        ConfigError: two of them were not.
     """
-    (name, first), *others = ((name, known_of(config)) for name, config in configs.items())
+    (name, first), *others = ((name, training_set(config)) for name, config in configs.items())
     for other, known in others:
         for what, value in known.items():
             if value != first[what]:
                 raise ConfigError(
-                    f"runs {name} and {other} differ in {what}, so their ensemble would know more than either; "
-                    f"{ADVICE[what]}"
+                    f"runs {name} and {other} have different {what}, so their ensemble would use more data than each "
+                    f"of them; {ADVICE[what]}"
                 )
 
 
 ADVICE = {
-    "dataset": "name a directory whose runs have the same data",
-    "labels": "set game.labelled.seed to a number, so that all seeds know the same",
+    "dataset": "give a directory whose runs have the same data",
+    "labels": "train with game.labelled.seed=0, so that all seeds have the same labels",
 }
 
 
-def known_of(config: DictConfig) -> dict[str, Any]:
-    """What a run was told: its data, and which labels."""
+def training_set(config: DictConfig) -> dict[str, Any]:
+    """The options that select a run's data and labels."""
     plain: Any = OmegaConf.to_container(config)
     labels = dict(plain["game"].get("labelled", {}))
     if labels.get("seed", 0) is None:
@@ -141,7 +151,7 @@ def known_of(config: DictConfig) -> dict[str, Any]:
 
 
 def report(found: Mapping[str, Any]) -> list[str]:
-    """Errors of each and of all, and who was left out, in lines."""
+    """Lines with the errors of each run and of the ensemble, and the runs left out."""
     errors: dict[str, int] = found["errors"]
     left_out = [f"run {name} is left out: {status}" for name, status in found["left_out"].items()]
     each = [f"run {name}: {count} errors" for name, count in errors.items()]
@@ -150,6 +160,6 @@ def report(found: Mapping[str, Any]) -> list[str]:
     return [
         *left_out,
         *each,
-        f"alone: {spread['mean']:.1f} ± {spread['sd']:.1f} errors",
-        f"ensemble of {len(errors)}: {found['ensemble']} errors of {found['images']:,} {found['split']} images",
+        f"single run: {spread['mean']:.1f} ± {spread['sd']:.1f} errors",
+        f"ensemble of {len(errors)}: {found['ensemble_errors']} errors in {found['images']:,} {found['split']} images",
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_runner.cli.arguments import Parser, add_run, command
-from gan_runner.cli.choices import chosen
+from gan_runner.cli.choices import evaluation_config
 from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError
 from gan_runner.runs.saved import open_checkpoint
@@ -49,7 +49,7 @@ def parser() -> Parser:
     return arguments
 
 
-@command(parser, elsewhere="choose a run whose directory can be read and written")
+@command(parser, file_advice="choose a run whose directory can be read and written")
 def main(options: argparse.Namespace) -> None:
     """The command `gan-eval`."""
     if options.ensemble:
@@ -61,15 +61,15 @@ def main(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Load, measure, tell, keep; the figures with the conditions under which they were measured."""
+    """Load a run, measure it, print and save the values; return them with the conditions of each."""
     from gan_runner.metrics.evaluator import Evaluator, build_metrics, check_own_splits, check_split
 
     samples = SAMPLES if options.samples is None else options.samples
     seed = SEED if options.seed is None else options.seed
     if samples < 2:
-        raise ConfigError(f"--samples {samples} is too few to be compared with data; choose 2 or more")
+        raise ConfigError(f"--samples {samples} is too few to compare with data; choose 2 or more")
     checkpoint = open_checkpoint(options.run, options.checkpoint)
-    config = resolve(chosen(checkpoint, options))
+    config = resolve(evaluation_config(checkpoint, options))
     system = checkpoint.build(config)
     try:
         split: Split = options.split or "train"
@@ -79,11 +79,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     metrics = build_metrics(config, system)
     check_own_splits(metrics, options.split, system.dataset.splits)
     evaluator = Evaluator(system, metrics, samples, seed, split)
-    figures = evaluator.measure()
-    how = {"step": checkpoint.state["step"], "seed": seed}
+    values = evaluator.measure()
+    conditions = {"step": checkpoint.state["step"], "seed": seed}
     measured = {
-        name: {"value": value if math.isfinite(value) else None, **how, **evaluator.conditions[name]}
-        for name, value in figures.items()
+        name: {"value": value if math.isfinite(value) else None, **conditions, **evaluator.conditions[name]}
+        for name, value in values.items()
     }
     print_values(measured)
     save_values(checkpoint.folder / "evaluation.json", measured)
@@ -91,37 +91,39 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def save_values(path: Path, measured: dict[str, Any]) -> None:
-    """Write figures beside those that were measured before.
+    """Add values to those that an earlier `gan-eval` saved.
 
     Raises:
-        ConfigError: that is not possible.
+        ConfigError: the file is broken, or not writable.
     """
     try:
         write_json(path, saved_values(path) | measured)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror}); the figures above are not kept") from error
+        raise ConfigError(
+            f"{path} is not writable ({error.strerror}), so the values above are not saved; change its permissions"
+        ) from error
 
 
-def saved_values(kept: Path) -> dict[str, Any]:
-    """The metrics that an earlier `gan-eval` has written for this run.
+def saved_values(path: Path) -> dict[str, Any]:
+    """The values that an earlier `gan-eval` saved for this run.
 
     Raises:
-        ConfigError: the file holds something else.
+        ConfigError: the file is broken.
     """
     try:
-        before = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+        before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
-        raise ConfigError(f"{kept} is broken ({error}); remove it to measure anew") from error
+        raise ConfigError(f"{path} is broken ({error}); remove it, then measure again") from error
     return dict(before)
 
 
 def print_values(measured: dict[str, Any]) -> None:
-    """A line a figure."""
+    """Print a line per metric."""
     width = max((len(name) for name in measured), default=0)
-    for name, figure in measured.items():
-        beside = ", ".join(f"{key} {value}" for key, value in figure.items() if key not in ("value", "seed"))
-        value = "not finite" if figure["value"] is None else f"{figure['value']:.5g}"
-        print(f"{name:<{width}}  {value}  ({beside})")
+    for name, entry in measured.items():
+        conditions = ", ".join(f"{key} {value}" for key, value in entry.items() if key not in ("value", "seed"))
+        value = "not finite" if entry["value"] is None else f"{entry['value']:.5g}"
+        print(f"{name:<{width}}  {value}  ({conditions})")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import NoReturn
 from gan_runner import __version__
 from gan_runner.cli.help import help_text
 from gan_runner.errors import BadInput
-from gan_runner.tools.outlets import outlets
+from gan_runner.tools.pipes import pipe_safe_output
 
 VERSION = f"gan-runner {__version__}"
 """What `--version` prints."""
@@ -54,7 +54,7 @@ def main() -> None:
     """The command `gan-run`: answer `--help` and `--version` at once, and import Hydra for everything else."""
     line = hydra_flags(sys.argv[1:])
     if line.help or line.version:
-        with outlets():
+        with pipe_safe_output():
             try:
                 print(answer(line))
             except BadInput as error:

@@ -1,4 +1,4 @@
-"""Errors as one line each: what is wrong, why, and what to do."""
+"""Report an error as one line: what is wrong, why, and what to do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
@@ -15,14 +16,19 @@ from gan_runner.config.options import options_in
 from gan_runner.config.paths import CONF
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.distributed import processes
-from gan_runner.errors import BadInput, DataError, DiskFull, Diverged, ProcessLost, Stopped
-from gan_runner.tools.files import NO_ROOM
+from gan_runner.errors import RESUME, BadInput, DataError, DiskFull, Diverged, ProcessLost, Stopped, with_directory
+from gan_runner.tools.files import NO_ROOM, relative
 from gan_runner.tools.secrets import redact
 
 
-def report_error(error: Exception | Stopped) -> int:
-    """Print an error in one line on standard error, and return its exit code."""
-    line, code = explain(error), exit_code(error)
+def report_error(error: Exception | Stopped, directory: Path | None = None) -> int:
+    """Print an error as one line on standard error, and return its exit code.
+
+    Args:
+        error: the error.
+        directory: the run's directory, for the advice how to resume.
+    """
+    line, code = explain(error, directory), exit_code(error)
     if isinstance(error, ProcessLost):
         line, code = processes.present.first_failure(line, code)
     if processes.present.claim_message(line, code):
@@ -41,8 +47,14 @@ def exit_code(error: Exception | Stopped) -> int:
     return 128 + error.signum if isinstance(error, Stopped) else 1
 
 
-def explain(error: Exception | Stopped) -> str:
-    """One line: what is wrong, and what to do."""
+def explain(error: Exception | Stopped, directory: Path | None = None) -> str:
+    """One line that says what is wrong and what to do; `directory` is that of the run, if it has one."""
+    line = explain_kind(error)
+    return line if directory is None else with_directory(line, relative(directory))
+
+
+def explain_kind(error: Exception | Stopped) -> str:
+    """The line for an error, by its class."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return explain_missing(str(error.missing_cfg_file), error.options or ())
     for cause in chain(error):
@@ -53,25 +65,25 @@ def explain(error: Exception | Stopped) -> str:
     if isinstance(error, HydraException):
         return explain_composition(" ".join(str(error).split()))
     if isinstance(error, DataError):
-        return str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]  # a worker's comes with its traceback
+        return str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]  # a worker's error has its traceback
     if isinstance(error, BadInput | DiskFull | Stopped | Diverged | ProcessLost):
         return str(error)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         where = f" of {error.filename}" if error.filename else ""
-        return f"the disk{where} is full; free some space, and continue with resume=RUN_DIR"
+        return f"the disk{where} is full; free some space, then continue with: gan-run {RESUME}"
     if is_out_of_memory(error):
         return (
-            f"there is too little memory ({asked_for(error)}); choose a smaller trainer.batch_size, smaller networks, "
+            f"there is not enough memory ({asked_for(error)}); choose a smaller trainer.batch_size, smaller networks, "
             "fewer observer.evaluation.samples, or dataset.resident=false"
         )
     return f"{type(error).__name__}: {error}"
 
 
 def explain_missing(path: str, siblings: Iterable[str]) -> str:
-    """There is no such option, and which one may be meant.
+    """A line for an option that does not exist, with a suggestion.
 
     Args:
-        path: of the option, such as `loss/hing` or `experiment/gulrajani2017/8gaussian`.
+        path: the path of the option, such as `loss/hing` or `experiment/gulrajani2017/8gaussian`.
         siblings: the options in the same folder, those in the user's own folders too.
     """
     first, _, _ = path.partition("/")
@@ -85,49 +97,52 @@ def explain_missing(path: str, siblings: Iterable[str]) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, of a GPU or of the machine, which libraries say by a class or by a line."""
+    """Whether the memory of the machine or of a GPU ran out, by the class or the text of the error."""
     return isinstance(error, MemoryError) or bool(re.search(NO_MEMORY, str(error)))
 
 
 NO_MEMORY = r"(?i)out of memory|can't allocate memory|ALLOC_FAILED"
-"""What torch, CUDA and cuBLAS say."""
+"""The messages of torch, CUDA and cuBLAS."""
 
 
 def asked_for(error: BaseException) -> str:
-    """How much memory was asked for in vain, as far as is known."""
+    """The amount of memory that could not be allocated, if the error names it."""
     found = re.search(r"(?:ried|nable) to allocate ([\d.]+) ?(\w+)", str(error))
     if not found:
         return type(error).__name__
     size = f"{int(found[1]) / 2**30:,.1f} GiB" if found[2] == "bytes" else " ".join(found.groups())
-    return f"{size} more were asked for"
+    return f"{size} more were needed"
 
 
 def explain_grammar(error: OverrideParseException) -> str:
-    """Which word is none, and how values of any characters are typed."""
+    """The word that Hydra cannot read, and how to type special characters."""
     key, equals, value = str(error.override).partition("=")
     if not equals:
-        return f"{error.override} is no KEY=VALUE; a part is chosen by GROUP=NAME, an option by KEY=VALUE"
+        return f"{error.override} has no value; choose a part by GROUP=NAME, and set an option by KEY=VALUE"
     quoted = value.replace('"', '\\"')
-    return f"{error.override} cannot be read; type special characters within double quotes: '{key}=\"{quoted}\"'"
+    return f"{error.override} cannot be read; put special characters in double quotes: '{key}=\"{quoted}\"'"
 
 
 def explain_composition(message: str) -> str:
-    """Hydra's message; in our words where an option that overrides other groups was put inside another part."""
+    """Hydra's message; our own where an option was chosen for a part or a game that cannot take it."""
     if inner := re.match(rf"In '(\w+)/(\w+)': {OVERRIDES} '(\w+)@([\w.]+)\.\w+'", message):
         group, option, other, key = inner.groups()
-        return f"{group}={option} sets {other} too, so it cannot be {key}; choose another {group} for {key}"
+        return (
+            f"{group}={option} also sets {other}, which is not possible inside another part; choose another {group} "
+            f"for {key}"
+        )
     unknown = re.match(r"Could not override '(\w+)(@[\w.]+)?'\. No match in the defaults list", message)
     if unknown and (games := games_with(unknown[1])):
-        return f"this game has no {unknown[1]} to be chosen; choose game={' | '.join(games)}, or leave it out"
+        return f"this game has no {unknown[1]}; choose game={' | '.join(games)}, or leave it out"
     return message
 
 
 OVERRIDES = r"(?:Could not override|Invalid Defaults List override .*\. No earlier Group Default for)"
-"""How Hydra 1.3 and 1.4 say that an option would override a group that is not there."""
+"""The messages of Hydra 1.3 and 1.4 for an option that overrides a group which is not there."""
 
 
 def games_with(group: str) -> list[str]:
-    """The games that have a choice of such a group, by themselves or from the game that they build on."""
+    """The games in whose defaults list, or in that of the game they extend, this group is chosen."""
     texts = {path.stem: path.read_text(encoding="utf-8") for path in (CONF / "game").glob("*.yaml")}
     own = {name for name, text in texts.items() if re.search(rf"^  - /{group}[@:]", text, re.MULTILINE)}
     built = {name for name, text in texts.items() if re.search(rf"^  - ({'|'.join(own)})$", text, re.MULTILINE)}
@@ -135,7 +150,7 @@ def games_with(group: str) -> list[str]:
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and what caused it."""
+    """An error, its cause, the cause of that, and so on."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

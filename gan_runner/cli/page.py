@@ -1,4 +1,4 @@
-"""The page of `gan-compare`: what its tables, charts and pictures show; `comparison.html.jinja` lays it out."""
+"""The content of the page of `gan-compare`: tables, charts and pictures. `comparison.html.jinja` has the layout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from gan_runner.config.fingerprint import NON_TRAINING_KEYS, training_options
 from gan_runner.config.instantiate import DIRECTIVES
 from gan_runner.runs.saved import SavedRun
-from gan_runner.runs.sweep import cell, mean_and_sd, together, told_apart
+from gan_runner.runs.sweep import aggregate, cell, distinguishing_words, mean_and_sd
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -28,31 +28,31 @@ if TYPE_CHECKING:
 TEMPLATE = "comparison.html.jinja"
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
-"""Told apart by the colour-blind too (Okabe & Ito 2008); where they do not suffice, the next seven are dashed."""
+"""Colours that the colour-blind can distinguish (Okabe & Ito 2008). More lines repeat them with dashes."""
 
 DASHES = (("solid", "solid"), ("dash", "dashed"), ("dot", "dotted"), ("dashdot", "double"))
-"""How a line is broken in a chart, and its swatch in the legend."""
+"""The dash style of a line in the charts, and of its swatch in the legend."""
 
 AXES = ("step", "images_seen", "elapsed_s")
 
 KINDS = ("best", "metric")
-"""The best value of a metric during a run, and the last."""
+"""Prefixes of a metric's best value during a run, and of its last value."""
 
 MOST_OPTIONS = 20
-"""A table of more options that differ is folded away."""
+"""A table with more differing options than this is collapsed."""
 
 MOST_POINTS = 2000
-"""Of a longer curve every second, third, … point is drawn."""
+"""The maximal number of drawn points of a curve."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """Runs that differ in the seed alone, the smallest first.
+    """Runs that differ only in the seed, in ascending order of it.
 
     Attributes:
-        name: what tells it from the others.
+        name: the options that distinguish it from the others.
         runs: at least one.
-        number: its place among the configurations, which gives it colour and dash.
+        number: its index, which selects colour and dash style.
     """
 
     name: str
@@ -61,28 +61,28 @@ class Configuration:
 
     @property
     def seeds(self) -> str:
-        """The seeds, listed."""
+        """The seeds, separated by commas."""
         return ", ".join("–" if run.seed is None else str(run.seed) for run in self.runs)
 
     @property
     def colour(self) -> str:
-        """Of its lines."""
+        """The colour of its lines."""
         return COLOURS[self.number % len(COLOURS)]
 
     @property
     def dashes(self) -> tuple[str, str]:
-        """How its lines are broken in charts, and in the legend."""
+        """The dash style of its lines in the charts, and in the legend."""
         return DASHES[self.number // len(COLOURS) % len(DASHES)]
 
 
 def configurations_of(runs: Iterable[SavedRun]) -> list[Configuration]:
-    """Runs that differ in the seed alone taken together, and named by what was typed for them and not for all."""
+    """Group runs that differ only in the seed. Each group is named by the options that distinguish it."""
     kinds: dict[str, list[SavedRun]] = defaultdict(list)
     for run in runs:
         kinds[run.kind].append(run)
     typed = [[o for o in alike[0].chosen if all(o in run.chosen for run in alike)] for alike in kinds.values()]
     names: list[str] = []
-    for words, alike in zip(told_apart(typed), kinds.values()):
+    for words, alike in zip(distinguishing_words(typed), kinds.values()):
         name = words or alike[0].label or "(defaults)"
         names.append(name if name not in names else f"{name} ({alike[0].path})")
     return [
@@ -92,7 +92,7 @@ def configurations_of(runs: Iterable[SavedRun]) -> list[Configuration]:
 
 
 def flattened(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys and their values as text; a list is a value. How Hydra calls a part is no option of it."""
+    """Dotted keys and their values as text. A list is one value. Hydra's directives are left out."""
     for key, value in config.items():
         if key in DIRECTIVES - {"_target_"}:
             continue
@@ -103,14 +103,14 @@ def flattened(config: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def options_of(run: SavedRun) -> dict[str, str]:
-    """What was chosen for a run, by dotted key, without seeds, logging and paths."""
+    """The options of a run, by dotted key, without seeds, logging and paths."""
     options: Any = OmegaConf.to_container(run.config)
     chosen = {key: value for key, value in options.items() if key not in (*NON_TRAINING_KEYS, "hydra")}
     return {key: value for key, value in flattened(chosen) if key.rpartition(".")[2] != "root"}
 
 
 def differences(configurations: Sequence[Configuration]) -> dict[str, list[str]]:
-    """Of the options that are not the same in all runs, the value in each configuration, or several; `–` for none."""
+    """The options that differ between runs, with the value or values in each configuration; `–` for none."""
     options = [[options_of(run) for run in one.runs if run.config] for one in configurations]
     runs = list(chain.from_iterable(options))
     keys = dict.fromkeys(chain.from_iterable(runs))
@@ -122,24 +122,24 @@ def differences(configurations: Sequence[Configuration]) -> dict[str, list[str]]
 
 
 def directions(configurations: Sequence[Configuration]) -> dict[str, str]:
-    """`min` or `max` for each figure of which the summaries say, with one voice, what is better."""
-    said: dict[str, set[str]] = defaultdict(set)
+    """`min` or `max` for each metric on whose direction all summaries agree."""
+    found: dict[str, set[str]] = defaultdict(set)
     for run in chain.from_iterable(one.runs for one in configurations):
         for name, best in run.summary.get("best", {}).items():
             if "better" in best:
-                said[name].add(best["better"])
-    known = {name: better.pop() for name, better in said.items() if len(better) == 1}
+                found[name].add(best["better"])
+    known = {name: better.pop() for name, better in found.items() if len(better) == 1}
     return {f"{prefix}/{name}": better for prefix in KINDS for name, better in known.items()}
 
 
 def page_of(configurations: Sequence[Configuration], sources: str) -> str:
-    """The page: text, tables, pictures, curves and the code that draws them, all in one.
+    """The HTML page, which contains its pictures, its data and the code that draws the charts.
 
     Args:
-        configurations: whose runs are compared.
-        sources: where they were read from.
+        configurations: the configurations to compare.
+        sources: the paths that the runs were read from.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # these here, so that --help need not wait
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # imported here, so that --help is fast
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
@@ -158,7 +158,7 @@ def page_of(configurations: Sequence[Configuration], sources: str) -> str:
         read_at=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         statuses=", ".join(f"{number} {status}" for status, number in statuses.items()),
         configurations=configurations,
-        **figures_of(configurations),
+        **metrics_of(configurations),
         verdicts=verdicts_of(configurations),
         options=options_that_differ(configurations),
         most_options=MOST_OPTIONS,
@@ -179,95 +179,95 @@ def count(number: int, noun: str) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """Text that may be wrapped before a word, behind a slash, a dot or an underscore."""
+    """HTML of a text that may wrap after a slash, a dot or an underscore."""
     from markupsafe import Markup
 
     return Markup(re.sub(r"([/._])(?=[^\W\d]\w\w)", r"\1<wbr>", escape(text)))
 
 
-def figures_of(configurations: Sequence[Configuration]) -> dict[str, Any]:
-    """Mean ± sd over the seeds of each configuration, the best of a column marked.
+def metrics_of(configurations: Sequence[Configuration]) -> dict[str, Any]:
+    """Mean ± sd over the seeds of each configuration.
 
     Returns:
-        `columns`, a key and whether less or more of it is better; `figures`, a row a configuration; `marked`, whether
-        the best are.
+        `columns`, a key and its better direction (`min`, `max` or None); `rows`, one per configuration; `marked`,
+        whether the best mean of each column is marked.
     """
-    rows = [together([run.summary for run in one.runs]) for one in configurations]
+    rows = [aggregate([run.summary for run in one.runs]) for one in configurations]
     objectives = {run.summary.get("objective") for one in configurations for run in one.runs}
-    keys = shown_figures([key for row in rows for key in row["figures"]], objectives)
+    keys = shown_metrics([key for row in rows for key in row["metrics"]], objectives)
     shown = [key for key in keys if not repeats(key, rows)]
     better = directions(configurations)
     marked = have_the_same_data(configurations)
-    columns = {key: [row["figures"].get(key) for row in rows] for key in shown}
+    columns = {key: [row["metrics"].get(key) for row in rows] for key in shown}
     best = {key: best_mean(column, better.get(key)) if marked else None for key, column in columns.items()}
-    figures = [
+    cells = [
         {
             "configuration": one,
             "completed": f"{row['completed']} of {row['runs']}",
-            "cells": [cell_of(row["figures"].get(key), best[key]) for key in shown],
+            "cells": [cell_of(row["metrics"].get(key), best[key]) for key in shown],
         }
         for one, row in zip(configurations, rows)
     ]
-    return {"columns": [(key, better.get(key)) for key in shown], "figures": figures, "marked": marked}
+    return {"columns": [(key, better.get(key)) for key in shown], "rows": cells, "marked": marked}
 
 
-def cell_of(figure: Mapping[str, Any] | None, best: str | None) -> tuple[str, bool]:
-    """A figure as text, and whether it is the best of its column."""
-    return cell(figure), figure is not None and shown_mean(figure["mean"]) == best
+def cell_of(spread: Mapping[str, Any] | None, best: str | None) -> tuple[str, bool]:
+    """Mean ± sd as text, and whether the mean is the best of its column."""
+    return cell(spread), spread is not None and shown_mean(spread["mean"]) == best
 
 
-def shown_figures(keys: Sequence[str], objectives: set[str | None]) -> list[str]:
-    """Of all figures the metrics, best and last, those first that decide which checkpoint is best; rate and time."""
+def shown_metrics(keys: Sequence[str], objectives: set[str | None]) -> list[str]:
+    """The columns to show: metrics, best and last, with the runs' objectives first; then rate and time."""
     names = dict.fromkeys(key.partition("/")[2] for key in keys if key.startswith(("best/", "metric/")))
     metrics = [f"{kind}/{name}" for name in sorted(names, key=lambda name: name not in objectives) for kind in KINDS]
     return [key for key in (*metrics, "steps_per_second", "elapsed_s") if key in keys]
 
 
 def repeats(key: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a best figure is the last one everywhere, as where runs measured once."""
+    """Whether a column `best/NAME` equals `metric/NAME` in every row, as in runs that measured once."""
     last = key.replace("best/", "metric/")
-    return key != last and all(row["figures"].get(key) == row["figures"].get(last) for row in rows)
+    return key != last and all(row["metrics"].get(key) == row["metrics"].get(last) for row in rows)
 
 
 def have_the_same_data(configurations: Sequence[Configuration]) -> bool:
-    """Whether all configurations have one dataset; only then does a figure say which is better."""
+    """Whether all configurations have the same dataset. Otherwise their metrics are not comparable."""
     known = [one.runs[0].config for one in configurations if one.runs[0].config]
     return all(training_options(config).get("dataset") == training_options(known[0]).get("dataset") for config in known)
 
 
 def best_mean(column: Sequence[Mapping[str, Any] | None], better: str | None) -> str | None:
-    """The best mean of a column, as shown; None if all look the same, or there is no telling what is better."""
-    means = [figure["mean"] for figure in column if figure is not None]
+    """The best mean of a column, as shown; None if all look equal, or the better direction is unknown."""
+    means = [spread["mean"] for spread in column if spread is not None]
     if better is None or len({shown_mean(mean) for mean in means}) < 2:
         return None
     return shown_mean(min(means) if better == "min" else max(means))
 
 
 def shown_mean(mean: float) -> str:
-    """Four digits, as in `cell`."""
+    """A mean with four significant digits, as in `cell`."""
     return f"{mean:.4g}"
 
 
 def verdicts_of(configurations: Sequence[Configuration]) -> list[tuple[Configuration, list[str]]]:
-    """What was published, accepted and measured, where runs have a verdict: figure by figure, cells of text."""
+    """A table row per configuration and expected metric: published, accepted, measured, runs that passed."""
     rows: dict[tuple[int, str, str, str], list[tuple[float | None, bool]]] = defaultdict(list)
     for one in configurations:
         for summary in (run.summary for run in one.runs if run.summary.get("passed") is not None):
-            for figure, value in summary["measured"].items():
-                published, accepted = summary["published"][figure], summary["accepted"][figure]
-                spread = summary.get("spread", {}).get(figure)
-                said = "–" if published is None else f"{published:g}" + (f" ± {spread:g}" if spread else "")
-                rows[one.number, figure, said, accepted].append((value, summary["passed"]))
+            for metric, value in summary["measured"].items():
+                published, accepted = summary["published"][metric], summary["accepted"][metric]
+                spread = summary.get("spread", {}).get(metric)
+                text = "–" if published is None else f"{published:g}" + (f" ± {spread:g}" if spread else "")
+                rows[one.number, metric, text, accepted].append((value, summary["passed"]))
     verdicts = []
-    for (number, figure, published, accepted), measured in rows.items():
+    for (number, metric, published, accepted), measured in rows.items():
         passed = f"{sum(passed for _, passed in measured)} of {len(measured)}"
         spread = cell(mean_and_sd(value for value, _ in measured))
-        verdicts.append((configurations[number], [figure, published, accepted, spread, passed]))
+        verdicts.append((configurations[number], [metric, published, accepted, spread, passed]))
     return verdicts
 
 
 def options_that_differ(configurations: Sequence[Configuration]) -> list[tuple[list[str], list[str]]]:
-    """Which options differ, those with the same values together, and their values in each configuration; seeds first.
+    """The differing options and their values in each configuration, seeds first. Options with equal values share a row.
 
     Empty if there is nothing to compare.
     """
@@ -282,13 +282,13 @@ def options_that_differ(configurations: Sequence[Configuration]) -> list[tuple[l
 
 @dataclass
 class Axes:
-    """Where curves have their points: by step, images seen and seconds, kept once however many curves are there."""
+    """The x axes of the curves: step, images seen and seconds. Curves with the same points share them."""
 
     rows: list[dict[str, list[Any]]] = field(default_factory=list)
     numbers: dict[Any, int] = field(default_factory=dict)
 
     def of(self, runs: Sequence[SavedRun], steps: Sequence[int]) -> int:
-        """The number of the axes of a run at some steps, or of the mean of several."""
+        """The index of the axes of a run at these steps, or of the mean of several runs."""
         key = (tuple(run.path for run in runs), tuple(steps))
         if key not in self.numbers:
             self.numbers[key] = len(self.rows)
@@ -298,22 +298,22 @@ class Axes:
 
 
 def positions(run: SavedRun, name: str, steps: Sequence[int]) -> Any:
-    """Images seen or seconds at some steps (n,), on lines between those that were logged; NaN behind the last."""
-    import numpy as np  # here, and below, so that --help need not wait for it
+    """Images seen or seconds at some steps, (n,), interpolated between logged steps; NaN after the last."""
+    import numpy as np  # imported here, and below, so that --help is fast
 
     known = {0: 0.0, **{step: value for step, value in run.curve(name).items() if value is not None}}
     return np.interp(steps, list(known), list(known.values()), right=np.nan)
 
 
 def rounded(values: Iterable[float | None]) -> list[float | None]:
-    """To six digits, which no eye can tell from more; None for what is not finite."""
+    """Values rounded to six significant digits, which suffice for a chart; None where not finite."""
     return [None if value is None or not math.isfinite(value) else float(f"{value:.6g}") for value in values]
 
 
 def charts_of(configurations: Sequence[Configuration]) -> tuple[list[dict[str, Any]], list[dict[str, list[Any]]]]:
-    """A chart a logged key, and the axes that their curves share.
+    """A chart per logged key, and the x axes of all curves.
 
-    Metrics come first, then the terms that players descend, then the rest, which is `folded`.
+    Metrics come first, then the terms of the players, then the rest, which is collapsed (`folded`).
     """
     runs = [run for one in configurations for run in one.runs]
     keys = dict.fromkeys(key for run in runs for line in run.lines for key in line if key not in AXES)
@@ -329,7 +329,7 @@ def charts_of(configurations: Sequence[Configuration]) -> tuple[list[dict[str, A
 
 
 def curves_of(configuration: Configuration, key: str, axes: Axes) -> Iterator[dict[str, Any]]:
-    """A thin curve a seed, and their mean in bold, with its sd, where all of them were logged."""
+    """A thin curve per seed, and in bold their mean and sd at the steps that all seeds logged."""
     import numpy as np
 
     logged = {run.path: run.curve(key) for run in configuration.runs}
@@ -360,12 +360,12 @@ def curves_of(configuration: Configuration, key: str, axes: Axes) -> Iterator[di
 
 
 def stride(points: int) -> int:
-    """How many points there are to one that is drawn."""
+    """Draw every this many-th point."""
     return -(-points // MOST_POINTS)
 
 
 def thinned(steps: Sequence[int]) -> list[int]:
-    """So few steps that a chart can show them all, the last among them."""
+    """At most `MOST_POINTS` of the steps, evenly spaced, and the last one."""
     every = stride(len(steps))
     return list(dict.fromkeys([*steps[::every], *steps[-1:]]))
 
@@ -377,7 +377,7 @@ def samples_of(configurations: Sequence[Configuration]) -> list[tuple[Configurat
 
 
 def pictures_of(run: SavedRun) -> dict[str, Any]:
-    """The `last` picture of a run, and its `animation`, if there are any."""
+    """The last picture of a run's samples (`last`) and its `animation`, if there are any."""
     samples = run.directory.samples
     pictures = {}
     for last in sorted(samples.glob("step_*.png"))[-1:]:
@@ -390,13 +390,13 @@ def pictures_of(run: SavedRun) -> dict[str, Any]:
 
 
 def picture_of(path: Path, kind: str, caption: str) -> dict[str, str]:
-    """A picture as part of the page: its `source`, and a `caption`."""
+    """A picture embedded in the page: its data URL (`source`) and a `caption`."""
     content = base64.b64encode(path.read_bytes()).decode()
     return {"source": f"data:{kind};base64,{content}", "caption": caption}
 
 
 def row_of(configuration: Configuration, run: SavedRun) -> dict[str, Any]:
-    """Where a run is, how far it came, what ended it."""
+    """A table row of a run: path, progress, and the error that ended it."""
     step = run.summary.get("step", run.lines[-1]["step"] if run.lines else "–")
     steps = run.config.trainer.steps if "trainer" in run.config else "–"
     return {

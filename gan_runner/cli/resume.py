@@ -1,4 +1,4 @@
-"""Going on with a run: `gan-run resume=RUN_DIR`."""
+"""Resume a run: `gan-run resume=RUN_DIR`."""
 
 from __future__ import annotations
 
@@ -22,39 +22,45 @@ if TYPE_CHECKING:
     from gan_runner.train import Job
 
 RESUME = re.compile(r"\+{0,2}resume=")
-"""How the option is typed; a plus or two change nothing."""
+"""The option as typed, also with one plus or two, which make no difference."""
 
 ONE_VALUE = re.compile(r"players\.\w+\.(updates|weights\.\w+)")
-"""Options that are one value even as a table of steps or a schedule: what is typed replaces it, where other nested
-options are merged."""
+"""Options whose value may be a table by step or a schedule. A typed value replaces it; other nested options are
+merged."""
 
 
 def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
-    """The directory of the run to go on with, if the command line names one.
+    """The directory of the run to resume, if the command line names one.
 
     Raises:
-        ConfigError: it holds no run, or the command line also asks for what only a new run can do.
+        ConfigError: there is no such directory, it is that of a sweep, or the line has flags for new runs.
     """
     paths = [argument.partition("=")[2].strip("'\"") for argument in arguments if RESUME.match(argument)]
     if not paths or paths[-1] in ("", "null"):
         return None
     if flags := [argument for argument in arguments if argument.startswith("-")]:
-        raise ConfigError(f"resume goes on with one run, without {flags[0]}; repeat a sweep with its hydra.sweep.dir")
+        raise ConfigError(
+            f"resume= continues one run and takes no {flags[0]}; to continue a sweep, type its command again with "
+            "hydra.sweep.dir=SWEEP_DIR"
+        )
     path = Path(paths[-1]).expanduser().absolute()
     if not path.is_dir():
         run = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-        what = f"a file; try resume={run}" if path.exists() else "not there"
-        raise ConfigError(f"there is no checkpoint in {path}, which is {what}")
+        what = f"is a file; try resume={run}" if path.exists() else "does not exist; give the directory of a run"
+        raise ConfigError(f"there is no checkpoint to resume: {path} {what}")
     if (path / "multirun.yaml").exists():
-        raise ConfigError(f"{path} is a sweep; type its line again with hydra.sweep.dir={path}, or resume={path / '0'}")
+        raise ConfigError(
+            f"{path} is the directory of a sweep; type its command again with hydra.sweep.dir={path}, or continue one "
+            f"run with resume={path / '0'}"
+        )
     return RunDirectory(path)
 
 
 def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
-    """The configuration that a run was saved with, changed by the options of this command line.
+    """The saved configuration of a run, changed by the options of this command line.
 
     Raises:
-        ConfigError: an option would make it another run.
+        ConfigError: an option cannot be changed in a resumed run.
         CheckpointError: the run's checkpoint cannot be read.
     """
     from gan_runner.train import Job
@@ -79,19 +85,19 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
 
 
 def check_resumable(override: Override) -> None:
-    """Raise ConfigError for an option that would make a resumed run another one."""
+    """Raise ConfigError for an option that cannot be changed in a resumed run."""
     key, line = override.key_or_group, override.input_line
     if key.startswith("hydra."):
-        raise ConfigError(f"resume goes on in the run's own directory; leave {line} out")
+        raise ConfigError(f"a resumed run stays in its own directory; leave out {line}")
     if override.is_sweep_override():
-        raise ConfigError(f"resume goes on with one run, and {line} is several; choose one value")
+        raise ConfigError(f"resume= continues one run, but {line} has several values; choose one")
     if (CONF / key).is_dir() or override.is_delete() or key == "seeds":
         raise ConfigError(
-            f"{line} would change the parts of the run to resume; leave it out, or start a new run without resume"
+            f"{line} would change the parts of the resumed run; leave it out, or start a new run without resume="
         )
 
 
 def seeds_in(directory: RunDirectory) -> list[RunDirectory]:
-    """The directories 0, 1, 2, … in this one, of several seeds that were trained together."""
+    """The subdirectories 0, 1, 2, … of several seeds that were trained together; empty for a single run."""
     numbered = (RunDirectory(directory.path / str(number)) for number in count())
     return list(takewhile(lambda seed: seed.config.exists(), numbered))

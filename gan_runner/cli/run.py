@@ -1,6 +1,7 @@
 """`gan-run`: compose a configuration, train it, and report an error in one line.
 
-Exit codes: 0 done; 1 failed; 2 bad configuration, data or checkpoint; 3 diverged; 128+n stopped by signal n.
+Exit codes: 0 done; 1 failed; 2 bad configuration, data or checkpoint; 3 diverged; 128+n stopped by signal n. They do
+not say whether an experiment reached its expected values: `passed` in `summary.json` does.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.lock import locked
 from gan_runner.runs.sweep import SweepTable
 from gan_runner.tools.files import redact_file, write_json, write_text
-from gan_runner.tools.outlets import outlets
+from gan_runner.tools.pipes import pipe_safe_output
 from gan_runner.tools.secrets import name_secrets, redact
 
 if TYPE_CHECKING:
     from gan_runner.train import Job
 
 
-@outlets()
+@pipe_safe_output()
 def main() -> None:
     """The command `gan-run`."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises its errors, which are reported here
@@ -72,7 +73,7 @@ def main() -> None:
 
 
 def run_hydra() -> None:
-    """Let Hydra do what the command line says, with `run_composed` as the job."""
+    """Let Hydra execute the command line, with `run_composed` as the job."""
     line = hydra_flags(sys.argv[1:])
     sweep = line.multirun or "hydra.mode=MULTIRUN" in line.overrides
     overrides = leave_to_jobs(line.overrides) if sweep else line.overrides
@@ -87,38 +88,38 @@ def run_hydra() -> None:
 
 
 def as_bad_input(error: Exception) -> Exception:
-    """An error of composing the configuration or of making the run's directory, as one of what the user gave."""
+    """Convert an error while composing the configuration or creating the run's directory to a ConfigError."""
     if isinstance(error, HydraException):  # some of which are also OSErrors
         return error
     if isinstance(error, UnicodeDecodeError):
-        return ConfigError(f"a file of --config-dir is not UTF-8: {error}")
+        return ConfigError(f"a file of --config-dir is not UTF-8 ({error}); save it as UTF-8")
     if isinstance(error, YAMLError) and re.search("nesting depth|recursive aliases", str(error)):
-        return ConfigError(f"a file is nested too deeply ({error})")
+        return ConfigError(f"a configuration file is nested too deeply ({error}); correct it")
     if isinstance(error, ValueError | AssertionError | AttributeError | YAMLError):  # OmegaConf has some of each
         return ConfigError(str(error))
     if isinstance(error, TypeError):  # Hydra raises it for a group that is given a list of numbers
-        return ConfigError(f"a choice of parts cannot be read ({error}); a part is chosen by GROUP=NAME")
+        return ConfigError(f"the choice of a part cannot be read ({error}); choose a part by GROUP=NAME")
     if isinstance(error, OSError):
-        other = "another hydra.run.dir (of a sweep hydra.sweep.dir)"
+        other = "another hydra.run.dir (in a sweep, hydra.sweep.dir)"
         return ConfigError(f"{error.filename} cannot be used ({error.strerror}); choose {other}")
     if isinstance(error, RecursionError):
-        return ConfigError("the configuration is nested too deeply; does a file name itself in its defaults?")
+        return ConfigError("the configuration is nested too deeply; does a file include itself in its defaults list?")
     return error
 
 
 class SharedDirectory(Callback):
-    """Hydra's callback for a run of several processes: all use one directory, and a sweep is refused."""
+    """Hydra's callback for a run of several processes: all use one directory, and sweeps are not allowed."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Use the main process's directory, whose name has the time in it: other clocks may differ."""
+        """Use the main process's directory, whose name contains the time: other clocks may differ."""
         if processes.present.size > 1:
             with read_write(config):
                 config.hydra.run.dir = processes.present.broadcast("directory", config.hydra.run.dir)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Refuse a sweep."""
+        """Report that a sweep cannot be started by torchrun."""
         if processes.present.size > 1:
-            refusal = "torchrun's processes share one run, and a sweep is many; sweep without torchrun"
+            refusal = "torchrun starts several processes of one run, and a sweep is many runs; sweep without torchrun"
             sys.exit(report_error(ConfigError(refusal)))
 
 
@@ -129,12 +130,12 @@ def run_composed(config: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     multirun = hydra_config.mode == RunMode.MULTIRUN
     if multirun:
-        redact_file(Path(hydra_config.sweep.dir) / "multirun.yaml")  # Hydra writes into it all that was typed
+        redact_file(Path(hydra_config.sweep.dir) / "multirun.yaml")  # Hydra writes the command line into it
     directory = RunDirectory(Path(hydra_config.runtime.output_dir))
 
     def job() -> Job:
         if config.get("resume") is not None:
-            raise ConfigError(f"resume={config.resume} is for the command line; leave it out of files")
+            raise ConfigError(f"a file sets resume={config.resume}; type it on the command line instead")
         typed = list(hydra_config.overrides.task)
         return Job(config, directory, label_of(hydra_config.runtime.choices), typed, multirun)
 
@@ -142,14 +143,14 @@ def run_composed(config: DictConfig) -> float | None:
 
 
 def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> float | None:
-    """Train. An error ends the process; in a sweep it is written down, and the other jobs go on.
+    """Train. An error ends the process; in a sweep it is saved in `summary.json`, and the other jobs continue.
 
     Returns:
-        What a sweeper minimises or maximises; NaN of a job that failed.
+        The value that a sweeper minimises or maximises; NaN if the job failed.
     """
     from gan_runner.train import train
 
-    sys.argv[1:] = map(redact, sys.argv[1:])  # it has been read, and W&B stores it
+    sys.argv[1:] = map(redact, sys.argv[1:])  # W&B stores the command line
     try:
         with locked(directory.path) if processes.present.is_main else nullcontext():
             chosen = job()
@@ -162,11 +163,11 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
 
             return train_together(chosen)
     except Stopped as error:
-        code = report_error(error)
+        code = report_error(error, directory.path)
         forward_signal(error.signum)
-        sys.exit(code)  # a signal means the whole sweep
+        sys.exit(code)  # a signal ends the whole sweep
     except Exception as error:
-        code = report_error(error)
+        code = report_error(error, directory.path)
         if not multirun:
             sys.exit(code)
         write_failure(directory, error, code)
@@ -188,23 +189,23 @@ def print_sheet(job: Job) -> None:
 
 
 def write_failure(directory: RunDirectory, error: Exception, code: int) -> None:
-    """Write why a job of a sweep failed, unless the run has written a summary, or another run is in its directory."""
+    """Save why a job of a sweep failed, unless the run has a summary, or another run uses its directory."""
     if isinstance(error, DirectoryInUse) or any(directory.path.glob("**/summary.json")):
         return
     if not directory.overrides.exists():
         write_text(directory.overrides, yaml_of(HydraConfig.get().overrides.task))
-    write_json(directory.summary, {"status": "failed", "exit_code": code, "error": explain(error)})
+    write_json(directory.summary, {"status": "failed", "exit_code": code, "error": explain(error, directory.path)})
 
 
 def forward_signal(signum: int) -> None:
-    """Call the handler that a signal had before the run, now that all is saved: submitit's requeues its job."""
+    """Call the handler that a signal had before the run, now that the run is saved: submitit's requeues its job."""
     handler = signal.getsignal(signum)
     if callable(handler) and handler is not signal.default_int_handler:
         handler(signum, None)
 
 
 def label_of(choices: Mapping[str, Any]) -> str:
-    """The chosen parts in words: play, game and method if unusual, model, loss, regularizers, dataset."""
+    """The names of the chosen parts: play, game and method if not the default; model, loss, regularizers, dataset."""
     named = [choices.get(group) for group in ("model", "loss", "regularizer", "dataset")]
     for group, usual in (("method", None), ("game", "gan"), ("play", "alternating")):
         if choices.get(group) != usual:

@@ -1,4 +1,4 @@
-"""`gan-sample`: draw from a trained generator, by its checkpoint alone."""
+"""`gan-sample`: draw samples from a trained generator. Only the checkpoint is needed, not the data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.cli.arguments import Parser, add_run, at_least_one, command, factor, png, refuse
-from gan_runner.cli.edit import edited, read_images, way_of
+from gan_runner.cli.edit import edit_option, edited, read_images
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.base import HasDensity
 from gan_runner.errors import ConfigError
@@ -31,13 +31,13 @@ from gan_runner.system import System
 from gan_runner.tools.files import write_atomically
 
 SAMPLES = 64
-"""So many are drawn if nothing is said."""
+"""The default number of samples."""
 
 ALL_CODES = ""
-"""What `--traverse` without a name means."""
+"""The value of `--traverse` without a name."""
 
 STEPS = 8
-"""From one latent to another."""
+"""Interpolation steps from one latent to another."""
 
 
 def parser() -> Parser:
@@ -104,18 +104,18 @@ def parser() -> Parser:
     return arguments
 
 
-@command(parser, elsewhere="choose where by --picture or --out")
+@command(parser, file_advice="choose where by --picture or --out")
 def main(options: argparse.Namespace) -> None:
     """The command `gan-sample`."""
     print(*run(options), sep="\n")
 
 
 def run(options: argparse.Namespace) -> list[Path]:
-    """Load, draw, write; returns where to."""
+    """Load a run, draw samples, and write them; return the paths."""
     checkpoint = open_checkpoint(options.run)
     system = checkpoint.system(options.device, options.trust)
     folder = checkpoint.folder / "samples" if checkpoint.is_in_run else checkpoint.folder
-    if way_of(options) is not None:
+    if edit_option(options) is not None:
         words, pixels = edited(system, options, checkpoint)
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"
         save_image(path, pixels)
@@ -137,26 +137,26 @@ def run(options: argparse.Namespace) -> list[Path]:
 
 
 def check_conditions(system: System, options: argparse.Namespace) -> None:
-    """Refuse labels or sentences for a generator that has another condition, or none.
+    """Check that labels or sentences are given only to a generator with that condition.
 
     Raises:
-        ConfigError: naming what they are made from.
+        ConfigError: the generator has another condition, or none.
     """
     for option in ("label", "text"):
         if not getattr(options, option):
             continue
         condition: Any = system.networks.get("condition")
         if condition is None:
-            codes = " and codes, which --traverse chooses" if isinstance(system.game, InfersCodes) else " alone"
-            raise ConfigError(f"this run's samples are made from latents{codes}; leave out --{option}")
+            codes = "; for its codes use --traverse" if isinstance(system.game, InfersCodes) else ""
+            raise ConfigError(f"this run's generator takes no condition; leave out --{option}{codes}")
         if condition.sample_option != option:
             raise ConfigError(
-                f"this run's samples are told what to show by --{condition.sample_option}, not by --{option}"
+                f"this run's generator takes a --{condition.sample_option}, not a --{option}; use that one"
             )
 
 
 def check_combination(system: System, options: argparse.Namespace) -> None:
-    """Raise ConfigError for options that do not go together, or not with the run's data."""
+    """Raise ConfigError for options that exclude each other, or do not fit the run's data."""
     chosen = options.reject or options.weigh
     conditions = options.label or options.text
     traversed = options.traverse is not None
@@ -164,51 +164,51 @@ def check_combination(system: System, options: argparse.Namespace) -> None:
     refuse(
         (
             options.out is not None and options.out.suffix.lower() in (".png", ".jpg", ".jpeg"),
-            "--out is a folder for a file a sample; --picture FILE is where one picture of all goes",
+            "--out is a folder for one file per sample; for one picture of all samples use --picture FILE",
         ),
-        (options.gamma is not None and not options.reject, "--gamma is how strict --reject is; add --reject"),
+        (options.gamma is not None and not options.reject, "--gamma only has an effect with --reject; add --reject"),
         (
             options.style is not None and (options.interpolate or traversed or chosen),
-            "--style chooses the latents; leave out --interpolate, --traverse, --reject and --weigh",
+            "--style sets the latents; leave out --interpolate, --traverse, --reject and --weigh",
         ),
-        (options.interpolate and chosen, "--interpolate shows chosen latents; leave out --reject and --weigh"),
+        (options.interpolate and chosen, "--interpolate sets the latents; leave out --reject and --weigh"),
         (
             options.interpolate and len(shape) != 3,
-            "--interpolate shows images, and this run generates points; leave it out",
+            "--interpolate works on images, but this run generates points; leave it out",
         ),
         (
             traversed and (chosen or conditions),
-            "--traverse shows chosen codes; leave out --reject, --weigh, --label and --text",
+            "--traverse sets the codes; leave out --reject, --weigh, --label and --text",
         ),
         (
             traversed and options.n is not None,
-            "--traverse shows ten latents under all values of a code; leave out --n",
+            "--traverse always shows ten latents per code; leave out --n",
         ),
         (
             options.weigh and (options.out is None or options.reject),
-            "--weigh writes weights beside plain samples: give --out DIR, and leave out --reject",
+            "--weigh writes the weights of unfiltered samples to a folder; add --out DIR, and leave out --reject",
         ),
-        (chosen and conditions, "--reject and --weigh are for samples as they come; leave out --label and --text"),
+        (chosen and conditions, "--reject and --weigh need unconditional samples; leave out --label and --text"),
     )
 
 
 def draw_traversals(system: System, options: argparse.Namespace, folder: Path) -> list[Path]:
-    """A picture of every code, or of one: ten latents, of a continuous code ten values. Returns where they are.
+    """Draw a picture per code, or of one code, with ten latents and up to ten values; return the paths.
 
     Raises:
-        ConfigError: there is no such code, or there are several for one picture.
+        ConfigError: there is no such code, or there are several codes for one --picture.
     """
     code = options.traverse or None
     names = names_of_codes(system)
     refuse(
-        (not names, "--traverse shows codes, and this run's game has none; leave it out"),
+        (not names, "--traverse needs codes, and this run's game has none; leave it out"),
         (
             code is not None and code not in names,
             f"--traverse {code}: there is no such code{did_you_mean(str(code), names)}",
         ),
         (
             options.picture is not None and code is None and len(names) > 1,
-            f"--picture is one file, and there are {len(names)} codes; name one: --traverse {''.join(names[:1])}",
+            f"--picture is one file, but there are {len(names)} codes; name one: --traverse {''.join(names[:1])}",
         ),
     )
     paths = []
@@ -219,22 +219,22 @@ def draw_traversals(system: System, options: argparse.Namespace, folder: Path) -
 
 
 def names_of_codes(system: System) -> list[str]:
-    """The codes that the generator is fed, if there are any."""
+    """The names of the game's codes, if it has any."""
     return list(system.game.codes) if isinstance(system.game, InfersCodes) else []
 
 
 def conditions_in(options: argparse.Namespace) -> list[str]:
-    """The conditions that were given: labels, or sentences."""
+    """The labels and sentences on the command line."""
     return [*options.label, *options.text]
 
 
 def file_name(conditions: Sequence[str]) -> str:
-    """Conditions as part of a file's name."""
+    """Conditions as part of a file name."""
     return "".join("_" + re.sub(r"\W+", "-", text).strip("-")[:60] for text in conditions)
 
 
 def draw_grid(system: System, options: argparse.Namespace, folder: Path, samples: Tensor, rows: Tensor | None) -> Path:
-    """One picture of all samples (n, *shape), points over their density where it is known; returns where it is."""
+    """Draw all samples (n, *shape) in one picture, points over the data's density if it is known; return the path."""
     conditions = conditions_in(options)
     style = "" if options.style is None else f"_style-{options.style.stem}"
     kind = "grid_rejection" if options.reject else "grid"
@@ -246,7 +246,7 @@ def draw_grid(system: System, options: argparse.Namespace, folder: Path, samples
 
 
 def draw_interpolation(system: System, options: argparse.Namespace, folder: Path) -> Path:
-    """Rows that lead from one latent to another; of two conditions, also from one condition to the other."""
+    """Draw rows of interpolations between latents; with two conditions, also between the conditions."""
     conditions = conditions_in(options)
     rows = -(-(options.n or SAMPLES) // STEPS)
     dim = system.game.latent.dim
@@ -266,10 +266,10 @@ def draw_interpolation(system: System, options: argparse.Namespace, folder: Path
 
 
 def with_condition(system: System, noise: Tensor, conditions: Sequence[str]) -> Tensor:
-    """Rows of noise (n, …) with the condition that is given, if one is.
+    """Rows of noise (n, …) with the given condition, if there is one.
 
     Raises:
-        ConfigError: more than one is given, or there is no such condition.
+        ConfigError: several conditions are given, or the condition is invalid.
     """
     if not conditions:
         return noise
@@ -280,13 +280,13 @@ def with_condition(system: System, noise: Tensor, conditions: Sequence[str]) -> 
         wanted = condition.parse(conditions[0])
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    if passed_over := condition.ignored(conditions[0]):
-        print(f"gan-sample: of --{condition.sample_option} the encoder leaves out {passed_over}", file=sys.stderr)
+    if unknown := condition.ignored(conditions[0]):
+        print(f"gan-sample: the text encoder ignores parts of --{condition.sample_option}: {unknown}", file=sys.stderr)
     return torch.cat([noise[:, : system.game.latent.dim], wanted.to(noise).expand(len(noise), -1)], 1)
 
 
 def captions_of(system: System, rows: Tensor | None) -> list[str]:
-    """What the label in each of the rows (n, …) that samples were made from says; empty where there is none."""
+    """The label of each sample, from the rows of noise (n, …) it was made from; empty without labels."""
     condition: Any = system.networks.get("condition")
     if condition is None or rows is None:
         return []
@@ -294,17 +294,17 @@ def captions_of(system: System, rows: Tensor | None) -> list[str]:
 
 
 def with_style(system: System, noise: Tensor, image: Path | None) -> Tensor:
-    """Rows of noise (n, …) that all have the latent which the style encoder infers from an image, if one is given.
+    """Rows of noise (n, …) with the latent that the style encoder infers from an image, if one is given.
 
     Raises:
-        ConfigError: the run did not learn to invert its generator.
-        DataError: the file is missing, or no image.
+        ConfigError: the run has no style encoder.
+        DataError: the file is missing, or not an image.
     """
     if image is None:
         return noise
     if "style" not in system.networks:
         raise ConfigError(
-            "--style needs a run that learns to invert its generator; train with regularizer=[style_encoder]"
+            "--style needs a run with a style encoder, and this run has none; train with regularizer=[style_encoder]"
         )
     pixels = read_images([image], system.dataset.shape)
     latent = infer(system, lambda networks, x: networks["style"](x), pixels)
@@ -312,12 +312,12 @@ def with_style(system: System, noise: Tensor, image: Path | None) -> Tensor:
 
 
 def samples_of(system: System, options: argparse.Namespace) -> tuple[Tensor, Tensor | None]:
-    """Samples (n, *shape), and the rows of noise (n, …) that they were made from; of rejection sampling no rows.
+    """Samples (n, *shape), and the rows of noise (n, …) that they were made from; None for rejection sampling.
 
-    Where a style leaves nothing to chance, all samples would be the same, and one is made.
+    If a style determines the samples completely, they would all be equal, and only one is drawn.
 
     Raises:
-        ConfigError: with --reject, the loss is one whose critic knows no density ratio.
+        ConfigError: with --reject, the critic of the run's loss estimates no density ratio.
     """
     n = options.n or SAMPLES
     if options.reject:
@@ -332,13 +332,13 @@ def samples_of(system: System, options: argparse.Namespace) -> tuple[Tensor, Ten
 
 
 def write_weights(folder: Path, weights: Tensor) -> None:
-    """The weights (n,), a line each, in the order of the samples."""
+    """Write the weights (n,), one per line, in the order of the samples."""
     write_atomically(folder / "weights.csv", lambda file: np.savetxt(file, weights.cpu().numpy()))
     print(f"effective sample size {effective_sample_size(weights):.0f} of {len(weights)}")
 
 
 def write_separately(folder: Path, samples: Tensor) -> None:
-    """Images as PNG files, points as the rows of a CSV file."""
+    """Write images as PNG files, or points as the rows of a CSV file."""
     if samples.dim() == 4:
         for number, image in enumerate(to_uint8(samples)):
             pixels = image.permute(1, 2, 0).squeeze(2) if image.shape[0] == 1 else image.permute(1, 2, 0)

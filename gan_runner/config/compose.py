@@ -1,4 +1,4 @@
-"""Composing the files of `conf/` with Hydra 1.3 or 1.4."""
+"""Compose the files of `conf/` with Hydra 1.3 or 1.4."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from omegaconf import DictConfig, OmegaConf
 from gan_runner.config.paths import CONF
 
 HAS_EXECUTION_WHITELIST = tuple(map(int, hydra.__version__.split(".")[:2])) >= (1, 4)
-"""Whether Hydra asks which targets it may call, and no longer for the version whose defaults it should take."""
+"""Whether this is Hydra 1.4, which requires a list of allowed targets and no longer takes `version_base`."""
 
 VERSION_BASE: dict[str, Any] = {} if HAS_EXECUTION_WHITELIST else {"version_base": "1.3"}
-"""The version whose defaults Hydra 1.3 takes; Hydra 1.4 wants to be asked for none."""
+"""Arguments of Hydra's entry points: `version_base` for Hydra 1.3, nothing for 1.4."""
 
 
 def compose_config(
     overrides: Iterable[str], config_name: str = "config", folder: Path = CONF, with_hydra: bool = False
 ) -> DictConfig:
-    """What `gan-run` would compose from these options.
+    """The configuration that `gan-run` composes from these options.
 
     Args:
         overrides: KEY=VALUE and GROUP=NAME, without sweeps.
-        config_name: of the file to start from.
-        folder: where that file is.
+        config_name: the name of the primary file.
+        folder: the folder of that file.
         with_hydra: whether to include the key `hydra`.
     """
     with initialized(folder):
@@ -38,13 +38,13 @@ def compose_config(
 
 @contextmanager
 def initialized(folder: Path) -> Iterator[ConfigLoader]:
-    """Hydra, ready to compose what is in a folder."""
+    """Context in which Hydra composes from a folder; yields its config loader."""
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(folder), job_name="gan-run", **VERSION_BASE):
         yield GlobalHydra.instance().config_loader()
 
 
 def register_resolver(name: str, resolver: Any) -> None:
-    """Register a resolver under the name that OmegaConf 2.3 or 2.4 has for this."""
+    """Register a resolver with OmegaConf 2.3 or 2.4, whose functions for it have different names."""
     register: Any = OmegaConf.register_resolver if HAS_EXECUTION_WHITELIST else OmegaConf.register_new_resolver
     register(name, resolver, replace=True)

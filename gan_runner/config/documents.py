@@ -1,4 +1,4 @@
-"""YAML of runs: how it is read and written."""
+"""Read and write the YAML files of runs."""
 
 from __future__ import annotations
 
@@ -14,31 +14,35 @@ from gan_runner.tools.secrets import redact
 
 
 def read_yaml(path: Path) -> Any:
-    """A YAML file for OmegaConf, which somebody else may have written.
+    """Read a YAML file, which anyone may have written.
 
     Raises:
-        ConfigError: it is no YAML.
+        ConfigError: it is not valid YAML.
     """
     return parsed_yaml(path.read_bytes(), str(path))
 
 
 def parsed_yaml(text: str | bytes, name: str) -> Any:
-    """YAML for OmegaConf, which somebody else may have written.
+    """Parse YAML, which anyone may have written.
+
+    Args:
+        text: the YAML.
+        name: what the error message calls it.
 
     Raises:
-        ConfigError: it is no YAML.
+        ConfigError: it is not valid YAML.
     """
     try:
         return OmegaConf.create(text if isinstance(text, str) else text.decode())
     except (YAMLError, OmegaConfBaseException, AssertionError, ValueError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ConfigError(f"{name} holds no configuration ({reason})") from error
+        raise ConfigError(f"{name} is not a valid configuration ({reason}); correct or remove it") from error
     except RecursionError:
-        raise ConfigError(f"{name} is nested too deeply") from None
+        raise ConfigError(f"{name} is nested too deeply; correct or remove it") from None
 
 
 def yaml_of(content: Any) -> str:
-    """A configuration or a list as YAML, without secrets; interpolations stand as they are."""
+    """A configuration or a list as YAML, without secrets, with interpolations unresolved."""
     config = OmegaConf.create(content) if isinstance(content, list) else content
     plain = OmegaConf.to_container(config)
     redacted = redact(plain)

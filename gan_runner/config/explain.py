@@ -1,4 +1,4 @@
-"""OmegaConf's errors in one line each."""
+"""OmegaConf's errors, each as one line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gan_runner.config.validation import source_of
 
 
 def explain_value(error: OmegaConfBaseException, config: DictConfig | None = None) -> str:
-    """OmegaConf's error in one line: the key that the user can set, and what it might have been."""
+    """OmegaConf's error as one line: the key that the user can set, and a suggestion."""
     key = str(error.full_key or "")
     family, _, name = key.rpartition(".")
     siblings: list[str] = []
     if isinstance(error, ConfigKeyError | ConfigAttributeError) and family and error.parent_node == {}:
-        return f"there is no option {key}: with these parts there is no {family}"
+        return f"there is no option {key}, because this configuration has no {family}; leave it out"
     if isinstance(error.parent_node, DictConfig) and not is_dataclass(error.object_type):
         siblings = [str(sibling) for sibling in error.parent_node if str(sibling) not in DIRECTIVES]
     elif is_dataclass(error.object_type):
@@ -29,16 +29,16 @@ def explain_value(error: OmegaConfBaseException, config: DictConfig | None = Non
     if isinstance(error, InterpolationKeyError):
         return unread(error, key)
     if re.search("Cannot merge (DictConfig with ListConfig|incompatible container types)", str(error)):
-        return "a file of a group holds a list, where there must be keys such as _target_"
+        return "a configuration file holds a list where it must hold keys such as _target_; correct that file"
     key = key if config is None else source_of(config, key)
     what = str(error).split("\n", 1)[0].rpartition("': ")[2]  # without "While dereferencing interpolation '…': "
     if config is not None and what == "Recursive interpolation detected":
-        return f"interpolations lead back to themselves ({', '.join(circular(config))}); give one of them a value"
+        return f"these options refer to each other in a circle: {', '.join(circular(config))}; give one of them a value"
     return f"{key}: {what}" if key else what
 
 
 def circular(config: DictConfig) -> list[str]:
-    """The keys whose interpolations lead back to themselves; lists are not looked into."""
+    """The keys whose interpolations form a circle. Lists are not searched."""
     found = []
     for key in config:
         if OmegaConf.is_interpolation(config, str(key)):
@@ -52,7 +52,10 @@ def circular(config: DictConfig) -> list[str]:
 
 
 def unread(error: InterpolationKeyError, key: str) -> str:
-    """A line for an interpolation of a key that these parts do not have."""
+    """A line for an interpolation of a key that is not in this configuration."""
     wanted = re.findall(r"Interpolation key '([^']*)' not found", str(error))
-    reader = f"{key} reads" if key else "an option reads"
-    return f"{reader} {', '.join(wanted)}, and with these parts there is none; leave that part out, or choose others"
+    reader = f"{key} takes its value" if key else "an option takes its value"
+    return (
+        f"{reader} from {', '.join(wanted)}, which this configuration does not have; leave out the part that sets "
+        f"{key or 'that option'}, or choose one with {', '.join(wanted)}"
+    )

@@ -1,4 +1,4 @@
-"""Which options say what is trained: runs that share these are repetitions of one another."""
+"""The options that determine the training result. Runs that share them differ at most in the seed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ NON_TRAINING_KEYS = (
     *("seed", "seeds", "resume", "explain", "logger", "observer", "trusted"),
     *("metric", "extractor", "objective", "expected", "full_scale"),
 )
-"""Top-level options that change neither what is trained nor how."""
+"""Top-level options that do not change the training."""
 
 RUNTIME_KEYS = (
     *("device", "compile", "channels_last", "deterministic"),
     *("log_every", "sample_every", "evaluate_every", "checkpoint_every"),
     *("root", "download", "workers", "resident"),
 )
-"""Options of trainer and dataset that say on what machine and with what data folder a run is made."""
+"""Options of trainer and dataset that name the machine, the data folder, or how often something is observed."""
 
 
 def training_options(config: DictConfig) -> dict[str, Any]:
-    """The options that runs share which differ only in the seed, in where and how they are made, or in what looks."""
+    """The options that determine the training result, except the seed."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
     for key in NON_TRAINING_KEYS:
         plain.pop(key, None)
@@ -33,12 +33,12 @@ def training_options(config: DictConfig) -> dict[str, Any]:
 
 
 def without_runtime_keys(options: Any) -> Any:
-    """Options of trainer or dataset, less those that say where and how; so in what they hold."""
+    """Options of trainer or dataset without `RUNTIME_KEYS`, also in nested options."""
     if not isinstance(options, dict):
         return options
     return {key: without_runtime_keys(value) for key, value in options.items() if key not in RUNTIME_KEYS}
 
 
 def fingerprint(config: DictConfig) -> str:
-    """Eight hex digits: the same for configurations that differ only in the seed, where they run, or what looks."""
+    """Eight hex digits, equal for configurations with equal `training_options`."""
     return hashlib.sha256(json.dumps(redact(training_options(config)), sort_keys=True).encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Constructor calls in a configuration: what may be called, with which options, and the call."""
+"""Constructor calls in a configuration: check what may be called and with which options, then call it."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ PACKAGES = (
 )
 
 TRUSTED = (*(f"gan_runner.{package}." for package in PACKAGES), "torch.optim.", "torchvision.datasets.")
-"""What a `_target_` may start with; a user adds to it by `trusted=[my_package]`."""
+"""Allowed prefixes of a `_target_`. A user adds more by `trusted=[my_package]`."""
 
 KINDS = {
     "torch.optim.": ("Optimizer", "LRScheduler"),
     "torchvision.datasets.": ("VisionDataset",),
 }
-"""Of other people's packages, only the classes that derive from these: not their helpers, which may write files."""
+"""Required base classes in other packages, whose helper functions may write files."""
 
 DIRECTIVES = frozenset({"_target_", "_partial_", "_recursive_", "_convert_"})
 
 
 def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
-    """Every node with a `_target_`, innermost last, with its key."""
+    """Every node with a `_target_`, with its key; outer nodes before those inside them."""
     if isinstance(node, DictConfig):
         if is_call(node):
             yield key, node
@@ -59,42 +59,47 @@ def constructor_calls(node: Any, key: str = "") -> Iterator[tuple[str, DictConfi
 def locate(target: Any, trusted: Iterable[str], key: str = "_target_") -> Callable[..., Any]:
     """The class or function that a trusted `_target_` names.
 
-    A name may not climb out of its package through what a module happens to import: where the object was
-    defined must be trusted too.
+    The module that defines the object must be trusted too, so that a name cannot reach what a trusted module imports.
 
     Raises:
-        ConfigError: if it is not trusted, or not there.
+        ConfigError: it is not trusted, or does not exist.
     """
     prefixes = (*TRUSTED, *(f"{prefix.rstrip('.')}." for prefix in trusted))
     if not isinstance(target, str) or not f"{target}.".startswith(prefixes):
         raise ConfigError(
-            f"{key}._target_={target} is outside the allow-list, and a target is code that would run; "
-            "if you trust its package, add trusted=[package]"
+            f"{key}._target_={target} is outside the allow-list of code that may run; if you trust its package, add "
+            "trusted=[package]"
         )
     path, _, name = target.rpartition(".")
     try:
         module = importlib.import_module(path)
     except ImportError as error:
-        raise ConfigError(f"{key}._target_={target} cannot be imported: {error}") from error
+        raise ConfigError(
+            f"{key}._target_={target} cannot be imported ({error}); correct the name, or install the package"
+        ) from error
     found = getattr(module, name, None)
     if found is None or not callable(found):
         names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        raise ConfigError(f"{key}._target_={target}: {path} has no {name}{did_you_mean(name, names)}")
+        raise ConfigError(f"{key}._target_={target} does not exist: {path} has no {name}{did_you_mean(name, names)}")
     if not f"{getattr(found, '__module__', '')}.".startswith(prefixes):
         raise ConfigError(
-            f"{key}._target_={target} leads to {getattr(found, '__module__', '?')}, outside the allow-list"
+            f"{key}._target_={target} is defined in {getattr(found, '__module__', '?')}, outside the allow-list of "
+            "code that may run; if you trust that package, add trusted=[package]"
         )
     kinds = next((kinds for prefix, kinds in KINDS.items() if target.startswith(prefix)), ())
     if kinds and not {base.__name__ for base in getattr(found, "__mro__", ())} & set(kinds):
-        raise ConfigError(f"{key}._target_={target} is outside the allow-list: it is no {' or '.join(kinds)}")
+        raise ConfigError(
+            f"{key}._target_={target} is outside the allow-list of code that may run: it is not a "
+            f"{' or '.join(kinds)}; choose one"
+        )
     return found
 
 
 def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
-    """Check a constructor call's options by the signature of what it calls, and bring them to its types.
+    """Check a constructor call's options against the signature of its target, and convert them to its types.
 
     Raises:
-        ConfigError: for an option that it does not take, or a value of the wrong type.
+        ConfigError: the target does not take an option, or a value has the wrong type.
     """
     target = locate(node["_target_"], config.get("trusted", []), key)
     parameters = inspect.signature(target).parameters
@@ -105,7 +110,7 @@ def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
         option = f"{key}.{name}"
         if name not in parameters:
             source = source_of(config, option)
-            origin = f"{source} sets {option}, but" if source != option else f"{option}:"
+            origin = f"{source} sets {option}, but" if source != option else f"{option} is not possible:"
             raise ConfigError(f"{origin} {target.__name__} takes no such option{advice(key, name, source, parameters)}")
         value = node[name]
         if name in hints and not any(True for _ in constructor_calls(value)):
@@ -113,20 +118,20 @@ def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
 
 
 def type_hints(target: Any) -> dict[str, Any]:
-    """The types of a callable's parameters, as far as they can be looked up."""
-    # A dataclass inherits fields whose types only the module of their own class can look up.
+    """The types of a callable's parameters; empty if they cannot be resolved."""
+    # The types of a dataclass's inherited fields can only be resolved in the module of their own class.
     constructor = inspect.isclass(target) and not is_dataclass(target)
     try:
         return typing.get_type_hints(target.__init__ if constructor else inspect.unwrap(target))
-    except NameError:  # imported for type checkers alone
+    except NameError:  # a type that is imported only under TYPE_CHECKING
         return {}
 
 
 def advice(key: str, name: str, source: str, parameters: Mapping[str, Any]) -> str:
-    """What to do about an option that a part does not take.
+    """Advice for an option that a part does not take.
 
-    A user who typed it probably misspelt it. If a regularizer's diff set it, the part is the wrong one: name
-    those of its group that take the option.
+    If the user typed it, suggest the nearest option. If a regularizer set it, name the options of the part's group
+    that take it.
     """
     regularizer = source.split(".")[1] if source.startswith("regularizer.") else None
     if regularizer is None:
@@ -141,23 +146,23 @@ def advice(key: str, name: str, source: str, parameters: Mapping[str, Any]) -> s
 
 
 def is_call(node: Any) -> bool:
-    """Whether a node describes something to construct."""
+    """Whether a node is a constructor call."""
     return isinstance(node, DictConfig) and "_target_" in node
 
 
 def build(key: str, node: Any, **arguments: Any) -> Any:
-    """Construct what a checked node describes, its parts first; with `_partial_`, what is still to be called.
+    """Execute a checked constructor call, after the calls nested in it. With `_partial_`, return a `partial`.
 
-    Hydra's own `instantiate` would check a target again at every call of a partial, which takes a millisecond, and
-    would turn finished parts back into configuration.
+    Hydra's `instantiate` would check a target again at every call of a partial, which takes a millisecond, and would
+    turn finished parts back into configuration.
 
     Args:
-        key: of the node, for messages.
-        node: with a `_target_`.
-        arguments: beside the node's options.
+        key: the key of the node, for error messages.
+        node: the node with a `_target_`.
+        arguments: arguments in addition to the node's options.
 
     Raises:
-        ConfigError: if the part itself refuses its options (a ValueError or TypeError of its constructor).
+        ConfigError: the constructor raised a ValueError or TypeError.
     """
     target = get_object(node["_target_"])
     options = {str(name): construct(f"{key}.{name!s}", node[name]) for name in node if name not in DIRECTIVES}
@@ -169,7 +174,7 @@ def build(key: str, node: Any, **arguments: Any) -> Any:
 
 
 def construct(key: str, value: Any) -> Any:
-    """A plain value of a node as it is, with whatever is a constructor call inside it built."""
+    """A value of a node as plain Python, with the constructor calls inside it executed."""
     if isinstance(value, DictConfig):
         return build(key, value) if is_call(value) else {n: construct(f"{key}.{n!s}", value[n]) for n in value}
     return [construct(f"{key}[{i}]", item) for i, item in enumerate(value)] if isinstance(value, ListConfig) else value

@@ -1,4 +1,4 @@
-"""What the options of `conf/` bring, so that a refusal names them as they are typed: GROUP=OPTION."""
+"""What each option in `conf/` adds to a configuration, so that error messages can name it as typed: GROUP=OPTION."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from gan_runner.config.instantiate import constructor_calls
 from gan_runner.config.paths import CONF
 
 GROUPS = ("game", "loss", "method", "regularizer", "model")
-"""Those whose options may not go with one another."""
+"""Groups whose options may exclude each other."""
 
 FEW = 6
-"""So many choices are listed, at most."""
+"""At most this many choices are listed."""
 
 
 @cache
 def calls_of(group: str, option: str) -> Mapping[str, str]:
-    """The `_target_`s that an option brings to what is trained, by the keys where it puts them.
-
-    Those that it builds on are included.
-    """
+    """The `_target_`s that an option adds to the training, by key, including those from its defaults list."""
     content, everywhere = content_of(group, option)
     calls: dict[str, str] = {}
     for base in content.get("defaults", []):
@@ -37,7 +34,7 @@ def calls_of(group: str, option: str) -> Mapping[str, str]:
 
 @cache
 def content_of(group: str, option: str) -> tuple[Mapping[str, Any], bool]:
-    """What the file of an option sets, interpolations as they stand, and whether that is for all groups."""
+    """The content of an option's file, with interpolations unresolved, and whether its package is `_global_`."""
     path = CONF / group / f"{option}.yaml"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast as OmegaConf's
@@ -45,11 +42,11 @@ def content_of(group: str, option: str) -> tuple[Mapping[str, Any], bool]:
 
 
 def option_added_by(base: str | Mapping[str, Any]) -> str:
-    """The option that an entry of a defaults list adds to the whole, as a path; empty if none.
+    """The path of the option that an entry of a defaults list adds; empty if it adds none.
 
-    What it overrides (`override /group`) may be overridden again, and so does not count. Of Hydra's defaults lists this
-    reads what the files of `conf/` have: `name`, `/group/name` and `group: name`, into `@_global_` too. It leaves out
-    entries for other packages (`@here`) and `optional` ones, and knows neither lists of names nor interpolations.
+    `override /group` does not count, because another override may replace it. This reads the forms that the files of
+    `conf/` use: `name`, `/group/name` and `group: name`, also with `@_global_`. It skips entries for other packages
+    (`@here`) and `optional` ones, and supports neither lists of names nor interpolations.
     """
     entry = base if isinstance(base, str) else "/".join(map(str, *base.items()))
     path = entry.replace("@_global_", "")
@@ -57,7 +54,7 @@ def option_added_by(base: str | Mapping[str, Any]) -> str:
 
 
 def targets(key: str, content: Any) -> Iterator[tuple[str, str]]:
-    """Every `_target_` in plain content, with its key."""
+    """Every `_target_` in nested dictionaries, with its key."""
     if isinstance(content, dict):
         for name, value in content.items():
             if name == "_target_":
@@ -73,9 +70,9 @@ def options_in(group: str) -> list[str]:
 
 
 def brought_by(config: DictConfig, target: str) -> str:
-    """The option, or those, by which a `_target_` came into a configuration, as typed; empty if there is none.
+    """The options that add a `_target_` to a configuration, as typed; empty if there are none.
 
-    It is one that brings the target, all of whose parts are there, and that is not part of another such.
+    An option counts if all that it adds is present, and if no other such option includes it.
     """
     present = {(key, str(node._target_)) for key, node in constructor_calls(config)}
     found = {
@@ -88,12 +85,21 @@ def brought_by(config: DictConfig, target: str) -> str:
     return " or ".join(typed(group, [option for own, option in whole if own == group]) for group in dict(whole))
 
 
+def regularizers_setting(key: str, config: DictConfig) -> str:
+    """The chosen regularizers whose files set something below a key, as typed; empty if there are none."""
+    contents = {
+        str(name): OmegaConf.create(dict(content_of("regularizer", str(name))[0])) for name in config.regularizer
+    }
+    names = [name for name, content in contents.items() if OmegaConf.select(content, key)]
+    return f"regularizer=[{','.join(names)}]" if names else ""
+
+
 class Origins:
-    """The options that brought the parts of a configuration.
+    """The options that added the parts of a configuration.
 
     Args:
-        config: resolved.
-        choices: names of options that are known to have been chosen, which are preferred.
+        config: the resolved configuration.
+        choices: names of options that are known to be chosen; they are preferred.
     """
 
     def __init__(self, config: DictConfig, choices: Sequence[str]):
@@ -102,9 +108,9 @@ class Origins:
         self.present = {(key, str(node._target_)) for key, node in constructor_calls(config)}
 
     def of_term(self, key: str) -> tuple[str, ...]:
-        """Options that brought a term or a constraint: that of its loss, if it has one, and its own.
+        """The options that added a term or a constraint: that of its loss, if it has one, and its own.
 
-        Of a term with a loss the game goes without saying.
+        For a term with a loss, the game is not named.
         """
         node = OmegaConf.select(self.config, key)
         while "term" in node:
@@ -114,7 +120,7 @@ class Origins:
         return tuple(dict.fromkeys([*self.of(node.loss._target_), *self.of(node._target_, key, TERM_GROUPS[:-2])]))
 
     def of(self, target: str, key: str | None = None, groups: Sequence[str] = ()) -> tuple[str, ...]:
-        """The option that brought a `_target_` to a key, or to any key `loss`; none if it was typed by itself."""
+        """The option that added a `_target_` at a key, or at any key `loss`; none if it was typed directly."""
         for group in groups or (TERM_GROUPS if key else ("loss",)):
             found = []
             for option in options_in(group):
@@ -127,21 +133,21 @@ class Origins:
         return ()
 
     def has_knobs(self, group: str, option: str) -> bool:
-        """Whether the configuration has the knobs that an option sets in its own group."""
+        """Whether the configuration has the options that an option sets in its own group."""
         content, everywhere = content_of(group, option)
         return not everywhere or set(content.get(group) or ()) <= set(self.config.get(group) or ())
 
 
 TERM_GROUPS = ("regularizer", "method", "likelihood", "prior", "loss", "game")
-"""Groups whose options bring terms and constraints, the most particular first."""
+"""Groups whose options add terms and constraints, the most specific first."""
 
 
 def typed(group: str, options: list[str]) -> str:
-    """Options as they are typed."""
+    """Alternative options as one would type them: GROUP=A | B."""
     return f"{group}={' | '.join(options)}"
 
 
 def choices(group: str, fits: Callable[[Mapping[str, str]], bool]) -> str:
-    """The options of a group that fit by what they bring, as typed; `another GROUP` if there are none, or many."""
+    """The options of a group whose `_target_`s fit, as typed; `another GROUP` if none or more than `FEW` do."""
     fitting = [option for option in options_in(group) if fits(calls_of(group, option))]
     return typed(group, fitting) if 0 < len(fitting) <= FEW else f"another {group}"

@@ -1,4 +1,4 @@
-"""Where the YAML files are."""
+"""The directory of the YAML files."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ CONF = next(
     for path in (Path(__file__).parent.parent / "conf", Path(__file__).parents[2] / "conf")
     if (path / "config.yaml").is_file()
 )
-"""Where the YAML lives: inside the package when installed from a wheel, beside it in a checkout."""
+"""The directory `conf/`: inside the package if it was installed from a wheel, beside it in a checkout."""

@@ -1,4 +1,4 @@
-"""From a composed configuration to a checked one without interpolations."""
+"""Check a composed configuration and replace its interpolations by their values."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ from gan_runner.config.compose import register_resolver
 from gan_runner.config.documents import parsed_yaml
 from gan_runner.config.expectations import Expectation
 from gan_runner.config.explain import explain_value
-from gan_runner.config.instantiate import (
-    build,
-    check_call,
-    constructor_calls,
-)
+from gan_runner.config.instantiate import build, check_call, constructor_calls
 from gan_runner.config.schema import Config, Logger, PlayerConfig, Trainer
 from gan_runner.config.validation import conform
 from gan_runner.errors import ConfigError
@@ -26,16 +22,16 @@ from gan_runner.errors import ConfigError
 
 @cache
 def register() -> None:
-    """Tell Hydra the schema of `conf/`, and what an interpolation can compute."""
+    """Register the schema of `conf/` and the resolvers of its interpolations."""
     ConfigStore.instance().store(name="schema", node=Config)
     register_resolver("elements", elements_of)
 
 
 def elements_of(dataset: DictConfig, *, _root_: DictConfig) -> int:
-    """`${elements:${dataset}}`: how many numbers one sample of a dataset has, for what must be of that size.
+    """`${elements:${dataset}}`: the number of elements of one sample of a dataset.
 
     Raises:
-        ConfigError: the dataset is not well described.
+        ConfigError: the dataset's options are wrong.
     """
     node = OmegaConf.create(OmegaConf.to_container(dataset, resolve=True))
     for key, call in constructor_calls(node, "dataset"):
@@ -44,10 +40,10 @@ def elements_of(dataset: DictConfig, *, _root_: DictConfig) -> int:
 
 
 def resolve(config: DictConfig) -> DictConfig:
-    """A copy with every interpolation replaced by its value, checked from end to end before anything is built.
+    """A checked copy in which every interpolation is replaced by its value. Nothing is built yet.
 
     Raises:
-        ConfigError: unknown or mistyped options, values out of range, targets that are not trusted.
+        ConfigError: unknown options, wrong types, values out of range, or targets that are not trusted.
     """
     resolved = without_interpolations(config)
     conform("trainer", resolved.trainer, Trainer, config).check_together()
@@ -64,16 +60,18 @@ def resolve(config: DictConfig) -> DictConfig:
 
 
 def without_interpolations(config: DictConfig) -> DictConfig:
-    """A copy by the schema, with every interpolation replaced by its value.
+    """A copy typed by the schema, in which every interpolation is replaced by its value.
 
     Raises:
-        ConfigError: an interpolation leads nowhere, or an option does not go with the schema.
+        ConfigError: an interpolation has no value, or an option does not fit the schema.
     """
     try:
         resolved = with_schema(config)
         OmegaConf.resolve(resolved)
     except RecursionError:
-        raise ConfigError("the configuration is nested too deeply; give some of its interpolations values") from None
+        raise ConfigError(
+            "the configuration is nested too deeply; replace some of its interpolations by values"
+        ) from None
     except OmegaConfBaseException as error:
         if isinstance(error.__cause__, ConfigError):  # raised by a resolver
             raise error.__cause__ from None
@@ -82,42 +80,46 @@ def without_interpolations(config: DictConfig) -> DictConfig:
 
 
 def with_schema(config: DictConfig) -> DictConfig:
-    """A copy by the schema, interpolations as they stand.
+    """A copy typed by the schema, with interpolations unresolved.
 
     Raises:
-        OmegaConfBaseException: an option does not go with the schema.
+        OmegaConfBaseException: an option does not fit the schema.
     """
-    untyped = OmegaConf.to_container(config, resolve=False)  # a typed node would bring keys that the schema lacks
+    untyped = OmegaConf.to_container(config, resolve=False)  # typed nodes would add keys that the schema lacks
     return typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), untyped))
 
 
 def check_saved(text: str, name: str) -> None:
-    """Refuse a text that is not the configuration of a run.
+    """Check that a text is the saved configuration of a run.
 
     Args:
-        text: YAML.
-        name: of the text, for the error.
+        text: the YAML.
+        name: what the error message calls it.
 
     Raises:
-        ConfigError: it cannot be read, or has other keys than a run's.
+        ConfigError: it cannot be read, or does not fit the schema.
     """
     config = parsed_yaml(text, name)
     if not isinstance(config, DictConfig) or not isinstance(config.get("trainer"), DictConfig):
-        raise ConfigError(f"{name} is none of a run: it has no trainer")
+        raise ConfigError(f"{name} is not the configuration of a run: it has no key trainer")
     try:
         with_schema(config)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{name} is none of a run: {explain_value(error)}") from error
+        raise ConfigError(f"{name} is not the configuration of a run: {explain_value(error)}") from error
 
 
 def check_places(node: DictConfig, key: str = "") -> None:
-    """Raise ConfigError for an option that sets players too, where it was chosen for a place inside another part."""
+    """Check that no option which also sets players was chosen inside another part (`loss@loss.aim=began`).
+
+    Raises:
+        ConfigError: naming the place.
+    """
     for name, child in node.items():
         if isinstance(child, DictConfig):
             place = f"{key}.{name!s}".lstrip(".")
             if "players" in child:
                 raise ConfigError(
-                    f"what was chosen for {place} sets {', '.join(map(str, child))}, so it cannot be there; choose "
-                    f"another for {place}"
+                    f"the option chosen for {place} also sets {', '.join(map(str, child))}, which is not possible "
+                    f"inside another part; choose another option for {place}"
                 )
             check_places(child, place)

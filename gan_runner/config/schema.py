@@ -1,4 +1,4 @@
-"""The schema of a configuration. Hydra checks names and types by it; pydantic checks what stands in `Annotated`."""
+"""The schema of a configuration. Hydra checks its names and types; pydantic checks the `Annotated` types."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NotNegative = Ge(0)
 
 @dataclass
 class Trainer:
-    """How long, how much at a time, on what, and how often something is looked at (steps; 0 is never)."""
+    """Options of the training loop. Intervals (`…_every`) are in steps; 0 means never."""
 
     steps: Annotated[int, Positive] = 2500
     batch_size: Annotated[int, Positive] = 64
@@ -34,24 +34,24 @@ class Trainer:
     rollbacks: Annotated[int, Positive] = 3
 
     def check_together(self) -> None:
-        """Raise ConfigError for options that do not go with one another, or with the number of processes."""
+        """Raise ConfigError for options that exclude each other, or do not fit the number of processes."""
         if self.precision == "fp16" and self.compile == "iteration":
             raise ConfigError(
-                "trainer.precision=fp16 may leave out a step, which trainer.compile=iteration cannot; "
-                "choose trainer.compile=true or trainer.precision=bf16"
+                "trainer.precision=fp16 skips steps whose gradients overflow, and trainer.compile=iteration cannot "
+                "skip a step; choose trainer.compile=true or trainer.precision=bf16"
             )
         count = processes.present.size
         if self.batch_size % count:
             nearest = (self.batch_size // count + 1) * count
             raise ConfigError(
-                f"trainer.batch_size={self.batch_size} is shared out among {count} processes, "
-                f"and cannot be divided by {count}; choose {nearest}"
+                f"trainer.batch_size={self.batch_size} cannot be divided equally among {count} processes; "
+                f"choose {nearest}"
             )
 
 
 @dataclass
 class Logger:
-    """Weights & Biases."""
+    """Options of Weights & Biases."""
 
     mode: Annotated[str | None, Check(Literal["online", "offline", "disabled"] | None)] = None
     project: str = "gan-runner"
@@ -64,7 +64,7 @@ class Logger:
 
 @dataclass
 class PlayerConfig:
-    """A player: see `gan_runner.players.Player`. Its optimizer and scheduler are diffs over the shared ones."""
+    """Options of a player (`gan_runner.players.Player`). `optimizer` and `scheduler` override the shared ones."""
 
     networks: list[str] = field(default_factory=list)
     updates: Annotated[Any, Check(int | dict[int, int])] = 1
@@ -78,7 +78,7 @@ class PlayerConfig:
 
 @dataclass
 class Config:
-    """The whole. Groups fill the parts that are constructor calls."""
+    """The complete configuration. Hydra's groups fill the sections that are constructor calls."""
 
     seed: int = 0
     seeds: Any = None

@@ -1,4 +1,4 @@
-"""What a misspelt word may have meant."""
+"""Suggestions for misspelt words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def did_you_mean(word: str, choices: Iterable[str], prefix: str = "") -> str:
-    """The nearest choice (behind a prefix) as a question, else all of them; empty if there are none.
+    """The nearest choice, after `prefix`, as a question; all choices if none is near; empty if there are none.
 
     Choices in folders are also compared without their folder, and listed by their folder.
     """

@@ -1,4 +1,4 @@
-"""What is typed beside a sweep over parts."""
+"""Options of a command line that sweeps over parts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import OverrideParseException
 
 PLAIN_KEYS = ("seed", "seeds", "resume", "objective", "full_scale")
-"""Top-level options that are values, and not groups of parts."""
+"""Top-level options that hold values. All others are groups."""
 
 
 def parse_overrides(lines: Sequence[str]) -> list[Override]:
-    """Options KEY=VALUE as Hydra reads them.
+    """Parse options KEY=VALUE with Hydra's parser.
 
     Raises:
         OverrideParseException: one of them cannot be read.
@@ -23,16 +23,15 @@ def parse_overrides(lines: Sequence[str]) -> list[Override]:
 
 
 def looks_like_part(override: Override) -> bool:
-    """Whether an option is spelled like the choice of a part, `GROUP=NAME` or `GROUP@PLACE=NAME`, not like a value."""
+    """Whether an option is written like the choice of a part, `GROUP=NAME` or `GROUP@PLACE=NAME`."""
     return "." not in override.key_or_group and override.key_or_group not in PLAIN_KEYS
 
 
 def leave_to_jobs(lines: Sequence[str]) -> list[str]:
-    """The same sweep, with every single value typed as a choice of one.
+    """Rewrite a sweep over parts so that each single value is a choice of one: `choice(x)` for `x`.
 
-    Hydra first composes what all jobs of a sweep share, without the parts that are swept. It would refuse
-    `dataset.root=x` of a sweep over datasets or experiments, as nothing has that option yet. Choices are left to the
-    jobs, each of which is told `dataset.root=x` as it was typed.
+    Hydra first composes the options that all jobs share, without the swept parts. In a sweep over datasets it would
+    reject `dataset.root=x`, because no dataset is chosen yet. It passes choices on to the jobs, as typed.
     """
     overrides = parse_overrides(lines)
     if not any(override.is_sweep_override() and looks_like_part(override) for override in overrides):
@@ -43,16 +42,16 @@ def leave_to_jobs(lines: Sequence[str]) -> list[str]:
 def as_choice(override: Override) -> str:
     """A single value as a choice of one.
 
-    What deletes a key, and what is for Hydra itself, stays as it is; so does a value that Hydra would not tell a job as
-    it was typed, such as one with an apostrophe.
+    Deletions, options of Hydra itself, and values that Hydra would not pass on unchanged (one with an apostrophe) stay
+    as they are.
     """
     if override.is_sweep_override() or override.is_delete() or override.is_hydra_override():
         return str(override.input_line)
     key, text = override.get_key_element(), override.get_value_element_as_str()
     choice = f"{key}=choice({repr(text) if text in ('', 'null') else text})"
     try:
-        (told,) = next(iter(parse_overrides([choice]))).sweep_string_iterator()
-        if parse_overrides([f"{key}={told}"])[0].value() == override.value():
+        (passed_on,) = next(iter(parse_overrides([choice]))).sweep_string_iterator()
+        if parse_overrides([f"{key}={passed_on}"])[0].value() == override.value():
             return choice
     except OverrideParseException:
         pass
@@ -60,12 +59,14 @@ def as_choice(override: Override) -> str:
 
 
 def choices_of_parts(lines: Sequence[str], options_of: Callable[[str], Sequence[str] | None]) -> Iterator[list[str]]:
-    """Every combination of parts that the jobs of a sweep choose, without other values. The last of a group counts.
+    """Every combination of parts that the jobs of a sweep choose. Options that are not parts are left out.
+
+    If a line names a group twice, the last one counts.
 
     Args:
-        lines: options KEY=VALUE, sweeps among them.
-        options_of: the names of a group's options; None if there is no group of that name. Any key may be one: for
-            Hydra, a folder of that name makes it a group.
+        lines: options KEY=VALUE, sweeps included.
+        options_of: maps a name to the options of that group, or to None if there is no such group. Any key may be a
+            group: for Hydra, a folder of that name makes it one.
     """
     alternatives = {}
     for override in parse_overrides(lines):

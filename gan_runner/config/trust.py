@@ -1,9 +1,9 @@
-"""What files of somebody else may say, looked at before Hydra does anything that they ask for.
+"""Check configuration files of other people before Hydra acts on them.
 
-What is typed is the user's own, and so is `conf/local`. A file in a folder of `--config-dir` or `hydra.searchpath` may
-be somebody else's. It may say everything about what is trained, whose `_target_`s an allow-list looks at
-(`gan_runner.config.instantiate`), but not widen that list. Of what Hydra itself does, it may only set what is data:
-Hydra would call whatever a file names as a callback, sweeper, launcher or logger.
+The command line and `conf/local` are trusted. A file in a folder of `--config-dir` or `hydra.searchpath` may come from
+someone else. It may set everything about the training, whose `_target_`s are checked against an allow-list
+(`gan_runner.config.instantiate`), but may not extend that list. Of Hydra's own options it may set only data, because
+Hydra calls whatever a file names as a callback, sweeper, launcher or logger.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ TEXTS = {
     *("launcher.name", "launcher.partition", "launcher.account", "launcher.qos", "launcher.gres"),
     *("launcher.constraint", "launcher.exclude", "launcher.comment", "launcher.mem_per_cpu", "launcher.mem_per_gpu"),
 }
-"""Below `hydra`, what a file may set to a text, beside a sweep's parameters. Numbers and nulls name nothing."""
+"""Keys below `hydra` that a file may set to a text, besides a sweep's parameters. Numbers and null are always data."""
 
 CALLBACK = re.compile(r"gan_runner\.(plots|runs)\.\w+\.Sweep\w+")
-"""gan-runner's own callbacks: what is made at the end of a sweep."""
+"""The names of gan-runner's own callbacks, which run at the end of a sweep."""
 
 SET_BY_HYDRA = ("runtime", "overrides", "searchpath", "job.override_dirname", "job.config_name")
-"""Below `hydra`, what Hydra fills in itself, or what is looked at by itself."""
+"""Keys below `hydra` that Hydra fills in itself, or that have a check of their own."""
 
 Leaf = tuple[str, Any]
-"""The key of a value within nested dictionaries and lists, and the value."""
+"""A value in nested dictionaries and lists: its dotted key, and the value."""
 
 
 def check_files(line: Namespace, overrides: Sequence[str]) -> None:
-    """Compose what Hydra will, once for each choice of parts, and refuse what only the command line may say.
+    """Compose what Hydra will compose, once for each choice of parts, and check what the files set.
 
     Args:
         line: Hydra's flags.
-        overrides: the options beside them, sweeps among them.
+        overrides: the other options, sweeps included.
 
     Raises:
-        ConfigError: naming the key.
+        ConfigError: a file sets a key that only the command line may set.
     """
     typed = parse_overrides(overrides)
     check_names(line, typed)
     searched = next((o.value() for o in typed if o.get_key_element() == "hydra.searchpath"), [])
     if not (line.config_dir or line.config_path or searched):
-        return  # all files are gan-runner's own
+        return  # all files belong to gan-runner
     if line.config_dir and not Path(line.config_dir).is_dir():
-        return  # Hydra says so
+        return  # Hydra reports it
     files = UserFiles(line, typed, searched if isinstance(searched, list) else [])
     shared = files.check([override for override in typed if not override.is_sweep_override()])
     if not line.multirun and shared.hydra.mode != RunMode.MULTIRUN:
@@ -82,26 +82,30 @@ def search_working_directory() -> None:
 
 
 def check_names(line: Namespace, typed: Sequence[Override]) -> None:
-    """Raise ConfigError for a name of a part, or of the first file, that is a path out of its folder."""
+    """Raise ConfigError for a name of a part or of the primary file that is a path out of its folder."""
     if line.config_name and (".." in Path(line.config_name).parts or Path(line.config_name).is_absolute()):
-        raise ConfigError(f"--config-name={line.config_name} leaves its folder; name another by --config-dir")
+        raise ConfigError(
+            f"--config-name={line.config_name} leads out of its folder; name the other folder with --config-dir"
+        )
     for override in typed:
         group, words = override.key_or_group, re.split(r"[^.\w-]+", str(override.input_line))
         if ".." in words and (CONF / group).is_dir() and not isinstance(override.value(), dict):
-            raise ConfigError(f"{override.input_line} leaves the folder of {group}; name another by --config-dir")
+            raise ConfigError(
+                f"{override.input_line} leads out of the folder of {group}; name the other folder with --config-dir"
+            )
 
 
 class UserFiles:
-    """The folders that a line names, from which configurations are composed as Hydra will.
+    """The configuration folders that a command line names. Composes configurations from them as Hydra will.
 
     Args:
         line: Hydra's flags.
-        typed: the options beside them.
+        typed: the other options.
         searched: the folders of `hydra.searchpath`.
 
     Raises:
-        ConfigError: `--config-path` is not a folder; or the first file, that of `--config-name`, sets
-            `hydra.searchpath`, by which it would add folders itself.
+        ConfigError: `--config-path` is not a folder, or the primary file (`--config-name`) sets `hydra.searchpath`,
+            which would add more folders.
     """
 
     def __init__(self, line: Namespace, typed: Sequence[Override], searched: Sequence[str]):
@@ -112,7 +116,9 @@ class UserFiles:
         self.name = line.config_name or "config"
         self.folder = CONF if line.config_path is None else Path(line.config_path).absolute()
         if not self.folder.is_dir():
-            raise ConfigError(f"--config-path={line.config_path} is no folder; --config-dir adds one to gan-run's own")
+            raise ConfigError(
+                f"--config-path={line.config_path} is not a folder; to add a folder to gan-run's own, use --config-dir"
+            )
         self.places = [self.folder, *(Path(folder.removeprefix("file://")) for folder in self.folders)]
         files = (place / f"{self.name.removesuffix('.yaml')}.yaml" for place in self.places)
         first = next((file for file in files if file.is_file()), CONF / "config.yaml")
@@ -120,11 +126,11 @@ class UserFiles:
             raise ConfigError(refusal("hydra.searchpath"))
 
     def searchpath(self) -> str:
-        """The option by which Hydra looks in these folders too."""
+        """The option that makes Hydra search these folders too."""
         return "hydra.searchpath=[{}]".format(",".join(f'"{folder}"' for folder in self.folders))
 
     def options_of(self, group: str) -> list[str] | None:
-        """The names of a group's options; None if Hydra would not take it for a group: no folder has that name."""
+        """The names of a group's options; None if no folder has that name, so that it is no group for Hydra."""
         with initialized(self.folder) as loader:
             found = loader.get_group_options(group, results_filter=None, overrides=[self.searchpath()])
             if not found and not any((place / group).is_dir() for place in self.places):
@@ -132,10 +138,10 @@ class UserFiles:
             return loader.get_group_options(group, overrides=[self.searchpath()])
 
     def check(self, overrides: Sequence[Override]) -> DictConfig:
-        """What Hydra will compose from these options, with the key `hydra`.
+        """The configuration that Hydra will compose from these options, with the key `hydra`.
 
         Raises:
-            ConfigError: it holds what only a file can have said.
+            ConfigError: a file sets a key that only the command line may set.
         """
         lines = [str(o.input_line) for o in overrides if o.get_key_element() != "hydra.searchpath"]
         lines.append(self.searchpath())
@@ -154,15 +160,15 @@ class UserFiles:
 
 
 def refusal(key: str) -> str:
-    """Why a file may not set this, and what to do."""
+    """The error message for a file that sets a key which only the command line may set."""
     return (
-        f"a file of --config-dir or hydra.searchpath sets {key}, which could run code; "
-        "if that is meant, type it on the command line, or write it into conf/local"
+        f"a file of --config-dir or hydra.searchpath sets {key}, which could run code; if you want that, type it on "
+        "the command line, or write it into conf/local"
     )
 
 
 def own_config(choices: Mapping[str, Any]) -> DictConfig:
-    """What gan-runner's own files compose to, with these choices of Hydra's parts, where Hydra or a plugin has them."""
+    """The configuration that gan-runner's own files compose to, with these choices of Hydra's parts if they exist."""
     with initialized(CONF) as loader:
         named = [(group.partition("@")[0], name) for group, name in choices.items() if group.startswith("hydra/")]
         chosen = [f"{group}={name}" for group, name in named if name in loader.get_group_options(group)]
@@ -170,7 +176,7 @@ def own_config(choices: Mapping[str, Any]) -> DictConfig:
 
 
 def plugin_leaves() -> Iterator[Leaf]:
-    """What the launchers and sweepers that are installed say of themselves."""
+    """The default values of all installed launchers and sweepers."""
     store = ConfigStore.instance()
     for group in ("launcher", "sweeper"):
         for name in store.list(f"hydra/{group}"):
@@ -179,7 +185,7 @@ def plugin_leaves() -> Iterator[Leaf]:
 
 
 def execution_whitelist(overrides: Sequence[str]) -> dict[str, list[str]]:
-    """What Hydra 1.4 may call, as an option of `hydra.main`: gan-runner's callbacks, what is typed or in conf/local."""
+    """The targets that Hydra 1.4 may call: gan-runner's, those that are typed, and those in conf/local."""
     if not HAS_EXECUTION_WHITELIST:
         return {}
     typed = [leaf for o in parse_overrides(overrides) for leaf in leaves(o.value(), o.key_or_group)]
@@ -189,10 +195,10 @@ def execution_whitelist(overrides: Sequence[str]) -> dict[str, list[str]]:
 
 
 def is_data(key: str, value: Any) -> bool:
-    """Whether a value below `hydra` makes Hydra call nothing but gan-runner's own callbacks."""
+    """Whether a value below `hydra` is data: Hydra calls nothing for it but gan-runner's own callbacks."""
     names = key.split(".")
     if names[:2] == ["sweeper", "params"] and names[2:]:
-        words = re.split(r"\W+", key.removeprefix("sweeper.params."))  # it is as if they were typed
+        words = re.split(r"\W+", key.removeprefix("sweeper.params."))  # Hydra treats them as if typed
         return not names[2].startswith("_") and not {"hydra", "trusted", "_target_"} & set(words)
     if names[0] == "callbacks" and names[2:] == ["_target_"]:
         return bool(CALLBACK.fullmatch(str(value)))
@@ -200,7 +206,7 @@ def is_data(key: str, value: Any) -> bool:
 
 
 def leaves(content: Any, key: str = "") -> Iterator[Leaf]:
-    """Every value in nested dictionaries and lists, interpolations as they stand."""
+    """Every value in nested dictionaries and lists, with interpolations unresolved."""
     if OmegaConf.is_config(content):
         content = OmegaConf.to_container(content, resolve=False, enum_to_str=True)
     if isinstance(content, dict | list):

@@ -1,4 +1,4 @@
-"""Values of a configuration, checked by pydantic against the types of what they are for."""
+"""Check the values of a configuration against annotated types, by pydantic."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from gan_runner.errors import ConfigError
 
 @dataclass(frozen=True)
 class Check:
-    """`Annotated[Any, Check(kind)]` is checked as `kind` by pydantic, where Hydra would know no such type."""
+    """`Annotated[Any, Check(kind)]` makes pydantic check a value as `kind`, a type that Hydra does not support."""
 
     kind: Any
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Pydantic's schema of the kind."""
+        """The schema that pydantic generates for the kind."""
         return handler.generate_schema(self.kind)
 
 
 def conform(key: str, value: Any, hint: Any, config: DictConfig) -> Any:
-    """A value of a configuration as the annotated type wants it (`[0, 0.9]` as floats).
+    """Convert a value of a configuration to an annotated type (`[0, 0.9]` to floats).
 
     Args:
-        key: of the value.
-        value: without interpolations.
-        hint: the type, or a dataclass, whose fields are the options below `key`.
-        config: unresolved, so that it shows which key the user has set.
+        key: the key of the value.
+        value: the value, without interpolations.
+        hint: the type, or a dataclass whose fields are the options below `key`.
+        config: unresolved, because its interpolations show which key the user set.
 
     Raises:
-        ConfigError: it cannot be one; the line tells the key, its value and what is allowed.
+        ConfigError: the value does not fit. The message names the key, the value, and what is allowed.
     """
     import pydantic  # here, so that --help and typos in groups need not wait for it
     from pydantic_core import SchemaError
@@ -45,50 +45,55 @@ def conform(key: str, value: Any, hint: Any, config: DictConfig) -> Any:
     except pydantic.ValidationError as error:
         raise ConfigError(explain_invalid(error.errors()[0], key, plain, hint, config)) from None
     except (pydantic.PydanticSchemaGenerationError, SchemaError):  # a type that only an object can have
-        raise ConfigError(f"{source_of(config, key)}={plain} must be a part, that is, have a _target_") from None
+        raise ConfigError(not_a_part(source_of(config, key), plain)) from None
     return list(fitting) if isinstance(fitting, tuple) else fitting
 
 
+def not_a_part(key: str, value: Any) -> str:
+    """The message for a plain value, or an empty section, where a constructor call must be."""
+    return f"{key}={value} must be a constructor call with a _target_; choose an option of its group: GROUP=NAME"
+
+
 def explain_invalid(error: Any, key: str, plain: Any, hint: Any, config: DictConfig) -> str:
-    """One of pydantic's errors in one line: the key that the user has set, its value, what is allowed."""
-    for part in error["loc"]:  # it also holds names of types, where several are allowed
+    """One of pydantic's errors as one line: the key that the user set, its value, and what is allowed."""
+    for part in error["loc"]:  # also holds the names of types, where several are allowed
         if isinstance(plain, dict | list) and (part in plain or isinstance(plain, list)):
             key, plain = f"{key}.{part}", plain[part]
     source, allowed = source_of(config, key), error.get("ctx", {})
     family, _, name = source.rpartition(".")
     match error["type"]:
         case "is_instance_of":
-            return f"{source}={plain} must be a part, that is, have a _target_"
+            return not_a_part(source, plain)
         case "literal_error":
-            return f"{source}={plain} is not known{did_you_mean(str(plain), words_of(allowed['expected']))}"
+            return f"{source}={plain} is not an option{did_you_mean(str(plain), words_of(allowed['expected']))}"
         case "greater_than_equal":
             return f"{source}={plain} must be at least {allowed['ge']}"
         case "unexpected_keyword_argument":
             return f"there is no option {source}{did_you_mean(name, names_of(hint), f'{family}.')}"
         case "dataclass_type":
-            return f"{source}={plain} must be a set of options; choose from {', '.join(names_of(hint))}"
+            return f"{source}={plain} must hold options; choose from {', '.join(names_of(hint))}"
         case "value_error":
             return f"{source}: {allowed['error']}"
     return f"{source}={plain}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
 def words_of(expected: str) -> list[str]:
-    """The choices of a Literal, of which pydantic says `'a', 'b' or True`."""
+    """The choices of a Literal, which pydantic writes as `'a', 'b' or True`."""
     return [word.strip("'") for word in re.split(", | or ", expected)]
 
 
 def names_of(schema: Any) -> list[str]:
-    """The options of a dataclass."""
+    """The names of a dataclass's fields."""
     return [field.name for field in fields(schema)]
 
 
 INTERPOLATION = re.compile(r"\$\{([\w.\[\]]+)\}")
 SELECT = re.compile(r"\$\{oc\.select:([\w.]+)\}")
-"""What stands for another key; the second for another part, if there is one."""
+"""References to another key. The second is None where that key does not exist."""
 
 
 def source_of(config: DictConfig, key: str) -> str:
-    """The key that a value comes from: the end of a chain of interpolations that starts at `key`."""
+    """The key that holds the value: the end of the chain of interpolations that starts at `key`."""
     plain = OmegaConf.to_container(config, resolve=False)
     seen: set[str] = set()
     while key not in seen:
@@ -98,7 +103,7 @@ def source_of(config: DictConfig, key: str) -> str:
 
 
 def next_source(node: Any, key: str) -> str:
-    """The key that the value at `key` is read from, by itself or with the part that it lies in; else the same key."""
+    """The key that an interpolation at `key`, or at a section around it, refers to; `key` itself without one."""
     names = key.replace("[", ".").replace("]", "").split(".")
     for place, name in enumerate(names):
         if isinstance(node, dict) and name in node:

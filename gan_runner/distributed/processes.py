@@ -1,7 +1,7 @@
-"""Several processes that train one run together, started by `torchrun`.
+"""Train one run with several processes, started by `torchrun`.
 
-Each process computes the gradients of its rows of every batch (`gan_runner.distributed.sharding`). The process of rank
-0 is the main one: it alone measures, draws and writes. CPU tensors are exchanged by gloo, those on GPUs by NCCL.
+Each process computes the gradients of its own rows of every batch (`gan_runner.distributed.sharding`). Only the main
+process, of rank 0, measures, draws pictures and writes files. CPU tensors are exchanged by gloo, GPU tensors by NCCL.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 TIMEOUT = timedelta(minutes=30)
-"""How long a process waits for another, as while the main process evaluates, before it gives up."""
+"""How long a process waits for another one, for example while the main process evaluates, before it gives up."""
 
 GRACE = timedelta(seconds=20)
-"""How long the other processes wait at their end for the main one, less than the 30 s after which torchrun kills."""
+"""How long the other processes wait for the main one at the end; torchrun kills them after 30 s."""
 
 
 class SingleProcess:
-    """A run of one process, and what several processes may override."""
+    """A run of one process. `Group` overrides these methods for several processes."""
 
     rank = 0
     size = 1
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that measures, draws and writes."""
+        """Whether this is the main process, which measures, draws pictures and writes files."""
         return self.rank == 0
 
     def device(self, name: str) -> str:
@@ -47,11 +47,11 @@ class SingleProcess:
         return slice(None)
 
     def sharded(self) -> AbstractContextManager[None]:
-        """Context in which networks and losses see this process's rows of a batch."""
+        """Context in which batches are divided: networks and losses see the rows of this process."""
         return nullcontext()
 
     def main_first(self) -> AbstractContextManager[None]:
-        """Context that the main process leaves before the others enter it, for what is downloaded once for all."""
+        """Context that the main process leaves before the others enter it, so that only it downloads data."""
         return nullcontext()
 
     def broadcast(self, key: str, value: str) -> str:
@@ -59,7 +59,7 @@ class SingleProcess:
         return value
 
     def all_reduce_max(self, number: int) -> int:
-        """The largest number of any process; nothing is fetched from a GPU."""
+        """The maximum over all processes, exchanged between CPUs."""
         return number
 
     def all_reduce_mean(self, values: Tensor) -> Tensor:
@@ -70,11 +70,11 @@ class SingleProcess:
         """Check that all processes start at the same step with the same weights."""
 
     def first_failure(self, line: str, code: int) -> tuple[str, int]:
-        """The error line and exit code of the process that failed first; those given if none has said one."""
+        """The error line and exit code of the process that failed first; the given ones if none has reported any."""
         return line, code
 
     def claim_message(self, line: str, code: int) -> bool:
-        """Whether this process may print an error line: no other process has printed the same."""
+        """Whether this process should print an error line: no other process has printed the same one."""
         return True
 
     def leave(self) -> None:
@@ -82,10 +82,10 @@ class SingleProcess:
 
 
 class Group(SingleProcess):
-    """One of several processes.
+    """One of several processes of a run.
 
     Args:
-        environment: the variables that torchrun sets.
+        environment: the environment variables that torchrun sets.
     """
 
     def __init__(self, environment: dict[str, str]):
@@ -102,23 +102,25 @@ class Group(SingleProcess):
         dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size, timeout=TIMEOUT)
 
     def device(self, name: str) -> str:
-        """A GPU of its own, or the CPU if `auto` finds no GPU.
+        """The GPU of this process, or the CPU if `auto` finds no GPU.
 
         Raises:
-            ConfigError: there are fewer GPUs than processes, or one GPU was chosen for all.
+            ConfigError: there are fewer GPUs than processes, or one GPU was chosen for all processes.
         """
         import torch
 
         if name == "auto" and not torch.cuda.is_available():
             return "cpu"
         if name.startswith("cuda:"):
-            raise ConfigError(f"trainer.device={name} is one GPU for {self.size} processes; choose auto")
+            raise ConfigError(
+                f"trainer.device={name} is one GPU, but there are {self.size} processes; choose trainer.device=auto"
+            )
         if name not in ("auto", "cuda"):
             return name
         if self.local_rank >= torch.cuda.device_count():
             raise ConfigError(
-                f"there are {torch.cuda.device_count()} GPUs here for more processes; "
-                "start fewer (torchrun --nproc-per-node), or choose trainer.device=cpu"
+                f"there are more processes than the {torch.cuda.device_count()} GPUs of this machine; start fewer "
+                "(torchrun --nproc-per-node), or choose trainer.device=cpu"
             )
         torch.cuda.set_device(self.local_rank)
         return f"cuda:{self.local_rank}"
@@ -130,14 +132,14 @@ class Group(SingleProcess):
         return rows(size, self.size, self.rank)
 
     def sharded(self) -> AbstractContextManager[None]:
-        """Context in which networks and losses see this process's rows of a batch."""
+        """Context in which batches are divided: networks and losses see the rows of this process."""
         from gan_runner.distributed.sharding import sharded
 
         return sharded(self.size, self.rank)
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
-        """Context that the main process leaves before the others enter it, for what is downloaded once for all.
+        """Context that the main process leaves before the others enter it, so that only it downloads data.
 
         Raises:
             ProcessLost: the main process failed.
@@ -155,10 +157,10 @@ class Group(SingleProcess):
         return self.store.get(key).decode()
 
     def all_reduce_max(self, number: int) -> int:
-        """The largest number of any process, exchanged between CPUs.
+        """The maximum over all processes, exchanged between CPUs.
 
         Raises:
-            ProcessLost: another process does not answer.
+            ProcessLost: another process does not respond.
         """
         import torch
 
@@ -184,15 +186,15 @@ class Group(SingleProcess):
         self.exchange(lambda: self.dist.all_gather_object(digests, own))
         if set(digests) != {own}:
             raise ConfigError(
-                "the processes of this run do not begin with the same weights at the same step; "
-                "all of them must see the same run directory, data and versions"
+                "the processes of this run start with different weights or steps; give all of them the same run "
+                "directory, data and package versions"
             )
 
     def exchange(self, action: Callable[[], Any]) -> None:
         """Run a collective operation.
 
         Raises:
-            ProcessLost: another process does not answer.
+            ProcessLost: another process does not respond.
         """
         try:
             action()
@@ -200,21 +202,21 @@ class Group(SingleProcess):
             raise ProcessLost from error
 
     def first_failure(self, line: str, code: int) -> tuple[str, int]:
-        """The error line and exit code of the process that failed first; those given if none has said one."""
+        """The error line and exit code of the process that failed first; the given ones if none has reported any."""
         with suppress(RuntimeError):
             if self.store.check(["failure"]):
                 line, code = json.loads(self.store.get("failure"))
         return line, code
 
     def claim_message(self, line: str, code: int) -> bool:
-        """Whether this process may print an error line: no other process has printed the same."""
+        """Whether this process should print an error line: no other process has printed the same one."""
         with suppress(RuntimeError):
             self.store.compare_set("failure", "", json.dumps([line, code]))
-            return self.store.add(f"said/{line}", 1) == 1
+            return self.store.add(f"printed/{line}", 1) == 1
         return True
 
     def leave(self) -> None:
-        """Close the connections. The main process ends first, for torchrun kills all others once one has ended."""
+        """Close the connections. The main process ends first, because torchrun kills all others when one has ended."""
         self.dist.destroy_process_group()
         with suppress(RuntimeError):  # the machine that hosts the store may be gone
             if self.is_main:
@@ -224,7 +226,7 @@ class Group(SingleProcess):
 
 
 present = SingleProcess()
-"""The processes of this run, as this process sees them."""
+"""The processes of the current run."""
 
 
 def join() -> None:
@@ -236,7 +238,7 @@ def join() -> None:
 
 
 def leave() -> None:
-    """Close the connections; what follows runs in this process alone."""
+    """Close the connections. From now on this is a single process."""
     global present
     present.leave()
     present = SingleProcess()

@@ -1,13 +1,13 @@
-"""One global batch whose rows are divided among processes that together compute what a single process would.
+"""Divide a global batch among processes that together compute the same gradients as a single process.
 
-Every process has the same weights, draws the same random numbers, those of the global batch, and keeps its own rows
-of both. The objective is the mean over processes of what each of them descends. So a mean over samples needs nothing;
-what couples samples is computed from the rows of all processes (`all_gather`), by every process; and gradients are
-averaged at the end (`all_reduce_mean`). All of it is made of one operation, the sum over processes (`all_reduce_sum`),
-which is its own adjoint, and so can be differentiated any number of times.
+Every process has the same weights, draws the random numbers of the global batch, and keeps its own rows of both. The
+objective is the mean of the processes' objectives. So a mean over samples needs no communication. A term that couples
+samples is computed by every process from the rows of all (`all_gather`). Gradients are averaged at the end
+(`all_reduce_mean`). All of these use one operation, the sum over processes (`all_reduce_sum`). It is its own adjoint
+and can be differentiated any number of times.
 
-A batch is divided only inside `sharded`, around a training step. Everywhere else, and with a single process, all of
-this is the identity: networks are initialised, and samples are evaluated, as a whole.
+A batch is divided only inside `sharded`, around a training step. Outside it, and with a single process, these functions
+return their arguments: networks are initialised, and samples are evaluated, with the global batch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gan_runner.errors import ProcessLost
 
 @dataclass
 class Shards:
-    """Among how many processes a batch is divided, and which of them this is."""
+    """The number of processes among which a batch is divided, and the index of this one."""
 
     count: int = 1
     index: int = 0
@@ -37,7 +37,7 @@ shards = Shards()
 
 @contextmanager
 def sharded(count: int, index: int) -> Iterator[None]:
-    """Inside, the rows of a batch are divided among `count` processes, of which this is number `index`."""
+    """Context in which the rows of a batch are divided among `count` processes; this is number `index`."""
     shards.count, shards.index = count, index
     try:
         yield
@@ -46,18 +46,18 @@ def sharded(count: int, index: int) -> Iterator[None]:
 
 
 def global_batch(n: int) -> int:
-    """The size of the global batch, of which this process has n rows."""
+    """The size of the global batch if this process has n rows of it."""
     return n * shards.count
 
 
 def rows(size: int, count: int, index: int) -> slice:
-    """Which rows of a global batch of this size are those of process `index`."""
+    """The rows of a global batch of this size that belong to process `index`."""
     n = size // count
     return slice(index * n, index * n + n)
 
 
 def local_shard(x: Tensor, dim: int = 0) -> Tensor:
-    """Of a tensor of the global batch, whose rows lie in dimension `dim`, the rows of this process."""
+    """The rows of this process in a tensor of the global batch; `dim` is the dimension of rows."""
     n = x.shape[dim] // shards.count
     return x if shards.count == 1 else x.narrow(dim, shards.index * n, n)
 
@@ -76,7 +76,7 @@ def all_gather(x: Tensor) -> Tensor:
 
 
 def all_reduce_mean(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-    """The mean over all processes of each of some tensors of one type, in one exchange; differentiable."""
+    """The mean over all processes of each tensor, all of one dtype, in one exchange; differentiable."""
     if shards.count == 1:
         return tensors
     flat = summed(torch.cat([tensor.flatten() for tensor in tensors])) / shards.count
@@ -84,13 +84,13 @@ def all_reduce_mean(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
     return [part.view_as(tensor) for part, tensor in zip(parts, tensors)]
 
 
-# A custom operator, so that torch.compile keeps it as it is, and differentiates it as often as needed.
+# A custom operator, so that torch.compile does not trace into it, and can differentiate it repeatedly.
 @torch.library.custom_op("gan_runner::summed", mutates_args=(), schema="(Tensor x) -> Tensor")
 def summed(x: Tensor) -> Tensor:
     """The sum over all processes.
 
     Raises:
-        ProcessLost: one of them does not answer.
+        ProcessLost: one of them does not respond.
     """
     result = x.clone(memory_format=torch.contiguous_format)
     try:

@@ -13,7 +13,7 @@ from gan_runner.datasets.base import evaluation_split
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.datasets.labels import Labels
 from gan_runner.extractors.base import Extractor, Features, LoadedExtractor
-from gan_runner.tools.cache import key_of, trained_once
+from gan_runner.tools.cache import key_of, train_or_load
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Data, Dataset
@@ -105,7 +105,7 @@ class TrainedClassifier(Extractor):
                 f"{state['split']} images"
             )
 
-        state = trained_once("classifiers", key, f"the {self.title} on {data.describe()}", train, result)
+        state = train_or_load("classifiers", key, f"the {self.title} on {data.describe()}", train, result)
         network = self.new(dataset.shape, labels.dim, device)
         network.load_state_dict(state["network"])
         network.eval()

@@ -14,7 +14,7 @@ from gan_runner.extractors.base import Extractor, Features, LoadedExtractor
 from gan_runner.losses.base import GivenScores as GivenScores
 from gan_runner.metrics.frechet import Moments, moments
 from gan_runner.sampling.critic import score
-from gan_runner.tools.cache import kept, key_of
+from gan_runner.tools.cache import key_of, load_or_make
 from gan_runner.turn import Quantities, lazy
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Reference(Quantities):
             for chunk in self.chunks():
                 content.update(chunk.cpu().numpy().tobytes())
             key = key_of([network.identity, content.digest()])
-            self.known_moments[extractor] = Moments(**kept("statistics", key, compute))
+            self.known_moments[extractor] = Moments(**load_or_make("statistics", key, compute))
         return self.known_moments[extractor]
 
 

@@ -18,7 +18,7 @@ from gan_runner.datasets.base import Data, evaluation_split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset
 from gan_runner.distributed import processes
 from gan_runner.models.sizes import at_least_one
-from gan_runner.tools.cache import key_of, trained_once
+from gan_runner.tools.cache import key_of, train_or_load
 from gan_runner.turn import Batch
 
 FORMAT = "1"
@@ -204,7 +204,7 @@ class JointEmbedding:
             )
 
         with processes.present.main_first():  # the others load its result from the cache
-            state = trained_once("text_encoders", key, f"the text encoder on {data.describe()}", train, result)
+            state = train_or_load("text_encoders", key, f"the text encoder on {data.describe()}", train, result)
         return state["text"]
 
     def train_encoders(

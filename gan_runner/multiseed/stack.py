@@ -1,9 +1,9 @@
-"""Runs that differ in the seed alone, trained as one: every tensor gets a leading dimension, of seeds.
+"""Train runs that differ only in the seed as one: every tensor gets a leading dimension of seeds.
 
-A player's move is traced once, to a graph of tensor operations in which all derivatives are already taken; the graph is
-vectorised over seeds by `torch.func.vmap`, and may be compiled. Optimizers act element by element, so one of them
-serves the stacked parameters of all seeds. Every seed keeps its own data and random numbers, so its figures are those
-of a run of its own, up to rounding.
+A player's move is traced once, to a graph of tensor operations that includes all derivatives. The graph is vectorised
+over seeds by `torch.func.vmap`, and may be compiled. Optimizers act element by element, so one optimizer serves the
+stacked parameters of all seeds. Every seed has its own data and random numbers, so its results are those of a separate
+run, up to rounding.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from gan_runner.system import System
 from gan_runner.turn import Batch
 
 COUNT = "step"
-"""Under this key optimizers count their steps, the one thing that is no tensor of a parameter's shape."""
+"""The key of an optimizer's step count, its only state that does not have the shape of a parameter."""
 
 
 class Stack:
-    """Systems that differ in their seeds, and one more that moves for all of them.
+    """The systems of several seeds, and one joint system that is trained in their place.
 
-    The tensors of the systems become views of the stacked ones, so whoever looks at one of them sees it trained.
+    The tensors of each seed's system become views of the joint system's stacked tensors, so its weights are up to date.
 
     Args:
-        systems: of every seed, ready to train, without channels_last: what is traced depends on the layout.
-        whole: built from the same configuration; its tensors are replaced.
+        systems: one per seed, ready to train, without channels_last, because tracing depends on the memory layout.
+        joint: a system built from the same configuration; its tensors are replaced by stacked ones.
         randomness: the states of each seed's random number generators.
-        batch: an example of what a player sees.
-        compile_move: of every traced move makes what is called.
+        batch: an example of a batch.
+        compile_move: compiles a traced move.
 
     Raises:
         ConfigError: the game cannot be stacked.
@@ -49,33 +49,33 @@ class Stack:
     def __init__(
         self,
         systems: Sequence[System],
-        whole: System,
+        joint: System,
         randomness: Sequence[dict[str, Any]],
         batch: Batch,
         compile_move: Callable[[Callable[..., Any]], Callable[..., Any]] = lambda move: move,
     ):
         self.systems = systems
-        self.whole = whole
+        self.joint = joint
         self.randomness = list(randomness)
-        for player in whole.players:
+        for player in joint.players:
             check_elementwise(player.optimizer)
-        state = tensors_of(whole)
-        moves = {player.name: WithoutUnused(player.move) for player in whole.players}
+        state = tensors_of(joint)
+        moves = {player.name: WithoutUnused(player.move) for player in joint.players}
         traced = {name: Traced(move, list(state.values()), dict(batch)) for name, move in moves.items()}
         constraints = {
             player.name: {name: Traced(silent(part), list(state.values())) for name, part in player.constraints.items()}
-            for player in whole.players
+            for player in joint.players
         }
         # First trace: with stacked tensors a move would mix the seeds, and `vmap` would add their dimension twice.
         # Then assign `.data`: new tensors would leave optimizers and modules with the old ones.
-        # Then the optimizers: what they remember must have the shapes of the stacked parameters.
+        # Then stack the optimizers: their state must have the shapes of the stacked parameters.
         seeds = [tensors_of(system) for system in systems]
         for name, tensor in state.items():
             tensor.data = torch.stack([seed[name].data for seed in seeds])
             for seed, own in zip(seeds, tensor.data):
                 seed[name].data = own
         self.state = list(state.values())
-        for player in whole.players:
+        for player in joint.players:
             self.stack_optimizers(player, [p for one in systems for p in one.players if p.name == player.name])
             player.move = moves[player.name].restored(self.vectorised(traced[player.name], compile_move))
             player.constraints = {
@@ -83,14 +83,14 @@ class Stack:
             }
 
     def step(self, batches: Sequence[Iterator[Batch]]) -> dict[str, Tensor]:
-        """One training step of all seeds, from the data of each; what they report has a leading dimension of seeds."""
+        """One training step of all seeds, each on its own data. Reported values have a leading dimension of seeds."""
         stacked = (stack_batches([next(seed) for seed in batches]) for _ in itertools.count())
-        return self.whole.step(stacked)
+        return self.joint.step(stacked)
 
     def vectorised(
         self, traced: Traced, compile_move: Callable[[Callable[..., Any]], Callable[..., Any]]
     ) -> Callable[..., Any]:
-        """A traced function over stacked arguments, on the stacked state."""
+        """A traced function, vectorised over seeds: it takes stacked arguments and changes the stacked state."""
         move: Callable[..., Any] | None = None
 
         def call(*arguments: Any) -> Any:
@@ -105,61 +105,61 @@ class Stack:
         return call
 
     def draw(self, draws: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
-        """The random numbers of a move, each seed's from its own generators."""
+        """The random numbers of a move, stacked; each seed draws from its own generators."""
         if not draws:
             return []
         drawn = []
         for state in self.randomness:
-            set_torch_state(state, self.whole.device)
+            set_torch_state(state, self.joint.device)
             drawn.append([draw() for draw in draws])
-            state.update(torch_state(self.whole.device))
+            state.update(torch_state(self.joint.device))
         return [torch.stack(numbers) for numbers in zip(*drawn)]
 
     @contextmanager
     def randomness_of(self, seed: int) -> Iterator[None]:
-        """Inside, random numbers are those of a seed's own run."""
-        set_random_state(self.randomness[seed], self.whole.device)
+        """Context in which the random number generators are those of a seed."""
+        set_random_state(self.randomness[seed], self.joint.device)
         yield
-        self.randomness[seed] = random_state(self.whole.device)
+        self.randomness[seed] = random_state(self.joint.device)
 
-    def stack_optimizers(self, whole: Player, seeds: Sequence[Player]) -> None:
-        """What the seeds' optimizers of a player remember, of runs that go on, as the state of the one."""
-        for parameter, *own in zip(whole.parameters, *(seed.parameters for seed in seeds)):
+    def stack_optimizers(self, joint: Player, seeds: Sequence[Player]) -> None:
+        """Stack the state of the seeds' optimizers of a player, as of resumed runs, in the joint player's optimizer."""
+        for parameter, *own in zip(joint.parameters, *(seed.parameters for seed in seeds)):
             states = [seed.optimizer.state.get(p, {}) for seed, p in zip(seeds, own)]
             for key in states[0]:
                 stacked = torch.stack([state[key] for state in states])
-                whole.optimizer.state[parameter][key] = stacked[0] if key == COUNT else stacked
-        whole.scheduler.load_state_dict(seeds[0].scheduler.state_dict())
-        for group, first in zip(whole.optimizer.param_groups, seeds[0].optimizer.param_groups):
+                joint.optimizer.state[parameter][key] = stacked[0] if key == COUNT else stacked
+        joint.scheduler.load_state_dict(seeds[0].scheduler.state_dict())
+        for group, first in zip(joint.optimizer.param_groups, seeds[0].optimizer.param_groups):
             group.update(options_in(first))
 
-    def hand_out(self) -> None:
-        """Give the players of every seed its gradients, what its optimizer remembers, its learning rate and phase."""
+    def scatter_state(self) -> None:
+        """Copy gradients, optimizer state, learning rates and phase of the joint system to every seed's players."""
         for seed, system in enumerate(self.systems):
-            for whole, player in zip(self.whole.players, system.players):
-                player.updates = whole.updates
-                for stacked, own in zip(whole.parameters, player.parameters):
+            for joint, player in zip(self.joint.players, system.players):
+                player.updates = joint.updates
+                for stacked, own in zip(joint.parameters, player.parameters):
                     own.grad = None if stacked.grad is None else stacked.grad[seed]
-                    if stacked in whole.optimizer.state:  # unless no loss has depended on it yet
+                    if stacked in joint.optimizer.state:  # unless no loss has depended on it yet
                         player.optimizer.state[own] = {
                             key: value.clone() if key == COUNT else value[seed]
-                            for key, value in whole.optimizer.state[stacked].items()
+                            for key, value in joint.optimizer.state[stacked].items()
                         }
-                player.scheduler.load_state_dict(whole.scheduler.state_dict())
-                for group, own_group in zip(whole.optimizer.param_groups, player.optimizer.param_groups):
+                player.scheduler.load_state_dict(joint.scheduler.state_dict())
+                for group, own_group in zip(joint.optimizer.param_groups, player.optimizer.param_groups):
                     own_group.update(options_in(group))
 
 
 def options_in(group: Mapping[str, Any]) -> dict[str, Any]:
-    """The options in an optimizer's parameter group, any of which a scheduler may move."""
+    """The options in an optimizer's parameter group, which a scheduler may change."""
     return {key: value for key, value in group.items() if key != "params"}
 
 
 class WithoutUnused:
-    """A player's move without the gradients of parameters that it does not use, since `vmap` returns only tensors.
+    """A player's move that returns no gradients for unused parameters, because `vmap` returns only tensors, not None.
 
     Args:
-        move: a batch → losses by name, gradients.
+        move: maps a batch to losses by name and gradients.
     """
 
     def __init__(self, move: Move):
@@ -167,13 +167,13 @@ class WithoutUnused:
         self.used: list[bool] = []
 
     def __call__(self, batch: Batch) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The losses, and the gradients of the parameters that are used."""
+        """The losses, and the gradients of the used parameters."""
         losses, gradients = self.move(batch)
         self.used = [gradient is not None for gradient in gradients]
         return losses, [gradient for gradient in gradients if gradient is not None]
 
     def restored(self, move: Callable[[Batch], tuple[dict[str, Tensor], Sequence[Tensor]]]) -> Move:
-        """A move made of this one, with None again where a parameter is unused."""
+        """Convert such a move back: None is the gradient of an unused parameter."""
 
         def call(batch: Batch) -> tuple[dict[str, Tensor], Gradients]:
             losses, gradients = move(batch)
@@ -184,19 +184,19 @@ class WithoutUnused:
 
 
 class Traced:
-    """A function of modules' tensors as a graph that takes these tensors, and its random numbers, as arguments.
+    """A traced function whose state and random numbers became arguments.
 
     Args:
-        function: of the arguments and of the state, which it may change; called once.
-        state: tensors that the function reads and writes where they are.
-        arguments: an example.
+        function: a function of the arguments that may also read and change the state; it is called once.
+        state: the tensors that the function reads and changes in place.
+        arguments: example arguments.
 
     Attributes:
-        draws: make the random numbers, in the order in which the function drew them.
-        graph: state, random numbers, arguments → what the function returns; the state is written at its end.
+        draws: functions that draw the random numbers, in the function's order.
+        graph: maps state, random numbers and arguments to the function's result, and writes the new state.
 
     Raises:
-        ConfigError: the function draws random numbers that depend on others.
+        ConfigError: the function draws random numbers whose distribution depends on computed values.
     """
 
     def __init__(self, function: Callable[..., Any], state: list[Tensor], *arguments: Any):
@@ -210,24 +210,24 @@ class Traced:
         def replayed(state: list[Tensor], drawn: list[Tensor], *arguments: Any) -> Any:
             return Replay(traced, dict(zip(random, drawn))).run(state, *arguments)
 
-        with torch.no_grad():  # derivatives are taken already
+        with torch.no_grad():  # the graph includes all derivatives
             self.graph = make_fx(functionalize(replayed, remove="mutations"))(state, drawn, *arguments)
 
 
 class Replay(Interpreter):
-    """Runs a graph, some nodes of which have their values already."""
+    """Runs a graph in which some nodes have given values."""
 
     def __init__(self, graph: GraphModule, values: Mapping[Node, Tensor]):
         super().__init__(graph)
         self.values = values
 
     def run_node(self, n: Node) -> Any:
-        """The value given, or what the node makes of its arguments."""
+        """The given value, or the node's result."""
         return self.values[n] if n in self.values else super().run_node(n)
 
 
 def silent(constraint: Callable[[], None]) -> Callable[[], list[Tensor]]:
-    """The constraint, as something that returns tensors: none."""
+    """Wrap a constraint to return an empty list instead of None."""
 
     def call() -> list[Tensor]:
         constraint()
@@ -237,26 +237,29 @@ def silent(constraint: Callable[[], None]) -> Callable[[], list[Tensor]]:
 
 
 def draws_numbers(node: Node) -> bool:
-    """Whether a node draws random numbers."""
+    """Whether a node of a graph draws random numbers."""
     return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
 
 
 def draw_of(node: Node) -> Callable[[], Tensor]:
-    """What draws the numbers of a node anew.
+    """A function that draws new random numbers like a node does.
 
     Raises:
-        ConfigError: they depend on more than a shape.
+        ConfigError: their distribution depends on computed values, not only on a shape.
     """
     target: Any = node.target
     others = [argument for argument in node.args if isinstance(argument, Node)]
     if not others:
         return lambda: target(*node.args, **node.kwargs)
-    name = target.name().partition(".")[0]  # as in aten::bernoulli_.float
-    if others == [node.args[0]] and (name.endswith("_") or "_like" in name):  # numbers of its shape
+    name = target.name().partition(".")[0]  # from a name such as aten::bernoulli_.float
+    if others == [node.args[0]] and (name.endswith("_") or "_like" in name):  # only the shape of the argument matters
         made = node.meta["val"]
         shape, options = tuple(made.shape), {"dtype": made.dtype, "device": made.device}
         return lambda: target(torch.empty(shape, **options), *node.args[1:], **node.kwargs)
-    raise ConfigError(f"{target} draws by what was computed, which several seeds at a time cannot; leave out seeds")
+    raise ConfigError(
+        f"{target} draws random numbers whose distribution depends on computed values, which is not possible with "
+        "seeds=; leave out seeds=, and sweep instead: -m seed=0,1,2"
+    )
 
 
 def tensors_of(system: System) -> dict[str, Tensor]:
@@ -267,15 +270,15 @@ def tensors_of(system: System) -> dict[str, Tensor]:
 
 
 def stack_batches(batches: Sequence[Batch]) -> Batch:
-    """What each seed sees, with a leading dimension of seeds."""
+    """The batches of all seeds, stacked along a leading dimension."""
     return {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def check_elementwise(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse an optimizer that steps otherwise where parameters are stacked.
+    """Check that an optimizer acts element by element, so that stacking parameters does not change its steps.
 
     Raises:
-        ConfigError: naming it.
+        ConfigError: it does not.
     """
     kind = type(optimizer)
     asked = inspect.signature(kind).parameters
@@ -283,7 +286,7 @@ def check_elementwise(optimizer: torch.optim.Optimizer) -> None:
     values, gradients = torch.randn(2, 2, 3, 4, generator=torch.Generator().manual_seed(0))
     together = nn.Parameter(values.clone())
     apart: list[Tensor] = [nn.Parameter(value.clone()) for value in values]
-    with suppress(ValueError):  # of those that want matrices
+    with suppress(ValueError):  # raised by optimizers that require matrices
         for parameter, gradient in zip((together, *apart), (gradients, *gradients)):
             one = kind([parameter], **options)
             for _ in range(2):
@@ -292,6 +295,6 @@ def check_elementwise(optimizer: torch.optim.Optimizer) -> None:
     stepped = not torch.equal(together, values)
     if not (stepped and torch.allclose(together, torch.stack(apart))):
         raise ConfigError(
-            f"{kind.__name__} does not step element by element, so it cannot descend several seeds at a time; "
-            "choose another optimizer, or a sweep: -m seed=0,1,2"
+            f"{kind.__name__} does not step element by element, so it cannot train several seeds at once; choose "
+            "another optimizer, or sweep instead: -m seed=0,1,2"
         )

@@ -1,4 +1,4 @@
-"""Several seeds of one configuration, trained together in one process: `seeds=8`."""
+"""Train several seeds of one configuration together in one process: `seeds=8`."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ from gan_runner.train import (
 
 
 def train_together(job: Job) -> float | None:
-    """Train one run a seed, each in a directory of its own, as `gan_runner.train.train` would one after the other.
+    """Train one run per seed, each in its own directory, as `gan_runner.train.train` would train them one by one.
 
-    A seed that diverges ends, and the others go on. At the end there is the table of a sweep.
+    A seed that diverges ends, and the others continue. At the end the table of a sweep is printed.
 
     Returns:
         The mean of the objective's best values over the seeds that completed, or None.
 
     Raises:
-        ConfigError: the game cannot be trained so.
-        Diverged: a seed did; the others are complete.
+        ConfigError: the game cannot be trained in this way.
+        Diverged: a seed diverged; the others are complete.
         Stopped: a signal came; everything is saved, unless no step was taken.
     """
     jobs = jobs_of(job)
@@ -66,7 +66,7 @@ def train_together(job: Job) -> float | None:
 
 
 def fit_all(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None:
-    """Train the jobs, one a seed, whose directories are locked."""
+    """Train the jobs of all seeds, whose directories are locked."""
     runs, observers, randomness = set_up_all(jobs)
     if len({run.step for run in runs}) > 1:
         runs, observers, randomness = set_up_all(jobs, common_step(job.directory, [run.directory for run in runs]))
@@ -77,7 +77,7 @@ def fit_all(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None
     remove_partial(job.directory.path)
     for run, one in zip(runs, jobs):
         prepare_directory(run, one)
-    for others in observers[1:]:  # the first seed speaks for all
+    for others in observers[1:]:  # only the first seed prints
         others.pop("console", None)
     trainers = [Trainer(run, own, partial(LogFile, run.directory)) for run, own in zip(runs, observers)]
     failure = fit_together(stack, trainers, signals)
@@ -90,7 +90,7 @@ def fit_all(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None
 def set_up_all(
     jobs: Sequence[Job], step: int | None = None
 ) -> tuple[list[Run], list[dict[str, Observer]], list[dict[str, Any]]]:
-    """Runs, their observers, and their random numbers; from the last step that was saved, or from this one."""
+    """Build or restore the runs, their observers and random states, at the last saved step or at `step`."""
     runs, observers, randomness = [], [], []
     for job in jobs:
         run, own = setup(job, step)
@@ -101,18 +101,21 @@ def set_up_all(
 
 
 def common_step(directory: RunDirectory, seeds: Sequence[RunDirectory]) -> int:
-    """The last step at which all seeds were saved: they were killed when only some of them were, and kept that before.
+    """The last step at which all seeds were saved. A kill between two saves leaves them at different steps.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no common step.
     """
     saved = [{step_of(path) for path in seed.earlier} for seed in seeds]
     for steps, seed in zip(saved, seeds):
-        if len(steps) == 1 or not seed.has_checkpoint:  # the first checkpoint, and before that all began anew
+        if len(steps) == 1 or not seed.has_checkpoint:  # before the first checkpoint, a seed starts at step 0
             steps.add(0)
     common = set.intersection(*saved)
     if not common:
-        raise ConfigError(f"{directory.path} holds seeds at different steps; resume each by resume=DIRECTORY")
+        raise ConfigError(
+            f"the seeds in {directory.path} have no checkpoint of a common step; resume each by itself, first "
+            f"resume={directory.path / '0'}"
+        )
     return max(common)
 
 
@@ -120,23 +123,25 @@ def jobs_of(job: Job) -> list[Job]:
     """One job for each seed.
 
     Raises:
-        ConfigError: the seeds are no seeds, or another option is for one seed only.
+        ConfigError: `seeds` is invalid, or another option works with one seed only.
     """
     seeds = seeds_of(job.config)
     if processes.present.size > 1:
-        raise ConfigError("seeds trains several runs in one process, and torchrun one run in several; choose one")
+        raise ConfigError(
+            "seeds= trains several runs in one process, but torchrun starts several processes; leave out one of them"
+        )
     if job.config.trainer.compile == "iteration":
-        raise ConfigError("trainer.compile=iteration is for one seed; with seeds choose trainer.compile=true")
+        raise ConfigError("trainer.compile=iteration does not work with seeds=; choose trainer.compile=true")
     if job.config.trainer.on_divergence == "rollback":
-        raise ConfigError("trainer.on_divergence=rollback is for one seed; with seeds choose stop")
+        raise ConfigError("trainer.on_divergence=rollback does not work with seeds=; choose stop")
     if job.config.trainer.precision == "fp16":
-        raise ConfigError("trainer.precision=fp16 scales the loss of each run by itself; with seeds choose bf16")
+        raise ConfigError("trainer.precision=fp16 does not work with seeds=, whose loss scales differ; choose bf16")
     typed = [override for override in job.overrides if not override.startswith(("seed=", "seeds="))]
     jobs = []
     for number, seed in enumerate(seeds):
         config = copy.deepcopy(job.config)
         config.seed, config.seeds = seed, None
-        config.trainer.channels_last = False  # a traced move depends on the layout, and stacking makes another
+        config.trainer.channels_last = False  # tracing depends on the memory layout, which stacking changes
         directory = RunDirectory(job.directory.path / str(number))
         overrides = [*typed, f"seed={seed}"]
         jobs.append(replace(job, config=config, directory=directory, overrides=overrides, multirun=True))
@@ -144,85 +149,85 @@ def jobs_of(job: Job) -> list[Job]:
 
 
 def seeds_of(config: DictConfig) -> list[int]:
-    """The seeds: a number of them from `seed` on, or those of a list.
+    """The list of seeds: `seeds` many from `seed` on, or the listed ones.
 
     Raises:
-        ConfigError: the option is neither.
+        ConfigError: `seeds` is neither a positive number nor a list of different integers.
     """
     seeds: Any = config.seeds
     if isinstance(seeds, int) and not isinstance(seeds, bool) and seeds > 0:
         return list(range(config.seed, config.seed + seeds))
     listed = list(seeds) if isinstance(seeds, ListConfig) else []
     if not listed or not all(type(seed) is int for seed in listed) or len(set(listed)) < len(listed):
-        raise ConfigError(f"seeds={seeds} must be a number of seeds, as 8, or different ones, as [0,1,2]")
+        raise ConfigError(f"seeds={seeds} must be a number of seeds, such as 8, or a list such as [0,1,2]")
     return listed
 
 
 def stacked(config: DictConfig, runs: Sequence[Run], randomness: Sequence[dict[str, Any]]) -> Stack:
-    """The runs as one stack, compiled as the configuration says."""
-    whole = build_system(resolve(config))
-    make = partial(compiled_graph, runs[0].config.trainer.compile, device=whole.device)
+    """The runs as one stack, compiled if the configuration says so."""
+    joint = build_system(resolve(config))
+    make = partial(compiled_graph, runs[0].config.trainer.compile, device=joint.device)
     example = next(runs[0].batches_from(0))
-    return Stack([run.system for run in runs], whole, randomness, example, make)
+    return Stack([run.system for run in runs], joint, randomness, example, make)
 
 
 def fit_together(stack: Stack, trainers: Sequence[Trainer], signals: StopSignals) -> Diverged | Stopped | None:
-    """Step all seeds until the last step or a signal; what ended the first of those that did not complete."""
+    """Train all seeds until the last step or a signal; return the first error that ended one of them."""
     runs = [trainer.run for trainer in trainers]
     steps = runs[0].config.trainer.steps
-    going = dict(enumerate(trainers))
+    active = dict(enumerate(trainers))
     failure: Diverged | Stopped | None = None
     try:
         for trainer in trainers:
             trainer.start()
         signals.stepping = True
-        while going and runs[0].step < steps:
+        while active and runs[0].step < steps:
             reports = stack.step([run.batches for run in runs])
             for run in runs:
                 run.step += 1
             last = runs[0].step == steps
             stop_signal = None if last else signals.received
             if last or stop_signal is not None or trainers[0].wants(runs[0].step):
-                stack.hand_out()
-                ended = observe_all(stack, going, reports, last, stop_signal)
+                stack.scatter_state()
+                ended = observe_all(stack, active, reports, last, stop_signal)
                 failure = ended if failure is None or isinstance(ended, Stopped) else failure
     except BaseException as error:
-        for trainer in going.values():
+        for trainer in active.values():
             trainer.end_after(error)
         raise
-    with ExitStack() as ending:  # all of them, whatever one of them meets
-        for trainer in going.values():
+    with ExitStack() as ending:  # end all, even if one raises
+        for trainer in active.values():
             ending.callback(trainer.end)
     return failure
 
 
 def observe_all(
-    stack: Stack, going: dict[int, Trainer], reports: Mapping[str, Tensor], last: bool, stop_signal: int | None
+    stack: Stack, active: dict[int, Trainer], reports: Mapping[str, Tensor], last: bool, stop_signal: int | None
 ) -> Diverged | Stopped | None:
-    """Observe a step of every seed; one that it ends is not `going` any more. Return what ended the last of those."""
+    """Observe a step of every active seed, and remove those that end; return the last error that ended one."""
     ended: Diverged | Stopped | None = None
-    step = next(iter(going.values())).run.step
+    step = next(iter(active.values())).run.step
     events = {
         seed: StepEvent(step, {name: value[seed] for name, value in reports.items()}, last, stop_signal)
-        for seed in going
+        for seed in active
     }
-    for seed, trainer in list(going.items()):
+    for seed, trainer in list(active.items()):
         try:
             with stack.randomness_of(seed):
                 trainer.observe(events[seed])
             raise_if_diverged_or_stopped(trainer.run, events[seed])
         except (Diverged, Stopped) as error:
-            going.pop(seed).end_after(error)
+            active.pop(seed).end_after(error)
             ended = error
-        except Exception:  # the seeds go on together, so where one is saved all are
-            for other in going:
+        except Exception:  # all seeds must be saved at the same step
+            for other in active:
                 with stack.randomness_of(other):
-                    going[other].rescue(events[other])
+                    active[other].rescue(events[other])
             raise
     return ended
 
 
 def mean_objective(runs: Sequence[Run]) -> float | None:
-    """The mean of the objective's best values, of the runs that have one."""
+    """The mean of the objective's best values over the runs that have one; None without any."""
     values = [run.best.value for run in runs if run.best.value is not None]
     return statistics.fmean(values) if values else None

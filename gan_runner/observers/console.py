@@ -1,8 +1,9 @@
-"""What a person sees: a table of what plays, then a progress bar on a terminal or a plain line now and then."""
+"""The console: a table of players, then a progress bar on a terminal, or plain lines in a file."""
 
 from __future__ import annotations
 
 import logging
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gan_runner.observers.base import Observer
 from gan_runner.runs.event import StepEvent
+from gan_runner.tools.files import relative
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -23,10 +25,10 @@ log = logging.getLogger("gan_runner")
 
 @dataclass
 class Console(Observer):
-    """Shows a run.
+    """Shows the progress of a run.
 
     Args:
-        seconds: at least so long between two plain lines.
+        seconds: the minimal time between two plain lines.
     """
 
     writes = True
@@ -34,12 +36,12 @@ class Console(Observer):
     seconds: float = 5.0
 
     def start(self, run: Run) -> None:
-        """Say what plays, and choose bar or lines."""
+        """Print the players, and choose progress bar or lines."""
         self.run = run
         self.steps = run.config.trainer.steps
         self.console = RichConsole()
         self.bar: Progress | None = None
-        self.spoke = float("-inf")
+        self.printed_at = float("-inf")
         live = self.console.is_terminal and not run.multirun
         if live:
             self.handler: logging.Handler = RichHandler(console=self.console, show_path=False, show_level=False)
@@ -56,8 +58,8 @@ class Console(Observer):
             log.log(logging.DEBUG if live else logging.INFO, line)
 
     def __call__(self, event: StepEvent) -> None:
-        """Move the bar; speak now and then."""
-        losses = {name: event.scalars[name] for name in self.shown(event.scalars)}
+        """Update the bar; print a line if enough time has passed."""
+        losses = {name: event.scalars[name] for name in self.logged(event.scalars)}
         if self.bar is not None:
             self.bar.update(self.task, completed=event.step)
             if "steps_per_second" in event.scalars:
@@ -66,23 +68,23 @@ class Console(Observer):
         if not losses:
             return
         now = time.monotonic()
-        if event.last or now - self.spoke >= self.seconds:
-            self.spoke = now
-            said = {name: event.scalars[name] for name in ("steps_per_second",) if name in event.scalars} | losses
-            text = " ".join(f"{name}={value:.4g}" for name, value in said.items())
+        if event.last or now - self.printed_at >= self.seconds:
+            self.printed_at = now
+            values = {name: event.scalars[name] for name in ("steps_per_second",) if name in event.scalars} | losses
+            text = " ".join(f"{name}={value:.4g}" for name, value in values.items())
             level = logging.DEBUG if self.bar is not None else logging.INFO
             log.log(level, "step=%d/%d %s", event.step, self.steps, text)
 
-    def shown(self, scalars: Mapping[str, float]) -> list[str]:
-        """The terms that players descend, and metrics."""
+    def logged(self, scalars: Mapping[str, float]) -> list[str]:
+        """The names of the players' terms and of metrics."""
         terms = [f"{player.name}/{term}" for player in self.run.system.players for term in player.terms]
         return [name for name in scalars if name in terms or name.startswith("metric/")]
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Say how it ended, and where things are."""
+        """Print the result, and where to look next."""
         if self.bar is not None:
             self.bar.stop()
-        best = "  ".join(f"{name} {best['value']:.4g} (step {best['step']})" for name, best in summary["best"].items())
+        best = "  ".join(f"{name} {best_value(best)}" for name, best in summary["best"].items())
         log.info(
             "%s at step %d of %d after %.0f s%s",
             summary["status"],
@@ -96,29 +98,39 @@ class Console(Observer):
             log.info(verdict_line(summary, " (trainer.evaluate_every=0)" if off else ""))
         pictures = sorted(self.run.directory.samples.glob("step_*.png"))
         if pictures:
-            log.info("last samples: %s", pictures[-1])
+            log.info("last samples: %s", relative(pictures[-1]))
+        if not self.run.multirun:
+            where = shlex.quote(str(relative(self.run.directory.path)))
+            if self.run.directory.has_checkpoint:
+                log.info("draw more samples: gan-sample %s", where)
+            log.info("show its curves, or compare it with other runs: gan-compare %s", where)
         log.removeHandler(self.handler)
 
 
+def best_value(best: Mapping[str, Any]) -> str:
+    """A best value with an arrow in the better direction, and its step: `8 ↑ (step 500)`."""
+    return f"{best['value']:.4g} {'↑' if best['better'] == 'max' else '↓'} (step {best['step']})"
+
+
 def verdict_line(summary: Mapping[str, Any], why: str) -> str:
-    """Whether what was expected came true; where it could not be judged, what was not measured, and `why`."""
+    """Whether the expected values were reached; if a metric was not measured, its name, and `why`."""
     if summary["passed"] is not None:
         return f"{'passed' if summary['passed'] else 'NOT passed'}: {'; '.join(verdicts(summary))}"
     missing = [name for name, value in summary["measured"].items() if value is None]
-    return f"not judged: {' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} not measured{why}"
+    return f"not checked: {' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} not measured{why}"
 
 
 def verdicts(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Measured, accepted and published, of each figure that was expected."""
+    """The measured, accepted and published value of each expected metric."""
     for name, value in summary["measured"].items():
         measured = "not measured" if value is None else f"{value:.4g}"
         published, spread = summary["published"][name], summary["spread"][name]
-        beside = "" if published is None else f", published {published:g}" + (f" ± {spread:g}" if spread else "")
-        yield f"{name} {measured} (accepted {summary['accepted'][name]}{beside})"
+        paper = "" if published is None else f", published {published:g}" + (f" ± {spread:g}" if spread else "")
+        yield f"{name} {measured} (accepted {summary['accepted'][name]}{paper})"
 
 
 def bar(console: RichConsole) -> Progress:
-    """Progress with step rate, time left and the losses."""
+    """A progress bar with steps per second, remaining time and the losses."""
     return Progress(
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
@@ -129,8 +141,8 @@ def bar(console: RichConsole) -> Progress:
     )
 
 
-def facts(run: Run) -> dict[str, str]:
-    """Sizes, data, device and directory."""
+def describe(run: Run) -> dict[str, str]:
+    """The description of a run: parameters, data, device and directory."""
     sizes = {player.name: sum(p.numel() for p in player.parameters) for player in run.system.players}
     return {
         "parameters": ", ".join(f"{name} {size:,}" for name, size in sizes.items()),
@@ -140,11 +152,11 @@ def facts(run: Run) -> dict[str, str]:
             if run.system.device.type == "cpu"
             else str(run.environment["device_name"])
         ),
-        "directory": str(run.directory.path),
+        "directory": str(relative(run.directory.path)),
     }
 
 
 def lines_of(run: Run) -> list[str]:
-    """The method and the facts as lines."""
-    described = [*run.sheet.players, *(f"{name}: {fact}" for name, fact in facts(run).items())]
+    """The method and its description as lines."""
+    described = [*run.sheet.players, *(f"{name}: {text}" for name, text in describe(run).items())]
     return [run.label, *(f"  {line}" for line in described)]

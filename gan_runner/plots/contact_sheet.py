@@ -11,7 +11,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from gan_runner.runs.saved import runs_in
-from gan_runner.runs.sweep import sweep_directory, told_apart
+from gan_runner.runs.sweep import distinguishing_words, sweep_directory
 
 MOST = 24
 """Maximal number of pictures on a sheet."""
@@ -28,7 +28,7 @@ class SweepSamples(Callback):
         directory = sweep_directory(config)
         runs = runs_in(directory)
         found = {}
-        for name, run in zip(told_apart([run.overrides for run in runs]), runs):
+        for name, run in zip(distinguishing_words([run.overrides for run in runs]), runs):
             pictures = sorted(run.directory.samples.glob("step_*.png"))
             if pictures:
                 found[name or str(run.path.relative_to(directory))] = pictures[-1]

@@ -19,7 +19,7 @@ from gan_runner.config.instantiate import build, locate
 from gan_runner.models.codes import Code
 from gan_runner.plots.scatter import save_figure
 from gan_runner.runs.saved import SavedRun, runs_in
-from gan_runner.runs.sweep import sweep_directory, told_apart
+from gan_runner.runs.sweep import distinguishing_words, sweep_directory
 
 KEY = "metric/mutual_information_"
 """Prefix of the logged values, in nats."""
@@ -85,7 +85,7 @@ class SweepInformation(Callback):
         runs = runs_in(directory)
         found: dict[str, dict[str, Curve]] = {}
         codes: dict[str, Code] = {}
-        for name, run in zip(told_apart([run.overrides for run in runs]), runs):
+        for name, run in zip(distinguishing_words([run.overrides for run in runs]), runs):
             if measured := curves(run):
                 found[name.replace("game=", "").replace("_", " ") or run.path.name] = measured
                 codes = codes_of(run) | codes

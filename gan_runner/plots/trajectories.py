@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from gan_runner.plots.scatter import save_figure
 from gan_runner.runs.saved import runs_in
-from gan_runner.runs.sweep import sweep_directory, told_apart
+from gan_runner.runs.sweep import distinguishing_words, sweep_directory
 from gan_runner.tools.files import write_text
 
 NAME = "trajectory.csv"
@@ -97,5 +97,8 @@ class SweepTrajectories(Callback):
 def read_sweep(directory: Path) -> dict[str, list[list[float]]]:
     """Return the trajectories of the runs of a sweep in order, by the overrides that differ."""
     runs = [run for run in runs_in(directory) if (run.path / NAME).exists()]
-    names = [name.replace("dynamics=", "").replace("_", " ") for name in told_apart([run.overrides for run in runs])]
+    names = [
+        name.replace("dynamics=", "").replace("_", " ")
+        for name in distinguishing_words([run.overrides for run in runs])
+    ]
     return {name or run.path.name: read_trajectory(run.path / NAME) for name, run in zip(names, runs)}

@@ -14,14 +14,15 @@ class BestValues:
     """The best value so far of each metric, its step, and whether `min` or `max` is better.
 
     Args:
-        objective: the metric by which `best.pt` is chosen, if any.
+        objective: the metric that selects `best.pt`, if any.
+        values: by metric: `value`, `step`, `better`.
     """
 
     objective: str | None
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def update(self, name: str, value: float, better: Better, step: int) -> None:
-        """Remember a value if it is the best so far; one that is not finite never is."""
+        """Store a value if it is finite and the best so far."""
         if not math.isfinite(value):
             return
         if name in self.values and better(value, self.values[name]["value"]) == self.values[name]["value"]:
@@ -43,5 +44,5 @@ class BestValues:
         return self.values
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Restore the values from a checkpoint."""
         self.values = dict(state)

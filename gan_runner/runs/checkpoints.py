@@ -1,7 +1,7 @@
 """Checkpoints: tensors and plain values only, so that `torch.load` reads them with `weights_only`.
 
-torch writes a zip archive, and does not verify its checksums on reading. So the archive's comment is the SHA-256 of
-everything before it: `torch.load` reads such a file as any other, and a flipped bit is detected here.
+torch writes a zip archive and does not verify its checksums on reading. So the archive's comment holds the SHA-256 of
+everything before it. `torch.load` ignores the comment; this module detects every changed bit by it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORMAT = 4
 
 
 class BestValue(BaseModel, strict=True):
-    """The best value of a metric so far, when it was reached, and whether less or more is better."""
+    """The best value of a metric so far, its step, and whether `min` or `max` is better."""
 
     value: float
     step: int
@@ -38,7 +38,7 @@ class BestValue(BaseModel, strict=True):
 
 
 class Content(BaseModel, strict=True):
-    """What every checkpoint holds; what else a run registers stands beside it."""
+    """The entries of every checkpoint. Registered parts of a run add more."""
 
     config: str
     label: str
@@ -55,7 +55,7 @@ class Content(BaseModel, strict=True):
 
 
 OWN_NAMES = {"format", *Content.model_fields} - {"best", "random"}
-"""Names in a checkpoint that a run writes by itself; `best` and `random` it registers, as others do their parts."""
+"""Entries that a run writes itself. All others, `best` and `random` too, come from registered parts."""
 
 MARK = b"sha256:"
 
@@ -63,7 +63,7 @@ COMMENT = len(MARK) + 64
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all.
+    """Write a checkpoint atomically.
 
     Raises:
         DiskFull: there is no room for it.
@@ -74,32 +74,32 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def compact(content: Any) -> Any:
-    """The same content without views: torch saves the whole storage that a view looks into, as of all stacked seeds."""
+    """Copy every tensor that is a view; torch would save all of its storage (the weights of all seeds)."""
     if isinstance(content, torch.Tensor):
         return content.clone() if content.untyped_storage().nbytes() > content.nbytes else content
     if isinstance(content, dict):
-        same_kind = copy.copy(content)  # a module's state_dict is more than a dict
+        same_kind = copy.copy(content)  # a module's state_dict has attributes beside its entries
         same_kind.update((key, compact(value)) for key, value in content.items())
         return same_kind
     return type(content)(map(compact, content)) if isinstance(content, list | tuple) else content
 
 
 def signed(archive: bytes) -> bytes:
-    """Sign a zip archive that has no comment, as its last two bytes say: its SHA-256 becomes its comment."""
+    """Add the SHA-256 of a zip archive as its comment. The archive must have none: its last two bytes are zero."""
     body = archive[:-2]
     return body + COMMENT.to_bytes(2, "little") + MARK + hashlib.sha256(body).hexdigest().encode()
 
 
 def is_corrupt(content: bytes) -> bool:
-    """Whether a file is not what was signed."""
+    """Whether a file's content differs from what was signed."""
     return content != signed(content[: -COMMENT - 2] + b"\0\0")
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU; nothing in it is executed. If a run's last is broken, the one before it is read.
+    """Read a checkpoint to the CPU without executing code from it. If `last.pt` is broken, read the one before it.
 
     Raises:
-        CheckpointError: if there is none, it cannot be read, or its format is another one.
+        CheckpointError: there is none, it cannot be read, or it has another format.
     """
     path = path.absolute()
     directory = RunDirectory(path.parent.parent)
@@ -110,52 +110,55 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         for other in earlier:
             with suppress(CheckpointError):
                 state = read_checkpoint(other)
-                say_once(f"{error}; {other} is taken instead, of step {state['step']}")
+                problem = str(error).rpartition("; ")[0]  # without its advice
+                warn_once(f"{problem}; using {other} of step {state['step']} instead")
                 return state
         raise
 
 
 @cache
-def say_once(line: str) -> None:
-    """A warning, the first time: a run that resumes reads its checkpoint for the options, and again for the weights."""
+def warn_once(line: str) -> None:
+    """Log a warning the first time only, because a resumed run reads its checkpoint twice."""
     log.warning(line)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read this file, and none in its place.
+    """Read exactly this file.
 
     Raises:
-        CheckpointError: if there is none, it cannot be read, or its format is another one.
+        CheckpointError: there is none, it cannot be read, or it has another format.
     """
     if not path.is_file():
-        advice = "give the directory of a run that has saved one (outputs/<date>/<time>)"
+        advice = "give the directory of a run that has saved one (outputs/DATE/TIME)"
         if path == RunDirectory(path.parent.parent).best:
-            advice = "a run with objective=FIGURE keeps one; take the last instead"
+            advice = "only a run that measures its objective=METRIC saves one; use the last checkpoint"
         raise CheckpointError(f"there is no checkpoint {path}; {advice}")
     try:
         content = path.read_bytes()
         if content[-COMMENT:-64] != MARK:
-            raise ValueError("it has no checksum at its end, so it is cut short, or older than format 3")
+            raise ValueError("it has no checksum at its end, so it is incomplete or older than format 3")
         if is_corrupt(content):
-            raise ValueError("its content does not agree with its checksum")
+            raise ValueError("its content does not match its checksum")
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:  # zipfile, pickle and torch raise whatever a broken file leads them to
+    except Exception as error:  # zipfile, pickle and torch raise many kinds for a broken file
         reason = str(error).split("\n")[0][:120] or type(error).__name__
-        raise CheckpointError(f"{path} is not a readable checkpoint ({reason})") from error
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint ({reason}); use another one, or train again"
+        ) from error
     check_content(state, path)
     return state
 
 
 def check_content(state: Any, path: Path) -> None:
-    """Check that this is a checkpoint of a run, and of this version.
+    """Check that this is a checkpoint of a run in the current format.
 
     Raises:
-        CheckpointError: naming what is missing or of another kind.
+        CheckpointError: it has another format, or entries are missing or wrong.
     """
     found = state.get("format") if isinstance(state, dict) else None
     if found != FORMAT:
         raise CheckpointError(
-            f"{path} has checkpoint format {found}, and this version reads format {FORMAT} alone; train the run anew, "
+            f"{path} has checkpoint format {found}, but this version reads only format {FORMAT}; train the run again, "
             "or use the version of gan-runner that saved it"
         )
     try:
@@ -163,7 +166,7 @@ def check_content(state: Any, path: Path) -> None:
     except ValidationError as error:
         wrong = ", ".join(dict.fromkeys(str(each["loc"][0]) for each in error.errors()))
         raise CheckpointError(
-            f"{path} is no checkpoint of a run: it lacks {wrong}, or has something else in their place"
+            f"{path} is not the checkpoint of a run: these entries are missing or wrong: {wrong}; use another one"
         ) from error
     try:
         check_saved(state["config"], f"the configuration in {path}")
@@ -172,7 +175,7 @@ def check_content(state: Any, path: Path) -> None:
 
 
 def random_state(device: torch.device) -> dict[str, Any]:
-    """The states of the random number generators that a step may draw from."""
+    """The states of all random number generators that a training step may use: Python's, torch's, the GPU's."""
     version, words, gauss = random.getstate()
     return {"python": [version, list(words), gauss], **torch_state(device)}
 
@@ -186,14 +189,14 @@ def torch_state(device: torch.device) -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any], device: torch.device) -> None:
-    """Continue the random numbers from there."""
+    """Restore the states that `random_state` returned."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))
     set_torch_state(state, device)
 
 
 def set_torch_state(state: dict[str, Any], device: torch.device) -> None:
-    """Continue torch's random numbers from there."""
+    """Restore the states that `torch_state` returned."""
     torch.set_rng_state(state["torch"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -22,7 +22,7 @@ log = logging.getLogger("gan_runner")
 
 
 class RunDirectory:
-    """The files of a run, which other tools rely on; `README.md` lists them."""
+    """The paths of a run's files. Other tools rely on them; `README.md` lists them."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -40,7 +40,7 @@ class RunDirectory:
 
     @property
     def earlier(self) -> list[Path]:
-        """The numbered checkpoints, the newest first, which `last.pt` is a second name of."""
+        """The numbered checkpoints, newest first. `last.pt` is a second name of the newest."""
         return sorted(of_steps(self.checkpoints, ".pt"), key=step_of, reverse=True)
 
     @property
@@ -49,13 +49,13 @@ class RunDirectory:
         return self.last.exists() or bool(self.earlier)
 
     def numbered(self, step: int) -> Path:
-        """Where the checkpoint of a step is saved."""
+        """The path of the checkpoint of a step."""
         return self.checkpoints / f"step_{step:07d}.pt"
 
     def keep(self, step: int, earlier: int) -> None:
-        """Make the checkpoint of a step `last.pt`, too; keep `earlier` many before it, and none of later steps.
+        """Make the checkpoint of a step `last.pt`; keep `earlier` checkpoints before it, and none of later steps.
 
-        On a file system without hard links nothing before `last.pt` is kept.
+        A file system without hard links keeps only `last.pt`.
         """
         name, second = self.numbered(step), self.checkpoints / ".last.pt.partial"
         second.unlink(missing_ok=True)
@@ -75,23 +75,23 @@ class RunDirectory:
             path.unlink(missing_ok=True)
 
     def remove_if_empty(self) -> None:
-        """Remove the directory of a run that never began, and the day's directory if nothing else is in it."""
+        """Remove the directory of a run that never started, and the day's directory if it is empty then."""
         day = [self.path.parent] if self.path.parent.parent.name == "outputs" else []
         for folder in (self.path, *day):
-            with suppress(OSError):  # it holds something, or another process was faster
+            with suppress(OSError):  # not empty, or already removed
                 folder.rmdir()
 
     def backup_best(self, step: int) -> None:
-        """Keep `best.pt`, which is of this step, as `best_STEP.pt` too, until `last.pt` knows of a better one."""
+        """Copy `best.pt` of this step to `best_STEP.pt`, in case the run is killed before the next `last.pt`."""
         aside = self.checkpoints / f"best_{step:07d}.pt"
         if self.best.exists() and not aside.exists():
             try:
                 os.link(self.best, aside)
-            except OSError:  # there are no hard links
+            except OSError:  # no hard links on this file system
                 shutil.copyfile(self.best, aside)
 
     def settle_best(self, step: int | None) -> None:
-        """Make the backup of this step `best.pt` again, if there is one, and remove all other backups."""
+        """Restore `best.pt` from the backup of this step, if there is one, and remove all other backups."""
         for path in self.checkpoints.glob("best_*.pt"):
             if re.fullmatch(r"best_\d{7,}", path.stem):
                 if int(path.stem[5:]) == step:
@@ -99,11 +99,11 @@ class RunDirectory:
                 path.unlink(missing_ok=True)
 
     def clear(self, step: int, best: int | None = None) -> None:
-        """Prepare to resume from a step: remove what was logged after it, the summary, and half-written files.
+        """Prepare to resume from a step: remove later metrics, the summary, and partial files.
 
         Args:
-            step: of the checkpoint.
-            best: the step whose checkpoint was the best until then, if any was.
+            step: the step of the checkpoint.
+            best: the step of the best checkpoint up to then, if any.
         """
         self.settle_best(best)
         for folder in (self.path, self.samples, self.checkpoints):
@@ -114,19 +114,19 @@ class RunDirectory:
             write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """What `metrics.jsonl` holds: a dictionary a line, of the step, and numbers or None by name.
+        """The lines of `metrics.jsonl`: dictionaries with the step, and numbers or None by name.
 
-        A last line without an end is being written, or its writer was killed: it is left out. So is, with a warning,
-        whatever else is no line that a run writes.
+        An incomplete last line is skipped: it is being written, or its writer was killed. Other invalid lines are
+        skipped with a warning.
         """
         written = self.metrics.read_bytes().split(b"\n")[:-1] if self.metrics.exists() else []
-        sound = [line for line in map(metrics_of, written) if line is not None]
-        if broken := len(written) - len(sound):
-            log.warning("%s: %d of %d lines are broken and passed over", self.metrics, broken, len(written))
-        return sound
+        valid = [line for line in map(metrics_of, written) if line is not None]
+        if broken := len(written) - len(valid):
+            log.warning("%s: skipped %d of %d lines, which are broken", self.metrics, broken, len(written))
+        return valid
 
     def last_metrics(self) -> dict[str, float]:
-        """The value that was logged last under each name; NaN where it was not finite."""
+        """The last logged value of each name; NaN where it was not finite."""
         last: dict[str, float | None] = {}
         for line in self.read_metrics():
             last |= line
@@ -134,19 +134,19 @@ class RunDirectory:
         return {name: math.nan if value is None else value for name, value in last.items()}
 
     def read_overrides(self) -> list[str]:
-        """What `overrides.yaml` holds: the words that were typed; none where it cannot be read, with a warning."""
+        """The typed options in `overrides.yaml`; none, with a warning, if it cannot be read."""
         try:
             content = OmegaConf.to_container(read_yaml(self.overrides)) if self.overrides.exists() else []
             if not isinstance(content, list) or not all(isinstance(line, str) for line in content):
-                raise ValueError(f"{self.overrides} is no list of texts")
+                raise ValueError(f"{self.overrides} is not a list of texts")
         except (ValueError, ConfigError) as error:
-            log.warning("%s; it counts as empty", error)
+            log.warning("%s; it is treated as empty", error)
             return []
         return content
 
 
 def metrics_of(line: bytes) -> dict[str, Any] | None:
-    """A line of `metrics.jsonl`; None if no run has written it."""
+    """Parse a line of `metrics.jsonl`; None if it is invalid."""
     try:
         content = json.loads(line.decode())
     except (ValueError, RecursionError):
@@ -157,10 +157,10 @@ def metrics_of(line: bytes) -> dict[str, Any] | None:
 
 
 def of_steps(folder: Path, suffix: str) -> list[Path]:
-    """The files of a folder that are named after a step; copies of them, with other names, are left out."""
+    """The files of a folder named `step_N` plus suffix. Copies with other names are left out."""
     return [path for path in folder.glob(f"step_*{suffix}") if re.fullmatch(r"step_\d{1,18}", path.stem)]
 
 
 def step_of(path: Path) -> int:
-    """The step that a file is named after."""
+    """The step in the name of a file."""
     return int(path.stem.removeprefix("step_"))

@@ -1,4 +1,4 @@
-"""What a run ran on, as `environment.json` has it."""
+"""The environment of a run: the content of `environment.json`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("gan-runner", "torch", "torchvision", "hydra-core", "omegaconf", "wa
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What a run ran on: command, commit, versions, device."""
+    """The environment of a run: command, commit, versions, device."""
     import torch
 
     return {
@@ -38,12 +38,12 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def new_wandb_id() -> str:
-    """An id for a W&B run: eight hex digits."""
+    """A new id for a W&B run: eight hex digits."""
     return secrets.token_hex(4)
 
 
 def git(*arguments: str) -> str | None:
-    """The answer of git about the checkout that the package is in; None without one."""
+    """The output of git for the checkout of this package; None if it is not in a checkout, or git fails."""
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return None
@@ -55,7 +55,7 @@ def git(*arguments: str) -> str | None:
 
 
 def installed(name: str) -> str | None:
-    """The version of an installed package."""
+    """The version of an installed package; None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""A training step, as observers see it, and what they add to it."""
+"""The event that observers receive after a training step, and add measurements to."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Measurement:
     """The value of a metric.
 
     Attributes:
-        value: which may be NaN.
-        better: `min` or `max`, for a metric whose best value is remembered.
-        conditions: how it was measured: samples, split of the data, and what the metric adds.
+        value: the number; it may be NaN.
+        better: `min` or `max`, for a metric whose best value is stored.
+        conditions: how it was measured: number of samples, split of the data, and what the metric adds.
     """
 
     value: float
@@ -29,19 +29,19 @@ class Measurement:
 
 @dataclass
 class StepEvent:
-    """A training step.
+    """A training step, as observers see it.
 
     Attributes:
-        step: training steps done, this one included.
-        report: what the players reported, still on the device; what has several elements stands for their mean.
-        last: whether it was the last step of the run.
-        stop_signal: the signal that stops the run after this step, before its last.
-        values: report and gradient norms as numbers, once they were fetched (`gan_runner.runs.divergence.fetch`).
-        non_finite: names of the losses, gradients and weights that were found to be infinite or NaN.
-        scalars: what is to be logged, by key.
-        pictures: image files to be logged, by key.
+        step: training steps done, including this one.
+        report: the reported values by name, still on the device; a tensor stands for its mean.
+        last: whether this was the last step of the run.
+        stop_signal: the signal that stops the run after this step, if it is not the last.
+        values: the report and the gradient norms as numbers, once fetched (`gan_runner.runs.divergence.fetch`).
+        non_finite: names of the losses, gradients and weights that are infinite or NaN.
+        scalars: numbers to log, by key.
+        pictures: image files to log, by key.
         measurements: by metric.
-        metric_seconds: how long each metric took since the run was started or resumed.
+        metric_seconds: seconds that each metric took since the run was started or resumed.
     """
 
     step: int
@@ -61,10 +61,10 @@ class StepEvent:
         return self.last or self.stop_signal is not None
 
     def due(self, every: int) -> bool:
-        """Whether something that is done every so many steps (0: never), and after the last one, is due."""
+        """Whether an action with this interval in steps (0: never) is due. It also is after the last step."""
         return every > 0 and (self.last or self.step % every == 0)
 
     def measure(self, name: str, measurement: Measurement) -> None:
-        """Add the value of a metric, which is logged as `metric/NAME`."""
+        """Add the value of a metric, and log it as `metric/NAME`."""
         self.measurements[name] = measurement
         self.scalars[f"metric/{name}"] = measurement.value

@@ -12,26 +12,28 @@ from typing import BinaryIO
 from gan_runner.errors import ConfigError, DirectoryInUse
 
 HELD: set[BinaryIO] = set()
-"""Locked files. A forked process closes them, or it would hold the lock after its parent was killed."""
+"""Locked files. A forked process closes them; otherwise it would hold the lock after its parent was killed."""
 os.register_at_fork(after_in_child=lambda: [file.close() for file in HELD])
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep all other runs out of a directory meanwhile. However this process ends, the kernel releases the lock.
+    """Context that keeps other runs out of a directory. The kernel releases the lock however this process ends.
 
     Raises:
-        DirectoryInUse: another run is in it.
-        ConfigError: nothing can be written there.
+        DirectoryInUse: another run uses the directory.
+        ConfigError: it is not writable.
     """
     path = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = opened_alone(path)
+        file = open_locked(path)
     except BlockingIOError:
-        raise DirectoryInUse(f"another run is in {folder}; wait for it, or choose another hydra.run.dir") from None
+        raise DirectoryInUse(
+            f"another run is using {folder}; wait until it ends, or choose another hydra.run.dir"
+        ) from None
     except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error.strerror}); choose another hydra.run.dir") from error
+        raise ConfigError(f"{folder} is not writable ({error.strerror}); choose another hydra.run.dir") from error
     HELD.add(file)
     try:
         yield
@@ -41,11 +43,11 @@ def locked(folder: Path) -> Iterator[None]:
         file.close()
 
 
-def opened_alone(path: Path) -> BinaryIO:
-    """Open and lock a file, which then still has its name.
+def open_locked(path: Path) -> BinaryIO:
+    """Open and lock a file, and check that it still exists under its name.
 
     Raises:
-        BlockingIOError: another process holds it.
+        BlockingIOError: another process holds the lock.
     """
     while True:
         file = path.open("ab")
@@ -56,4 +58,4 @@ def opened_alone(path: Path) -> BinaryIO:
         except BaseException:
             file.close()
             raise
-        file.close()  # whoever held it has just taken it away
+        file.close()  # its previous holder has just removed it

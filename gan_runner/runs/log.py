@@ -12,7 +12,7 @@ log = logging.getLogger("gan_runner")
 
 
 class BufferedWarnings(logging.Handler):
-    """Warnings from before the run's log is open: printed on standard error, and kept until `LogFile` writes them."""
+    """Warnings before the run's log is open: printed on standard error, and kept until `LogFile` writes them."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -24,7 +24,7 @@ class BufferedWarnings(logging.Handler):
         return self
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print and keep a warning."""
+        """Print and store a warning."""
         self.records.append(record)
         print(record.getMessage(), file=sys.stderr)
 
@@ -33,11 +33,11 @@ class BufferedWarnings(logging.Handler):
 
 
 class LogFile:
-    """`run.log`: everything that the package logs, with tracebacks, without secrets.
+    """Context in which everything that the package logs goes to `run.log`, with tracebacks, without secrets.
 
     Args:
-        directory: of the run.
-        buffered: warnings from before, to be written; while the log is open it buffers no more.
+        directory: the run's directory.
+        buffered: earlier warnings, which are written first. It is switched off while the log is open.
     """
 
     def __init__(self, directory: RunDirectory, buffered: BufferedWarnings | None = None):

@@ -1,4 +1,4 @@
-"""A run: the system that is trained, its data, how far it is, and how it is saved and restored."""
+"""A run: the trained system, its data, its progress, and how they are saved and restored."""
 
 from __future__ import annotations
 
@@ -37,61 +37,64 @@ from gan_runner.tools.files import write_json, write_text
 
 
 class Stateful(Protocol):
-    """What checkpoints keep beside the networks, as torch's modules and optimizers offer it."""
+    """A part with state that checkpoints save, with the interface of torch's modules and optimizers."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values."""
+        """The state: tensors and plain values."""
 
     def load_state_dict(self, state: dict[str, Any], /) -> None:
-        """Go on from there."""
+        """Restore the state."""
 
 
 @dataclass
 class RandomNumbers:
-    """The random number generators that a step may draw from, as something that is saved.
+    """The random number generators of a run, as a part with state.
 
     Args:
-        device: on which the run draws, beside the CPU.
+        device: the device whose generator is used, in addition to the CPU's.
     """
 
     device: torch.device
 
     def state_dict(self) -> dict[str, Any]:
-        """Their states."""
+        """The states of the generators."""
         return random_state(self.device)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on drawing from there.
+        """Restore the states of the generators.
 
         Raises:
-            CheckpointError: these are no states of random number generators.
+            CheckpointError: the states are invalid.
         """
         try:
             set_random_state(state, self.device)
         except LOAD_ERRORS as error:
-            raise CheckpointError(f"the checkpoint holds no random numbers to go on with ({error})") from error
+            raise CheckpointError(
+                f"the checkpoint has no valid states of the random number generators ({error}); use another one"
+            ) from error
 
 
 @dataclass
 class Run:
-    """A run, which observers may read.
+    """A run. Observers may read it.
 
     Attributes:
-        config: resolved.
-        source: the same before resolution, as YAML, for a run that is resumed later.
-        directory: where it writes.
-        system: what is trained.
-        data: what it is trained on.
+        config: the resolved configuration.
+        source: the configuration before resolution, as YAML, for resuming.
+        directory: the run's directory.
+        system: the trained system.
+        data: the training data.
         metrics: by name.
-        sheet: what is trained, in formulas.
-        label: the chosen parts in words.
-        group: the same for runs that differ in the seed alone.
+        sheet: the formulas of the trained method.
+        label: the names of the chosen parts.
+        group: the label and the fingerprint, equal for runs that differ only in the seed.
         environment: versions and device.
-        multirun: whether it is one of many.
+        multirun: whether the run is part of a sweep.
         step: training steps done.
-        measured_on: by metric, how it was measured last.
-        metric_seconds: by metric, how long it took since the run was started or resumed.
-        rollbacks: how often it went back from a divergence; each time the order of the data is another.
+        measured_on: how each metric was measured last.
+        metric_seconds: seconds that each metric took since the run was started or resumed.
+        rollbacks: how often the run went back to a checkpoint after it diverged. Each time changes the order of the
+            data.
     """
 
     config: DictConfig
@@ -121,37 +124,37 @@ class Run:
         self.register("best", self.best)
 
     def register(self, name: str, part: Stateful) -> None:
-        """Have checkpoints keep the state of a part under a name, beside what the run itself keeps.
+        """Save the state of a part in checkpoints, under this name.
 
         Raises:
-            ConfigError: the name is taken, by another part or by the run itself.
+            ConfigError: the name is taken.
         """
         if name in {*OWN_NAMES, *self.registered}:
-            raise ConfigError(f"checkpoints hold something else under the name {name}; choose another saved_as")
+            raise ConfigError(f"two parts of a checkpoint would have the name {name}; choose another saved_as")
         self.registered[name] = part
 
     def split(self, split: Split) -> Data:
-        """The data of a split, read when it is first asked for."""
+        """The data of a split, read on first use."""
         if split not in self.splits:
             self.splits[split] = self.system.dataset.load(self.system.device, split)
         return self.splits[split]
 
     def batches_from(self, drawn: int) -> Batches:
-        """The data in this run's order, after so many batches; of each batch, this process's rows."""
+        """The batches of this run from number `drawn` on; of each batch, the rows of this process."""
         size = self.config.trainer.batch_size
         seed = derive_seed(self.config.seed, self.rollbacks) if self.rollbacks else self.config.seed
         data = training_data(self.system.game, self.system.dataset, self.data)
         return Batches(data, size, seed, drawn, processes.present.rows(size))
 
     def reseed(self, rollbacks: int) -> None:
-        """Go on with other batches and other random numbers, after so many rollbacks."""
+        """Change the order of the data and the random numbers, after this many rollbacks."""
         self.rollbacks = rollbacks
         self.batches = self.batches_from(self.batches.drawn)
         random.seed(derive_seed(self.config.seed, rollbacks))
         torch.manual_seed(derive_seed(self.config.seed, rollbacks))
 
     def advance(self, signals: StopSignals) -> StepEvent:
-        """Take a training step; several processes agree on whether a signal stops them after it."""
+        """Take a training step. All processes agree on whether a signal stops them after it."""
         with processes.present.sharded():
             report = self.system.step(self.batches)
         self.step += 1
@@ -160,7 +163,7 @@ class Run:
         return StepEvent(self.step, report, last, signal)
 
     def record(self, event: StepEvent) -> None:
-        """Take in what observers measured: the best values, how they were measured, and how long that took."""
+        """Store the measurements of a step: best values, conditions, and durations."""
         for name, measurement in event.measurements.items():
             if measurement.better is not None:
                 self.best.update(name, measurement.value, measurement.better, event.step)
@@ -171,12 +174,12 @@ class Run:
 
     @property
     def expected(self) -> dict[str, Expectation]:
-        """What the experiment promises, by metric."""
+        """The expected values of the experiment, by metric."""
         return {str(name): Expectation(**options) for name, options in self.config.expected.items()}
 
     @property
     def identity(self) -> str:
-        """The same for two starts of one run."""
+        """A name of the configuration with its seed, by which a directory's checkpoint is recognised as this run's."""
         return f"{self.group} seed {self.config.seed}"
 
     @property
@@ -186,12 +189,12 @@ class Run:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds of training, over all starts."""
+        """Seconds of training, including the time before the run was resumed."""
         return self.elapsed_before_s + time.perf_counter() - self.started
 
     @property
     def saved_step(self) -> int | None:
-        """The step of the last checkpoint, if there is one; all processes read it from the directory."""
+        """The step of the last checkpoint in the directory, if there is one."""
         if self.directory.earlier:
             return step_of(self.directory.earlier[0])
         with suppress(CheckpointError):
@@ -199,7 +202,7 @@ class Run:
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What the run itself keeps in a checkpoint: its configuration, how far it is, and what is trained."""
+        """The run's own entries of a checkpoint: configuration, progress and system."""
         return {
             "config": self.source,
             "label": self.label,
@@ -209,17 +212,21 @@ class Run:
             "drawn": self.batches.drawn,
             "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
-            "measured_on": json.loads(json.dumps(self.measured_on)),  # plain, as the summary has it
+            "measured_on": json.loads(json.dumps(self.measured_on)),  # plain values, as in the summary
             "system": self.system.state_dict(),
         }
 
     def save(self, path: Path) -> None:
-        """Write everything that is needed to resume, or to sample without the data."""
+        """Write a checkpoint: all that is needed to resume, or to sample without the data."""
         parts = {name: part.state_dict() for name, part in self.registered.items()}
         save_checkpoint(path, {**self.state_dict(), **parts})
 
     def load(self, path: Path, with_other_options: bool = False) -> None:
-        """Resume from a checkpoint: the same batches, random numbers, optimizers and best values.
+        """Restore a checkpoint: system, progress, batches, random numbers and best values.
+
+        Args:
+            path: of the checkpoint.
+            with_other_options: whether the run may have been saved with other options.
 
         Raises:
             CheckpointError: it cannot be read, or it is from a run with other options.
@@ -227,8 +234,8 @@ class Run:
         state = load_checkpoint(path)
         if state["identity"] != self.identity and not with_other_options:
             raise CheckpointError(
-                f"{self.directory.path} holds a run with another configuration; "
-                f"resume={self.directory.path} goes on with that one, another hydra.run.dir starts afresh"
+                f"{self.directory.path} holds a run with another configuration; to continue that run, type "
+                f"resume={self.directory.path}; to start a new one, choose another hydra.run.dir"
             )
         saved = OmegaConf.create(state["config"])
         self.system.load_state_dict(state["system"], self.changed_options(saved) if with_other_options else {})
@@ -243,13 +250,13 @@ class Run:
             if name in state:
                 part.load_state_dict(state[name])
         if saved.get("objective") != self.config.objective:
-            self.best.values.pop(self.config.objective or "", None)  # best.pt is not the best by that
+            self.best.values.pop(self.config.objective or "", None)  # best.pt was chosen by another objective
 
     def changed_options(self, saved: DictConfig) -> dict[str, set[str]]:
-        """Which options of the players' optimizers are not those that the run was saved with.
+        """The options of each player's optimizer that differ from those that the run was saved with.
 
         Raises:
-            CheckpointError: one is another optimizer.
+            CheckpointError: the optimizer itself is another one.
         """
         changed = {}
         for player in self.system.players:
@@ -257,8 +264,8 @@ class Run:
             changed[player.name] = {str(name) for name in now if now[name] != before.get(name)}
             if "_target_" in changed[player.name]:
                 raise CheckpointError(
-                    f"{self.directory.path} was trained by {before._target_}, whose memory is of no use to "
-                    f"{now._target_}; start a new run without resume"
+                    f"{self.directory.path} was trained by {before._target_}, whose state does not fit "
+                    f"{now._target_}; start a new run without resume="
                 )
         return changed
 
@@ -267,9 +274,9 @@ class Run:
 
         Args:
             status: completed, interrupted, diverged or failed.
-            final: the value of each key that was logged last.
-            steps_here: steps since the run was started or resumed, for the rate.
-            error: what ended the run before its last step.
+            final: the last logged value of each key.
+            steps_here: steps since the run was started or resumed, for `steps_per_second`.
+            error: the error that ended the run before its last step.
         """
         seconds_here = time.perf_counter() - self.started
         return {
@@ -281,13 +288,13 @@ class Run:
             "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
             "steps_per_second": steps_here / seconds_here,
-            "data_wait_share": self.batches.waited_s / seconds_here,
-            "metric_share": {name: seconds / seconds_here for name, seconds in self.metric_seconds.items()},
+            "data_wait_fraction": self.batches.waited_s / seconds_here,
+            "metric_time_fraction": {name: seconds / seconds_here for name, seconds in self.metric_seconds.items()},
             "parameters": {p.name: sum(w.numel() for w in p.parameters) for p in self.system.players},
             "peak_memory_gb": peak_memory_gb(self.system.device),
             "wandb_id": self.wandb_id,
             "objective": self.config.objective,
-            "identifies": identifies(self.system),
+            "critic_estimates": identifies(self.system),
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best.values,
             "measured_on": self.measured_on,
@@ -296,18 +303,18 @@ class Run:
         }
 
     def describe(self, overrides: list[str], resumed: bool) -> None:
-        """Write what describes the run into its directory; a resumed run adds to the overrides it has."""
+        """Write the files that describe the run. A resumed run appends to its overrides."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_text(self.directory.config, yaml_of(self.config))
         write_text(self.directory.method, f"```\n{self.sheet}\n```\n")
-        if resumed:  # what was typed first, then what was added
+        if resumed:
             overrides = [*self.directory.read_overrides(), *overrides]
         write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))
         write_json(self.directory.environment, {"group": self.group, **self.environment})
 
 
 def peak_memory_gb(device: torch.device) -> float:
-    """Most memory held so far, in 10⁹ bytes: on the GPU, or by the process."""
+    """Peak memory so far, in 10⁹ bytes: allocated on the GPU, or resident on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9

@@ -1,4 +1,4 @@
-"""Runs, read back from their directories: the one reader of all commands, sweeps, pictures and scripts."""
+"""Read runs back from their directories. All commands, sweeps, pictures and scripts use this module."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
     from gan_runner.system import System
 
 MARKS = {"overrides.yaml", "summary.json", "metrics.jsonl"}
-"""A directory that holds one of these is that of a run."""
+"""A directory that holds one of these files is the directory of a run."""
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run, finished or not, as its directory has it. A file is read once, when it is first asked for.
+    """A run, finished or not, read from its directory. Each file is read once, on first use.
 
-    Where `config.yaml`, `environment.json` or `summary.json` is broken, whatever needs it raises a `DataError` of one
-    line. A broken `overrides.yaml` counts as empty and broken lines of `metrics.jsonl` are left out, with a warning.
+    A broken `config.yaml`, `environment.json` or `summary.json` raises a `DataError` when it is read. A broken
+    `overrides.yaml` is treated as empty, and broken lines of `metrics.jsonl` are skipped, with a warning.
 
     Args:
-        path: of the directory.
+        path: the directory.
     """
 
     path: Path
 
     @property
     def directory(self) -> RunDirectory:
-        """Where its files are."""
+        """The paths of the run's files."""
         return RunDirectory(self.path)
 
     @cached_property
     def config(self) -> DictConfig:
-        """`config.yaml`; empty if the run failed before it began."""
+        """The content of `config.yaml`; empty if the run failed before it started."""
         path = self.directory.config
         try:
             content = read_yaml(path) if path.exists() else OmegaConf.create()
@@ -57,12 +57,12 @@ class SavedRun:
 
     @cached_property
     def overrides(self) -> list[str]:
-        """What was typed."""
+        """The options that were typed."""
         return self.directory.read_overrides()
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """`summary.json`; of a run that has none yet, the status `running`."""
+        """The content of `summary.json`; if there is none yet, the status `running`."""
         path = self.directory.summary
         summary = read_object(path) if path.exists() else {"status": "running"}
         needed = ("status", "best", "final") if summary.get("status") == "completed" else ("status",)
@@ -72,12 +72,12 @@ class SavedRun:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """The summary of a run that nobody works on any more: without a readable one it has failed."""
+        """The summary of a run whose process has ended. Without a readable summary the run has failed."""
         try:
             summary = self.summary
         except DataError as error:
             return {"status": "failed", "error": str(error)}
-        killed = {"status": "failed", "error": "it left no summary, as if it had been killed"}
+        killed = {"status": "failed", "error": "there is no summary.json: the run was probably killed"}
         return killed if summary["status"] == "running" else summary
 
     @property
@@ -88,44 +88,44 @@ class SavedRun:
 
     @cached_property
     def lines(self) -> list[dict[str, Any]]:
-        """`metrics.jsonl`, a dictionary a line."""
+        """The lines of `metrics.jsonl`, as dictionaries."""
         return self.directory.read_metrics()
 
     @property
     def label(self) -> str:
-        """The chosen parts in words."""
+        """The names of the chosen parts."""
         group = read_object(self.directory.environment).get("group", "")
         return self.summary.get("label") or group.rpartition(" ")[0]
 
     @property
     def seed(self) -> int | None:
-        """Its seed, if it came so far as to have one."""
+        """The seed; None if the run failed before its seed was known."""
         typed = [override.partition("=")[2] for override in self.overrides if override.startswith("seed=")]
         return self.config.get("seed", int(typed[-1]) if typed and typed[-1].isdigit() else None)
 
     @property
     def chosen(self) -> list[str]:
-        """What was typed of that which is trained, and not of the seed, or of where and how."""
+        """The typed options that determine the training result, except the seed."""
         keys = [(override, override.partition("=")[0].lstrip("+~").split(".")) for override in self.overrides]
         return [typed for typed, key in keys if key[0] not in NON_TRAINING_KEYS and key[-1] not in RUNTIME_KEYS]
 
     @property
     def kind(self) -> str:
-        """The same for runs that differ in the seed alone."""
+        """A key that is equal for runs which differ only in the seed."""
         return json.dumps(training_options(self.config) or self.chosen, sort_keys=True)
 
     @property
     def terms(self) -> list[str]:
-        """What the players descend, as `PLAYER/TERM`."""
+        """The terms of all players, as `PLAYER/TERM`."""
         players = self.config.get("players", {})
         return [f"{name}/{term}" for name, player in players.items() for term in player.get("terms", {})]
 
     def curve(self, key: str) -> dict[int, float | None]:
-        """What was logged under a key, by step; None where it was not finite."""
+        """The logged values of a key, by step; None where a value was not finite."""
         return {line["step"]: line[key] for line in self.lines if key in line}
 
     def checkpoint(self, which: Which = "last") -> Checkpoint:
-        """Its last or its best checkpoint.
+        """The last or the best checkpoint.
 
         Raises:
             CheckpointError: there is none, or it cannot be read.
@@ -138,11 +138,11 @@ Which = Literal["last", "best"]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run saved at a step.
+    """The saved state of a run at one step.
 
     Attributes:
-        path: of the file.
-        state: its content, as `gan_runner.runs.checkpoints.Content` says.
+        path: the file.
+        state: its content (`gan_runner.runs.checkpoints.Content`).
     """
 
     path: Path
@@ -150,20 +150,20 @@ class Checkpoint:
 
     @property
     def folder(self) -> Path:
-        """The directory of its run; of a file that lies elsewhere, that where it lies."""
+        """The directory of the run; for a file outside a run's directory, the file's own directory."""
         return self.path.parent.parent if self.is_in_run else self.path.parent
 
     @property
     def is_in_run(self) -> bool:
-        """Whether it lies where a run saves it."""
+        """Whether the file lies in the `checkpoints` directory of a run."""
         return self.path.parent.name == "checkpoints"
 
     def config(self, device: str | None = None, trusted: Iterable[str] = ()) -> DictConfig:
-        """The configuration that was trained, interpolations and all.
+        """The unresolved configuration that was trained.
 
         Args:
-            device: to use instead of the one it was trained on.
-            trusted: packages whose code may run; what the file says of that does not count.
+            device: the device to use instead of the one it was trained on.
+            trusted: packages whose code may run. The file's own list is ignored.
         """
         config = OmegaConf.create(self.state["config"])
         assert isinstance(config, DictConfig)
@@ -173,25 +173,25 @@ class Checkpoint:
         return config
 
     def system(self, device: str | None = None, trusted: Iterable[str] = ()) -> System:
-        """The system, as it was trained; arguments are those of `config`.
+        """The trained system. The arguments are those of `config`.
 
         Raises:
-            CheckpointError: what was saved does not fit.
+            CheckpointError: the saved state does not fit.
             ConfigError: the configuration cannot work, or names code outside the allow-list.
         """
         return self.build(resolve(self.config(device, trusted)))
 
     def build(self, config: DictConfig) -> System:
-        """The system of a configuration, with what was trained.
+        """The system of a configuration, with the trained weights.
 
         Args:
-            config: this checkpoint's, resolved, perhaps with other options than the run had.
+            config: this checkpoint's configuration, resolved, possibly with some options changed.
 
         Raises:
-            CheckpointError: what was saved does not fit.
+            CheckpointError: the saved state does not fit.
             ConfigError: the configuration cannot work, or names code outside the allow-list.
         """
-        from gan_runner.build import build_system  # here, and below, so that who only reads numbers need not wait
+        from gan_runner.build import build_system  # imported here, and below, to read runs without importing torch
 
         system = build_system(config)
         system.load_state_dict(self.state["system"])
@@ -199,7 +199,7 @@ class Checkpoint:
 
 
 def open_checkpoint(path: Path, which: Which = "last") -> Checkpoint:
-    """Read a checkpoint: the file that is named, or the last or the best of a run's directory.
+    """Read a checkpoint: this file, or the last or best one of this run's directory.
 
     Raises:
         CheckpointError: there is none, or it cannot be read.
@@ -212,13 +212,13 @@ def open_checkpoint(path: Path, which: Which = "last") -> Checkpoint:
 
 
 def runs_in(path: Path) -> list[SavedRun]:
-    """All runs at or below a directory, in order."""
+    """All runs at or below a directory, in natural order of their paths."""
     folders = [Path(folder) for folder, _, files in os.walk(path) if MARKS.intersection(files)]
     return [SavedRun(folder) for folder in sorted(folders, key=in_order)]
 
 
 def in_order(path: Path) -> list[tuple[int, str]]:
-    """Sorts 2 before 10, and 2/1 between them."""
+    """A sort key that puts 2 before 10, and 2/1 between them."""
     return [(len(part), part) for part in path.parts]
 
 
@@ -232,12 +232,12 @@ def find_runs(paths: Iterable[Path]) -> list[SavedRun]:
     for path in paths:
         if not path.is_dir():
             what = "is a file" if path.exists() else "does not exist"
-            raise ConfigError(f"{path} {what}; give the directory of a run, or of a sweep")
+            raise ConfigError(f"{path} {what}; give the directory of a run or of a sweep")
         runs = runs_in(path)
         if not runs:
             raise ConfigError(
                 f"{path} holds no run: there is no overrides.yaml, summary.json or metrics.jsonl in it or below it; "
-                "give the directory of a run, or of a sweep"
+                "give the directory of a run or of a sweep"
             )
         for run in runs:
             found.setdefault(run.path.resolve(), run)
@@ -245,20 +245,20 @@ def find_runs(paths: Iterable[Path]) -> list[SavedRun]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object; empty if there is no file.
+    """Read a JSON file that holds an object; empty if there is no file.
 
     Raises:
         DataError: it is broken.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (ValueError, RecursionError) as error:  # also of Unicode
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError too
         raise broken(path, error) from error
     if not isinstance(content, dict):
-        raise broken(path, "it is no JSON object")
+        raise broken(path, "it is not a JSON object")
     return content
 
 
 def broken(path: Path, reason: object) -> DataError:
-    """What a file gets that no run writes."""
-    return DataError(f"{path} is broken ({reason}); leave this run out, or mend the file")
+    """The error for a file that no run writes."""
+    return DataError(f"{path} is broken ({reason}); leave out this run, or repair the file")

@@ -1,4 +1,4 @@
-"""Signals that stop a run after it has saved."""
+"""Signals that stop a run after it saved."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any
 from gan_runner.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Signals that mean: save, and stop. A terminal that closes sends SIGHUP; schedulers send SIGUSR1 or SIGUSR2 some time
+"""Signals on which a run saves and stops. A closing terminal sends SIGHUP; job schedulers send SIGUSR1 or SIGUSR2
 before they end a job."""
 
 
 @dataclass
 class StopSignals:
-    """Remembers the first of `SIGNALS` that came; a second one has its usual effect. `nohup` is respected.
+    """Context that stores the first signal of `SIGNALS`. A second one has its usual effect. `nohup` is respected.
 
     Attributes:
         received: the signal, if one came.
-        stepping: whether training steps are taken. Before the first, a signal stops at once.
+        stepping: whether training has started. Before, a signal stops the run at once.
         has_checkpoint: whether there was a checkpoint before the first step.
-        process: that handles the signals; its children, which read data, ignore them.
+        process: the process that handles the signals; its child processes, which read data, ignore them.
+        previous: the handlers outside this context.
     """
 
     received: int | None = None
@@ -34,15 +35,15 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         for signum in SIGNALS:
-            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # as nohup has it
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # nohup ignores it
                 self.previous[signum] = signal.signal(signum, self.receive)
         return self
 
     def receive(self, signum: int, frame: FrameType | None) -> None:
-        """Remember a signal.
+        """Store a signal.
 
         Raises:
-            Stopped: there is nothing to save yet.
+            Stopped: training has not started, so there is nothing to save.
         """
         self.received = signum
         for number in self.previous:

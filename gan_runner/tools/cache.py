@@ -1,4 +1,4 @@
-"""What is worth keeping from run to run: classifiers, statistics of data.
+"""A cache that runs share, for trained classifiers and statistics of data.
 
 It lies in the folder that `GAN_RUNNER_CACHE` names, or in ~/.cache/gan-runner, and may be removed at any time.
 """
@@ -22,7 +22,7 @@ log = logging.getLogger("gan_runner")
 
 
 def folder() -> Path:
-    """Where things are kept."""
+    """The folder of the cache."""
     chosen = os.environ.get("GAN_RUNNER_CACHE")
     if chosen:
         return Path(chosen).expanduser()
@@ -30,7 +30,7 @@ def folder() -> Path:
 
 
 def key_of(parts: Iterable[str | bytes]) -> str:
-    """Sixteen hex digits that are the same for the same parts."""
+    """Sixteen hex digits that identify the parts."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -38,15 +38,15 @@ def key_of(parts: Iterable[str | bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def kept(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Tensors and plain values that were made once: read, or made and written.
+def load_or_make(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Tensors and plain values, read from the cache, or made and written to it.
 
-    What cannot be read is made anew; where nothing can be written, nothing is kept.
+    Unreadable entries are made again. If the cache is not writable, nothing is cached.
     """
     path = folder() / kind / f"{key}.pt"
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # not there, or broken, by whatever the reader makes of it
+    except Exception:  # missing or broken: torch raises many kinds
         content = make()
     with suppress(OSError, DiskFull):
         write_atomically(path, lambda file: torch.save(content, file))
@@ -54,25 +54,25 @@ def kept(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, A
     return content
 
 
-def trained_once(
-    kind: str, key: str, doing: str, train: Callable[[], dict[str, Any]], result: Callable[[dict[str, Any]], str]
+def train_or_load(
+    kind: str, key: str, task: str, train: Callable[[], dict[str, Any]], result: Callable[[dict[str, Any]], str]
 ) -> dict[str, Any]:
-    """What was trained once and then kept: read, or trained; either is told, and how well it does.
+    """A trained model from the cache, or trained now and cached. Logs which of the two, and the model's quality.
 
     Args:
-        kind: of thing.
-        key: the same for the same training.
-        doing: what is trained, and on what, in words.
-        train: what is to be kept.
-        result: how well that does, in words.
+        kind: the kind of model, a subfolder of the cache.
+        key: identifies the training.
+        task: what is trained on what, for the log.
+        train: returns the content to cache.
+        result: describes the quality of a content, for the log.
     """
     fresh = []
 
     def make() -> dict[str, Any]:
-        log.info("training %s", doing)
+        log.info("training %s", task)
         fresh.append(True)
         return train()
 
-    content = kept(kind, key, make)
-    log.info("%s%s", result(content), "" if fresh else " (kept from before)")
+    content = load_or_make(kind, key, make)
+    log.info("%s%s", result(content), "" if fresh else " (from the cache)")
     return content

@@ -1,8 +1,8 @@
-"""The same seed, the same run: what torch is told where that is asked for.
+"""Make a run deterministic (`trainer.deterministic=true`): the same seed gives the same result.
 
-On a CPU nothing need be told, as long as the number of threads is the same: random numbers are those of the seed, and
-sums are taken in one order. On a GPU the fastest way to do some operations adds in whatever order its threads arrive,
-and which of several ways is the fastest is found by trying (Zhuang et al. 2022, arXiv:2106.11872).
+On a CPU every run is deterministic if the number of threads is the same. On a GPU the fastest implementations of some
+operations add in the order in which threads finish, and cuDNN selects the fastest implementation by timing them
+(Zhuang et al. 2022, arXiv:2106.11872).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import torch
 from gan_runner.errors import ConfigError
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-"""cuBLAS reads it when CUDA starts; of fixed size, its workspace is the same each time."""
+"""The variable of the size of cuBLAS's workspace, read when CUDA starts. A fixed size makes cuBLAS deterministic."""
 
 
 @contextmanager
 def deterministic(wanted: bool) -> Iterator[None]:
-    """Inside, an operation gives the same result every time, or is refused; afterwards all is as it was.
+    """Context in which every operation is deterministic or raises an error. Torch's options are restored afterwards.
 
     Args:
-        wanted: or nothing changes.
+        wanted: if False, the context changes nothing.
 
     Raises:
         ConfigError: an operation has no deterministic implementation.
@@ -44,8 +44,8 @@ def deterministic(wanted: bool) -> Iterator[None]:
     except RuntimeError as error:
         if found := re.search(r"(\S+) does not have a deterministic implementation", str(error)):
             raise ConfigError(
-                f"trainer.deterministic=true: {found[1]} has no deterministic implementation on this device; "
-                "choose trainer.device=cpu, another part, or trainer.deterministic=false"
+                f"trainer.deterministic=true is not possible: {found[1]} has no deterministic implementation on this "
+                "device; choose trainer.device=cpu, another part, or trainer.deterministic=false"
             ) from error
         raise
     finally:

@@ -1,4 +1,4 @@
-"""Files that are never half-written."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file so that it is there whole, or as it was before, whatever happens meanwhile.
+    """Write a file atomically: whatever happens, it has its complete new content or its old one.
 
     Raises:
         DiskFull: there is no room for it.
@@ -28,7 +28,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     content = io.BytesIO()
     write(content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")  # of this writer alone
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")  # unique to this writer
     try:
         with partial.open("wb") as file:
             file.write(content.getbuffer())
@@ -36,7 +36,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)  # and so free what it took
+        partial.unlink(missing_ok=True)  # free its space before it is measured
         if error.errno in NO_ROOM:
             raise DiskFull(path, content.getbuffer().nbytes) from error
         raise
@@ -50,25 +50,31 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def remove_partial(folder: Path, older_than_s: float = 0.0) -> None:
-    """Remove what writers left in a folder that were killed; none that began later than so long ago may be at work."""
+    """Remove the partial files that killed writers left in a folder, except those modified less than this ago."""
     for path in folder.glob(".*.partial"):
-        with suppress(FileNotFoundError):  # another process was faster
+        with suppress(FileNotFoundError):  # another process removed it
             if time.time() - path.stat().st_mtime >= older_than_s:
                 path.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """A text file, atomically, in UTF-8."""
+    """Write a UTF-8 text file atomically."""
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """A JSON file, atomically, without secrets."""
+    """Write a JSON file atomically, without secrets."""
     write_text(path, json.dumps(redact(content), indent=2, ensure_ascii=False) + "\n")
 
 
 def redact_file(path: Path) -> None:
-    """Take secrets out of a file of someone else's."""
+    """Remove secrets from a text file that another library wrote."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     if redact(text) != text:
         write_text(path, redact(text))
+
+
+def relative(path: Path) -> Path:
+    """A path as a user would type it: relative to the working directory if it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) and path != here else path

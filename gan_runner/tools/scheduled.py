@@ -1,10 +1,9 @@
-"""Numbers that may follow a schedule: weights of terms, knobs of layers, the decay of an average.
+"""Numbers that may follow a schedule: weights of terms, options of layers, the decay of a moving average.
 
-Whoever takes such a number passes what the configuration says through `scheduled` and multiplies by `times`, or looks
-at it with `value_of`. A plain number stays one, and costs nothing. A schedule, such as those of
-`gan_runner.optimizers.schedules`, becomes a buffer that graphs read and that the system moves once a training step,
-together with the learning rates. It is a closed form of the step, so no checkpoint holds its value: a run may be
-resumed with another schedule, with a number in place of a schedule, or the other way round.
+A part passes such an option through `scheduled`, and uses it by `times` or `value_of`. A plain number stays a number,
+at no cost. A schedule, such as those of `gan_runner.optimizers.schedules`, becomes a buffer that compiled graphs read,
+and that the system updates once per training step, together with the learning rates. It is a function of the step, so
+checkpoints do not hold its value: a run may be resumed with another schedule, or with a number instead.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 Schedule = Callable[[int], float]
-"""The training step, from 0 on → a number."""
+"""Maps the training step, from 0 on, to a number."""
 
 
 class Scheduled(nn.Module):
     """A number that follows a schedule, as a tensor.
 
     Args:
-        schedule: the number of training steps taken → the number in the next one.
+        schedule: maps the number of training steps done to the value in the next step.
     """
 
     value: Tensor
@@ -35,7 +34,7 @@ class Scheduled(nn.Module):
 
     @torch.no_grad()
     def move_to(self, step: int) -> None:
-        """Take the value that it has after so many training steps."""
+        """Set the value after this many training steps."""
         self.value.fill_(self.schedule(step))
 
     def __format__(self, spec: str) -> str:
@@ -44,26 +43,26 @@ class Scheduled(nn.Module):
 
 
 def scheduled(number: float | Schedule) -> float | Scheduled:
-    """A plain number as it is; a schedule as a module.
+    """Convert a schedule to a module; return a plain number unchanged.
 
-    Whoever calls this must be a module, in its constructor, and keep what is returned as an attribute: the system moves
-    the schedules that it finds in modules. A term that is a function would begin a new one at step 0 every time.
+    Call this in the constructor of a module, and store the result as an attribute: the system updates the schedules
+    that it finds in modules. A term that is a plain function would start a new schedule at step 0 in every step.
     """
     return Scheduled(number) if callable(number) else number
 
 
 def value_of(number: float | Scheduled) -> float | Tensor:
-    """What it is in this step: a scalar on the device where it follows a schedule."""
+    """The value in this step: a number, or a scalar tensor on the device if it follows a schedule."""
     return number.value if isinstance(number, Scheduled) else number
 
 
 def times(number: float | Scheduled, x: Tensor) -> Tensor:
-    """The product; what is to be multiplied by a plain one is returned as it is."""
+    """The product `number * x`; `x` itself if the number is a plain 1."""
     if isinstance(number, Scheduled):
         return number.value * x
     return x if number == 1 else number * x
 
 
 def schedules_in(modules: Iterable[nn.Module]) -> Iterator[Scheduled]:
-    """All numbers that follow a schedule in some modules, each once."""
+    """All scheduled numbers in these modules, each once."""
     return (part for part in nn.ModuleList(modules).modules() if isinstance(part, Scheduled))

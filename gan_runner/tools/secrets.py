@@ -1,9 +1,8 @@
-"""Secrets stay in the environment: what a run writes, says or sends names the variable instead.
+"""Redact secrets in everything that a run writes, prints or sends.
 
-A secret is the value of an environment variable whose name says so (`WANDB_API_KEY`, `HF_TOKEN`), wherever it came
-from: typed on the command line, read by an interpolation, or repeated by an error. In its place stands
-`${oc.env:NAME}`, which a configuration reads back as the secret. What a URL has before its host, a user and a password,
-becomes `***`.
+A secret is the value of an environment variable with a name such as `WANDB_API_KEY` or `HF_TOKEN`, wherever it
+appears: typed on the command line, read by an interpolation, or repeated in an error. It is replaced by
+`${oc.env:NAME}`, which a configuration reads back as the secret. User and password in a URL are replaced by `***`.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from typing import Any
 from urllib.parse import quote
 
 NAMED_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW(OR)?D|CREDENTIAL", re.IGNORECASE)
-"""What the names of variables that hold secrets have in them."""
+"""Matches the names of environment variables that hold secrets."""
 
 SHORTEST = 8
-"""Characters: shorter values, as `true` or `1`, are too common to be looked for."""
+"""The minimal length of a secret. Shorter values, such as `true` or `1`, are too common to be replaced."""
 
 LOGIN = re.compile(r"(?<=://)(?!(?:[^\s/'\":@]*:)?\$\{oc\.env:\w+\}@)[^\s/'\"]+(?=@)")
-"""A user and a password, or a token in place of both, before the host of a URL; unless it is a variable's name."""
+"""Matches user and password, or a token, before the host of a URL, unless they are references to variables."""
 
 
 def redact(content: Any) -> Any:
-    """A text, or dictionaries and lists of texts, without secrets."""
+    """A copy of a text, or of nested dictionaries and lists, without secrets."""
     found = secrets()
 
     def without(value: Any) -> Any:
@@ -41,11 +40,11 @@ def redact(content: Any) -> Any:
 
 
 def name_secrets(text: str, found: Sequence[tuple[str, str]] | None = None) -> str:
-    """A text with the names of environment variables in place of the secrets in them.
+    """A text in which each secret is replaced by a reference to its environment variable.
 
     Args:
-        text: with or without secrets.
-        found: what `secrets()` returns, where it was called before.
+        text: any text.
+        found: the result of `secrets()`, if it is known.
     """
     for secret, name in secrets() if found is None else found:
         text = text.replace(secret, f"${{oc.env:{name}}}")
@@ -53,9 +52,9 @@ def name_secrets(text: str, found: Sequence[tuple[str, str]] | None = None) -> s
 
 
 def secrets() -> list[tuple[str, str]]:
-    """Each secret of the environment, as it is and as JSON, Python and URLs write it, with its name; the longest first.
+    """All secrets of the environment with their names, longest first, also as written in JSON, Python and URLs.
 
-    The path of a file is none: it says where a secret lies.
+    The path of an existing file is no secret.
     """
     found = {
         written: name
@@ -67,7 +66,7 @@ def secrets() -> list[tuple[str, str]]:
 
 
 def redact_record(record: logging.LogRecord) -> bool:
-    """A logger's filter that passes everything, without secrets."""
+    """A filter for loggers that redacts every record and drops none."""
     record.msg, record.args = redact(record.getMessage()), None
     if record.exc_info:
         record.exc_text = redact(logging.Formatter().formatException(record.exc_info))

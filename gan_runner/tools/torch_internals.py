@@ -1,7 +1,7 @@
-"""Everything that this package uses of torch beyond its public interface, one function each.
+"""All uses of torch's private interface in this package, one function each.
 
-`tests/tools/test_torch_internals.py` shows each of them at work, and says for which versions of torch they hold. Where
-a new version changes one, only this file changes.
+`tests/tools/test_torch_internals.py` tests each of them, and names the versions of torch for which they work. If a new
+version changes one, only this file has to change.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from torch.optim import Optimizer
 
 
 def load_no_compiler() -> None:
-    """Let optimizers be made, saved and loaded without importing torch's compiler, which takes two seconds.
+    """Prevent optimizers from importing torch's compiler, which takes two seconds, when they are created or saved.
 
-    torch hides these methods from the compiler by `torch._dynamo.disable` at their first call, and keeps the result in
-    an attribute. Uncompiled, the function itself is the same.
+    At their first call, torch wraps these methods by `torch._dynamo.disable`, and caches the result in an attribute.
+    Without compilation, the plain function is equivalent.
     """
     for method in (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict):
         function: Any = inspect.unwrap(method)
@@ -27,26 +27,26 @@ def load_no_compiler() -> None:
 
 
 def bare_step(kind: type[Optimizer]) -> Callable[[Optimizer], None]:
-    """The update of one of torch's optimizers, without the wrappers around it, which a graph cannot hold."""
+    """The `step` of a torch optimizer without its wrappers, which cannot be part of a graph."""
     return inspect.unwrap(kind.step)
 
 
 def copy_together(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> None:
-    """Write each source over its target, in one kernel on a GPU."""
+    """Copy each source to its target, in one kernel on a GPU."""
     if targets:
         torch._foreach_copy_(list(targets), list(sources))
 
 
 def trace_autograd() -> None:
-    """Let the compiler trace `torch.autograd.grad`, so that a graph holds derivatives and derivatives of these."""
+    """Let the compiler trace `torch.autograd.grad`, so that a graph includes first and higher derivatives."""
     torch._dynamo.config.trace_autograd_ops = True
 
 
 def mark_static(tensor: Tensor) -> None:
-    """Promise that a tensor stays where it is, so that a CUDA graph may write to it."""
+    """Mark a tensor static (its address does not change) so that CUDA graphs can write to it."""
     torch._dynamo.mark_static_address(tensor)
 
 
 def is_compiler_error(error: BaseException) -> bool:
-    """Whether the compiler raised it; asked by name, since the compiler is imported only where it is used."""
+    """Whether the compiler raised an error, by the name of its module, because the compiler may not be imported."""
     return type(error).__module__.startswith(("torch._dynamo.", "torch._inductor."))

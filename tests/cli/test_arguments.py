@@ -48,5 +48,5 @@ def test_a_full_disk_gets_one_clear_line(finished_run, capfd, monkeypatch, comma
         command.main(line.split())
     err = capfd.readouterr().err
     assert (stopped.value.code, err.count("\n")) == (1, 1), err
-    assert f" is full: {FILES[command, line]} takes " in err
-    assert err.endswith(" MB are missing; free some space, and run the same command again\n")
+    assert f" is full: {FILES[command, line]} needs " in err
+    assert err.endswith(" MB are missing; free some space, then type the same command again\n")

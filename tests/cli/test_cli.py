@@ -25,16 +25,16 @@ BAD_LINES = {
     "trainer.steps=abc": "trainer.steps: Value 'abc' of type 'str' could not be converted to Integer",
     "trainer.steps=0": "trainer.steps=0 must be at least 1",
     "trainer.log_every=-1": "trainer.log_every=-1 must be at least 0",
-    "trainer.precision=fp7": "trainer.precision=fp7 is not known",
+    "trainer.precision=fp7": "trainer.precision=fp7 is not an option; choose from bf16,",
     "trainer.device=nope": "trainer.device=nope cannot be used",
     "los=hinge": "there is no option los; did you mean loss?",
     "loss=hing": "there is no loss=hing; did you mean hinge?",
     "+foo=1": "there is no option foo",
-    "+game=[1,2]": "a choice of parts cannot be read (argument of type 'int' is not",
-    "experiment=../../x": "experiment=../../x leaves the folder of experiment",
-    "regularizer=[r1,../../x]": "regularizer=[r1,../../x] leaves the folder of regularizer",
-    "--config-name=../../x": "--config-name=../../x leaves its folder; name another by --config-dir",
-    "foo": "foo is no KEY=VALUE; a part is chosen by GROUP=NAME",
+    "+game=[1,2]": "the choice of a part cannot be read (argument of type 'int' is not",
+    "experiment=../../x": "experiment=../../x leads out of the folder of experiment",
+    "regularizer=[r1,../../x]": "regularizer=[r1,../../x] leads out of the folder of regularizer",
+    "--config-name=../../x": "--config-name=../../x leads out of its folder; name the other folder with --config-dir",
+    "foo": "foo has no value; choose a part by GROUP=NAME",
     "regularizer=[gradient_penaltyy]": "there is no regularizer=gradient_penaltyy; did you mean gradient_penalty?",
     "loss=hinge regularizer=[label_smoothing]": "choose loss=bernoulli | feature_matching | gan_gp | lsgan",
     "loss=wgan_gp model.discriminator.norm=batch": "choose model.discriminator.norm=none, layer, instance or virtual",
@@ -43,21 +43,21 @@ BAD_LINES = {
     "dataset=ring8 metric=[mode_coverage]": "choose model=mlp or maxout, or a dataset of images",
     "metric=[mode_coverage]": "this dataset has no known modes",
     "objective=fid": "no metric measures objective=fid",
-    "model.generator.norm=batcch": "model.generator.norm=batcch is not known; did you mean batch?",
+    "model.generator.norm=batcch": "model.generator.norm=batcch is not an option; did you mean batch?",
     "model.generator.nrom=batch": "there is no option model.generator.nrom; did you mean model.generator.norm?",
     "+model.generator.nrom=batch": "did you mean norm?",
-    "+model.critic.width=3": "model.critic is given width, but this game has no such network",
-    "loss=mmd model.discriminator.width=8": "with these parts there is no model.discriminator",
-    "loss=mmd regularizer=[r1]": "players.discriminator is given r1, but this game has no such player (generator)",
-    "loss=mmd regularizer=[spectral_norm]": "model.discriminator is given weight_norm, norm, but this game has no such",
+    "+model.critic.width=3": "model.critic.width needs a critic, but this game has only: discriminator, generator",
+    "loss=mmd model.discriminator.width=8": "because this configuration has no model.discriminator; leave it out",
+    "loss=mmd regularizer=[dragan]": "regularizer=[dragan] needs a discriminator, but this game trains only: generator",
+    "loss=mmd regularizer=[spectral_norm]": "regularizer=[spectral_norm] needs a discriminator, but this game has only",
     "loss=ebgan regularizer=[r1] model.generator.norm=batch": "model.discriminator.norm or model.generator.norm=none",
     "metric=[mmd_gap]": "it needs Gaussian data and samples; choose dataset=gaussian model=gaussian",
     "dataset=gaussian model=gaussian metric=[total_variation]": "it needs the loss EBGAN",
-    "loss=mmd game=gan": "loss=mmd does not go with this game; choose another loss, or game=moment_",
-    "loss=hinge game=moment_matching": "loss=hinge does not go with this game; choose loss=mmd | mmd_rq, or",
+    "loss=mmd game=gan": "loss=mmd does not work in this game; choose another loss, or game=moment_",
+    "loss=hinge game=moment_matching": "loss=hinge does not work in this game; choose loss=mmd | mmd_rq, or",
     "loss=maximum_likelihood": "needs a generator with a known density; choose model=real_nvp",
     "loss=mmd model=mlp regularizer=[likelihood]": "likelihood: maximum likelihood needs a generator",
-    "loss=maximum_likelihood model=real_nvp game=gan": "loss={} must be a part",
+    "loss=maximum_likelihood model=real_nvp game=gan": "loss={} must be a constructor call with a _target_; choose an",
     "loss=maximum_likelihood model=real_nvp model.latent._target_=gan_runner.models.latents.Uniform": (
         "densities are computed for latents from N(0, I), but model.latent is Uniform; set"
     ),
@@ -66,13 +66,13 @@ BAD_LINES = {
     "model=real_nvp model.latent.dim=5": "leave out model.latent.dim=5, or set it to 256",
     "model=real_nvp dataset.image_size=big": "dataset.image_size=big: input should be a valid integer",
     "model=real_nvp dataset._target_=os.getcwd": "outside the allow-list",
-    "model=real_nvp regularizer=[virtual_batch_norm]": "norm=virtual would make what a flow makes of a sample depend",
+    "model=real_nvp regularizer=[virtual_batch_norm]": "with norm=virtual the output for a sample would depend on its",
     "model=real_nvp game=conditional": "real_nvp takes no condition",
     "metric=[bits_per_dimension]": "it needs a generator with a known density; choose model=real_nvp",
     "metric=[latent_gaussianity]": "choose a game with an encoder, such as game=vae, or model=real_nvp",
     "loss=mmd loss.unbiased=true": "the unbiased estimate of MMD² may be negative, so it has no root",
     "loss=mmd loss.kernel.bandwidths=[1,0]": "bandwidths must be positive numbers",
-    "dataset.image_size=100": "choose a power of two from 8 on, or 28",
+    "dataset.image_size=100": "choose a power of two that is at least 8, or 28",
     "dataset=mnist dataset.root=/nowhere": "no MNIST at /nowhere",
     "dataset=image_folder dataset.root=/nowhere": "there is no folder /nowhere",
     "dataset=color_mnist dataset.root=/nowhere": "no MNIST at /nowhere",
@@ -86,47 +86,47 @@ BAD_LINES = {
     "loss._target_=os.system": "outside the allow-list",
     "loss._target_=gan_runner.losses.wasserstein.Tensor": "outside the allow-list",
     "optimizer._target_=torch.optim.lr_scheduler.Counter": "outside the allow-list",
-    "dataset=mnist dataset.images._target_=torchvision.datasets.utils.download_url": "it is no VisionDataset",
-    "+regularizer.r1=3": "regularizer.r1=3 is no set of options",
+    "dataset=mnist dataset.images._target_=torchvision.datasets.utils.download_url": "it is not a VisionDataset",
+    "+regularizer.r1=3": "regularizer.r1=3 must hold options; to use this regularizer, type 'regularizer=[r1]'",
     "dataset=image_folder": "dataset.root",
-    "-m resume=run": "repeat a sweep with its hydra.sweep.dir",
+    "-m resume=run": "type its command again with hydra.sweep.dir=SWEEP_DIR",
     "loss._target_=gan_runner.losses.hinge.Hing": "did you mean Hinge?",
     "trusted=[nosuch] loss._target_=nosuch.Loss": "cannot be imported",
-    "~loss": "must be a part",
+    "~loss": "must be a constructor call",
     "optimizer.lr=fast": "optimizer.lr=fast: input should be a valid number",
     "optimizer.betas=[0,2]": "Invalid beta parameter",
     "dataset=ring8 model=mlp regularizer=[diff_augment]": "needs images, but samples have shape (2,); choose",
     "dataset=ring8 model=mlp regularizer=[balanced_consistency]": "consistency: it needs images",
-    "loss=wgan_gp regularizer=[ada]": "Wasserstein's critic tells nothing; choose loss=non_saturating",
+    "loss=wgan_gp regularizer=[ada]": "those of Wasserstein do not; choose loss=non_saturating",
     "loss.real_target=2": "targets are probabilities",
     "loss=fgan_alpha loss.alpha=1": "divides by zero at alpha=1; choose loss=fgan_kl for 1, loss=fgan_reverse_kl for 0",
     "loss=fgan_alpha loss.alpha=0": "divides by zero at alpha=0; choose loss=fgan_kl for 1, loss=fgan_reverse_kl for 0",
     "loss=fgan_jsd_pi loss.pi=1": "pi must lie strictly between 0 and 1",
     "loss=misclassification loss.temperature=0": "temperature must be positive",
     "loss=fgan_total_variation loss.objective=plug_in": "objective=plug_in needs a density ratio",
-    "loss=fgan_kl loss.objective=plugin": "loss.objective=plugin is not known; did you mean plug_in?",
+    "loss=fgan_kl loss.objective=plugin": "loss.objective=plugin is not an option; did you mean plug_in?",
     "loss=decoupled loss@loss.critic=hinge": "loss.critic must have log_ratio and optimal_score",
     "loss=decoupled loss@loss.aim=fgan_total_variation": "choose a loss such as non_saturating or fgan_kl",
-    "loss=decoupled loss@loss.critic=wgan": "too, so it cannot be loss.critic; choose another loss for loss.critic",
-    "loss=decoupled loss@loss.aim=began": "chosen for loss.aim sets loss, model, game, players, so it cannot be there",
-    "game=aae loss@prior.loss=ebgan": "another for prior.loss",
-    "prior=analytic": "this game has no prior to be chosen; choose game=aae | adversarial_vb | age | alpha_gan | auto",
+    "loss=decoupled loss@loss.critic=wgan": "not possible inside another part; choose another loss for loss.critic",
+    "loss=decoupled loss@loss.aim=began": "chosen for loss.aim also sets loss, model, game, players, which is not",
+    "game=aae loss@prior.loss=ebgan": "another option for prior.loss",
+    "prior=analytic": "this game has no prior; choose game=aae | adversarial_vb | age | alpha_gan | auto",
     "encoder=implicit": "choose game=aae | adversarial_vb | age | ali |",
-    "game=vae encoder=none": "no network model.encoder, which a player owns; choose encoder=deterministic | gaussian |",
+    "game=vae encoder=none": "owns model.encoder, but there is no such network; choose encoder=deterministic",
     "game=ali encoder=none": "choose encoder=deterministic | gaussian |",
-    "game=vae loss=hinge": "loss=hinge changes nothing: no player of this game descends a loss of scores; leave it",
-    "game=maximum_likelihood model=real_nvp loss.real_target=0.9": "loss.real_target=0.9 changes nothing",
+    "game=vae loss=hinge": "loss=hinge has no effect, because this game has no discriminator of samples; leave it",
+    "game=maximum_likelihood model=real_nvp loss.real_target=0.9": "loss.real_target=0.9 has no effect",
     "loss=decoupled loss.max_log_ratio=0": "max_log_ratio must be positive",
-    "logger.mode=onlin": "logger.mode=onlin is not known; did you mean online?",
+    "logger.mode=onlin": "logger.mode=onlin is not an option; did you mean online?",
     "resume=nowhere": "there is no checkpoint",
-    "players.generator.updates=-1": "players.generator.updates=-1 must be at least 0",
+    "players.generator.updates=-1": "players.generator.updates=-1 must be 0 (the player",
     "model=mlp model.generator.norm=batch trainer.batch_size=1": "choose a larger batch or model.generator.norm=layer",
     "+players.generator.weights.foo=1": "the term foo needs both",
     "players.discriminator.fresh_batches=false": "the first player must draw batches",
     "dataset.held_out=-1": "dataset.held_out must be 0 or more images, not -1",
     "dataset.held_out=1797": "dataset.held_out=1797 leaves none of the 1797 images of scikit-learn's digits",
     "observer.evaluation.split=test": "this dataset has no split test; set split to train",
-    "observer.evaluation.split=tset": "observer.evaluation.split=tset is not known; did you mean test?",
+    "observer.evaluation.split=tset": "observer.evaluation.split=tset is not an option; did you mean test?",
     "metric=[parzen] objective=null": "it needs a validation split, and this dataset has none; set dataset.held_out=",
     "metric=[parzen] objective=null dataset.held_out=9": "it needs a test split, and this dataset has none; choose",
     "metric=[parzen] objective=null dataset=ring8 model=mlp": "it needs images; choose metric=[optimal_transport]",
@@ -228,7 +228,7 @@ def test_own_configuration_folder_experiment_and_code(gan_run, tmp_path, monkeyp
     assert "loss.scale=much" in err
 
 
-def test_local_settings_are_taken_if_there_are_any(gan_run, tmp_path):
+def test_local_settings_are_used_if_they_exist(gan_run, tmp_path):
     (tmp_path / "mine" / "local").mkdir(parents=True)
     (tmp_path / "mine" / "local" / "default.yaml").write_text("# @package _global_\nlogger: {project: mine}\n")
     code, out, _ = gan_run("--config-dir", "mine", "--cfg", "job")
@@ -236,7 +236,7 @@ def test_local_settings_are_taken_if_there_are_any(gan_run, tmp_path):
     assert "project: mine" in out
 
 
-def test_run_writes_its_directory_by_the_contract(gan_run, tmp_path):
+def test_a_run_writes_the_documented_files(gan_run, tmp_path):
     code, out, err = gan_run(*TINY_RUN, PICTURE, "seed=3")
     assert code == 0, err
     (run,) = tmp_path.glob("outputs/*/*")
@@ -275,7 +275,7 @@ def test_run_writes_its_directory_by_the_contract(gan_run, tmp_path):
     assert environment["device"] == "cpu"
 
 
-def test_failure_is_written_down_with_its_traceback(gan_run, tmp_path, monkeypatch):
+def test_a_failure_is_logged_with_its_traceback(gan_run, tmp_path, monkeypatch):
     monkeypatch.setattr("gan_runner.observers.samples.draw", lambda *_: 1 / 0)
     code, _, err = gan_run(*TINY_RUN, PICTURE)
     assert code == 1
@@ -285,7 +285,7 @@ def test_failure_is_written_down_with_its_traceback(gan_run, tmp_path, monkeypat
     assert "ZeroDivisionError" in (run / "run.log").read_text()
 
 
-def test_divergence_exits_with_3_and_names_what_diverged(gan_run, tmp_path):
+def test_divergence_exits_with_3_and_names_the_values(gan_run, tmp_path):
     code, _, err = gan_run(*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "trainer.log_every=1")
     assert code == 3
     assert "training diverged at step " in err
@@ -296,7 +296,7 @@ def test_divergence_exits_with_3_and_names_what_diverged(gan_run, tmp_path):
     assert (run / "metrics.jsonl").read_text().count("null") > 0
 
 
-def test_what_has_diverged_is_not_saved(gan_run, tmp_path):
+def test_diverged_weights_are_not_saved(gan_run, tmp_path):
     line = [*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "trainer.log_every=0", "trainer.evaluate_every=0"]
     code, _, err = gan_run(*line, "hydra.run.dir=run")
     assert code == 3
@@ -304,7 +304,7 @@ def test_what_has_diverged_is_not_saved(gan_run, tmp_path):
     assert not (tmp_path / "run" / "checkpoints" / "last.pt").exists()
 
 
-def test_samples_come_from_the_checkpoint_alone(gan_run, tmp_path, capfd):
+def test_sampling_needs_only_the_checkpoint(gan_run, tmp_path, capfd):
     digits = ["model.generator.width=4", "model.discriminator.width=4", "regularizer=[ema]"]
     code, _, err = gan_run(*digits, *TINY_RUN[3:], "hydra.run.dir=run")
     assert code == 0, err
@@ -323,7 +323,7 @@ def test_samples_come_from_the_checkpoint_alone(gan_run, tmp_path, capfd):
 
 
 @pytest.mark.parametrize("broken", ["missing", "text", "pickle", "cut"])
-def test_sampling_from_what_is_no_checkpoint_says_so(tmp_path, capfd, broken, finished_run):
+def test_sampling_from_a_broken_checkpoint_gets_one_clear_line(tmp_path, capfd, broken, finished_run):
     path = tmp_path / "last.pt"
     if broken == "text":
         path.write_text("hello")
@@ -342,7 +342,7 @@ def test_sampling_from_what_is_no_checkpoint_says_so(tmp_path, capfd, broken, fi
     assert not (tmp_path / "pwned").exists()
 
 
-def test_checkpoint_cannot_name_code_to_run(gan_run, finished_run, tmp_path, capfd):
+def test_a_checkpoint_cannot_run_code(gan_run, finished_run, tmp_path, capfd):
     import torch
 
     finished_run(*TINY_RUN)
@@ -360,7 +360,7 @@ def test_checkpoint_cannot_name_code_to_run(gan_run, finished_run, tmp_path, cap
     assert "outside the allow-list" in err
 
 
-def test_figures_between_two_logs_are_written_too(gan_run, tmp_path):
+def test_metrics_between_two_logged_steps_are_written(gan_run, tmp_path):
     code, _, err = gan_run(*TINY_RUN, "trainer.log_every=3", "trainer.evaluate_every=2", "hydra.run.dir=run")
     assert code == 0, err
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -374,16 +374,16 @@ def test_compiled_run(gan_run, tmp_path):
 
 
 BAD_FILES = {
-    "a: ${loss.b}\nb: ${loss.a}": "interpolations lead back to themselves (loss.a, loss.b); give one of them a value",
+    "a: ${loss.b}\nb: ${loss.a}": "these options refer to each other in a circle: loss.a, loss.b; give one of them",
     f"a: {5000 * '['}{5000 * ']'}": "nested too deeply",
-    "defaults: [bad]": "nested too deeply; does a file name itself in its defaults?",
+    "defaults: [bad]": "nested too deeply; does a file include itself in its defaults list?",
     "_target_: os.system\ncommand: touch owned": "loss._target_=os.system is outside the allow-list",
     "a: !!python/object/apply:os.system ['touch owned']": 'bad.yaml", line 1, column 4',
     "a:\n\t- b": 'bad.yaml", line 2, column 1',
     "a: 1\na: 2": "found duplicate key a",
-    "- a": "a file of a group holds a list, where there must be keys",
+    "- a": "a configuration file holds a list where it must hold keys such as _target_",
     "a: \udcff": "a file of --config-dir is not UTF-8",
-    "": "loss={} must be a part",
+    "": "loss={} must be a constructor call",
     "a: &a [*a]": "nested too deeply",
 }
 
@@ -391,7 +391,7 @@ BAD_FILES = {
 TOUCH = "{_target_: subprocess.getoutput, cmd: touch owned}"
 LOAD = "{_target_: joblib.load, filename: p.pkl}"
 BAD_EXPERIMENTS = {
-    "trusted: [subprocess]\nobserver: {x: " + TOUCH + "}": "sets trusted, which could run code; if that is",
+    "trusted: [subprocess]\nobserver: {x: " + TOUCH + "}": "sets trusted, which could run code; if you want",
     "hydra: {callbacks: {x: " + LOAD + "}}": "sets hydra.callbacks.x._target_, which could run code",
     "hydra: {callbacks: '${observer}'}\nobserver: {x: " + LOAD + "}": "sets hydra.callbacks",
     "hydra: {sweeper: {x: " + LOAD + "}}": "there is no option hydra.sweeper.x",
@@ -428,7 +428,7 @@ def typed_folder(way, folder):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("content", BAD_FILES, ids=range(len(BAD_FILES)))
-def test_bad_file_of_a_group_gets_one_clear_line(gan_run, tmp_path, content, way):
+def test_a_bad_configuration_file_gets_one_clear_line(gan_run, tmp_path, content, way):
     path = tmp_path / "mine" / "loss" / "bad.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(content, encoding="utf-8", errors="surrogateescape")
@@ -442,7 +442,7 @@ def test_bad_file_of_a_group_gets_one_clear_line(gan_run, tmp_path, content, way
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("content", BAD_EXPERIMENTS, ids=range(len(BAD_EXPERIMENTS)))
-def test_experiment_of_someone_else_runs_no_code(gan_run, tmp_path, content, way):
+def test_a_foreign_experiment_runs_no_code(gan_run, tmp_path, content, way):
     files = {
         "experiment/bad": f"# @package _global_\n{content}",
         "loss/evil": LOAD,
@@ -481,7 +481,7 @@ PRIMARY = "defaults: [config, _self_]\nhydra: {searchpath: ['pkg://antigravity']
         ("--config-name primary", "sets hydra.searchpath"),
     ],
 )
-def test_what_is_in_no_file_but_one_of_a_sweep_or_the_first_runs_no_code(gan_run, tmp_path, line, refused):
+def test_foreign_files_chosen_by_a_sweep_or_as_primary_file_run_no_code(gan_run, tmp_path, line, refused):
     files = {"experiment/logging": f"# @package _global_\n{LOGGING}", "primary": PRIMARY}
     files["experiment/callback"] = f"# @package _global_\nhydra: {{callbacks: {{x: {LOAD}}}}}"
     sweep = "hydra: {mode: MULTIRUN, sweeper: {params: {loss: 'hinge,trusting'}}}"
@@ -509,7 +509,7 @@ class Touching:
         return Path.touch, (self.path,)
 
 
-def test_what_is_data_may_stand_in_a_file(gan_run, tmp_path):
+def test_a_file_may_set_data_below_hydra(gan_run, tmp_path):
     """A sweep with its directory, a launcher that is installed with a number; and trust, if it is typed."""
     path = tmp_path / "mine" / "experiment" / "good.yaml"
     path.parent.mkdir(parents=True)
@@ -541,23 +541,23 @@ def test_what_is_data_may_stand_in_a_file(gan_run, tmp_path):
         ("callbacks.mine._target_", "gan_runner.tools.files.write_text", False),
     ],
 )
-def test_of_hydra_only_data_may_stand_in_a_file(place, value, is_data):
+def test_a_file_may_set_only_data_below_hydra(place, value, is_data):
     assert trust.is_data(place, value) == is_data
 
 
 @pytest.mark.parametrize("place", ["file", "file/run", "/proc/1/run"])
-def test_directory_that_cannot_be_is_refused_in_a_line(gan_run, tmp_path, place):
+def test_an_impossible_directory_gets_one_clear_line(gan_run, tmp_path, place):
     (tmp_path / "file").touch()
     code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={place}")
     assert code == 2
     assert re.fullmatch(r"gan-run: .*(file|/run) cannot be used \(.+\); choose another hydra.run.dir .+\n", err), err
 
 
-def test_too_little_memory_is_told_in_a_line(gan_run):
+def test_too_little_memory_gets_one_clear_line(gan_run):
     code, _, err = gan_run(*TINY_RUN, "model.generator.width=8000000")  # 256 TB, beyond any address
     assert code == 1
     assert "Traceback" not in err
-    assert re.search(r"gan-run: there is too little memory \([\d,.]+ GiB more were asked for\); choose a smaller", err)
+    assert re.search(r"gan-run: there is not enough memory \([\d,.]+ GiB more were needed\); choose a smaller", err)
 
 
 @pytest.mark.parametrize(
@@ -573,6 +573,6 @@ def test_too_little_memory_is_told_in_a_line(gan_run):
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "RuntimeError"),
     ],
 )
-def test_memory_that_runs_out_is_known_by_what_libraries_say(error, told):
+def test_out_of_memory_errors_of_libraries_are_recognised(error, told):
     assert told in cli.explain(error)
-    assert cli.explain(error).startswith("there is too little memory (")
+    assert cli.explain(error).startswith("there is not enough memory (")

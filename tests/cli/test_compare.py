@@ -105,7 +105,7 @@ def page_in(*paths):
     return page_of(configurations_in(*paths), "somewhere")
 
 
-def test_runs_that_differ_in_the_seed_alone_are_one_configuration(tmp_path):
+def test_runs_that_differ_only_in_the_seed_are_one_configuration(tmp_path):
     for seed in (10, 9):
         save_run(tmp_path / str(seed), seed, trainer__device=f"cuda:{seed}")
     save_run(tmp_path / "other", 9, optimizer__lr=0.2)
@@ -114,7 +114,7 @@ def test_runs_that_differ_in_the_seed_alone_are_one_configuration(tmp_path):
     assert [run.seed for run in second.runs] == [9]
 
 
-def test_configurations_are_named_by_what_was_typed_for_them_alone(tmp_path):
+def test_configurations_are_named_by_the_options_that_distinguish_them(tmp_path):
     for number, loss in enumerate(("a", "b")):
         typed = [f"loss={loss}", "experiment=smoke"]
         save_run(tmp_path / str(number), typed=typed, loss___target_=loss)
@@ -124,13 +124,13 @@ def test_configurations_are_named_by_what_was_typed_for_them_alone(tmp_path):
     assert len(set(names)) == 3
 
 
-def test_what_is_typed_of_where_and_how_names_no_configuration(tmp_path):
+def test_runtime_options_do_not_name_a_configuration(tmp_path):
     typed = ["loss=b", "logger.mode=disabled", "trainer.device=cpu", "+observer.scalars.every=3", "trainer.steps=4"]
     save_run(tmp_path / "0", typed=typed)
     assert [one.name for one in configurations_in(tmp_path)] == ["loss=b trainer.steps=4"]
 
 
-def test_tables_hold_mean_and_sd_of_what_the_summaries_hold(tmp_path):
+def test_tables_show_mean_and_sd_of_the_summaries(tmp_path):
     for seed, best in enumerate((1.0, 2.0, 6.0)):
         save_run(tmp_path / "a" / str(seed), seed, best, typed=["loss=a"])
         save_run(tmp_path / "b" / str(seed), seed, best + 10, typed=["loss=b"], loss___target_="b")
@@ -153,13 +153,13 @@ def test_tables_hold_mean_and_sd_of_what_the_summaries_hold(tmp_path):
     assert rows.marked == ["3 ± 2.6", "3.5 ± 2.6"]
 
 
-def test_a_best_figure_that_is_the_last_everywhere_is_shown_once(tmp_path):
+def test_a_best_value_that_equals_the_last_in_all_runs_is_shown_once(tmp_path):
     for number, last in enumerate((1.0, 2.0)):
         save_run(tmp_path / str(number), best=last, loss___target_=f"{number}", summary={"final": {"metric/fd": last}})
     assert Tables(page_in(tmp_path)).rows[0][3:] == ["metric/fd\u00a0↓", "steps_per_second", "elapsed_s"]
 
 
-def test_nothing_is_marked_without_knowing_what_is_better(tmp_path):
+def test_nothing_is_marked_without_a_better_direction(tmp_path):
     save_run(tmp_path / "0", best=1.0)
     save_run(tmp_path / "1", best=2.0, loss___target_="b", summary={"best": {"fd": {"value": 2.0, "step": 4}}})
     assert directions(configurations_in(tmp_path)) == {"best/fd": "min", "metric/fd": "min"}
@@ -170,7 +170,7 @@ def test_nothing_is_marked_without_knowing_what_is_better(tmp_path):
     assert best_mean([{"mean": 1.0}, None, {"mean": 1.0 + 1e-9}], "max") is None
 
 
-def test_nothing_is_marked_where_the_data_are_not_the_same(tmp_path):
+def test_nothing_is_marked_if_the_datasets_differ(tmp_path):
     save_run(tmp_path / "0", best=1.0)
     save_run(tmp_path / "1", best=2.0, loss___target_="b")
     assert Tables(page_in(tmp_path)).marked == ["1", "1.5"]
@@ -178,7 +178,7 @@ def test_nothing_is_marked_where_the_data_are_not_the_same(tmp_path):
     assert Tables(page_in(tmp_path)).marked == []
 
 
-def test_what_differs_is_what_was_changed(tmp_path):
+def test_differing_options_are_listed(tmp_path):
     save_run(tmp_path / "0")
     save_run(tmp_path / "1", seed=1, trainer__device="cuda")
     save_run(tmp_path / "2", optimizer__lr=0.2, optimizer__betas=[0.0, 0.9], loss__margin=1.0)
@@ -191,7 +191,7 @@ def test_what_differs_is_what_was_changed(tmp_path):
     assert ["seed", "0, 1", "0"] in Tables(page_in(tmp_path)).rows
 
 
-def test_many_configurations_go_down_the_page(tmp_path):
+def test_many_configurations_are_rows(tmp_path):
     for number in range(3):
         save_run(tmp_path / str(number), typed=[f"optimizer.lr={number}"], optimizer__lr=number)
     rows = Tables(page_in(tmp_path)).rows
@@ -199,13 +199,13 @@ def test_many_configurations_go_down_the_page(tmp_path):
     assert ["optimizer.lr=2", "0", "2"] in rows
 
 
-def test_options_with_the_same_values_stand_together(tmp_path):
+def test_options_with_equal_values_share_a_row(tmp_path):
     save_run(tmp_path / "0", players__generator__lr=0.1)
     save_run(tmp_path / "1", players__generator__lr=0.2, optimizer__lr=0.2)
     assert ["optimizer.lr + players.generator.lr", "0.1", "0.2"] in Tables(page_in(tmp_path)).rows
 
 
-def test_charts_begin_with_metrics_then_losses_and_fold_the_rest(tmp_path):
+def test_charts_start_with_metrics_then_losses_and_collapse_the_rest(tmp_path):
     lines = [
         {"step": 1, "generator/gradient_norm": 1.0, "generator/adversarial": 1.0, "metric/fd": 1.0, "elapsed_s": 1}
     ]
@@ -234,7 +234,7 @@ def test_bold_curve_is_the_mean_over_seeds_where_all_have_a_value(tmp_path):
     assert axes[bold["axis"]] == {"step": [2, 4, 6], "images_seen": [20, 40, 60], "elapsed_s": [1.5, 2.5, 3.5]}
 
 
-def test_figures_logged_between_are_placed_between(tmp_path):
+def test_curves_are_interpolated_over_time_and_images(tmp_path):
     lines = [{"step": 1, "fd": 1.0}, {"step": 4, "images_seen": 40, "elapsed_s": 8.0}, {"step": 5, "fd": 1.0}]
     save_run(tmp_path / "0", lines=lines)
     _, axes = charts_of(configurations_in(tmp_path))
@@ -249,7 +249,7 @@ def test_long_curves_are_thinned_and_the_page_says_so(tmp_path):
     assert "1 of 3 points" in page_in(tmp_path)
 
 
-def test_a_run_that_goes_on_is_shown_without_its_torn_line(tmp_path):
+def test_an_incomplete_last_line_of_a_running_run_is_skipped(tmp_path):
     run = save_run(tmp_path / "0", summary=False)
     with (run / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6, "metr')
@@ -259,18 +259,18 @@ def test_a_run_that_goes_on_is_shown_without_its_torn_line(tmp_path):
     assert ["mlp hinge", "mlp hinge", "0", "running", "4 of 4", str(run)] in Tables(page_in(tmp_path)).rows
 
 
-def test_lines_that_no_run_writes_are_left_out_with_a_warning(tmp_path, caplog):
+def test_broken_lines_are_skipped_with_a_warning(tmp_path, caplog):
     for broken in ([1, 2], {"fd": 1.0}, {"step": 3, "fd": "good"}, {"step": "3", "fd": 1.0}):
         caplog.clear()
         run = save_run(tmp_path / str(len(list(tmp_path.iterdir()))), lines=[{"step": 1, "fd": 2.0}, broken])
         ((one, *_),) = [each.runs for each in configurations_in(run)]
         assert one.curve("fd") == {1: 2.0}
         assert [record.getMessage() for record in caplog.records] == [
-            f"{run / 'metrics.jsonl'}: 1 of 2 lines are broken and passed over"
+            f"{run / 'metrics.jsonl'}: skipped 1 of 2 lines, which are broken"
         ]
 
 
-def test_a_run_that_failed_before_it_began_is_told(tmp_path):
+def test_a_run_that_failed_before_it_started_is_shown(tmp_path):
     save_run(tmp_path / "0", typed=["loss=hinge"])
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "overrides.yaml").write_text("- loss=wgan\n- seed=5\n")
@@ -280,7 +280,7 @@ def test_a_run_that_failed_before_it_began_is_told(tmp_path):
     assert ["loss=wgan", "5", "0 of 1", *["–"] * 4] in rows
 
 
-def test_verdicts_stand_side_by_side(tmp_path):
+def test_verdicts_are_shown(tmp_path):
     for number, (measured, passed) in enumerate([(0.1, True), (0.3, True), (None, False), (None, None)]):
         verdict = {
             "published": {"fd": 0.2},
@@ -292,7 +292,7 @@ def test_verdicts_stand_side_by_side(tmp_path):
     assert ["mlp hinge", "fd", "0.2", "≤ 0.5", "0.2 ± 0.14", "2 of 3"] in Tables(page_in(tmp_path)).rows
 
 
-def test_pictures_are_part_of_the_page(tmp_path):
+def test_pictures_are_embedded_in_the_page(tmp_path):
     samples = save_run(tmp_path / "0", seed=7) / "samples"
     samples.mkdir()
     for name in ("step_0000002.png", "step_0000004.png", "training.gif"):
@@ -302,7 +302,7 @@ def test_pictures_are_part_of_the_page(tmp_path):
     assert len(re.findall(r'<img src="data:image/(?:png|gif);base64,', page)) == 2
 
 
-def test_page_loads_nothing_and_escapes_what_it_shows(tmp_path):
+def test_the_page_fetches_nothing_and_escapes_text(tmp_path):
     evil = "loss=<script>alert(1)</script>&{{plotly}}"
     lines = [{"step": 1, "</script><script>alert(2)</script>": 1.0, "metric/fd": None}]
     for number in (0, 1):
@@ -323,7 +323,7 @@ def test_page_loads_nothing_and_escapes_what_it_shows(tmp_path):
     assert "<" not in data["configurations"][0]["name"]
 
 
-def test_page_lies_in_the_directory_that_was_given(tmp_path, capsys, monkeypatch):
+def test_the_page_is_written_to_the_given_directory(tmp_path, capsys, monkeypatch):
     save_run(tmp_path / "sweep" / "0")
     save_run(tmp_path / "sweep" / "1" / "0", seed=1)
     save_run(tmp_path / "alone", seed=2)
@@ -346,14 +346,14 @@ def test_page_lies_in_the_directory_that_was_given(tmp_path, capsys, monkeypatch
         ("empty", "empty holds no run: there is no overrides.yaml, summary.json or metrics.jsonl"),
         ("run empty", "empty holds no run"),
         ("torn", "torn/summary.json is broken (Expecting value"),
-        ("yaml", "yaml/config.yaml is broken (yaml/config.yaml holds no configuration"),
-        ("foreign", "foreign/summary.json is broken (it has no status); leave this run out, or mend the file"),
-        ("list", "list/summary.json is broken (it is no JSON object)"),
+        ("yaml", "yaml/config.yaml is broken (yaml/config.yaml is not a valid configuration"),
+        ("foreign", "foreign/summary.json is broken (it has no status); leave out this run, or repair the file"),
+        ("list", "list/summary.json is broken (it is not a JSON object)"),
         ("endless", "endless/summary.json is broken (it has no best)"),
         ("run --out empty", "--out empty is a directory; name a file in it"),
     ],
 )
-def test_what_is_no_run_gets_one_line(tmp_path, capsys, monkeypatch, line, reason):
+def test_a_path_without_a_run_gets_one_clear_line(tmp_path, capsys, monkeypatch, line, reason):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     save_run(tmp_path / "run")
@@ -372,7 +372,7 @@ def test_what_is_no_run_gets_one_line(tmp_path, capsys, monkeypatch, line, reaso
     assert not list(tmp_path.glob("**/*.html"))
 
 
-def test_a_trained_run_says_what_is_better_and_has_its_page(gan_run, tmp_path):
+def test_the_page_of_a_trained_run_shows_the_better_direction(gan_run, tmp_path):
     code, _, err = gan_run(*TINY_RUN, PICTURE, "hydra.run.dir=run")
     assert code == 0, err
     best = json.loads((tmp_path / "run" / "summary.json").read_text())["best"]
@@ -388,7 +388,7 @@ def test_a_trained_run_says_what_is_better_and_has_its_page(gan_run, tmp_path):
     assert "seed 0, step 4" in page
 
 
-def test_help_waits_for_nothing_heavy():
+def test_help_imports_no_heavy_package():
     script = "import sys; from gan_runner.cli.compare import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert {"torch", "plotly", "numpy", "rich", "matplotlib", "wandb", "pydantic"}.isdisjoint(said)

@@ -45,7 +45,7 @@ def near(picture, images, columns):
     return picture.shape == wanted.shape and np.abs(picture.astype(int) - wanted).max() <= 1
 
 
-def test_under_images_stands_what_comes_back_of_them(run, tmp_path):
+def test_reconstructions_stand_below_their_images(run, tmp_path):
     picture = run("--reconstruct", "a.png", "b.png", "c.png")
     assert picture.shape == (2 * SIDE + 2, 3 * SIDE + 2, 3)
     assert near(picture[: SIDE + 2], run.images, 3)
@@ -53,7 +53,7 @@ def test_under_images_stands_what_comes_back_of_them(run, tmp_path):
     assert (tmp_path / "run" / "samples" / "reconstruction_a_b_c.png").exists()
 
 
-def test_a_row_leads_from_one_image_to_another(run, tmp_path):
+def test_a_row_interpolates_from_one_image_to_another(run, tmp_path):
     picture = run("--between", "a.png", "c.png", "--picture", "way.png")
     assert picture.shape == (SIDE + 2, (8 + 2) * SIDE + 3 * 2 + 2 * 12, 3)
     first, _, last = run.images.split(1)
@@ -94,7 +94,7 @@ def test_an_attribute_is_added_to_images_or_to_samples(run, tmp_path):
         ("--picture there.xyz", "--picture: there.xyz must end in .png"),
     ],
 )
-def test_numbers_and_names_that_cannot_be_are_told_so(complaint, words, said):
+def test_invalid_numbers_and_names_are_refused(complaint, words, said):
     assert said in complaint(*words.split())
 
 
@@ -112,45 +112,49 @@ def complaint(capfd):
 
 
 @pytest.mark.usefixtures("run")
-def test_what_cannot_be_is_told_in_a_line(complaint, tmp_path):
+def test_options_that_cannot_work_get_one_clear_line(complaint, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     for options, said in {
         ("--reconstruct", "text.png"): "text.png cannot be read as an image (cannot identify image file",
-        ("--between", "a.png", "z.png"): "there is no image z.png; give the path of one",
+        ("--between", "a.png", "z.png"): "there is no file z.png; give the path of an image",
         ("--attribute", "17"): "--attribute 17: there is no class '17'; did you mean 7?",
         ("--attribute", "7", "text.png"): "text.png cannot be read as an image",
         ("--strength", "1"): "add --attribute NAME",
-        ("--reconstruct", "a.png", "--reject"): "--reconstruct chooses codes; leave out --reject, --weigh, --label",
-        ("--between", "a.png", "b.png", "--label", "3"): "--between chooses codes; leave out",
+        (
+            "--reconstruct",
+            "a.png",
+            "--reject",
+        ): "--reconstruct sets the latents itself; leave out --reject",
+        ("--between", "a.png", "b.png", "--label", "3"): "--between sets the latents itself; leave out",
         (
             "--reconstruct",
             "a.png",
             "--n",
             "5",
-        ): "--reconstruct starts from the images that are named, and draws nothing",
-        ("--between", "a.png", "b.png", "--seed", "4"): "draws nothing; leave out --n and --seed",
-        ("--attribute", "7", "a.png", "--n", "5"): "--attribute starts from the images that are named",
-        ("--attribute", "7", "--gamma", "3"): "--gamma is how strict --reject is; leave it out",
+        ): "--reconstruct starts from the named images and samples nothing",
+        ("--between", "a.png", "b.png", "--seed", "4"): "samples nothing; leave out --n and --seed",
+        ("--attribute", "7", "a.png", "--n", "5"): "--attribute starts from the named images",
+        ("--attribute", "7", "--gamma", "3"): "--gamma only has an effect with --reject; leave",
     }.items():
         err = complaint(*options)
         assert said in err
         assert err.count("\n") == 1
 
 
-def test_runs_without_encoder_labels_or_images_are_told_so(gan_run, finished_run, tmp_path, complaint):
+def test_runs_without_encoder_labels_or_images_get_one_clear_line(gan_run, finished_run, tmp_path, complaint):
     save_image(tmp_path / "a.png", np.zeros((8, 8), np.uint8))
     finished_run(*TINY_RUN)
-    said = "--reconstruct needs a run with an encoder, and this one has none; train one such as game=vae"
+    said = "--reconstruct needs a run with an encoder, and this run has none; train one with, for example, game=vae"
     assert said in complaint("--reconstruct", "a.png")
     shutil.rmtree(tmp_path / "run")
     assert gan_run(*RUN, "dataset=ring8", "trainer.steps=1")[0] == 0
-    assert "--attribute shows images, and this run generates points; leave it out" in complaint("--attribute", "3")
+    assert "--attribute works on images, but this run generates points" in complaint("--attribute", "3")
     shutil.rmtree(tmp_path / "run")
     assert gan_run(*RUN, "~observer.attributes")[0] == 0
-    assert "this run kept none; train on data with labels and with observer.attributes" in complaint("--attribute", "3")
+    assert "this run saved none; train on data with labels and with" in complaint("--attribute", "3")
 
 
-def test_images_are_made_to_fit(tmp_path):
+def test_images_are_resized_and_cropped(tmp_path):
     Image.new("RGB", (40, 20), "white").save(tmp_path / "a.jpg")
     assert torch.equal(read_images([tmp_path / "a.jpg"], (1, 16, 16)), torch.ones(1, 1, 16, 16))
     assert read_images([], (3, 8, 8)).shape == (0, 3, 8, 8)

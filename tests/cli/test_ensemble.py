@@ -8,7 +8,7 @@ import torch
 from conftest import TINY
 
 from gan_runner.cli import evaluate
-from gan_runner.cli.ensemble import known_of
+from gan_runner.cli.ensemble import training_set
 from gan_runner.sampling.inference import classify
 
 SMALL = [
@@ -47,7 +47,7 @@ def broken(path, change):
     (path / "summary.json").write_text(json.dumps(summary))
 
 
-def test_errors_of_each_are_its_own_and_of_all_those_of_the_mean(trained, gan_ensemble, make_system):
+def test_the_ensemble_averages_probabilities(trained, gan_ensemble, make_system):
     code, out, err = gan_ensemble("--checkpoint", "last")
     assert code == 0, err
     found = json.loads((trained / "ensemble.json").read_text())
@@ -55,18 +55,18 @@ def test_errors_of_each_are_its_own_and_of_all_those_of_the_mean(trained, gan_en
     assert found["errors"] == {f"{run}": final["metric/errors"] for run, final in enumerate(finals)}
     assert (found["images"], found["split"], found["left_out"]) == (300, "validation", {})
     images = next(make_system(*SMALL[:-1]).dataset.load(torch.device("cpu"), "validation").epoch(300))
-    beliefs = []
+    probabilities = []
     for run in range(3):
         system = make_system(*SMALL[:-1])
         system.load_state_dict(torch.load(trained / f"{run}" / "checkpoints" / "last.pt", weights_only=True)["system"])
-        beliefs.append(classify(system, images["data"]).softmax(1))
-    wrong = (sum(beliefs).argmax(1) != images["label"]).sum().item()
-    assert found["ensemble"] == wrong
-    assert out.splitlines()[-1] == f"ensemble of 3: {wrong} errors of 300 validation images"
+        probabilities.append(classify(system, images["data"]).softmax(1))
+    wrong = (sum(probabilities).argmax(1) != images["label"]).sum().item()
+    assert found["ensemble_errors"] == wrong
+    assert out.splitlines()[-1] == f"ensemble of 3: {wrong} errors in 300 validation images"
     assert out.startswith("run 0: ")
 
 
-def test_a_run_that_failed_is_left_out_with_a_line(trained, gan_ensemble):
+def test_a_failed_run_is_left_out_with_a_line(trained, gan_ensemble):
     broken(trained / "1", lambda summary: summary.update(status="failed"))
     code, out, err = gan_ensemble()
     assert code == 0, err
@@ -80,7 +80,7 @@ def test_a_run_that_failed_is_left_out_with_a_line(trained, gan_ensemble):
     )
 
 
-def test_a_broken_summary_leaves_out_its_run_with_a_line(trained, gan_ensemble):
+def test_a_run_with_a_broken_summary_is_left_out_with_a_line(trained, gan_ensemble):
     (trained / "1" / "summary.json").write_text('{"status": "comp')
     (trained / "2" / "summary.json").write_text("[]")
     code, _, err = gan_ensemble()
@@ -93,14 +93,14 @@ def test_a_broken_summary_leaves_out_its_run_with_a_line(trained, gan_ensemble):
 
 
 @pytest.mark.parametrize("option", ["metric=[sliced_wasserstein]", "extractor=inception", "--samples 9", "--seed 3"])
-def test_what_has_no_part_in_an_ensemble_is_refused(gan_ensemble, option):
+def test_options_without_effect_on_an_ensemble_are_refused(gan_ensemble, option):
     code, _, err = gan_ensemble(*option.split())
     assert code == 2
     assert err.count("\n") == 1
-    assert f"in which {option.split()[0]} has no part; leave it out" in err
+    assert f"so {option.split()[0]} has no effect; leave it out" in err
 
 
-def test_a_split_that_is_asked_for_is_that_of_the_classifiers_errors(trained):
+def test_the_classification_error_is_measured_on_the_chosen_split(trained):
     run = str(trained / "0")
     for split, images in (("train", 1497), ("validation", 300)):
         evaluate.main([run, "metric=[classification_error]", "--samples", "2", "--split", split])
@@ -108,25 +108,25 @@ def test_a_split_that_is_asked_for_is_that_of_the_classifiers_errors(trained):
         assert (found["split"], found["images"]) == (split, images)
 
 
-def test_what_does_not_go_together_is_refused(gan_run, tmp_path, gan_ensemble):
+def test_runs_with_different_labels_are_refused(gan_run, tmp_path, gan_ensemble):
     code, _, err = gan_run("seeds=2", *SMALL, "game.labelled.seed=null")
     assert code == 0, err
     code, _, err = gan_ensemble()
     assert code == 2
-    assert err.startswith("gan-eval: runs 0 and 1 differ in labels, so their ensemble would know more than either")
+    assert err.startswith("gan-eval: runs 0 and 1 have different labels, so their ensemble would use more data than")
     assert err.count("\n") == 1
 
 
-def test_what_a_run_knows(hydra_config):
+def test_the_training_set_of_a_run(hydra_config):
     def known(*options):
-        return known_of(hydra_config(*SMALL[:4], *options))
+        return training_set(hydra_config(*SMALL[:4], *options))
 
     assert known("seed=1") == known("seed=2", "dataset.workers=1")
     assert known("dataset.image_size=16")["dataset"] != known("dataset.image_size=8")["dataset"]
     assert known("game.labelled.seed=null", "seed=4")["labels"] == known("game.labelled.seed=4")["labels"]
 
 
-def test_a_directory_that_is_not_there_is_told_so(gan_run, capfd):
+def test_a_missing_directory_gets_one_clear_line(gan_run, capfd):
     with pytest.raises(SystemExit, match="2"):
         evaluate.main(["--ensemble", "nowhere"])
-    assert capfd.readouterr().err == "gan-eval: there is no directory nowhere; name that of a sweep\n"
+    assert capfd.readouterr().err == "gan-eval: there is no directory nowhere; give the directory of a sweep\n"

@@ -39,7 +39,7 @@ def kept(tmp_path):
     return json.loads((tmp_path / "run" / "evaluation.json").read_text())
 
 
-def test_figures_are_those_that_the_run_logged_last(trained, gan_eval, tmp_path):
+def test_values_equal_those_that_the_run_logged_last(trained, gan_eval, tmp_path):
     code, out, err = gan_eval()
     assert code == 0, err
     final = json.loads((tmp_path / "run" / "summary.json").read_text())["final"]
@@ -65,7 +65,7 @@ def test_averaged_weights_are_measured(trained, gan_eval, tmp_path):
     assert kept(tmp_path)[NAME]["value"] == value
 
 
-def test_what_is_measured_later_is_added(trained, gan_eval, tmp_path):
+def test_later_values_are_added(trained, gan_eval, tmp_path):
     gan_eval()
     first = kept(tmp_path)
     code, out, err = gan_eval("metric=[classifier_score]", "metric.classifier_score.splits=2")
@@ -85,7 +85,7 @@ def test_another_extractor_and_its_options(trained, gan_eval, tmp_path):
     assert set(kept(tmp_path)) == {"fd_classifier", "sliced_wasserstein"}
 
 
-def test_an_option_of_the_runs_own_metric_is_heeded(trained, gan_eval, tmp_path):
+def test_an_option_of_the_runs_own_metric_has_an_effect(trained, gan_eval, tmp_path):
     gan_eval("metric.sliced_wasserstein.projections=256")
     many = kept(tmp_path)["sliced_wasserstein"]["value"]
     code, _, err = gan_eval("metric.sliced_wasserstein.projections=2")
@@ -106,12 +106,12 @@ BAD = {
     "metric=[precision_recall] metric.precision_recall.kk=3": "there is no option metric.precision_recall.kk",
     "metric=[precision_recall] metric.precision_recall.k=50": "metric=precision_recall: each of 50 real and 50",
     "extractor=inception": "are not part of this package; set extractor.weights=FILE",
-    "trainer.steps=9": "trainer.steps=9 would change the run that is measured; give metric=[…], extractor=…",
-    "dataset.image_size=16": "dataset.image_size=16 would change the run",
-    "+metric.new=1": "would change the run",
+    "trainer.steps=9": "trainer.steps=9 would change the trained run; choose only metric=[…], extractor=…",
+    "dataset.image_size=16": "dataset.image_size=16 would change the trained run",
+    "+metric.new=1": "would change the trained run",
     "--split test": "this dataset has no split test; set --split to train",
     "--split validation": "this dataset has no split validation; set --split to train",
-    "--samples 1": "--samples 1 is too few to be compared with data; choose 2 or more",
+    "--samples 1": "--samples 1 is too few to compare with data; choose 2 or more",
     "--device nope": "trainer.device=nope cannot be used",
 }
 
@@ -137,7 +137,7 @@ def test_a_missing_checkpoint_or_a_broken_file_gets_one_line(gan_eval, tmp_path,
     assert "evaluation.json is broken" in err
 
 
-def test_what_is_not_finite_is_told_and_kept_as_null(trained, gan_eval, tmp_path, monkeypatch):
+def test_a_value_that_is_not_finite_is_printed_and_saved_as_null(trained, gan_eval, tmp_path, monkeypatch):
     monkeypatch.setattr("gan_runner.metrics.evaluator.Evaluator.measure", lambda self: {"odd": float("inf")})
     monkeypatch.setattr("gan_runner.metrics.evaluator.Evaluator.__init__", infinite)
     code, out, _ = gan_eval()
@@ -150,7 +150,7 @@ def infinite(evaluator, *arguments):
     evaluator.conditions = {"odd": {}}
 
 
-def test_what_cannot_be_kept_is_told_all_the_same(trained, gan_eval, monkeypatch):
+def test_values_that_cannot_be_saved_are_printed(trained, gan_eval, monkeypatch):
     def refuse(path, content):
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -158,4 +158,6 @@ def test_what_cannot_be_kept_is_told_all_the_same(trained, gan_eval, monkeypatch
     code, out, err = gan_eval("metric=[sliced_wasserstein]")
     assert code == 2
     assert out.startswith("sliced_wasserstein ")
-    assert err.endswith("evaluation.json cannot be written (Permission denied); the figures above are not kept\n")
+    assert err.endswith(
+        "is not writable (Permission denied), so the values above are not saved; change its permissions\n"
+    )

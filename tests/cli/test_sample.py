@@ -1,4 +1,4 @@
-"""gan-sample: what it is told is what samples are made for, or one line."""
+"""gan-sample: samples follow the options, and wrong options get one clear line."""
 
 import pytest
 import torch
@@ -11,28 +11,28 @@ from gan_runner.cli.sample import main as gan_sample
 RUN = ("model=mlp", *TINY["mlp"], "trainer.steps=1", "trainer.batch_size=8", "metric=[]", "objective=null")
 RUN += ("trainer.sample_every=0", "logger.mode=disabled", "hydra.run.dir=run")
 GAMES = {"plain": (), "labels": ("game=conditional",), "codes": ("game=infogan", *INFOGAN), "words": TEXT}
-CODES = "this run's samples are made from latents and codes, which --traverse chooses; leave out --label"
+CODES = "this run's generator takes no condition; leave out --label; for its codes use --traverse"
 
 REFUSED = {
     "plain": {
-        "--label 3": "this run's samples are made from latents alone; leave out --label",
-        "--text cat": "this run's samples are made from latents alone; leave out --text",
-        "--out three.png": "--out is a folder for a file a sample; --picture FILE is where one picture of all goes",
-        "--interpolate --gamma 1": "--gamma is how strict --reject is; add --reject",
+        "--label 3": "this run's generator takes no condition; leave out --label",
+        "--text cat": "this run's generator takes no condition; leave out --text",
+        "--out three.png": "--out is a folder for one file per sample; for one picture of all samples use --picture",
+        "--interpolate --gamma 1": "--gamma only has an effect with --reject; add --reject",
     },
     "labels": {
-        "--text 3": "this run's samples are told what to show by --label, not by --text",
-        "--label 3 --text 3": "by --label, not by --text",
-        "--label 3 --reject": "--reject and --weigh are for samples as they come; leave out --label and --text",
+        "--text 3": "this run's generator takes a --label, not a --text; use that one",
+        "--label 3 --text 3": "takes a --label, not a --text",
+        "--label 3 --reject": "--reject and --weigh need unconditional samples; leave out --label and --text",
     },
     "codes": {
         "--label 3": CODES,
         "--traverse --label 3": CODES,
-        "--traverse --n 4": "--traverse shows ten latents under all values of a code; leave out --n",
-        "--traverse --gamma 1": "--gamma is how strict --reject is; add --reject",
+        "--traverse --n 4": "--traverse always shows ten latents per code; leave out --n",
+        "--traverse --gamma 1": "--gamma only has an effect with --reject; add --reject",
     },
     "words": {
-        "--label 3": "this run's samples are told what to show by --text, not by --label",
+        "--label 3": "this run's generator takes a --text, not a --label",
         "--text 赤い丸": "the sentence '赤い丸' has no character of the alphabet",
     },
 }
@@ -40,7 +40,7 @@ ALLOWED = {"plain": "--interpolate", "labels": "--label 3", "codes": "--traverse
 
 
 @pytest.mark.parametrize("game", GAMES)
-def test_what_would_be_ignored_or_misread_is_refused(gan_run, capfd, tmp_path, game):
+def test_options_without_effect_are_refused(gan_run, capfd, tmp_path, game):
     code, _, err = gan_run(*GAMES[game], *RUN)
     assert code == 0, err
     for line, message in REFUSED[game].items():
@@ -55,19 +55,19 @@ def test_what_would_be_ignored_or_misread_is_refused(gan_run, capfd, tmp_path, g
     assert len(list((tmp_path / "many").iterdir())) == 5
 
 
-def test_characters_that_an_encoder_does_not_know_are_named(gan_run, capfd):
+def test_unknown_characters_of_a_sentence_are_reported(gan_run, capfd):
     assert gan_run(*TEXT, *RUN)[0] == 0
     gan_sample(["run", "--text", "a red café", "--picture", "picture.png"])
     out, err = capfd.readouterr()
     assert (out, err) == (
         "picture.png\n",
-        "gan-sample: of --text the encoder leaves out characters outside of its alphabet: 'é'\n",
+        "gan-sample: the text encoder ignores parts of --text: characters outside of its alphabet: 'é'\n",
     )
     gan_sample(["run", "--text", "a red circle", "--picture", "picture.png"])
     assert capfd.readouterr().err == ""
 
 
-def test_samples_of_words_are_weighed_beside_their_captions(gan_run, tmp_path):
+def test_samples_for_sentences_have_importance_weights(gan_run, tmp_path):
     assert gan_run(*TEXT, *RUN)[0] == 0
     gan_sample(["run", "--n", "3", "--weigh", "--out", "weighed"])
     weights = [float(line) for line in (tmp_path / "weighed" / "weights.csv").read_text().split()]
@@ -75,7 +75,7 @@ def test_samples_of_words_are_weighed_beside_their_captions(gan_run, tmp_path):
     assert len(set(weights)) == 3
 
 
-def test_what_points_were_made_for_is_read_off_their_rows(make_system):
+def test_labels_of_points_are_read_from_the_rows_of_noise(make_system):
     points = ("dataset=ring8", "model=mlp", *TINY["mlp"])
     system = make_system("game=conditional", *points)
     rows = torch.cat([torch.randn(8, system.game.latent.dim), torch.eye(8).flip(0)], 1)

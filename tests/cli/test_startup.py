@@ -41,7 +41,7 @@ def imported(tmp_path):
     ("line", "code"),
     [("--help", 0), ("--cfg job", 0), ("-sc install=bash", 0), ("loss=hing", 2), ("los=hinge", 2), ("loss.foo=1", 2)],
 )
-def test_help_and_typos_wait_for_nothing_heavy(imported, line, code):
+def test_help_and_typos_import_no_heavy_package(imported, line, code):
     assert imported(*line.split(), code=code).isdisjoint(HEAVY)
 
 
@@ -49,7 +49,7 @@ def test_help_does_not_wait_for_hydra(imported):
     assert imported("--help", "loss").isdisjoint({*HEAVY, "hydra", "omegaconf"})
 
 
-def test_completion_waits_for_nothing_heavy(imported):
+def test_completion_imports_no_heavy_package(imported):
     assert imported("-sc", "query=bash", COMP_LINE="gan-run loss=h", COMP_POINT="14").isdisjoint(HEAVY)
 
 

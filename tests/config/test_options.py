@@ -9,14 +9,14 @@ from gan_runner.config.resolve import resolve
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_what_every_option_brings_is_there(group):
+def test_targets_of_every_option_exist(group):
     brought = [calls_of(group, option) for option in options_in(group)]
     assert any(brought)
     assert all(callable(locate(target, ())) for calls in brought for target in calls.values())
     assert options_in(group) == names_in(group)
 
 
-def test_what_it_builds_on_is_included():
+def test_targets_from_the_defaults_list_are_included():
     cls, both = (set(calls_of("method", name).values()) for name in ("cls", "int_cls"))
     assert "gan_runner.models.heads.ConcatHead" in cls < both
     assert calls_of("loss", "feature_matching")["players.generator.terms.feature_matching"]  # of a regularizer
@@ -49,11 +49,11 @@ def test_entries_of_a_defaults_list():
         ("game=conditional", "terms.matching.mismatch", ""),
     ],
 )
-def test_a_part_is_told_by_the_option_that_was_typed(hydra_config, line, target, said):
+def test_a_part_is_named_by_the_option_that_adds_it(hydra_config, line, target, said):
     assert brought_by(resolve(hydra_config(*line.split())), f"gan_runner.{target}") == said
 
 
-def test_choices_are_listed_if_they_are_few():
+def test_only_few_choices_are_listed():
     assert choices("game", lambda calls: calls.get("game", "").endswith("TextToImage")) == "game=text_to_image"
     assert choices("loss", lambda calls: True) == choices("loss", lambda calls: False) == "another loss"
     assert typed("loss", ["mmd", "mmd_rq"]) == "loss=mmd | mmd_rq"

@@ -134,7 +134,7 @@ def test_that_the_summary_has_the_fraction_of_time_spent_waiting(gan_run, tmp_pa
     line += ["trainer.sample_every=0", "metric=[]", "objective=null", "logger.mode=disabled", "hydra.run.dir=run"]
     code, _, err = gan_run(*line)
     assert code == 0, err
-    assert low <= json.loads((tmp_path / "run" / "summary.json").read_text())["data_wait_share"] <= high
+    assert low <= json.loads((tmp_path / "run" / "summary.json").read_text())["data_wait_fraction"] <= high
 
 
 def slowly(function):

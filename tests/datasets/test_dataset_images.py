@@ -498,7 +498,7 @@ def test_a_signal_to_all_processes_of_a_streaming_run_saves_it(tmp_path, signum)
         [sys.executable, "-c", script, *line], cwd=tmp_path, capture_output=True, text=True, start_new_session=True
     )
     assert answer.returncode == 128 + signum, answer.stderr
-    assert answer.stderr == f"gan-run: stopped by {signum.name} and saved; continue with resume=RUN_DIR\n"
+    assert answer.stderr == f"gan-run: stopped by {signum.name} after saving; continue with: gan-run resume=run\n"
     assert (tmp_path / "run" / "checkpoints" / "last.pt").exists()
 
 

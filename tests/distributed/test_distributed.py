@@ -164,21 +164,21 @@ def name_of(job):
 
 
 @pytest.mark.parametrize("job", OFTEN, ids=name_of)
-def test_two_processes_step_as_one(two_processes, one_process, job):
+def test_two_processes_step_like_one(two_processes, one_process, job):
     alone = one_process(job[0])
     for ends in two_processes(QUICK_JOBS):
         assert max(differences(ends[QUICK_JOBS.index(job)], alone).values()) <= TOLERANCE
 
 
 @pytest.mark.parametrize("job", PLANTED_JOBS, ids=name_of)
-def test_planted_faults_are_seen(two_processes, one_process, job):
+def test_planted_faults_are_detected(two_processes, one_process, job):
     end = two_processes(QUICK_JOBS)[0][QUICK_JOBS.index(job)]
     assert max(differences(end, one_process(job[0])).values()) > 1e3 * TOLERANCE
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [SELDOM, PLAIN_JOBS, COMPILED_JOBS], ids=["seldom", "plain", "compiled"])
-def test_two_processes_step_as_one_in_the_rest(two_processes, one_process, jobs):
+def test_two_processes_step_like_one_with_all_other_methods(two_processes, one_process, jobs):
     for ends in two_processes(jobs):
         worst = {name_of(job): max(differences(end, one_process(job[0])).values()) for job, end in zip(jobs, ends)}
         assert max(worst.values()) <= TOLERANCE, worst
@@ -246,7 +246,7 @@ def summary(run):
     return json.loads((run / "summary.json").read_text())
 
 
-def test_a_run_of_two_processes_is_that_of_one_and_goes_on_as_one(gan_run, tmp_path):
+def test_a_run_of_two_processes_equals_that_of_one_and_resumes_as_one(gan_run, tmp_path):
     line = [*TINY_RUN, PICTURE, "trainer.checkpoint_every=4"]
     assert gan_run(*line, "trainer.steps=8", "hydra.run.dir=one", "scheduler=constant")[0] == 0
     code, out, _, err = ended(torchrun(*line, "scheduler=constant", cwd=tmp_path))
@@ -267,13 +267,11 @@ def test_a_run_of_two_processes_is_that_of_one_and_goes_on_as_one(gan_run, tmp_p
 
 
 @pytest.mark.slow
-def test_what_cannot_be_is_said_once_and_leaves_nothing(tmp_path):
+def test_a_bad_line_is_reported_once_and_leaves_nothing(tmp_path):
     code, _, said, err = ended(torchrun("experiment=smoke", "trainer.batch_size=63", cwd=tmp_path))
     assert code == 1  # torchrun's own; its report has each process's
     assert "(exitcode: 2)" in err
-    assert said == [
-        "gan-run: trainer.batch_size=63 is shared out among 2 processes, and cannot be divided by 2; choose 64"
-    ]
+    assert said == ["gan-run: trainer.batch_size=63 cannot be divided equally among 2 processes; choose 64"]
     assert not list(tmp_path.glob("outputs/*"))
 
 
@@ -294,12 +292,12 @@ def started(folder, *line):
 
 
 @pytest.mark.slow
-def test_a_stop_signal_stops_all_and_saves(tmp_path):
+def test_a_stop_signal_stops_all_processes_after_saving(tmp_path):
     process, _ = started(tmp_path)
     process.send_signal(signal.SIGTERM)
     code, _, said, err = ended(process)
     assert code == 1, err
-    assert said == ["gan-run: stopped by SIGTERM and saved; continue with resume=RUN_DIR"]
+    assert said == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"]
     assert summary(tmp_path / "run")["status"] == "interrupted"
     step = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["step"]
     assert step == summary(tmp_path / "run")["step"]
@@ -315,23 +313,24 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path, victim):
     assert time.monotonic() - begun < SECONDS_TO_END
     assert code == 1
     assert "(exitcode: -9)" in err
-    assert said == ["gan-run: another process of this run ended or does not answer; continue with resume=RUN_DIR"]
+    line = "gan-run: another process of this run ended or does not respond; start all processes again with resume=run"
+    assert said == [line]
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["step"] >= 20
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_process_stops_all(tmp_path):
+def test_a_signal_to_one_process_stops_all_processes(tmp_path):
     process, children = started(tmp_path)
     os.kill(max(children), signal.SIGTERM)
     _, _, said, err = ended(process)
     assert "143" in err
-    assert said == ["gan-run: stopped by SIGTERM and saved; continue with resume=RUN_DIR"]
+    assert said == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"]
     assert summary(tmp_path / "run")["status"] == "interrupted"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("left_out", [(), DEFAULT_OBSERVERS], ids=["none", "all"])
-def test_divergence_ends_all_whatever_observers_are_left_out(tmp_path, left_out):
+def test_divergence_ends_all_processes_without_any_observer(tmp_path, left_out):
     line = [*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "hydra.run.dir=run"]
     line += [f"~observer.{name}" for name in left_out]
     _, _, said, err = ended(torchrun(*line, "trainer.log_every=1", cwd=tmp_path))
@@ -344,7 +343,9 @@ def test_divergence_ends_all_whatever_observers_are_left_out(tmp_path, left_out)
 def test_a_sweep_is_refused(tmp_path):
     _, _, said, err = ended(torchrun("-m", "experiment=smoke", "seed=0,1", cwd=tmp_path))
     assert "(exitcode: 2)" in err
-    assert said == ["gan-run: torchrun's processes share one run, and a sweep is many; sweep without torchrun"]
+    assert said == [
+        "gan-run: torchrun starts several processes of one run, and a sweep is many runs; sweep without torchrun"
+    ]
     assert not list(tmp_path.iterdir())
 
 
@@ -360,7 +361,7 @@ def photos(folder):
 
 
 @pytest.mark.slow
-def test_streamed_images_and_every_coupling_at_once(gan_run, tmp_path):
+def test_streamed_images_and_every_coupled_term_at_once(gan_run, tmp_path):
     photos(tmp_path)
     system = ["regularizer=[minibatch_discrimination,ada,lecam,ema]", "trainer.batch_size=8"]
     small = ["model.generator.width=4", "model.discriminator.width=4", *TINY_RUN[3:]]  # DCGAN
@@ -373,17 +374,17 @@ def test_streamed_images_and_every_coupling_at_once(gan_run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stop_signal_saves_though_it_reaches_the_readers_of_images_too(tmp_path):
+def test_a_stop_signal_that_also_reaches_data_workers_saves(tmp_path):
     photos(tmp_path)
     process, _ = started(tmp_path, *STREAMED, "trainer.batch_size=8")
     process.send_signal(signal.SIGTERM)
     _, _, said, err = ended(process)
-    assert said == ["gan-run: stopped by SIGTERM and saved; continue with resume=RUN_DIR"], err
+    assert said == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"], err
     assert summary(tmp_path / "run")["status"] == "interrupted"
 
 
 @pytest.mark.slow
-def test_a_broken_file_that_one_process_reads_is_what_all_end_of(tmp_path):
+def test_a_broken_file_read_by_one_process_ends_all(tmp_path):
     photos(tmp_path)
     process, _ = started(tmp_path, *STREAMED, "trainer.batch_size=2", "dataset.workers=0")
     (tmp_path / "photos" / "07.png").write_bytes(b"no image")

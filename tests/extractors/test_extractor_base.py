@@ -13,7 +13,7 @@ from gan_runner.extractors.base import Features, in_colour, read_weights
 from gan_runner.extractors.classifier import Classifier, SoftmaxRegression
 from gan_runner.extractors.inception import Inception
 from gan_runner.extractors.torchvision import Torchvision
-from gan_runner.tools.cache import folder, kept, key_of
+from gan_runner.tools.cache import folder, key_of, load_or_make
 
 KINDS = ("fd", "kd", "score", "precision", "recall", "density", "coverage")
 
@@ -120,8 +120,8 @@ def test_that_a_cached_classifier_is_trained_once(monkeypatch, tmp_path):
         calls.append(1)
         return {"x": torch.arange(3), "n": len(calls)}
 
-    assert [kept("things", "key", make)["n"] for _ in range(3)] == [1, 1, 1]
-    assert kept("things", "other", make)["n"] == 2
+    assert [load_or_make("things", "key", make)["n"] for _ in range(3)] == [1, 1, 1]
+    assert load_or_make("things", "other", make)["n"] == 2
     assert sorted(path.name for path in (tmp_path / "kept" / "things").iterdir()) == ["key.pt", "other.pt"]
 
 

@@ -73,7 +73,7 @@ def test_what_is_said_of_it_is_its_share_of_held_out_images(cache, caplog):
     assert f"right on {100 * right(eye):.2f} % of the validation images" in caplog.text
     assert "kept" not in caplog.text
     QUICK.open(DIGITS, CPU)
-    assert "(kept from before)" in caplog.text
+    assert "(from the cache)" in caplog.text
 
 
 def test_accuracy_is_the_share_of_all_images():

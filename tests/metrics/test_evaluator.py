@@ -186,8 +186,8 @@ def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, t
     told = {"samples": 50, "real": 50, "split": "train", "extractor": "classifier", "resize": "none"}
     assert summary["measured_on"]["fd_classifier"] == told
     assert summary["measured_on"]["recall_classifier"] == {**told, "k": 5}
-    assert set(summary["metric_share"]) == {"frechet_distance", "precision_recall"}
-    assert 0 < sum(summary["metric_share"].values()) < 1
+    assert set(summary["metric_time_fraction"]) == {"frechet_distance", "precision_recall"}
+    assert 0 < sum(summary["metric_time_fraction"].values()) < 1
 
 
 @pytest.fixture(scope="module")

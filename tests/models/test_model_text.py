@@ -141,7 +141,7 @@ def test_training_runs_once_and_logs_its_accuracy(condition, caplog):
     with caplog.at_level("INFO", "gan_runner"):
         weights = QUICK.weights(COLOURS, COLOURS.load(CPU), condition.encoder)
     assert "of the test split in" in caplog.text
-    assert "kept from before" in caplog.text
+    assert "from the cache" in caplog.text
     assert all(torch.equal(value, condition.encoder.state_dict()[name]) for name, value in weights.items())
 
 

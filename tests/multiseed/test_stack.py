@@ -51,7 +51,7 @@ def together(make_system, options, steps, **more):
     stack = Stack(system, whole, randomness, next(drawn), **more)
     for _ in range(steps):
         reports = stack.step(batches)
-    stack.hand_out()
+    stack.scatter_state()
     return stack, reports
 
 
@@ -86,7 +86,7 @@ def compare(found, expected):
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("method", slow_unless(OF_EACH_MECHANISM))
-def test_every_seed_is_its_own_run(make_system, method):
+def test_every_seed_equals_a_separate_run(make_system, method):
     assert_each_is_its_own(make_system, options_of(method))
 
 
@@ -98,18 +98,18 @@ def test_one_optimizer_serves_all_seeds(make_system, optimizer):
 
 
 @pytest.mark.usefixtures("_float64")
-def test_a_layer_that_no_loss_depends_on_is_left_alone(make_system):
+def test_an_unused_layer_is_not_changed(make_system):
     assert_each_is_its_own(make_system, [*overrides("mlp", "lsgan", "ema", "points", *SPARE_LAYER), "optimizer=adam"])
 
 
 @pytest.mark.usefixtures("_float64")
-def test_phases_are_those_of_each_seed(make_system):
+def test_every_seed_follows_the_phases(make_system):
     phases = ["players.discriminator.updates={0: 1, 2: 2}", "players.generator.updates={0: 0, 1: 1}"]
     assert_each_is_its_own(make_system, [*overrides("mlp", "lsgan", "ema", "points"), *SGD, *phases], steps=4)
 
 
 @pytest.mark.usefixtures("_float64")
-def test_whatever_a_scheduler_moves_is_each_seeds(make_system):
+def test_every_option_that_a_scheduler_changes_reaches_each_seed(make_system):
     """OneCycleLR moves Adam's betas beside its rate."""
     options = ["optimizer=adam", "scheduler._target_=torch.optim.lr_scheduler.OneCycleLR", "~scheduler.lr_lambda"]
     more = ["+scheduler.max_lr=1e-3", "+scheduler.total_steps=8"]
@@ -117,13 +117,13 @@ def test_whatever_a_scheduler_moves_is_each_seeds(make_system):
 
 
 @pytest.mark.usefixtures("_float64")
-def test_dropout_masks_are_those_of_each_seed(make_system):
+def test_every_seed_has_its_own_dropout_masks(make_system):
     assert_each_is_its_own(make_system, [*overrides("maxout", "non_saturating", None, "image"), *SGD])
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_float64")
-def test_compiled_it_is_the_same(make_system):
+def test_a_compiled_stack_equals_an_eager_one(make_system):
     def compiled(graph):
         torch.compiler.reset()
         return torch.compile(graph, fullgraph=True, backend="aot_eager")
@@ -133,7 +133,7 @@ def test_compiled_it_is_the_same(make_system):
 
 
 @pytest.mark.usefixtures("_float64")
-def test_a_seed_saved_from_the_stack_goes_on_alone_and_in_a_stack(make_system):
+def test_a_seed_saved_from_a_stack_resumes_alone_and_in_a_stack(make_system):
     options = [*overrides("mlp", "lsgan", "historical_averaging", "points"), "optimizer=adam"]
     stack, _ = together(make_system, options, 3)
     saved = stack.systems[1].state_dict()
@@ -153,23 +153,23 @@ def test_a_seed_saved_from_the_stack_goes_on_alone_and_in_a_stack(make_system):
     example = next(readied[0][1])
     whole = ready(make_system, options, 0)[0]
     resumed = Stack([r[0] for r in readied], whole, stack.randomness, example)
-    before = resumed.whole.players[0].optimizer.state[resumed.whole.players[0].parameters[0]]
-    after = stack.whole.players[0].optimizer.state[stack.whole.players[0].parameters[0]]
+    before = resumed.joint.players[0].optimizer.state[resumed.joint.players[0].parameters[0]]
+    after = stack.joint.players[0].optimizer.state[stack.joint.players[0].parameters[0]]
     compare(before, after)
 
 
-def test_numbers_drawn_by_what_was_computed_are_refused(make_system):
+def test_random_numbers_that_depend_on_computed_values_are_refused(make_system):
     system = make_system(*overrides("mlp", "lsgan", None, "points"))
     generator = system.players[1]
     generator.terms = {"adversarial": lambda turn: (turn.fake * torch.bernoulli(turn.real.sigmoid())).mean()}
     others = [make_system(*overrides("mlp", "lsgan", None, "points")) for _ in SEEDS]
     states = [random_state(part.device) for part in others]
-    with pytest.raises(ConfigError, match="draws by what was computed"):
+    with pytest.raises(ConfigError, match="whose distribution depends on computed values"):
         Stack(others, system, states, {"data": torch.randn(8, 2)})
 
 
 @pytest.mark.parametrize("optimizer", ["Adafactor", "Muon"])
-def test_optimizers_that_look_at_more_than_an_element_are_refused(optimizer):
+def test_optimizers_that_do_not_act_element_by_element_are_refused(optimizer):
     weights = [torch.zeros(2, 3, requires_grad=True)]
     with pytest.raises(ConfigError, match=f"{optimizer} does not step element by element"):
         check_elementwise(getattr(torch.optim, optimizer)(weights, lr=0.1))

@@ -22,7 +22,7 @@ def lines(path):
     return [{key: value for key, value in record.items() if key not in timed} for record in records]
 
 
-def test_each_seed_has_the_figures_of_its_own_run(gan_run, tmp_path):
+def test_each_seed_has_the_metrics_of_a_separate_run(gan_run, tmp_path):
     code, out, err = gan_run(*SMALL, "seed=4", "seeds=2", "hydra.run.dir=both")
     assert (code, err) == (0, "")
     assert "2 of 2" in out
@@ -38,14 +38,14 @@ def test_each_seed_has_the_figures_of_its_own_run(gan_run, tmp_path):
     assert rows[0]["completed"] == 2
 
 
-def test_a_seed_goes_on_alone(gan_run, finished_run, tmp_path):
+def test_a_seed_resumes_alone(gan_run, finished_run, tmp_path):
     finished_run(*SMALL, "seeds=[1,7]", name="both")
     assert gan_run("resume=both/1", "trainer.steps=8")[0] == 0
     summary = json.loads((tmp_path / "both/1/summary.json").read_text())
     assert (summary["seed"], summary["step"]) == (7, 8)
 
 
-def test_all_seeds_go_on_together(gan_run, finished_run, tmp_path):
+def test_all_seeds_resume_together(gan_run, finished_run, tmp_path):
     finished_run(*SMALL, "seeds=2", "scheduler=constant", name="both")
     assert gan_run("resume=both", "trainer.steps=12")[0] == 0
     assert gan_run(*SMALL, "seed=1", "scheduler=constant", "trainer.steps=12", "hydra.run.dir=own")[0] == 0
@@ -56,7 +56,9 @@ def test_all_seeds_go_on_together(gan_run, finished_run, tmp_path):
 
 
 @pytest.mark.parametrize(("step", "again"), [(3, True), (6, False), pytest.param(3, False, marks=pytest.mark.slow)])
-def test_seeds_killed_when_only_one_was_saved_go_on_together(gan_run, finished_run, tmp_path, monkeypatch, step, again):
+def test_seeds_killed_when_only_one_was_saved_resume_together(
+    gan_run, finished_run, tmp_path, monkeypatch, step, again
+):
     """From the step before, at which all were: as if nothing had been."""
     finished_run(*SMALL, "seeds=2", name="whole")
     save = Run.save
@@ -76,27 +78,27 @@ def test_seeds_killed_when_only_one_was_saved_go_on_together(gan_run, finished_r
         assert_equal(both, whole)
 
 
-def test_seeds_with_parameters_that_are_single_numbers_go_on(gan_run):
+def test_seeds_with_scalar_parameters_resume(gan_run):
     line = ["dataset=parallel_lines", "model=line", "metric=[]", "objective=null", "logger.mode=disabled", "seeds=2"]
     small = [*line, "model.discriminator.width=8", "trainer.evaluate_every=0", "trainer.sample_every=0"]
     assert gan_run(*small, "trainer.steps=3", "scheduler=constant", "hydra.run.dir=both")[0] == 0
     assert gan_run("resume=both", "trainer.steps=6")[0] == 0
 
 
-def test_typed_again_a_complete_one_says_so(gan_run, finished_run):
+def test_complete_seeds_say_so_when_typed_again(gan_run, finished_run):
     finished_run(*SMALL, "seeds=2", name="both")
     code, out, _ = gan_run(*SMALL, "seeds=2", "hydra.run.dir=both")
     assert code == 0
     assert out.count("is complete at step 6") == 2
 
 
-def test_seeds_in_a_sweep_are_one_row_a_configuration(gan_run, tmp_path):
+def test_seeds_in_a_sweep_are_one_row_per_configuration(gan_run, tmp_path):
     assert gan_run("-m", *SMALL, "seeds=2", "loss=hinge,lsgan", "hydra.sweep.dir=sweep")[0] == 0
     rows = json.loads((tmp_path / "sweep/sweep.json").read_text())
     assert [(row["completed"], row["runs"]) for row in rows] == [(2, 2), (2, 2)]
 
 
-def test_a_seed_that_diverges_ends_and_is_told(gan_run, tmp_path):
+def test_a_seed_that_diverges_ends_and_is_reported(gan_run, tmp_path):
     code, _, err = gan_run(*SMALL, "seeds=2", "optimizer.lr=1e30", "hydra.run.dir=both")
     assert code == 3
     assert "non-finite" in err
@@ -106,23 +108,23 @@ def test_a_seed_that_diverges_ends_and_is_told(gan_run, tmp_path):
 
 BAD = {
     "seeds=0": "seeds=0 must be a number of seeds",
-    "seeds=[1,1]": "must be a number of seeds, as 8, or different ones",
+    "seeds=[1,1]": "must be a number of seeds, such as 8, or a list",
     "seeds=many": "must be a number of seeds",
-    "trainer.compile=iteration": "trainer.compile=iteration is for one seed",
+    "trainer.compile=iteration": "trainer.compile=iteration does not work with seeds=",
     "trainer.precision=fp16": "with seeds choose bf16",
     "optimizer._target_=torch.optim.Adafactor": "Adafactor",
 }
 
 
 @pytest.mark.parametrize(("option", "message"), BAD.items())
-def test_what_cannot_be_trained_so_is_refused(gan_run, tmp_path, option, message):
+def test_options_that_do_not_work_with_seeds_are_refused(gan_run, tmp_path, option, message):
     code, _, err = gan_run(*SMALL, "seeds=2", option, "hydra.run.dir=both")
     assert code == 2
     assert message in err
     assert not (tmp_path / "both").exists()
 
 
-def test_what_looks_at_every_step_does_so_of_several_seeds_too(gan_run, tmp_path):
+def test_observers_of_every_step_observe_every_step_of_several_seeds(gan_run, tmp_path):
     line = ["game=bilinear", "trainer.steps=10", "trainer.evaluate_every=0", "trainer.log_every=5"]
     assert gan_run(*line, "seeds=2", "hydra.run.dir=both", "logger.mode=disabled")[0] == 0
     assert gan_run(*line, "seed=1", "hydra.run.dir=own", "logger.mode=disabled")[0] == 0
@@ -131,7 +133,7 @@ def test_what_looks_at_every_step_does_so_of_several_seeds_too(gan_run, tmp_path
     assert both[-1] == pytest.approx(own[-1], rel=1e-4)
 
 
-def test_where_a_seed_fails_all_are_saved_and_go_on(gan_run, tmp_path, monkeypatch):
+def test_if_a_seed_fails_all_are_saved_and_resume(gan_run, tmp_path, monkeypatch):
     look = Collapse.__call__
 
     def fail(observer, event):

@@ -50,7 +50,7 @@ def test_a_name_that_the_run_has_taken_is_refused(gan_run, monkeypatch, name):
     monkeypatch.setattr(Collapse, "state_dict", lambda observer: {}, raising=False)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 2, err
-    assert err == f"gan-run: checkpoints hold something else under the name {name}; choose another saved_as\n"
+    assert err == f"gan-run: two parts of a checkpoint would have the name {name}; choose another saved_as\n"
 
 
 @pytest.mark.parametrize(("every", "steps"), [(0, []), (3, [3, 6, 7]), (10, [7])])

@@ -1,4 +1,4 @@
-"""What a person sees, on a terminal and through a pipe."""
+"""The console of a run, on a terminal and through a pipe."""
 
 import os
 import pty
@@ -6,6 +6,7 @@ import re
 import select
 import subprocess
 import sys
+from pathlib import Path
 
 from tiny_runs import PICTURE, TINY_RUN
 
@@ -18,10 +19,13 @@ def test_piped_output_is_plain_lines(gan_run):
     assert lines[0] == "mlp non_saturating ring8"
     assert any(line.startswith("  generator: ") and "Adam lr" in line for line in lines)
     assert any(line.startswith("step=4/4 steps_per_second=") for line in lines)
-    assert lines[-1].startswith("last samples: ")
+    (samples, sample, compare), run = lines[-3:], next(Path().glob("outputs/*/*"))
+    assert samples == f"last samples: {run}/samples/step_0000004.png"
+    assert sample == f"draw more samples: gan-sample {run}"
+    assert compare == f"show its curves, or compare it with other runs: gan-compare {run}"
 
 
-def test_terminal_gets_a_table_and_one_bar(tmp_path):
+def test_a_terminal_gets_a_table_and_one_progress_bar(tmp_path):
     leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "140", "LINES": "40"}
     line = [sys.executable, "-m", "gan_runner", *TINY_RUN]

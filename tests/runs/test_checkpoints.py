@@ -47,12 +47,12 @@ def same(state):
     return torch.equal(state["system"]["weight"], STATE["system"]["weight"]) and state["config"] == STATE["config"]
 
 
-def test_torch_alone_reads_it(path):
+def test_torch_reads_a_checkpoint(path):
     assert same(torch.load(path, weights_only=True))
     assert same(torch.load(path, weights_only=True, mmap=True))
 
 
-def test_no_flipped_bit_is_ever_taken_for_a_weight(path):
+def test_every_flipped_bit_is_detected(path):
     whole = path.read_bytes()
     bits = random.Random(0).sample(range(8 * len(whole)), 1000)
     refused = 0
@@ -67,7 +67,7 @@ def test_no_flipped_bit_is_ever_taken_for_a_weight(path):
     assert refused >= 0.95 * len(bits)
 
 
-def test_a_view_is_saved_without_the_storage_that_it_looks_into(tmp_path):
+def test_a_view_is_saved_without_its_whole_storage(tmp_path):
     """As of eight seeds that are trained side by side; what a module's state says of itself stays."""
     seeds = {"weight": torch.arange(8000.0).view(8, 1000), "nested": [(torch.ones(8, 1000).T,)]}
     state = torch.nn.BatchNorm1d(3).state_dict()
@@ -85,18 +85,18 @@ def test_a_view_is_saved_without_the_storage_that_it_looks_into(tmp_path):
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 0.5, 0.9, -80])
-def test_what_was_cut_short_is_refused_in_a_line(path, length):
+def test_an_incomplete_file_gets_one_clear_line(path, length):
     whole = path.read_bytes()
     path.write_bytes(whole[: int(length * len(whole)) if isinstance(length, float) else length])
-    with pytest.raises(CheckpointError, match=r"one.pt is not a readable checkpoint \(.+\)$"):
+    with pytest.raises(CheckpointError, match=r"one.pt is not a readable checkpoint \(.+\); use another"):
         read_checkpoint(path)
 
 
 @pytest.mark.parametrize("version", [3, 99])
-def test_another_format_is_refused_in_a_line_that_says_what_to_do(path, version):
+def test_another_format_gets_one_clear_line(path, version):
     save_checkpoint(path, {"parts": {}, "format": version})
-    advice = "this version reads format 4 alone; train the run anew, or use the version of gan-runner that saved it"
-    with pytest.raises(CheckpointError, match=f"one.pt has checkpoint format {version}, and {advice}$"):
+    advice = "this version reads only format 4; train the run again, or use the version of gan-runner that saved it"
+    with pytest.raises(CheckpointError, match=f"one.pt has checkpoint format {version}, but {advice}$"):
         read_checkpoint(path)
 
 
@@ -107,7 +107,7 @@ def test_a_file_without_a_checksum_is_refused(path):
 
 
 @pytest.mark.parametrize("length", range(0, 200, 5))
-def test_whatever_the_unpickler_is_led_to_is_one_line(path, length):
+def test_every_error_of_the_unpickler_becomes_one_line(path, length):
     """Of what is signed as it is, so that nothing is known to be wrong before it is unpickled."""
     archive = io.BytesIO()
     with zipfile.ZipFile(path) as whole, zipfile.ZipFile(archive, "w") as cut:
@@ -115,21 +115,25 @@ def test_whatever_the_unpickler_is_led_to_is_one_line(path, length):
             content = whole.read(name)
             cut.writestr(name, content[:length] if name.endswith("/data.pkl") else content)
     path.write_bytes(signed(archive.getvalue()))
-    with pytest.raises(CheckpointError, match=r"one.pt is not a readable checkpoint \(.+\)$"):
+    with pytest.raises(CheckpointError, match=r"one.pt is not a readable checkpoint \(.+\); use another"):
         read_checkpoint(path)
 
 
 BAD_CONTENT = {
     "deep": ("config", f"trainer: {600 * '['}{600 * ']'}", "is nested too deeply"),
-    "broken": ("config", "{a: [", "holds no configuration (while parsing a flow node"),
-    "list": ("config", "- 1", "is none of a run"),
-    "number": ("config", "5", "holds no configuration"),
-    "empty": ("config", "", "is none of a run"),
-    "no trainer": ("config", "trainer: 5", "is none of a run"),
-    "mistyped": ("config", "trainer: {}\nmetric: [1]", "is none of a run: "),
-    "text as best": ("best", {"fid": {"value": "abc", "step": 1, "better": "min"}}, "it lacks best, or has something"),
-    "no best": ("best", {"fid": {"value": 1.0, "step": 1, "better": "most"}}, "it lacks best, or has something else"),
-    "no rollbacks": ("rollbacks", "abc", "it lacks rollbacks, or has something else in their place"),
+    "broken": ("config", "{a: [", "is not a valid configuration (while parsing a flow node"),
+    "list": ("config", "- 1", "is not the configuration of a run"),
+    "number": ("config", "5", "is not a valid configuration"),
+    "empty": ("config", "", "is not the configuration of a run"),
+    "no trainer": ("config", "trainer: 5", "is not the configuration of a run"),
+    "mistyped": ("config", "trainer: {}\nmetric: [1]", "is not the configuration of a run: "),
+    "text as best": (
+        "best",
+        {"fid": {"value": "abc", "step": 1, "better": "min"}},
+        "entries are missing or wrong: best;",
+    ),
+    "no best": ("best", {"fid": {"value": 1.0, "step": 1, "better": "most"}}, "entries are missing or wrong: best;"),
+    "no rollbacks": ("rollbacks", "abc", "entries are missing or wrong: rollbacks;"),
 }
 
 
@@ -141,7 +145,7 @@ def saved(finished_run):
 
 
 @pytest.mark.parametrize("case", BAD_CONTENT)
-def test_what_was_signed_and_is_none_of_a_run_is_one_line_in_every_tool(gan_run, capfd, saved, case):
+def test_a_signed_file_that_is_no_checkpoint_gets_one_clear_line_from_every_command(gan_run, capfd, saved, case):
     key, content, expected = BAD_CONTENT[case]
     save_checkpoint(Path("run/checkpoints/last.pt"), {**saved, key: content})
     code, _, err = gan_run("resume=run", "trainer.steps=6")
@@ -157,7 +161,7 @@ def test_what_was_signed_and_is_none_of_a_run_is_one_line_in_every_tool(gan_run,
         assert expected in line
 
 
-def test_copies_beside_checkpoints_and_samples_are_passed_over(gan_run, tmp_path):
+def test_copies_of_checkpoints_and_samples_are_ignored(gan_run, tmp_path):
     """As a person may put them there."""
     assert gan_run(*TINY_RUN, "trainer.sample_every=2", "hydra.run.dir=run")[0] == 0
     copies = ("step_0000004_backup", "step_", "step_best", "step_0000002 (copy)")
@@ -172,7 +176,7 @@ def test_copies_beside_checkpoints_and_samples_are_passed_over(gan_run, tmp_path
         assert animation.n_frames == 3
 
 
-def test_signature_is_the_hash_of_all_before_it(path):
+def test_the_signature_is_the_hash_of_all_bytes_before_it(path):
     archive = io.BytesIO()
     torch.save(STATE, archive)
     assert signed(archive.getvalue())[: len(archive.getvalue()) - 2] == archive.getvalue()[:-2]
@@ -184,7 +188,7 @@ def names(directory):
 
 
 @pytest.mark.parametrize(("keep", "left"), [(0, []), (1, [6, 8]), (2, [4, 6, 8])])
-def test_so_many_are_kept_before_the_last(gan_run, keep, left):
+def test_the_chosen_number_of_earlier_checkpoints_is_kept(gan_run, keep, left):
     code, _, err = gan_run(
         *TINY_RUN, "trainer.steps=8", "trainer.checkpoint_every=2", f"observer.checkpoints.keep={keep}",
         "objective=null", "hydra.run.dir=run",
@@ -201,7 +205,7 @@ def test_steps_are_ordered_as_numbers(tmp_path):
     assert [load_checkpoint(path)["step"] for path in directory.earlier] == [10_000_001, 10_000_000]
 
 
-def test_a_checkpoint_has_its_own_name_before_it_is_the_last(tmp_path):
+def test_a_checkpoint_gets_its_numbered_name_before_it_becomes_the_last(tmp_path):
     """So that one which was killed between the two keeps as many as any other."""
     directory = RunDirectory(tmp_path)
     for step in (2, 4, 6):
@@ -214,7 +218,7 @@ def test_a_checkpoint_has_its_own_name_before_it_is_the_last(tmp_path):
     assert names(directory) == ["last.pt", "step_0000006.pt"]
 
 
-def test_where_a_file_cannot_have_two_names_the_last_alone_is_kept(tmp_path, monkeypatch):
+def test_without_hard_links_only_the_last_checkpoint_is_kept(tmp_path, monkeypatch):
     def refused(*_):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -228,10 +232,10 @@ def test_where_a_file_cannot_have_two_names_the_last_alone_is_kept(tmp_path, mon
 
 
 @pytest.mark.parametrize("fault", ["torn", "gone"])
-def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, monkeypatch, fault):
+def test_if_the_last_checkpoint_is_lost_the_one_before_it_is_used(gan_run, monkeypatch, fault):
     """By gan-sample, and by resuming, which ends as if nothing had been."""
     said = set()
-    monkeypatch.setattr(checkpoints, "say_once", said.add)
+    monkeypatch.setattr(checkpoints, "warn_once", said.add)
     line = [*TINY_RUN, "trainer.steps=6", "trainer.checkpoint_every=2", "objective=null"]
     assert gan_run(*line, "hydra.run.dir=whole")[0] == 0
     assert gan_run(*line, "hydra.run.dir=run")[0] == 0
@@ -248,13 +252,13 @@ def test_where_the_last_is_lost_the_one_before_it_is_taken(gan_run, monkeypatch,
     assert code == 0, err
     (line,) = said
     assert "run/checkpoints/last.pt" in line
-    assert line.endswith("run/checkpoints/step_0000004.pt is taken instead, of step 4")
+    assert line.endswith("run/checkpoints/step_0000004.pt of step 4 instead")
     ended, whole = (load_checkpoint(RunDirectory(Path(name)).last)["system"] for name in ("run", "whole"))
     assert_equal(ended, whole)
     assert names(directory) == ["last.pt", "step_0000004.pt", "step_0000006.pt"]
 
 
-def test_where_all_are_lost_the_last_is_named(gan_run, finished_run):
+def test_if_all_checkpoints_are_lost_the_error_names_the_last(gan_run, finished_run):
     finished_run(*TINY_RUN)
     for path in Path("run/checkpoints").iterdir():
         path.write_bytes(b"0")
@@ -276,16 +280,16 @@ def full(monkeypatch, after, of=".pt."):
     monkeypatch.setattr(os, "fsync", failing)
 
 
-def test_full_disk_leaves_what_was_there_and_says_how_much_is_missing(path, monkeypatch):
+def test_a_full_disk_keeps_the_old_file_and_reports_the_missing_space(path, monkeypatch):
     before = path.read_bytes()
     full(monkeypatch, lambda: True)
-    with pytest.raises(DiskFull, match=r"the disk of .* is full: one.pt takes [\d.]+ MB, .* MB are missing"):
+    with pytest.raises(DiskFull, match=r"the disk of .* is full: one.pt needs [\d.]+ MB, .* MB are missing"):
         save_checkpoint(path, {**STATE, "step": 8})
     assert path.read_bytes() == before
     assert [other.name for other in path.parent.iterdir()] == ["one.pt"]
 
 
-def test_run_on_a_disk_that_fills_ends_with_its_last_checkpoint(gan_run, monkeypatch):
+def test_a_run_on_a_full_disk_keeps_its_last_checkpoint(gan_run, monkeypatch):
     saved = iter([False, False, True, True, True, True])
     full(monkeypatch, lambda: next(saved))
     line = [*TINY_RUN, "trainer.steps=8", "trainer.checkpoint_every=2", "objective=null", "hydra.run.dir=run"]
@@ -298,13 +302,13 @@ def test_run_on_a_disk_that_fills_ends_with_its_last_checkpoint(gan_run, monkeyp
     monkeypatch.undo()
 
 
-def test_run_on_a_small_disk_says_what_is_missing_and_goes_on_when_there_is_room(gan_run, small_disk):
+def test_a_run_on_a_full_disk_continues_when_there_is_room(gan_run, small_disk):
     line = [*TINY_RUN, "model.generator.width=64", "objective=null", "trainer.checkpoint_every=1", "trainer.steps=3"]
     run = small_disk / "run"
     (small_disk / "ballast").write_bytes(bytes(700_000))
     code, _, err = gan_run(*line, "observer.checkpoints.keep=5", f"hydra.run.dir={run}", "trainer.steps=100")
     assert code == 1
-    assert "MB are missing; free some space, and continue with resume=RUN_DIR" in err
+    assert "MB are missing; free some space, then continue with: gan-run resume=run" in err
     step = load_checkpoint(run / "checkpoints" / "last.pt")["step"]
     assert 0 < step < 100
     (small_disk / "ballast").unlink()
@@ -312,18 +316,18 @@ def test_run_on_a_small_disk_says_what_is_missing_and_goes_on_when_there_is_room
     assert code == 0, err
 
 
-def test_every_observer_ends_where_the_summary_cannot_be_written(gan_run, monkeypatch):
+def test_every_observer_finishes_if_the_summary_cannot_be_written(gan_run, monkeypatch):
     """The disk is full; W&B, the log and the console are closed all the same."""
     ended = []
     monkeypatch.setattr(WeightsAndBiases, "finish", lambda self, summary: ended.append(summary["status"]))
     full(monkeypatch, lambda: True, of="summary.json")
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 1
-    assert "summary.json takes" in err
+    assert "summary.json needs" in err
     assert ended == ["completed"]
 
 
-def test_what_was_best_is_kept_aside_and_files_of_a_person_stay(tmp_path):
+def test_the_best_checkpoint_is_backed_up_and_foreign_files_stay(tmp_path):
     directory = RunDirectory(tmp_path)
     directory.checkpoints.mkdir()
     directory.best.write_text("of step 3")

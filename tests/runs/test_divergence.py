@@ -15,7 +15,7 @@ from gan_runner.runs.event import StepEvent
 
 DIVERGING = [*TINY_RUN, "loss=lsgan", "optimizer.lr=1e20", "hydra.run.dir=run"]
 ALL = [f"~observer.{name}" for name in DEFAULT_OBSERVERS]
-SAID = r"gan-run: training diverged at step \d \(non-finite: .+\); (resume from .+, or )?start again with .+\n"
+LINE = r"gan-run: training diverged at step \d \(non-finite: .+\); (resume from .+, or )?start again with .+\n"
 
 
 def status(path):
@@ -25,15 +25,15 @@ def status(path):
 @pytest.mark.parametrize(
     "left_out", [[f"~observer.{name}"] for name in DEFAULT_OBSERVERS] + [ALL], ids=[*DEFAULT_OBSERVERS, "all"]
 )
-def test_a_run_that_diverges_ends_so_whatever_observer_is_left_out(gan_run, left_out):
+def test_divergence_is_detected_without_any_observer(gan_run, left_out):
     code, _, err = gan_run(*DIVERGING, *left_out, "objective=null")
     assert code == 3
-    assert re.fullmatch(SAID, err), err
+    assert re.fullmatch(LINE, err), err
     assert status("run") == "diverged"
 
 
 @pytest.mark.parametrize("every", [2, 0])
-def test_an_observer_that_fails_on_what_is_not_finite_does_not_hide_the_divergence(gan_run, monkeypatch, every):
+def test_a_failing_observer_does_not_hide_the_divergence(gan_run, monkeypatch, every):
     monkeypatch.setattr(Evaluation, "observe", lambda observer, event: 1 / 0)
     code, _, err = gan_run(*DIVERGING, f"trainer.log_every={every}")
     assert code == 3, err
@@ -42,7 +42,7 @@ def test_an_observer_that_fails_on_what_is_not_finite_does_not_hide_the_divergen
 
 
 @pytest.mark.parametrize("every", [3, 0])
-def test_it_is_looked_for_every_so_many_steps_and_after_the_last(gan_run, monkeypatch, every):
+def test_divergence_is_checked_at_the_log_interval_and_after_the_last_step(gan_run, monkeypatch, every):
     """And not in between: each look waits for the device."""
     looks = []
     to_numbers = divergence.to_numbers
@@ -55,22 +55,22 @@ def test_it_is_looked_for_every_so_many_steps_and_after_the_last(gan_run, monkey
     assert f"diverged at step {every or 8} " in err
 
 
-def test_seeds_that_diverge_end_so_without_observers(gan_run):
+def test_divergence_of_seeds_is_detected_without_observers(gan_run):
     code, _, err = gan_run(*DIVERGING, *ALL, "objective=null", "seeds=2")
     assert code == 3
-    assert re.fullmatch(SAID, err), err
+    assert re.fullmatch(LINE, err), err
     assert [status("run/0"), status("run/1")] == ["diverged", "diverged"]
 
 
-def test_the_last_checkpoint_is_named(gan_run):
+def test_the_error_names_the_last_checkpoint(gan_run):
     assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
     code, _, err = gan_run("resume=run", "trainer.steps=8", "optimizer.lr=1e30")
     assert code == 3
-    assert re.search(r"diverged at step 6 \(non-finite: .*\); resume from the checkpoint of step 4, or start", err), err
+    assert re.search(r"diverged at step 6 \(non-finite: .*\); resume from step 4 \(gan-run resume=run", err), err
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_one_weight_is_enough(make_system, bad):
+def test_a_single_non_finite_weight_is_detected(make_system, bad):
     system = make_system("model=mlp", "dataset=ring8", "model.generator.width=8")
     for look in (fetch, check_weights):
         event = StepEvent(1, {"loss": torch.tensor([1.0, 2.0])})
@@ -86,7 +86,7 @@ def test_one_weight_is_enough(make_system, bad):
 
 
 @pytest.mark.parametrize(("scale", "found"), [(2.0, []), (0.5, ["generator/gradient_norm"])])
-def test_gradients_that_overflow_in_fp16_are_forgiven_while_their_scale_can_be_halved(make_system, scale, found):
+def test_gradients_that_overflow_in_fp16_are_no_divergence_while_the_scale_can_be_halved(make_system, scale, found):
     system = make_system("model=mlp", "dataset=ring8", "trainer.precision=fp16")
     for player in system.players:
         player.loss_scale = torch.tensor(scale)
@@ -100,7 +100,7 @@ def test_gradients_that_overflow_in_fp16_are_forgiven_while_their_scale_can_be_h
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_gradients_are_told_of_the_players_that_moved_alone(gan_run, together):
+def test_gradient_norms_are_reported_only_for_players_that_moved(gan_run, together):
     """One that has not moved has none, and one that no longer moves has those of its last move."""
     phases = ["players.discriminator.updates={0: 1, 3: 0}", "players.generator.updates={0: 0, 2: 1}"]
     line = [*TINY_RUN, *phases, "trainer.log_every=1", "hydra.run.dir=run", *(["seeds=2"] if together else [])]
@@ -114,7 +114,7 @@ def test_gradients_are_told_of_the_players_that_moved_alone(gan_run, together):
     assert told == {1: ["discriminator"], 2: ["discriminator"], 3: ["discriminator", "generator"], 4: ["generator"]}
 
 
-def test_where_a_player_has_no_gradients_no_norm_is_told(make_system):
+def test_a_player_without_gradients_reports_no_norm(make_system):
     """Of none, torch makes a norm on the CPU, which cannot be stacked with values of a GPU."""
     assert not any(
         "gradient_norm" in name for name in fetch(make_system("model=mlp", "dataset=ring8"), StepEvent(1, {}))

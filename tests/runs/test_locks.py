@@ -48,13 +48,13 @@ def begun(run, process, seconds=240):
         time.sleep(0.05)
 
 
-def test_the_lock_is_gone_with_its_holder_however_it_ends(tmp_path):
+def test_the_lock_is_released_however_its_holder_ends(tmp_path):
     code = f"from gan_runner.runs.lock import locked\nfrom pathlib import Path\nwith locked(Path({str(tmp_path)!r})):"
     holder = subprocess.Popen([sys.executable, "-c", f"{code} print('in', flush=True); input()"],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
     assert holder.stdout.readline() == b"in\n"
     with (
-        pytest.raises(ConfigError, match=f"another run is in {tmp_path}; wait for it, or choose another"),
+        pytest.raises(ConfigError, match=f"another run is using {tmp_path}; wait until it ends, or choose another"),
         locked(tmp_path),
     ):
         pass
@@ -65,7 +65,7 @@ def test_the_lock_is_gone_with_its_holder_however_it_ends(tmp_path):
     assert not (tmp_path / ".lock").exists()
 
 
-def test_the_lock_is_gone_though_a_worker_of_its_holder_lives(tmp_path):
+def test_the_lock_is_released_although_a_worker_process_lives(tmp_path):
     code = (
         "import os, sys, time\nfrom pathlib import Path\nfrom gan_runner.runs.lock import locked\n"
         "with locked(Path(sys.argv[1])):\n    os.fork() or print(os.getpid(), flush=True)\n    time.sleep(60)\n"
@@ -79,7 +79,7 @@ def test_the_lock_is_gone_though_a_worker_of_its_holder_lives(tmp_path):
         os.kill(worker, signal.SIGKILL)
 
 
-def test_only_one_of_many_gets_in(tmp_path):
+def test_only_one_of_many_processes_gets_the_lock(tmp_path):
     """They race for a lock that its holder takes away when it leaves: never are two inside."""
     code = (
         "import os, random, sys, time\nfrom pathlib import Path\nfrom gan_runner.errors import ConfigError\n"
@@ -95,13 +95,13 @@ def test_only_one_of_many_gets_in(tmp_path):
     assert [racer.wait(60) for racer in racers] == [0, 0, 0]
 
 
-def test_second_run_in_a_directory_and_a_second_resume_are_refused_and_the_first_goes_on(gan_run, start):
+def test_a_second_run_or_resume_in_a_directory_is_refused_and_the_first_continues(gan_run, start):
     first = start("hydra.run.dir=run")
     begun(Path("run"), first)
     for line in ([*LONG, "hydra.run.dir=run"], ["resume=run"]):
         code, _, err = gan_run(*line)
         assert code == 2
-        assert err.startswith("gan-run: another run is in ")
+        assert err.startswith("gan-run: another run is using ")
         assert err.count("\n") == 1
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == 128 + signal.SIGTERM
@@ -120,11 +120,11 @@ def test_signals_of_schedulers_save_and_stop(gan_run, signal_in_step, signum):
     finally:
         signal.signal(signum, before)
     assert code == 128 + signum
-    assert err.startswith(f"gan-run: stopped by {signum.name} and saved")
+    assert err.startswith(f"gan-run: stopped by {signum.name} after saving")
     assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 3
 
 
-def test_who_handled_a_signal_before_the_run_has_it_after_all_is_saved(gan_run, signal_in_step, monkeypatch):
+def test_an_earlier_signal_handler_is_called_after_saving(gan_run, signal_in_step, monkeypatch):
     seen = []
 
     def requeue(signum, frame):
@@ -141,7 +141,7 @@ def test_who_handled_a_signal_before_the_run_has_it_after_all_is_saved(gan_run, 
 
 
 @pytest.mark.slow
-def test_submitit_requeues_a_job_that_goes_on_in_its_directory(tmp_path, monkeypatch):
+def test_submitit_requeues_a_job_which_continues_in_its_directory(tmp_path, monkeypatch):
     """By its local executor, which starts the job again when it was sent what a scheduler sends before a time limit."""
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     monkeypatch.chdir(tmp_path)
@@ -173,13 +173,13 @@ def test_submitit_requeues_a_job_that_goes_on_in_its_directory(tmp_path, monkeyp
     assert log.index("interrupted at step") < log.index("completed at step 2000")
 
 
-def test_second_sweep_in_a_directory_is_refused_and_the_first_goes_on(gan_run, start):
+def test_a_second_sweep_in_a_directory_is_refused_and_the_first_continues(gan_run, start):
     line = ["-m", "seed=7", "hydra.sweep.dir=sweep"]
     first = start(*line)
     begun(Path("sweep/0"), first)
     code, _, err = gan_run(*line, *LONG)
     assert code == 1
-    assert err.startswith("gan-run: another run is in ")
+    assert err.startswith("gan-run: another run is using ")
     assert err.count("\n") == 1
     assert gan_run(*LONG, "hydra.run.dir=sweep/0")[0] == 2
     first.send_signal(signal.SIGTERM)
@@ -188,7 +188,7 @@ def test_second_sweep_in_a_directory_is_refused_and_the_first_goes_on(gan_run, s
     assert Path("sweep/0/metrics.jsonl").stat().st_size
 
 
-def test_sweep_typed_again_loses_nothing_where_its_runs_cannot_go_on(gan_run, tmp_path):
+def test_a_repeated_sweep_whose_runs_cannot_continue_loses_nothing(gan_run, tmp_path):
     assert gan_run("-m", *TINY_RUN, "seed=7", "hydra.sweep.dir=sweep")[0] == 0
     (tmp_path / "sweep/0/summary.json").unlink()  # as one that was killed
     code, _, err = gan_run("-m", *TINY_RUN, "seed=7", "trainer.device=cuda:7", "hydra.sweep.dir=sweep")
@@ -198,19 +198,19 @@ def test_sweep_typed_again_loses_nothing_where_its_runs_cannot_go_on(gan_run, tm
     assert gan_run("-m", *TINY_RUN, "seed=7", "hydra.sweep.dir=sweep")[0] == 0
 
 
-def test_seeds_that_are_trained_together_are_locked_one_by_one(gan_run, start, tmp_path):
+def test_each_of_several_seeds_is_locked(gan_run, start, tmp_path):
     first = start("seeds=2", "hydra.run.dir=run")
     begun(Path("run/1"), first)
     code, _, err = gan_run("resume=run/1", "trainer.steps=9")
     assert code == 2
-    assert err.startswith("gan-run: another run is in ")
+    assert err.startswith("gan-run: another run is using ")
     first.send_signal(signal.SIGTERM)
     assert first.wait(60) == 128 + signal.SIGTERM
     assert not list(tmp_path.rglob(".lock"))
 
 
 @pytest.mark.parametrize("step", [1, 4])
-def test_a_signal_ends_a_sweep_in_its_last_step_too(gan_run, signal_in_step, step):
+def test_a_signal_in_the_last_step_ends_a_sweep(gan_run, signal_in_step, step):
     signal_in_step(signal.SIGINT, step)
     code, _, _ = gan_run("-m", *TINY_RUN, "seed=0,1", "hydra.sweep.dir=sweep")
     assert code == 128 + signal.SIGINT
@@ -229,35 +229,35 @@ def interrupted_in(monkeypatch, owner, name, signum):
     monkeypatch.setattr(owner, name, slow)
 
 
-def test_a_signal_before_the_first_step_is_obeyed_at_once(gan_run, monkeypatch):
+def test_a_signal_before_the_first_step_stops_the_run_at_once(gan_run, monkeypatch):
     interrupted_in(monkeypatch, gan_runner.train.Trainer, "start", signal.SIGTERM)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 128 + signal.SIGTERM
-    assert err == "gan-run: stopped by SIGTERM before its first step; run the same command again\n"
+    assert err == "gan-run: stopped by SIGTERM before the first step; type the same command again\n"
     assert json.loads(Path("run/summary.json").read_text())["status"] == "interrupted"
     assert not Path("run/.lock").exists()
 
 
-def test_a_signal_while_a_checkpoint_is_read_is_not_taken_for_a_broken_one(gan_run, finished_run, monkeypatch):
+def test_a_signal_while_a_checkpoint_is_read_is_not_reported_as_a_broken_checkpoint(gan_run, finished_run, monkeypatch):
     finished_run(*TINY_RUN)
     before = {path: path.read_bytes() for path in Path("run/checkpoints").iterdir()}
     interrupted_in(monkeypatch, torch, "load", signal.SIGTERM)
     code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
     assert code == 128 + signal.SIGTERM
-    assert err == "gan-run: stopped by SIGTERM and saved; continue with resume=RUN_DIR\n"
+    assert err == "gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run\n"
     assert {path: path.read_bytes() for path in Path("run/checkpoints").iterdir()} == before
 
 
-def test_a_signal_while_data_is_read_is_not_taken_for_a_broken_image(gan_run, tmp_path, monkeypatch):
+def test_a_signal_while_data_is_read_is_not_reported_as_a_broken_image(gan_run, tmp_path, monkeypatch):
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
     interrupted_in(monkeypatch, folder.Files, "__getitem__", signal.SIGINT)
     line = ["dataset=image_folder", f"dataset.root={tmp_path}", "dataset.image_size=8", "model=mlp", *TINY_RUN[3:]]
     code, _, err = gan_run(*line, "metric=[]", "objective=null", "trainer.batch_size=1")
     assert code == 128 + signal.SIGINT
-    assert err == "gan-run: stopped by SIGINT before its first step; run the same command again\n"
+    assert err == "gan-run: stopped by SIGINT before the first step; type the same command again\n"
 
 
-def test_a_terminal_may_close_behind_nohup(gan_run, signal_in_step):
+def test_nohup_is_respected(gan_run, signal_in_step):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup has it
     try:
         signal_in_step(signal.SIGHUP, 2)

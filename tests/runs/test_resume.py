@@ -18,7 +18,7 @@ from gan_runner.runs.checkpoints import load_checkpoint
 
 
 @pytest.mark.parametrize("method", RESUMED)
-def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, monkeypatch, signal_in_step, method):
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(gan_run, tmp_path, monkeypatch, signal_in_step, method):
     """And nothing is initialised a second time, which may mean to train an encoder of sentences."""
     options = [*TINY_RUN, *RESUMED[method], "trainer.steps=7"]
     code, _, err = gan_run(*options, "hydra.run.dir=whole")
@@ -27,7 +27,7 @@ def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, mon
     signal_in_step(signal.SIGTERM, 5)
     code, _, err = gan_run(*options, "hydra.run.dir=parts")
     assert code == 128 + signal.SIGTERM
-    assert err.startswith("gan-run: stopped by SIGTERM and saved")
+    assert err.startswith("gan-run: stopped by SIGTERM after saving")
     summary = json.loads((tmp_path / "parts" / "summary.json").read_text())
     assert (summary["status"], summary["step"]) == ("interrupted", 5)
     with (tmp_path / "parts" / "metrics.jsonl").open("a") as file:  # as a run leaves it that was killed later
@@ -43,7 +43,7 @@ def test_resumed_run_is_bit_for_bit_the_one_never_stopped(gan_run, tmp_path, mon
     assert json.loads((tmp_path / "parts" / "summary.json").read_text())["status"] == "completed"
 
 
-def test_requeued_job_goes_on_in_its_own_directory(gan_run, tmp_path, signal_in_step):
+def test_a_requeued_job_continues_in_its_own_directory(gan_run, tmp_path, signal_in_step):
     line = [*TINY_RUN, "hydra.run.dir=run"]
     signal_in_step(signal.SIGINT, 2)
     assert gan_run(*line)[0] == 128 + signal.SIGINT
@@ -53,7 +53,7 @@ def test_requeued_job_goes_on_in_its_own_directory(gan_run, tmp_path, signal_in_
     second = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (first["step"], second["step"]) == (2, 4)
     assert first["wandb_id"] == second["wandb_id"]
-    assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
+    assert [line["step"] for line in outcome(tmp_path / "run")["metrics"]] == [2, 4]
 
 
 def test_directory_of_another_run_is_refused(gan_run, finished_run, tmp_path):
@@ -63,7 +63,7 @@ def test_directory_of_another_run_is_refused(gan_run, finished_run, tmp_path):
     assert "holds a run with another configuration" in err
 
 
-def test_complete_run_says_so_and_goes_on_when_asked_for_more(gan_run, finished_run, tmp_path):
+def test_a_complete_run_says_so_and_can_be_trained_longer(gan_run, finished_run, tmp_path):
     finished_run(*TINY_RUN)
     code, out, _ = gan_run("resume=run")
     assert code == 0
@@ -84,7 +84,7 @@ def test_parts_of_a_resumed_run_cannot_change(gan_run, finished_run):
     assert "the checkpoint does not fit the networks" in err
 
 
-def test_options_of_a_resumed_run_are_those_that_it_has(gan_run, finished_run, tmp_path):
+def test_options_of_a_resumed_run_can_change(gan_run, finished_run, tmp_path):
     finished_run(*TINY_RUN, "loss=wgan_gp")
     code, _, err = gan_run(
         "resume=run", "trainer.steps=6", "regularizer.gradient_penalty.weight=5", "optimizer.lr=1e-3"
@@ -99,7 +99,7 @@ def test_options_of_a_resumed_run_are_those_that_it_has(gan_run, finished_run, t
     assert "did you mean trainer.steps?" in err
     code, _, err = gan_run("resume=run", "trainer.steps=9", "hydra.run.dir=elsewhere")
     assert code == 2
-    assert "resume goes on in the run's own directory; leave hydra.run.dir=elsewhere out" in err
+    assert "a resumed run stays in its own directory; leave out hydra.run.dir=elsewhere" in err
 
 
 def rates(run):
@@ -121,7 +121,7 @@ def test_optimizer_of_a_resumed_run_takes_other_options(gan_run, tmp_path):
     assert [players[name]["optimizer"]["param_groups"][0]["betas"] for name in players] == [(0.1, 0.2)] * 2
     code, _, err = gan_run("resume=run", "trainer.steps=9", "optimizer._target_=torch.optim.RAdam")
     assert code == 2
-    assert "whose memory is of no use to torch.optim.RAdam; start a new run" in err
+    assert "whose state does not fit torch.optim.RAdam; start a new run" in err
 
 
 def test_table_or_schedule_of_a_resumed_run_is_replaced(gan_run, tmp_path):
@@ -139,15 +139,15 @@ def test_table_or_schedule_of_a_resumed_run_is_replaced(gan_run, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("resume=run/checkpoints/last.pt", "which is a file; try resume="),
-        ("resume=nowhere/at/all", "which is not there"),
-        ("resume=sweep", "is a sweep; type its line again with hydra.sweep.dir="),
-        ("resume=run trainer.steps=5,6", "resume goes on with one run, and trainer.steps=5,6 is several"),
+        ("resume=run/checkpoints/last.pt", "is a file; try resume="),
+        ("resume=nowhere/at/all", "does not exist; give the directory of a run"),
+        ("resume=sweep", "is the directory of a sweep; type its command again with hydra.sweep.dir="),
+        ("resume=run trainer.steps=5,6", "resume= continues one run, but trainer.steps=5,6 has several values"),
         ("resume=part trainer.steps=2", "is at step 4, beyond trainer.steps=2; choose more steps"),
-        ("--config-dir own +experiment@_global_=again", "resume=run is for the command line; leave it out of files"),
+        ("--config-dir own +experiment@_global_=again", "a file sets resume=run; type it on the command line instead"),
     ],
 )
-def test_what_cannot_be_resumed_is_refused_in_a_line(gan_run, finished_run, tmp_path, words, said):
+def test_a_resume_that_cannot_work_gets_one_clear_line(gan_run, finished_run, tmp_path, words, said):
     finished_run(*TINY_RUN)
     finished_run("-m", *TINY_RUN, "seed=0", name="sweep")
     finished_run(*TINY_RUN, name="part")
@@ -163,7 +163,7 @@ def test_what_cannot_be_resumed_is_refused_in_a_line(gan_run, finished_run, tmp_
 
 
 @pytest.mark.parametrize("words", ["++resume=run", "+resume=run", "resume='run'", 'resume="run"'])
-def test_resume_is_known_however_it_is_typed(gan_run, finished_run, words):
+def test_resume_is_recognised_in_every_spelling(gan_run, finished_run, words):
     finished_run(*TINY_RUN)
     code, out, _ = gan_run(words)
     assert code == 0
@@ -174,7 +174,7 @@ def test_run_killed_before_its_first_checkpoint_starts_over(gan_run, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 2, "discriminator/adversarial": 7.0}\n{"st')
     assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
-    assert [line["step"] for line in outcome(tmp_path / "run")["figures"]] == [2, 4]
+    assert [line["step"] for line in outcome(tmp_path / "run")["metrics"]] == [2, 4]
 
 
 def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signal_in_step):
@@ -184,7 +184,7 @@ def test_signal_in_the_last_step_finds_the_run_complete(gan_run, tmp_path, signa
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "completed"
 
 
-def test_run_killed_in_its_end_is_ended_when_it_is_typed_again(gan_run, finished_run, tmp_path):
+def test_a_run_killed_while_it_finishes_is_finished_when_typed_again(gan_run, finished_run, tmp_path):
     """All steps are done and saved; what it came to was not written down yet."""
     finished_run(*TINY_RUN, PICTURE, name="whole")
     run = tmp_path / "run"
@@ -199,7 +199,7 @@ def test_run_killed_in_its_end_is_ended_when_it_is_typed_again(gan_run, finished
     assert not list(run.rglob("*.partial"))
 
 
-def test_what_is_typed_where_nothing_was_saved_is_all_that_was_typed(gan_run, tmp_path):
+def test_overrides_are_replaced_if_nothing_was_saved(gan_run, tmp_path):
     assert gan_run(*TINY_RUN, "trainer.checkpoint_every=1", "loss=hinge", "hydra.run.dir=run")[0] == 0
     for path in (tmp_path / "run" / "checkpoints").iterdir():
         path.unlink()
@@ -207,7 +207,7 @@ def test_what_is_typed_where_nothing_was_saved_is_all_that_was_typed(gan_run, tm
     assert "loss=hinge" not in (tmp_path / "run" / "overrides.yaml").read_text()
 
 
-def test_no_file_of_a_run_is_written_over_in_its_place(gan_run, tmp_path, monkeypatch):
+def test_no_file_of_a_run_is_overwritten_in_place(gan_run, tmp_path, monkeypatch):
     """Or it would be empty where the run is killed in that moment."""
     opened, opening = [], io.open
 
@@ -223,7 +223,7 @@ def test_no_file_of_a_run_is_written_over_in_its_place(gan_run, tmp_path, monkey
     assert {path for path in written if not path.endswith(".partial")} == set()
 
 
-def test_a_run_that_goes_on_is_no_longer_what_it_was(gan_run, finished_run, tmp_path, monkeypatch):
+def test_a_resumed_run_has_no_summary_until_it_ends(gan_run, finished_run, tmp_path, monkeypatch):
     """What killed it has left no word: no other run may be told that this one completed."""
     finished_run(*TINY_RUN)
     monkeypatch.setattr(gan_runner.train, "write_json", lambda *_: None)
@@ -248,13 +248,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_broken_lines_of_metrics_are_passed_over(gan_run, finished_run, tmp_path, caplog, content):
+def test_broken_lines_of_metrics_are_skipped(gan_run, finished_run, tmp_path, caplog, content):
     finished_run(*TINY_RUN)
     metrics = tmp_path / "run" / "metrics.jsonl"
     metrics.write_bytes(content)
     code, _, err = gan_run("resume=run", "trainer.steps=6")
     assert code == 0, err
-    assert caplog.text.count("lines are broken and passed over") == 1
+    assert caplog.text.count("lines, which are broken") == 1
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     assert {"step": 4, "a": 3} in lines
     assert lines[-1]["step"] == 6
@@ -262,17 +262,17 @@ def test_broken_lines_of_metrics_are_passed_over(gan_run, finished_run, tmp_path
 
 
 @pytest.mark.parametrize("content", [b"{a: [", b"5", b"{a: 1}", b"- {a: 1}", b"\xff", b"a: &a [*a]"])
-def test_broken_overrides_count_as_none(gan_run, finished_run, tmp_path, caplog, content):
+def test_broken_overrides_are_treated_as_empty(gan_run, finished_run, tmp_path, caplog, content):
     finished_run(*TINY_RUN)
     overrides = tmp_path / "run" / "overrides.yaml"
     overrides.write_bytes(content)
     code, _, err = gan_run("resume=run", "trainer.steps=6")
     assert code == 0, err
-    assert "it counts as empty" in caplog.text
+    assert "it is treated as empty" in caplog.text
     assert overrides.read_text() == "- trainer.steps=6\n"
 
 
-def test_iteration_that_was_compiled_whole_goes_on(gan_run, tmp_path):
+def test_a_run_with_a_compiled_iteration_resumes(gan_run, tmp_path):
     line = [*TINY_RUN, "trainer.compile=iteration"]
     assert gan_run(*line, "trainer.steps=2", "scheduler=constant", "hydra.run.dir=run")[0] == 0
     code, _, err = gan_run("resume=run", "trainer.steps=4")

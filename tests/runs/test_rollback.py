@@ -60,7 +60,7 @@ def lines():
     return [json.loads(line) for line in Path("run/metrics.jsonl").read_text().splitlines()]
 
 
-def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, poisoned):
+def test_a_rollback_continues_from_the_last_checkpoint_with_other_batches(gan_run, poisoned):
     assert gan_run(*LINE, "hydra.run.dir=run")[0] == 0
     whole = lines()
     for path in Path("run").rglob("*"):
@@ -69,10 +69,10 @@ def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, 
     poisoned(attempts=1, n=5)
     code, _, err = gan_run(*LINE, "hydra.run.dir=run")
     assert code == 0, err
-    (said,) = [line for line in err.splitlines() if "Back to the last checkpoint" in line]
-    assert said.startswith("training diverged at step 5 (non-finite: generator weights). ")
-    assert said.endswith("with other batches (1 of 3)")
-    assert said in Path("run/run.log").read_text()
+    (line,) = [line for line in err.splitlines() if "back to the last checkpoint" in line]
+    assert line.startswith("training diverged at step 5 (non-finite: generator weights); ")
+    assert line.endswith("with the data in another order (rollback 1 of 3)")
+    assert line in Path("run/run.log").read_text()
     summary = json.loads(Path("run/summary.json").read_text())
     assert (summary["status"], summary["step"], summary["rollbacks"]) == ("completed", 8, 1)
     found = lines()
@@ -82,7 +82,7 @@ def test_it_goes_back_to_the_last_checkpoint_and_on_with_other_batches(gan_run, 
     assert all(a[loss] != b[loss] for a, b in zip(found[4:], whole[4:]))
 
 
-def test_a_signal_is_obeyed_where_it_would_go_back(gan_run, poisoned):
+def test_a_signal_stops_a_run_before_a_rollback(gan_run, poisoned):
     poisoned(attempts=1, n=5, signum=signal.SIGTERM)
     code, _, err = gan_run(*LINE, "hydra.run.dir=run")
     assert code == 128 + signal.SIGTERM
@@ -93,7 +93,7 @@ def test_a_signal_is_obeyed_where_it_would_go_back(gan_run, poisoned):
     assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 8
 
 
-def test_the_best_is_not_of_the_course_that_was_given_up(gan_run, poisoned, monkeypatch):
+def test_the_best_checkpoint_does_not_come_from_discarded_steps(gan_run, poisoned, monkeypatch):
     record = Run.record
 
     def staged(self, event):  # the best but one is saved, the best is not
@@ -111,23 +111,23 @@ def test_the_best_is_not_of_the_course_that_was_given_up(gan_run, poisoned, monk
     assert not list(Path("run/checkpoints").glob("best_*.pt"))
 
 
-def test_without_a_checkpoint_it_begins_anew(gan_run, poisoned):
+def test_without_a_checkpoint_a_rollback_starts_anew(gan_run, poisoned):
     poisoned(attempts=2, n=1)
     code, _, err = gan_run(*LINE, "hydra.run.dir=run")
     assert code == 0, err
     assert json.loads(Path("run/summary.json").read_text())["rollbacks"] == 2
 
 
-def test_so_many_times_and_no_more(gan_run, poisoned):
+def test_the_number_of_rollbacks_is_limited(gan_run, poisoned):
     poisoned(attempts=99, n=3)
     code, _, err = gan_run(*LINE, "trainer.rollbacks=2", "hydra.run.dir=run")
     assert code == 3
-    assert err.splitlines()[-1].endswith("The run already went back to a checkpoint 2 times")
+    assert "(after 2 rollbacks); " in err.splitlines()[-1]
     assert json.loads(Path("run/summary.json").read_text())["status"] == "diverged"
     assert load_checkpoint(Path("run/checkpoints/last.pt"))["step"] == 6  # three times two steps, each saved
 
 
-def test_the_other_course_is_kept_when_it_is_resumed(gan_run, poisoned, signal_in_step, tmp_path):
+def test_a_run_resumed_after_a_rollback_keeps_its_new_order_of_data(gan_run, poisoned, signal_in_step, tmp_path):
     poisoned(attempts=1, n=3)
     assert gan_run(*LINE, "hydra.run.dir=whole")[0] == 0
     poisoned(attempts=1, n=3)
@@ -143,10 +143,10 @@ def test_the_other_course_is_kept_when_it_is_resumed(gan_run, poisoned, signal_i
     [
         ("trainer.on_divergence=retry", "trainer.on_divergence=retry"),
         ("trainer.rollbacks=0", "must be at least 1"),
-        ("seeds=2", "is for one seed"),
+        ("seeds=2", "does not work with seeds="),
     ],
 )
-def test_what_cannot_go_back_is_refused(gan_run, option, said):
+def test_rollbacks_that_cannot_work_are_refused(gan_run, option, said):
     code, _, err = gan_run(*LINE, option)
     assert code == 2
     assert said in err

@@ -28,15 +28,15 @@ def test_runs_are_found_once_and_in_order(tmp_path):
 def test_a_run_without_a_summary_is_running_and_after_its_sweep_it_has_failed(tmp_path):
     run = save(tmp_path, overrides="[seed=1]")
     assert run.summary == {"status": "running"}
-    assert run.outcome == {"status": "failed", "error": "it left no summary, as if it had been killed"}
+    assert run.outcome == {"status": "failed", "error": "there is no summary.json: the run was probably killed"}
     assert (run.lines, dict(run.config), run.label, run.curve("fd")) == ([], {}, "", {})
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"status": "completed"}', 9999 * "[", "\udce4"])
-def test_a_broken_summary_is_one_line_and_after_its_sweep_a_failure(tmp_path, text):
+def test_a_broken_summary_is_an_error_and_after_its_sweep_a_failure(tmp_path, text):
     run = save(tmp_path)
     (tmp_path / "summary.json").write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(DataError, match=r"summary.json is broken \(.+\); leave this run out, or mend the file$"):
+    with pytest.raises(DataError, match=r"summary.json is broken \(.+\); leave out this run, or repair the file$"):
         _ = run.summary
     assert run.outcome["status"] == "failed"
     assert "summary.json is broken" in run.outcome["error"]
@@ -44,10 +44,10 @@ def test_a_broken_summary_is_one_line_and_after_its_sweep_a_failure(tmp_path, te
 
 def test_broken_overrides_count_as_empty_with_a_warning(tmp_path, caplog):
     assert save(tmp_path, overrides="{a: [").overrides == []
-    assert "it counts as empty" in caplog.text
+    assert "it is treated as empty" in caplog.text
 
 
-def test_a_checkpoint_is_found_from_its_run_and_trusts_nobody_by_itself(gan_run, tmp_path):
+def test_a_checkpoint_is_found_from_its_run_and_its_own_trusted_list_is_ignored(gan_run, tmp_path):
     assert gan_run(*TINY_RUN, "hydra.run.dir=run", "trusted=[os]")[0] == 0
     run = SavedRun(tmp_path / "run")
     last, same = run.checkpoint(), open_checkpoint(tmp_path / "run/checkpoints/last.pt")

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from tiny_runs import PICTURE, TINY_RUN
 
-from gan_runner.runs.sweep import over_seeds
+from gan_runner.runs.sweep import aggregate_seeds
 
 
 def run(overrides, status="completed", best=1.0):
@@ -16,18 +16,18 @@ def run(overrides, status="completed", best=1.0):
 
 
 def test_groups_by_everything_but_the_seed():
-    rows = over_seeds([run(["loss=a", f"seed={s}"], best=s) for s in (1, 2, 6)] + [run(["seed=1", "loss=b"])])
+    rows = aggregate_seeds([run(["loss=a", f"seed={s}"], best=s) for s in (1, 2, 6)] + [run(["seed=1", "loss=b"])])
     assert [row["overrides"] for row in rows] == ["loss=a", "loss=b"]
-    figure = rows[0]["figures"]["best/fd"]
+    figure = rows[0]["metrics"]["best/fd"]
     assert figure == {"mean": 3.0, "sd": pytest.approx(statistics.stdev([1, 2, 6])), "n": 3}
-    assert rows[0]["figures"]["loss"]["mean"] == 6.0
-    assert rows[1]["figures"]["best/fd"]["sd"] is None
+    assert rows[0]["metrics"]["loss"]["mean"] == 6.0
+    assert rows[1]["metrics"]["best/fd"]["sd"] is None
 
 
 def test_failed_runs_are_counted_and_not_averaged():
-    (row,) = over_seeds([run(["seed=0"]), run(["seed=1"], status="failed", best=99.0)])
+    (row,) = aggregate_seeds([run(["seed=0"]), run(["seed=1"], status="failed", best=99.0)])
     assert (row["runs"], row["completed"]) == (2, 1)
-    assert row["figures"]["best/fd"]["mean"] == 1.0
+    assert row["metrics"]["best/fd"]["mean"] == 1.0
 
 
 def test_six_runs_and_their_table(gan_run, tmp_path):
@@ -41,13 +41,13 @@ def test_six_runs_and_their_table(gan_run, tmp_path):
     rows = json.loads((sweep / "sweep.json").read_text())
     assert [row["completed"] for row in rows] == [3, 3]
     values = [summaries[str(i)]["best"]["sliced_wasserstein"]["value"] for i in range(3)]
-    assert rows[0]["figures"]["best/sliced_wasserstein"]["mean"] == pytest.approx(statistics.fmean(values))
-    assert rows[0]["figures"]["best/sliced_wasserstein"]["sd"] == pytest.approx(statistics.stdev(values))
+    assert rows[0]["metrics"]["best/sliced_wasserstein"]["mean"] == pytest.approx(statistics.fmean(values))
+    assert rows[0]["metrics"]["best/sliced_wasserstein"]["sd"] == pytest.approx(statistics.stdev(values))
     assert "mean ± sd over seeds" in out
     assert (sweep / "sweep.md").read_text().count("\n") == 4
 
 
-def test_a_failing_run_does_not_take_the_others_along(gan_run, tmp_path):
+def test_a_failing_run_does_not_end_the_sweep(gan_run, tmp_path):
     code, out, err = gan_run("-m", *TINY_RUN, "optimizer=sgd", "trainer.log_every=1", "optimizer.lr=1e30,1e-3")
     assert code == 1
     assert "training diverged at step 1 (non-finite: " in err
@@ -58,7 +58,7 @@ def test_a_failing_run_does_not_take_the_others_along(gan_run, tmp_path):
     assert "1 of 1" in out
 
 
-def test_a_failing_run_does_not_take_the_pictures_of_the_others_along(gan_run, tmp_path):
+def test_a_failing_run_does_not_prevent_pictures_of_the_others(gan_run, tmp_path):
     code, out, err = gan_run("-m", *TINY_RUN, PICTURE, "optimizer=sgd", "optimizer.lr=1e30,1e-3,1e-4")
     assert code == 1, err
     (sweep,) = tmp_path.glob("outputs/multirun/*/*")
@@ -74,7 +74,7 @@ def test_the_pictures_of_a_sweep_need_no_table(gan_run, tmp_path):
     assert not (sweep / "sweep.json").exists()
 
 
-def test_a_bad_configuration_among_good_ones_is_told_in_the_table(gan_run, tmp_path):
+def test_a_bad_configuration_among_good_ones_is_reported_with_the_table(gan_run, tmp_path):
     code, out, _ = gan_run("-m", *TINY_RUN, "regularizer=[label_smoothing]", "loss=hinge,lsgan")
     assert code == 1
     assert "label_smoothing" in out

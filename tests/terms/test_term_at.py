@@ -173,7 +173,7 @@ def test_logged_values_of_parts_end_in_their_names(make_system):
     ("terms", "said"),
     [
         ([("c", "consistency.consistency")], "c_a: "),
-        ([("kl", "autoencoding.kl_of_moments")], "does not go with this game"),
+        ([("kl", "autoencoding.kl_of_moments")], "does not work in this game"),
     ],
 )
 def test_a_term_that_does_not_fit_a_part_is_refused(make_system, terms, said):

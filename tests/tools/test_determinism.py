@@ -50,12 +50,12 @@ def test_same_seed_gives_the_same_run_and_another_seed_another(gan_run, tmp_path
         assert gan_run(*LINE, f"hydra.run.dir={name}", *more)[0] == 0
     one, two, other, told = (outcome(tmp_path / name) for name in ("one", "two", "other", "told"))
     assert_equal(one, two)
-    assert one["figures"] != other["figures"]
-    for key in ("checkpoints", "figures", "pictures"):
+    assert one["metrics"] != other["metrics"]
+    for key in ("checkpoints", "metrics", "pictures"):
         assert_equal(told[key], one[key])
 
 
-def test_it_is_on_in_a_run_and_off_again(gan_run, in_step):
+def test_determinism_is_on_during_a_run_and_off_afterwards(gan_run, in_step):
     before, seen = switches(), []
     in_step(lambda: seen.append(switches()))
     assert gan_run(*LINE, "trainer.deterministic=true")[0] == 0
@@ -66,7 +66,7 @@ def test_it_is_on_in_a_run_and_off_again(gan_run, in_step):
     assert set(seen) == {before}
 
 
-def test_what_was_set_before_is_set_again_whatever_happens(monkeypatch):
+def test_earlier_settings_are_restored_after_an_error(monkeypatch):
     monkeypatch.setenv(WORKSPACE, ":16:8")
     before = switches()
     with pytest.raises(KeyError), deterministic(True):
@@ -81,7 +81,7 @@ def test_what_was_set_before_is_set_again_whatever_happens(monkeypatch):
         torch.use_deterministic_algorithms(False)
 
 
-def test_convolutions_are_not_tried_out_where_the_fastest_may_be_another_each_time(monkeypatch):
+def test_convolutions_are_not_benchmarked_in_a_deterministic_run(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     monkeypatch.setattr(torch, "set_flush_denormal", lambda on: None)
     for wanted in (True, False):
@@ -90,19 +90,19 @@ def test_convolutions_are_not_tried_out_where_the_fastest_may_be_another_each_ti
             assert torch.backends.cudnn.benchmark is not wanted
 
 
-def test_an_operation_that_cannot_be_is_named_in_a_line(gan_run, in_step):
+def test_an_operation_without_deterministic_implementation_gets_one_clear_line(gan_run, in_step):
     in_step(unpool)
     code, _, err = gan_run(*LINE, "trainer.deterministic=true")
     assert code == 2
     assert err.splitlines()[-1] == (
-        "gan-run: trainer.deterministic=true: max_unpooling2d_forward_out has no deterministic implementation on this "
-        "device; choose trainer.device=cpu, another part, or trainer.deterministic=false"
+        "gan-run: trainer.deterministic=true is not possible: max_unpooling2d_forward_out has no deterministic "
+        "implementation on this device; choose trainer.device=cpu, another part, or trainer.deterministic=false"
     )
     assert "Traceback" not in err
     assert gan_run(*LINE, "hydra.run.dir=other")[0] == 0
 
 
-def test_another_error_stays_what_it_was():
+def test_other_errors_are_unchanged():
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), deterministic(True):
         torch.ones(2, 3) @ torch.ones(2, 3)
 
@@ -114,12 +114,12 @@ def test_several_seeds_in_one_process_are_deterministic_too(gan_run, monkeypatch
     assert seen == [True]
 
 
-def test_what_is_no_switch_is_refused(gan_run):
+def test_a_value_that_is_no_boolean_is_refused(gan_run):
     code, _, err = gan_run(*LINE, "trainer.deterministic=perhaps")
     assert code == 2
     assert "trainer.deterministic: Value 'perhaps' is not a valid bool" in err
 
 
-def test_an_operation_is_refused_by_its_name():
+def test_a_non_deterministic_operation_is_refused_by_name():
     with pytest.raises(ConfigError, match="max_unpooling2d_forward_out"), deterministic(True):
         unpool()

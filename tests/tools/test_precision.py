@@ -23,7 +23,9 @@ def dtypes_of(system, network, kind):
 
 @pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
 @pytest.mark.parametrize(("model", "kind"), [("mlp", nn.Linear), ("dcgan", nn.Conv2d)])
-def test_layers_multiply_in_half_precision_and_all_else_is_whole(make_system, precision, dtype, model, kind):
+def test_layers_multiply_in_half_precision_and_all_else_is_in_full_precision(
+    make_system, precision, dtype, model, kind
+):
     method = (model, "non_saturating", None, "image" if model == "dcgan" else "points")
     system = prepared(make_system(*overrides(*method), precision=precision))
     turns = []
@@ -43,7 +45,7 @@ def test_layers_multiply_in_full_precision_otherwise(make_system, precision):
 
 
 @pytest.mark.parametrize("penalty", ["r1", "dragan"])
-def test_penalties_are_those_of_full_precision_to_the_bit(make_system, penalty):
+def test_penalties_equal_those_of_full_precision_bit_for_bit(make_system, penalty):
     values = {}
     for precision in ("fp32", "bf16"):
         system = prepared(make_system(*overrides("mlp", "non_saturating", penalty, "points"), precision=precision))
@@ -65,7 +67,7 @@ def test_every_method_steps_in_bf16_near_full_precision(make_system, method):
         assert torch.allclose(reports["bf16"][name], value, rtol=0.1, atol=0.1 * (1 + value.abs().max().item())), name
 
 
-def test_bf16_compiled_sees_the_same_and_descends_the_same_to_its_rounding(make_system):
+def test_compiled_bf16_equals_eager_bf16_up_to_rounding(make_system):
     moves = []
     for compiled in (False, True):
         torch.compiler.reset()
@@ -80,7 +82,7 @@ def test_bf16_compiled_sees_the_same_and_descends_the_same_to_its_rounding(make_
         assert (found - expected).abs().max() <= 2**-7 * expected.abs().max()
 
 
-def test_a_step_that_overflows_is_left_out_and_the_scale_halved(make_system):
+def test_a_step_that_overflows_is_skipped_and_the_scale_halved(make_system):
     system = prepared(make_system(*overrides("mlp", "lsgan", None, "points"), "trainer.precision=fp16"))
     player = system.players[0]
     scale, before = player.loss_scale.item(), [p.clone() for p in player.parameters]
@@ -101,7 +103,7 @@ def test_the_scale_is_saved(make_system):
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_a_run_in_half_precision_goes_on(gan_run, tmp_path, precision):
+def test_a_run_in_half_precision_resumes(gan_run, tmp_path, precision):
     small = ["experiment=smoke", "logger.mode=disabled", "trainer.steps=4", f"trainer.precision={precision}"]
     assert gan_run(*small, "hydra.run.dir=run")[0] == 0
     assert gan_run("resume=run", "trainer.steps=6")[0] == 0
@@ -112,12 +114,12 @@ def test_a_run_in_half_precision_goes_on(gan_run, tmp_path, precision):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["trainer.precision=fp8"], "trainer.precision=fp8 is not known"),
+        (["trainer.precision=fp8"], "trainer.precision=fp8 is not an option"),
         (["trainer.precision=fp16", "trainer.compile=iteration"], "choose trainer.compile=true"),
-        (["trainer.compile=never"], "trainer.compile=never is not known"),
+        (["trainer.compile=never"], "trainer.compile=never is not an option"),
     ],
 )
-def test_what_does_not_exist_is_refused(gan_run, options, message):
+def test_unknown_precisions_are_refused(gan_run, options, message):
     code, _, err = gan_run("experiment=smoke", *options)
     assert code == 2
     assert message in err

@@ -27,7 +27,7 @@ def parameters_of(system):
     return torch.cat([p.detach().flatten() for player in system.players for p in player.parameters])
 
 
-def test_players_descend_the_sum_with_the_weight_of_each_step(make_system):
+def test_terms_have_the_weight_of_each_step(make_system):
     system = make_system(*SMALL, *scheduled())
     plain = make_system(*SMALL, "regularizer=[gradient_penalty,ema]", "regularizer.ema.decay=0.5")
     streams, discriminator = (batches_of(system), batches_of(plain)), plain.players[0]
@@ -59,7 +59,7 @@ def test_a_resumed_run_follows_its_own_schedule(make_system, steps):
 
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("compiled", ["moves", "iteration"])
-def test_no_value_is_a_constant_of_a_graph(make_system, compiled):
+def test_scheduled_values_are_no_constants_of_a_graph(make_system, compiled):
     method = ("mlp", "wgan_gp", "ema", "points", *scheduled()[:1], "regularizer.ema.decay=" + RAMP % (0.1, 0.6, 8))
     eager, _ = some_steps(make_system, method, steps=10)
     state, _ = some_steps(make_system, method, compiled, steps=10)
@@ -67,7 +67,7 @@ def test_no_value_is_a_constant_of_a_graph(make_system, compiled):
         torch.testing.assert_close(state[name], value, rtol=1e-7, atol=1e-9)
 
 
-def test_a_layer_s_knob_follows_its_schedule():
+def test_an_option_of_a_layer_follows_its_schedule():
     layer = GaussianNoise(lambda step: 2.0 * step)
     x = torch.randn(5, 3)
     assert torch.equal(layer(x), x)
@@ -79,7 +79,7 @@ def test_a_layer_s_knob_follows_its_schedule():
     assert torch.equal(noisy, x + 6.0 * torch.randn(5, 3))
 
 
-def test_a_plain_number_stays_one(make_system):
+def test_a_plain_number_stays_a_number(make_system):
     system = make_system(*SMALL)
     player = system.players[0]
     assert player.weights == {"adversarial": 1.0, "gradient_penalty": 0.1}
@@ -87,7 +87,7 @@ def test_a_plain_number_stays_one(make_system):
     assert not player.stateful_modules().state_dict()
 
 
-def test_a_weight_that_is_no_number_is_refused(make_system):
+def test_a_weight_that_is_neither_number_nor_schedule_is_refused(make_system):
     with pytest.raises(ConfigError, match=r"weights\.gradient_penalty"):
         make_system(*SMALL, WEIGHT + "much")
 
@@ -107,7 +107,7 @@ def test_a_resumed_run_may_have_a_number_for_a_schedule_or_the_other_way_round(m
     assert value_of(average.decay) == pytest.approx(0.5 if to_number else ramp(1, 0.1, 0.5, 4))
 
 
-def test_networks_that_nobody_descends_follow_their_schedules(make_system):
+def test_networks_that_are_not_trained_follow_their_schedules(make_system):
     """As those that a game keeps fixed, or whose player rests from the first step to the last."""
     system = make_system(*SMALL)
     system = replace(system, networks={**system.networks, "still": GaussianNoise(lambda step: 2.0 * step)})

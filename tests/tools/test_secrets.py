@@ -48,7 +48,7 @@ TYPED = [
 ]
 
 
-def test_a_run_that_is_told_secrets_and_fails_with_them_in_its_error_keeps_them(gan_run, tmp_path, monkeypatch):
+def test_a_run_that_fails_with_secrets_in_its_error_reveals_none(gan_run, tmp_path, monkeypatch):
     observe, steps = train.Trainer.observe, []
 
     def fail_at_the_end(trainer, event):
@@ -85,7 +85,7 @@ def test_a_secret_that_was_typed_is_read_back_from_the_environment(gan_run, tmp_
     assert leaks(tmp_path / "run") == []
 
 
-def test_another_secret_is_no_other_configuration(monkeypatch):
+def test_another_value_of_a_secret_is_the_same_configuration(monkeypatch):
     found = set()
     for secret in ("first-secret", "second-secret"):
         monkeypatch.setenv("HF_TOKEN", secret)
@@ -93,7 +93,7 @@ def test_another_secret_is_no_other_configuration(monkeypatch):
     assert len(found) == 1
 
 
-def test_a_sweep_and_its_failures_keep_secrets(gan_run, tmp_path):
+def test_a_sweep_and_its_failures_reveal_no_secrets(gan_run, tmp_path):
     gan_run("-m", *TINY_RUN, *PLAIN, *TYPED, "optimizer=adam,sgd", "optimizer.lr=1e30", "trainer.log_every=1")
     (sweep,) = tmp_path.glob("outputs/multirun/*/*")
     assert (sweep / "multirun.yaml").exists()
@@ -121,7 +121,7 @@ def test_redact(text, expected):
     assert LOGIN.sub("***", name_secrets(text)) == expected
 
 
-def test_what_is_short_a_file_or_called_otherwise_is_no_secret(monkeypatch, tmp_path):
+def test_short_values_paths_and_other_variables_are_no_secrets(monkeypatch, tmp_path):
     (tmp_path / "credentials").touch()
     monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "credentials"))
@@ -130,7 +130,7 @@ def test_what_is_short_a_file_or_called_otherwise_is_no_secret(monkeypatch, tmp_
     assert redact(text) == text
 
 
-def test_log_records_lose_secrets_and_keep_their_level():
+def test_log_records_are_redacted_and_keep_their_level():
     record = logging.LogRecord("gan_runner", logging.INFO, "", 0, "%s at %d", (KEY, 3), None)
     assert redact_record(record)
     assert record.getMessage() == "${oc.env:WANDB_API_KEY} at 3"
@@ -148,7 +148,7 @@ def test_a_traceback_in_the_log_has_no_secrets(tmp_path):
     assert "Traceback" in written
 
 
-def test_a_secret_of_several_lines_is_hidden_in_a_complaint(monkeypatch, capsys):
+def test_a_secret_of_several_lines_is_redacted_in_an_error(monkeypatch, capsys):
     secret = "-----BEGIN KEY-----\n  c2VjcmV0\n-----END KEY-----"
     monkeypatch.setenv("DEPLOY_KEY", secret)
     assert cli.report_error(ConfigError(f"the key {secret}\nis refused")) == 2

@@ -19,11 +19,11 @@ from gan_runner.tools.torch_internals import bare_step, copy_together, is_compil
 HOLDS_FOR = ("2.14",)
 
 
-def test_the_version_of_torch_is_one_that_these_hold_for():
+def test_the_installed_version_of_torch_is_supported():
     assert torch.__version__.startswith(tuple(f"{version}." for version in HOLDS_FOR))
 
 
-def test_no_other_file_names_a_private_part_of_torch():
+def test_no_other_file_uses_the_private_interface_of_torch():
     private = re.compile(
         r"\btorch(\.\w+)*\._[a-z]|from torch[.\w]* import .*\b_[A-Za-z]|__dynamo|_opt_called|\._schema\b"
     )
@@ -32,7 +32,7 @@ def test_no_other_file_names_a_private_part_of_torch():
     assert files == {"tools/torch_internals.py"}
 
 
-def test_optimizers_are_made_saved_and_stepped_without_the_compiler():
+def test_optimizers_are_created_saved_and_stepped_without_importing_the_compiler():
     script = """
 import sys, torch
 from gan_runner.optimizers.eager import eager_step
@@ -50,7 +50,7 @@ print("torch._dynamo" in sys.modules, weight.tolist())
     assert answer.stdout.startswith("False [0.9")
 
 
-def test_the_bare_step_is_the_update_that_was_written_without_wrappers():
+def test_the_bare_step_has_no_wrappers():
     step = bare_step(torch.optim.SGD)
     assert step.__code__.co_filename == sys.modules[torch.optim.SGD.__module__].__file__
     weight = torch.ones(1, requires_grad=True)
@@ -60,7 +60,7 @@ def test_the_bare_step_is_the_update_that_was_written_without_wrappers():
     assert weight.item() == 0.75
 
 
-def test_tensors_are_copied_where_they_are():
+def test_tensors_are_copied_in_place():
     targets, sources = [torch.zeros(2), torch.zeros(3, 1)], [torch.ones(2), torch.full((3, 1), 2.0)]
     places = [target.data_ptr() for target in targets]
     copy_together(targets, sources)
@@ -69,7 +69,7 @@ def test_tensors_are_copied_where_they_are():
     copy_together([], [])
 
 
-def test_a_graph_holds_second_derivatives():
+def test_a_graph_includes_second_derivatives():
     def penalty(x):
         (slope,) = torch.autograd.grad(x.pow(3).sum(), x, create_graph=True)
         return torch.autograd.grad(slope.square().sum(), x)[0]
@@ -80,7 +80,7 @@ def test_a_graph_holds_second_derivatives():
     assert graph(x).tolist() == pytest.approx([36.0, 36.0 * 8])  # d(9 x⁴)/dx
 
 
-def test_a_graph_that_writes_to_a_static_tensor_is_told_so():
+def test_a_graph_knows_that_a_tensor_is_static():
     held = []
 
     def backend(graph, inputs):
@@ -98,7 +98,7 @@ def test_a_graph_that_writes_to_a_static_tensor_is_told_so():
     assert held
 
 
-def test_errors_of_the_compiler_are_told_from_others():
+def test_errors_of_the_compiler_are_recognised():
     def breaks(x):
         return 2 * x if x.sum() > 0 else x
 

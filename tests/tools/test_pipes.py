@@ -1,4 +1,4 @@
-"""Commands whose reader goes away."""
+"""Commands whose output pipe is closed."""
 
 import errno
 import io
@@ -9,11 +9,11 @@ import pytest
 from tiny_runs import TINY_RUN
 
 from gan_runner.runs.checkpoints import load_checkpoint
-from gan_runner.tools.outlets import Outlet
+from gan_runner.tools.pipes import PipeSafeStream
 
 
 @pytest.mark.parametrize("lines", [0, 1])
-def test_a_run_goes_on_when_nobody_reads_what_it_says(tmp_path, lines):
+def test_a_run_continues_when_its_output_pipe_is_closed(tmp_path, lines):
     line = [sys.executable, "-m", "gan_runner", *TINY_RUN, "hydra.run.dir=run"]
     process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
     for _ in range(lines):
@@ -25,7 +25,7 @@ def test_a_run_goes_on_when_nobody_reads_what_it_says(tmp_path, lines):
 
 
 @pytest.mark.parametrize("command", ["gan_runner.cli.compare", "gan_runner.cli.sample"])
-def test_other_commands_too(finished_run, tmp_path, command):
+def test_other_commands_exit_with_0_when_their_pipe_is_closed(finished_run, tmp_path, command):
     finished_run(*TINY_RUN)
     line = [sys.executable, "-c", f"from {command} import main; main()", "run"]
     process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -34,13 +34,13 @@ def test_other_commands_too(finished_run, tmp_path, command):
     assert process.wait(60) == 0
 
 
-def test_a_closed_output_is_none(tmp_path):
+def test_a_run_completes_without_standard_output(tmp_path):
     line = f"{sys.executable} -m gan_runner {' '.join(TINY_RUN)} hydra.run.dir=run >&- 2>&-"
     assert subprocess.run(line, shell=True, cwd=tmp_path).returncode == 0
     assert load_checkpoint(tmp_path / "run/checkpoints/last.pt")["step"] == 4
 
 
-def test_what_a_full_disk_cannot_hold_is_lost_and_not_what_follows(tmp_path):
+def test_text_after_a_full_disk_is_written_again(tmp_path):
     class Full(io.StringIO):
         room = False
 
@@ -50,8 +50,8 @@ def test_what_a_full_disk_cannot_hold_is_lost_and_not_what_follows(tmp_path):
             return super().write(text)
 
     full = Full()
-    outlet = Outlet(full)
-    assert outlet.write("lost") == 4
+    stream = PipeSafeStream(full)
+    assert stream.write("lost") == 4
     full.room = True
-    outlet.write("kept")
+    stream.write("kept")
     assert full.getvalue() == "kept"
