@@ -26,7 +26,7 @@ DOCUMENTS = sorted(
     + [path for folder in ("conf", "gan_runner", "scripts") for path in (ROOT / folder).glob("**/README.md")]
 )
 COMMANDS = {"gan-sample": sample.parser, "gan-eval": evaluate.parser, "gan-compare": compare.parser}
-OTHER_PROGRAMS = {"pip", "uv", "pipx", "pytest", "pre-commit", "eval", "wandb", "scripts/check.sh"}
+OTHER_PROGRAMS = {"pip", "uv", "pipx", "pytest", "pre-commit", "eval", "source", "wandb", "scripts/check.sh"}
 OWN_CODE = "my_"
 """The start of names of modules and folders that the documents add; commands with them are run as they are typed."""
 
