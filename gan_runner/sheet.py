@@ -70,6 +70,7 @@ class Objective:
         logged: terms of weight zero.
         optimizer: with its numbers.
         constraints: what is done after each update, with the options that brought it.
+        definitions: of the symbols that the formulas introduce.
     """
 
     player: str
@@ -78,6 +79,7 @@ class Objective:
     logged: Sequence[Term]
     optimizer: str
     constraints: Sequence[tuple[str, tuple[str, ...]]]
+    definitions: Sequence[str]
 
     @property
     def sum(self) -> str:
@@ -132,9 +134,9 @@ def sheet_of(config: DictConfig, system: System, title: str) -> Sheet:
         system: built of it, before it is compiled.
         title: the chosen parts in words.
     """
-    definitions: dict[str, None] = {}
     origins = Origins(config, title.split())
-    objectives = [objective_of(player, origins, definitions) for player in system.players]
+    objectives = [objective_of(player, origins) for player in system.players]
+    definitions = dict.fromkeys(line for objective in objectives for line in objective.definitions)
     parts = list(parts_of(system))
     sections = {
         "moves": [f"{', '.join(player.name for player in system.players)}: {write(system.update_scheme, Symbols())}"],
@@ -147,10 +149,9 @@ def sheet_of(config: DictConfig, system: System, title: str) -> Sheet:
     return Sheet(title, objectives, {name: lines for name, lines in sections.items() if lines})
 
 
-def objective_of(player: Player, origins: Origins, definitions: dict[str, None]) -> Objective:
-    """What a player descends; what its formulas define is added to the definitions."""
+def objective_of(player: Player, origins: Origins) -> Objective:
+    """What a player descends, and how."""
     symbols = Symbols(player.game.turn(player.networks, player.owned, {}))
-    symbols.definitions = definitions
     terms: list[Term] = []
     logged: list[Term] = []
     for name, part in sorted(player.terms.items(), key=lambda item: not is_loss(item[1])):
@@ -163,7 +164,8 @@ def objective_of(player: Player, origins: Origins, definitions: dict[str, None])
         for name, part in player.constraints.items()
     ]
     moves = [f"×{n}" + (f" from step {number(first)}" if first else "") for first, n in sorted(player.phases.items())]
-    return Objective(player.name, ", ".join(moves), terms, logged, optimizer_line(player.optimizer), constraints)
+    optimizer = optimizer_line(player.optimizer)
+    return Objective(player.name, ", ".join(moves), terms, logged, optimizer, constraints, [*symbols.definitions])
 
 
 def is_loss(term: Any) -> bool:
@@ -184,6 +186,10 @@ def rows_of(objective: Objective) -> Iterator[tuple[str, str, str, str, str]]:
         yield "", "", f"after each update  {text}", "", ", ".join(options)
     for term in objective.logged:
         yield "", "", f"only logged  {term.text.removeprefix('0 · ')}", "", ", ".join(term.origins)
+
+
+INPUTS = re.compile(r"\b[xyzc]ₗ?\b|(?<=φ\()t\b")
+"""What formulas depend on: data x, labels y, noise z, codes c, captions t."""
 
 
 def optimizer_line(optimizer: torch.optim.Optimizer) -> str:
@@ -218,7 +224,7 @@ def meanings_of(system: System) -> list[str]:
 
 def sees(player: Player, objective: Objective, batch_size: int) -> str:
     """What a player's formulas depend on, which batch it gets, and which networks it descends."""
-    seen = sorted(set(re.findall(r"\b[xyzc]ₗ?\b", " ".join(term.text for term in objective.terms))))
+    seen = sorted(set(INPUTS.findall(" ".join([*objective.definitions, *(term.text for term in objective.terms)]))))
     batch = f"a new batch of {batch_size} at each update" if player.fresh_batches else "the batch drawn last"
     return f"{player.name}: {', '.join(seen)}{' of ' * bool(seen)}{batch}; descends {', '.join(player.owned)}"
 
@@ -227,9 +233,15 @@ def network_lines(name: str, network: nn.Module) -> Iterator[str]:
     """A network's layers and size, and the formulas of its layers."""
     size = sum(parameter.numel() for parameter in network.parameters())
     layers = ", ".join(layers_of(network)).replace(", +", " ").removeprefix("+").split(", ")
-    yield f"{name}: {', '.join(repeated(layers)) or type(network).__name__}; {size:,} parameters"
+    yield f"{name}: {', '.join(repeated(layers)) or type(network).__name__}; {size:,} parameter{'s' * (size != 1)}"
     inner = [module for module in network.modules() if module is not network and formula_of(module)]
-    yield from dict.fromkeys(f"in {name}: {write(module, Symbols())}" for module in inner)
+    yield from dict.fromkeys(f"in {name}: {layer_name(module)}{write(module, Symbols())}" for module in inner)
+
+
+def layer_name(module: nn.Module) -> str:
+    """`BatchNorm: `; of torch's private classes nothing."""
+    name = re.sub("[12]d$", "", type(module).__name__)
+    return "" if name.startswith("_") else f"{name}: "
 
 
 def layers_of(module: nn.Module) -> Iterator[str]:

@@ -155,7 +155,7 @@ SHEETS = {
             after each update | θ̄ ← 0.9999 θ̄ + 1e-4 θ | semi_supervised
         generator ×1     | ‖E[f(x)] − E[f(G(z))]‖² / dim f | Adam 5e-4 (.5, .999) | feature_matching
         where xₗ, yₗ: data whose labels are known
-        in discriminator: D(x) = log Σ exp l(x), P(y|x) = softmax l(x), of 8 classes
+        in discriminator: LogSumExpHead: D(x) = log Σ exp l(x), P(y|x) = softmax l(x), of 8 classes
         """,
     ),
     # Dumoulin et al. 2017, Eq. 1 and Algorithm 1, whose generator descends the same with the labels exchanged.
@@ -208,7 +208,7 @@ SHEETS = {
         ("loss=mmd",),
         """
         generator ×1 | √(E[k(x, x′)] − 2 E[k(x, G(z))] + E[k(G(z), G(z′))]) | Adam 5e-4 (.5, .999) | mmd
-        where k(x, y) = Σ exp(−‖x − y‖² / 2σ²), σ = 0.25, 0.5, 1, 2, 4, in units of the median distance of data
+        where k(a, b) = Σ exp(−‖a − b‖² / 2σ²), σ = 0.25, 0.5, 1, 2, 4, in units of the median distance of data
         """,
     ),
     # Kingma & Welling 2014, Eq. 7, with a Laplace observation of scale 0.1.

@@ -125,9 +125,9 @@ class Origins:
             found = []
             for option in options_in(group):
                 calls = calls_of(group, option)
-                if calls.get(key or group) == target and self.has_knobs(group, option):
-                    rank = calls.items() <= self.present, option in self.choices, len(calls)
-                    found.append((rank, option))
+                whole = calls.items() <= self.present
+                if calls.get(key or group) == target and self.has_knobs(group, option) and (whole or not key):
+                    found.append(((whole, option in self.choices, len(calls)), option))
             if found:
                 return (max(found)[1],)
         return ()

@@ -298,23 +298,28 @@ class WeightedJensenShannon(FDivergence):
         if not 0 < self.pi < 1:
             raise ValueError(f"pi must lie strictly between 0 and 1, not {self.pi}")
 
+    @property
+    def weight_of_fakes(self) -> float:
+        """1 − π."""
+        return 1 - self.pi
+
     def posterior_logit(self, log_ratio: Tensor) -> Tensor:
         """The logit of π r / (1 − π + π r)."""
         return log_ratio + math.log(self.pi / (1 - self.pi))
 
-    @formula("{pi} r log r − m log m, m = 1 − {pi} + {pi} r")
+    @formula("{pi} r log r − m log m", "m = {weight_of_fakes} + {pi} r")
     def f(self, log_ratio: Tensor) -> Tensor:
         """π r log r − (1 − π + π r) log(1 − π + π r), where m/q = 1 − π + π r."""
         log_mixture = math.log(1 - self.pi) + softplus(self.posterior_logit(log_ratio))
         ratio = log_ratio.exp()
         return self.pi * ratio * (log_ratio - log_mixture) - (1 - self.pi) * log_mixture
 
-    @formula("{pi} log(r / m)", "log r = D, m = 1 − {pi} + {pi} r")
+    @formula("{pi} log(r / m)", "log r = D, m = {weight_of_fakes} + {pi} r")
     def witness(self, score: Tensor) -> Tensor:
         """π log(r / (1 − π + π r))."""
         return self.pi * (logsigmoid(self.posterior_logit(score)) - math.log(self.pi))
 
-    @formula("(1 − {pi}) log m", "log r = D, m = 1 − {pi} + {pi} r")
+    @formula("{weight_of_fakes} log m", "log r = D, m = {weight_of_fakes} + {pi} r")
     def conjugate(self, score: Tensor) -> Tensor:
         """(1 − π) log(1 − π + π r)."""
         return (1 - self.pi) * (math.log(1 - self.pi) + softplus(self.posterior_logit(score)))
@@ -346,7 +351,7 @@ class Alpha(FDivergence):
         a = self.alpha
         return ((a * log_ratio).expm1() - a * log_ratio.expm1()) / (a * (a - 1))
 
-    @formula(lambda loss, symbols: f"(exp({number(loss.alpha - 1)} {symbols['s']}) − 1) / {number(loss.alpha - 1)}")
+    @formula(lambda loss, symbols: f"(exp({number(loss.alpha - 1)} {symbols['s']}) − 1) / ({number(loss.alpha - 1)})")
     def witness(self, score: Tensor) -> Tensor:
         """(r^(α − 1) − 1) / (α − 1)."""
         return ((self.alpha - 1) * score).expm1() / (self.alpha - 1)

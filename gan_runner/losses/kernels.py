@@ -33,7 +33,7 @@ def require_positive(name: str, values: tuple[float, ...]) -> None:
         raise ValueError(f"{name} must be positive numbers, at least one, not {list(values)}")
 
 
-@formula("Σ exp(−‖x − y‖² / 2σ²), σ = {bandwidths}")
+@formula("Σ exp(−‖a − b‖² / 2σ²), σ = {bandwidths}")
 @dataclass(frozen=True)
 class RBF:
     """A sum of Gaussians, Σ_σ exp(−‖x − y‖² / 2σ²) (Li et al. 2015, arXiv:1502.02761, Section 3, their code).
@@ -63,7 +63,7 @@ class RBF:
         return torch.stack(terms).sum()
 
 
-@formula("Σ (1 + ‖x − y‖² / 2α)^−α, α = {alphas}")
+@formula("Σ (1 + ‖a − b‖² / 2α)^−α, α = {alphas}")
 @dataclass(frozen=True)
 class RationalQuadratic:
     """A sum over α of (1 + ‖x − y‖² / 2α)^−α (Bińkowski et al. 2018, arXiv:1801.01401, Section 2.3).

@@ -13,7 +13,12 @@ from gan_runner.tools.formulas import formula, number
 
 def squared(score: str, target: float) -> str:
     """The formula of a mean squared distance."""
-    return f"E[({score} {'+' if target < 0 else '−'} {number(abs(target))})²]" if target else f"E[{score}²]"
+    return f"E[{difference(score, target)}²]"
+
+
+def difference(score: str, target: float) -> str:
+    """The formula of a distance, in brackets if the target is not 0."""
+    return f"({score} {'+' if target < 0 else '−'} {number(abs(target))})" if target else score
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,11 @@ class LeastSquares:
         """½ E_q[(D − c)²]."""
         return (scores.fake - self.generator_target).square().mean() / 2
 
-    @formula("log(({s} − {fake_target}) / ({real_target} − {s}))")
+    @formula(
+        lambda loss, symbols: (
+            f"log({difference(symbols['s'], loss.fake_target)} / ({number(loss.real_target)} − {symbols['s']}))"
+        )
+    )
     def log_ratio(self, score: Tensor) -> Tensor:
         """log p/q = log (D − a) / (b − D); infinite where D lies outside the targets."""
         return (score - self.fake_target).clamp(min=0).log() - (self.real_target - score).clamp(min=0).log()

@@ -17,7 +17,7 @@ def squared_distance(loss: MMD, symbols: Symbols) -> str:
     """The formula of MMD²."""
     x, y = symbols["real_features"], symbols["fake_features"]
     units = ", in units of the median distance of data" if loss.median else ""
-    symbols.define(f"k(x, y) = {write(loss.kernel, symbols)}{units}")
+    symbols.define(f"k(a, b) = {write(loss.kernel, symbols)}{units}")
     return f"E[k({x}, {x.replace('x', 'x′')})] − 2 E[k({x}, {y})] + E[k({y}, {y.replace('z', 'z′')})]"
 
 

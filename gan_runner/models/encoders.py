@@ -73,9 +73,7 @@ class Encoder(nn.Module):
         initialise_from_data(self, inputs)
 
 
-@formula(
-    lambda encoder, symbols: "E(x) on the sphere of radius √dim z" if encoder.spherical else "E(x): one code a datum"
-)
+@formula(lambda encoder, symbols: "E(x) on the sphere of radius √dim z" if encoder.spherical else "E(x): deterministic")
 class DeterministicEncoder(Encoder):
     """An encoder that maps each sample to one code.
 

@@ -69,7 +69,7 @@ def spherical_interpolation(ends: Tensor, steps: int) -> Tensor:
     return torch.where(angle.sin() > MIN_SINE, length * direction, first.lerp(second, share)).flatten(0, 1)
 
 
-@formula("N(0, I) in {dim} dimensions")
+@formula("N(0, I), dim z = {dim}")
 @dataclass(frozen=True)
 class Normal(SphericalPaths):
     """z ~ N(0, I)."""
@@ -81,7 +81,7 @@ class Normal(SphericalPaths):
         return torch.randn(n, self.dim, device=device, generator=rng)
 
 
-@formula("U({low}, {high}) in each of {dim} dimensions")
+@formula("U({low}, {high}) in each dimension, dim z = {dim}")
 @dataclass(frozen=True)
 class Uniform(LinearPaths):
     """z ~ U(low, high), independently in each dimension."""
@@ -95,7 +95,7 @@ class Uniform(LinearPaths):
         return self.low + (self.high - self.low) * torch.rand(n, self.dim, device=device, generator=rng)
 
 
-@formula("uniform on the sphere of radius √{dim} in {dim} dimensions")
+@formula("uniform on the sphere of radius √{dim}, dim z = {dim}")
 @dataclass(frozen=True)
 class Sphere(SphericalPaths):
     """z uniform on the sphere of radius √dim, so that each coordinate has mean 0 and variance 1."""

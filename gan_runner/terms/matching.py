@@ -11,7 +11,7 @@ from gan_runner.losses.base import Loss
 from gan_runner.tools.formulas import Symbols, formula, number
 
 
-@formula("L_w − L_f", "L_f: the loss before it; L_w: the same with {mismatched_scores} in place of {fake_scores}")
+@formula("L_w − L_f", "L_f: the discriminator's loss; L_w: the same with {mismatched_scores} in place of {fake_scores}")
 def mismatch(turn: TextTurn, loss: Loss) -> Tensor:
     """The increase of the discriminator's loss if real images with mismatched captions replace all fakes.
 

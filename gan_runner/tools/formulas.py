@@ -227,10 +227,11 @@ def weighted(weight: str, text: str) -> tuple[bool, str]:
 
 
 def is_sum(text: str) -> bool:
-    """Whether a plus or a minus stands between terms, outside all brackets."""
-    depth = 0
+    """Whether a plus or a minus stands between terms, outside all brackets and norms."""
+    depth, in_norm = 0, False
     for place, character in enumerate(text):
         depth += (character in "([") - (character in ")]")
-        if depth == 0 and text[place : place + 3] in (" + ", " − "):
+        in_norm ^= depth == 0 and character == "‖"
+        if depth == 0 and not in_norm and text[place : place + 3] in (" + ", " − "):
             return True
     return False
