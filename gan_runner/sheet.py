@@ -34,7 +34,7 @@ LONGEST_SUM = 66
 """A longer sum of terms has a line for each of them."""
 
 CITATION = re.compile(
-    r"([^\W\d_][\w’'-]+(?: et al\.| & [^\W\d_][\w-]+)? (?:19|20)\d\d),? "
+    r"((?:de |van )?[^\W\d_][\w’'-]+(?: et al\.| & [^\W\d_][\w-]+)? (?:19|20)\d\d),? "
     r"\(?(arXiv:[\d.]+\d|doi:[^\s,;)]+|[JP]MLR \d+)"
 )
 """A paper as docstrings name it: `Gulrajani et al. 2017, arXiv:1704.00028`."""

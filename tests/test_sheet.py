@@ -1,11 +1,21 @@
 """The method sheet, held against sheets written by hand from the papers."""
 
+import importlib
+import inspect
 import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import pytest
+from torch import nn
 
+import gan_runner
 from gan_runner.build import build_system
-from gan_runner.sheet import sheet_of
+from gan_runner.config.paths import CONF
+from gan_runner.datasets.toy import Ring
+from gan_runner.sheet import Term, sheet_of
+from gan_runner.tools.formulas import formula_of, number, weighted
 
 SHEETS = {
     # Goodfellow et al. 2014, Algorithm 1 and the last paragraph of Section 3, D = σ(score).
@@ -262,3 +272,155 @@ def test_that_the_sheet_of_a_method_is_the_one_written_by_hand(name, sheet):
     assert players == expected
     found = [f"where {line}" for line in written.sections["where"]] + written.sections["networks"]
     assert [line for line in definitions if line not in found] == [], found
+
+
+PACKAGE = Path(gan_runner.__file__).parent
+
+
+def parts_in(folder):
+    """The classes and functions that a folder defines, with the file of each."""
+    for path in sorted((PACKAGE / folder).glob("*.py")):
+        module = importlib.import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
+        for name, part in vars(module).items():
+            if getattr(part, "__module__", "") == module.__name__ and not name.startswith("_"):
+                yield f"gan_runner/{folder}/{path.name}: {name}", part
+
+
+def is_layer(part):
+    return inspect.isclass(part) and issubclass(part, nn.Module) and not issubclass(part, nn.Sequential)
+
+
+def is_stateful(part):
+    """Whether a module is called with a turn, as a term, or without arguments, as a constraint."""
+    return is_layer(part) and [*inspect.signature(part.forward).parameters][1:] in (["turn"], [])
+
+
+def lacking(part):
+    """What of a part lacks a formula: the halves of a loss, or the part itself."""
+    if hasattr(part, "identifies"):
+        halves = [half for half in ("discriminator", "generator", "distance") if hasattr(part, half)]
+        return [half for half in halves if formula_of(getattr(part, half)) is None]
+    return [] if formula_of(part) else ["formula"]
+
+
+def test_that_every_loss_term_constraint_and_layer_has_a_formula():
+    losses = [(at, part) for at, part in parts_in("losses") if hasattr(part, "identifies") and not is_protocol(part)]
+    named = set(re.findall(r"gan_runner\.(?:terms|constraints)\.\w+\.\w+", "".join(map(read, CONF.rglob("*.yaml")))))
+    terms = [
+        (at, part)
+        for folder in ("terms", "constraints")
+        for at, part in parts_in(folder)
+        if f"{part.__module__}.{part.__name__}" in named or is_stateful(part)
+    ]
+    layers = [(at, part) for at, part in parts_in("models/layers") if is_layer(part) and "forward" in vars(part)]
+    parts = [*losses, *terms, *layers]
+    assert min(len(losses), len(terms), len(layers)) > 10
+    assert [f"{at} lacks a formula of {name}" for at, part in parts for name in lacking(part)] == []
+
+
+def is_protocol(part):
+    return Protocol in part.__bases__
+
+
+def read(path):
+    return path.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Savage:
+    """A loss of one's own, without a formula."""
+
+    identifies = "ratio"
+
+    def discriminator(self, scores):
+        return -scores.real.mean()
+
+    def generator(self, scores):
+        return -scores.fake.mean()
+
+
+def half_as_much(turn, loss):
+    return loss.generator(turn.scores) / 2
+
+
+def test_that_a_part_without_a_formula_is_written_as_its_name(sheet):
+    written = sheet(
+        *("trusted=[test_sheet]", "loss._target_=test_sheet.Savage", "~loss.real_target", "~loss.fake_target"),
+        *(
+            "+players.generator.weights.half=2",
+            f"+players.generator.terms.half={partial_of('test_sheet.half_as_much')}",
+        ),
+    )
+    assert [each.sum for each in written.objectives] == ["savage(D)", "savage(D) + 2 · half_as_much"]
+
+
+def partial_of(target):
+    return f"{{_target_: {target}, _partial_: true, loss: ${{loss}}}}"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(10, "10"), (0.01, "0.01"), (1e-4, "1e-4"), (0.9999, "0.9999"), (-0.5, "−0.5"), (3000, "3,000"), (5e-5, "5e-5")],
+)
+def test_that_numbers_are_short(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("weight", "formula", "text"),
+    [
+        ("1", "−E[a] − E[b]", "− E[a] − E[b]"),
+        ("−1", "−E[a]", "+ E[a]"),
+        ("−1", "E[a] + E[b]", "− (E[a] + E[b])"),
+        ("2", "−E[a + b]", "− 2 · E[a + b]"),
+        ("2", "‖a − b‖²", "+ 2 · ‖a − b‖²"),
+        ("2", "‖a‖ − b", "+ 2 · (‖a‖ − b)"),
+    ],
+)
+def test_that_a_weight_multiplies_the_whole_formula(weight, formula, text):
+    assert Term(*weighted(weight, formula), origins=()).signed(first=False) == text
+
+
+def test_that_parts_of_a_game_have_critics_of_their_own(sheet, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "terms"))
+    options = importlib.import_module("two_critics").options
+    generator = sheet(*options()).objectives[1]
+    assert generator.sum == "−E[log σ(D_a(G(z)))] − E[log σ(D_b(G(z)))]"
+
+
+TINY = ("model=mlp", "dataset=ring8", "model.generator.width=8", "model.discriminator.width=8", "logger.mode=disabled")
+
+
+def test_that_explain_prints_the_sheet_and_leaves_nothing(gan_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(Ring, "load", None)  # no data is read
+    code, out, err = gan_run(*TINY, "loss=wgan_gp", "explain=true", "seeds=2", "hydra.run.dir=run")
+    assert code == 0, err
+    assert "discriminator ×5   E[D(G(z))] − E[D(x)] + 0.1 · E[(‖∇D(x̂)‖ − 1)²]   Adam 5e-4 (.5, .9)" in out
+    assert "Gulrajani et al. 2017, arXiv:1704.00028" in out
+    assert "seeds      0, 1" in out
+    assert not (tmp_path / "run").exists()
+
+
+def test_that_a_sweep_that_explains_leaves_nothing(gan_run, tmp_path):
+    code, out, err = gan_run("-m", *TINY, "loss=hinge,lsgan", "explain=true", "hydra.sweep.dir=sweep")
+    assert code == 0, err
+    assert "E[max(0, 1 − D(x))]" in out
+    assert "½ E[(D(x) − 1)²]" in out
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_that_explain_refuses_what_cannot_be_trained(gan_run):
+    code, out, err = gan_run(*TINY, "loss=wgan_gp", "model.discriminator.norm=batch", "explain=true")
+    assert (code, out) == (2, "")
+    assert "choose model.discriminator.norm=none" in err
+
+
+def test_that_a_run_keeps_its_sheet(finished_run, gan_run, tmp_path):
+    finished_run(*TINY, "trainer.steps=1", "metric=[]", "objective=null")
+    kept = (tmp_path / "run" / "method.md").read_text()
+    assert "discriminator ×1   −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))]" in kept
+    before = sorted((tmp_path / "run").rglob("*"))
+    code, out, err = gan_run("resume=run", "explain=true", "players.discriminator.updates=3")
+    assert code == 0, err
+    assert "discriminator ×3" in out
+    assert sorted((tmp_path / "run").rglob("*")) == before

@@ -50,7 +50,10 @@ def standard_prior(networks: OwnedNetworks) -> None:
 @requires(has_density, normal_prior)
 @formula("E[KL(q(z|{real}) ‖ N(0, I))]")
 def kl_divergence(turn: AutoencodingTurn) -> Tensor:
-    """E KL(q(z|x) ‖ N(0, I)) = ½ E Σ (μ² + σ² − 1 − log σ²), in nats (Kingma & Welling 2014, Appendix B)."""
+    """E KL(q(z|x) ‖ N(0, I)) = ½ E Σ (μ² + σ² − 1 − log σ²), in nats.
+
+    Kingma & Welling 2014, arXiv:1312.6114, Appendix B.
+    """
     _, mean, log_std = turn.posterior
     assert log_std is not None
     return 0.5 * (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum(1).mean()
@@ -110,7 +113,7 @@ def code_scores(turn: AutoencodingTurn) -> Scores:
 
 @formula(lambda term, symbols: symbols.loss(term.loss.discriminator, "prior_scores", "code_scores"))
 def code_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
-    """The discriminator's half of a loss, on draws from the prior and codes of data."""
+    """The discriminator's half of a loss, on draws from the prior and codes of data (Makhzani et al. 2015, arXiv:1511.05644)."""
     return loss.discriminator(code_scores(turn))
 
 

@@ -13,7 +13,7 @@ from gan_runner.tools.formulas import formula
 @requires(has_critic)
 @formula("‖E[{real_features}] − E[{fake_features}]‖² / dim f")
 def feature_matching(turn: GANTurn) -> Tensor:
-    """The squared difference of the mean features of real samples and fakes (Salimans et al. 2016, Section 3.1).
+    """The squared difference of the mean features of real samples and fakes (Salimans et al. 2016, arXiv:1606.03498).
 
     The paper sums over features; this is the mean over features, as in the authors' code, so that its weight does not
     depend on the width of the layer.
