@@ -113,7 +113,10 @@ def code_scores(turn: AutoencodingTurn) -> Scores:
 
 @formula(lambda term, symbols: symbols.loss(term.loss.discriminator, "prior_scores", "code_scores"))
 def code_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
-    """The discriminator's half of a loss, on draws from the prior and codes of data (Makhzani et al. 2015, arXiv:1511.05644)."""
+    """The discriminator's half of a loss, on draws from the prior and codes of data.
+
+    Makhzani et al. 2015, arXiv:1511.05644, Section 2.
+    """
     return loss.discriminator(code_scores(turn))
 
 

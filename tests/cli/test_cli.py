@@ -244,6 +244,7 @@ def test_a_run_writes_the_documented_files(gan_run, tmp_path):
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     assert files == {
         "config.yaml",
+        "method.md",
         "overrides.yaml",
         "environment.json",
         "metrics.jsonl",
