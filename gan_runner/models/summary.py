@@ -1,0 +1,66 @@
+"""A network in a few lines: its layers with their sizes, its parameters, and the formulas of its layers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import nn
+
+from gan_runner.tools.formulas import Symbols, formula_of, write
+
+
+def network_lines(name: str, network: nn.Module) -> Iterator[str]:
+    """A network's layers and size, and the formulas of its layers."""
+    size = sum(parameter.numel() for parameter in network.parameters())
+    layers = ", ".join(layers_of(network)).replace(", +", " ").removeprefix("+").split(", ")
+    yield f"{name}: {', '.join(repeated(layers)) or type(network).__name__}; {size:,} parameter{'s' * (size != 1)}"
+    inner = [module for module in network.modules() if module is not network and formula_of(module)]
+    yield from dict.fromkeys(f"in {name}: {layer_name(module)}{write(module, Symbols())}" for module in inner)
+
+
+def layer_name(module: nn.Module) -> str:
+    """`BatchNorm: `; of torch's private classes nothing."""
+    name = re.sub("[12]d$", "", type(module).__name__)
+    return "" if name.startswith("_") else f"{name}: "
+
+
+def layers_of(module: nn.Module) -> Iterator[str]:
+    """The layers of a module, in the order in which it holds them: `Linear 2→256`, `Conv 1→32 4×4 /2`, `+ReLU`."""
+    part: Any = module
+    children = [child for name, child in module.named_children() if name != "parametrizations"]
+    if children and (not formula_of(module) or hasattr(module, "prepare")):
+        for child in children:
+            yield from layers_of(child)
+    elif not isinstance(module, nn.Identity | nn.Sequential | nn.Flatten | nn.Unflatten):
+        name = re.sub("^Parametrized|[12]d$", "", type(module).__name__)
+        sizes = [(getattr(part, f"in_{kind}", None), getattr(module, f"out_{kind}", None)) for kind in KINDS]
+        shapes = [f" {before}→{after}" for before, after in sizes if before and after]
+        kernel = getattr(module, "kernel_size", ())
+        window = f" {'×'.join(map(str, kernel))} /{part.stride[0]}" if isinstance(kernel, tuple) and kernel else ""
+        plain = next(module.parameters(), None) is None
+        yield "+" * plain + name + "".join(shapes) + window
+
+
+KINDS = ("features", "channels")
+"""Of what layers have so many as inputs and outputs."""
+
+
+def repeated(layers: Sequence[str]) -> list[str]:
+    """Layers with runs of the same ones taken together: `(Linear 256→256, ReLU)×2`."""
+    shown, place = [], 0
+    while place < len(layers):
+        length, count = max(((n, runs(layers, place, n)) for n in range(1, 7)), key=lambda run: run[0] * (run[1] - 1))
+        group = ", ".join(layers[place : place + length])
+        shown.append(group if count == 1 else f"({group})×{count}" if length > 1 else f"{group} ×{count}")
+        place += length * count if count > 1 else 1
+    return shown
+
+
+def runs(layers: Sequence[str], place: int, length: int) -> int:
+    """How often the layers from a place on come one after the other."""
+    count = 1
+    while layers[place : place + length] == layers[place + count * length : place + (count + 1) * length]:
+        count += 1
+    return count if length <= len(layers) - place else 1
