@@ -1,6 +1,6 @@
 """`python -m gan_runner` does what `gan-run` does."""
 
-from gan_runner.cli.flags import main
+from gan_runner.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -59,6 +59,10 @@ def explain_file(error: Any) -> str:
     return f"{where}{error.strerror or error}"
 
 
+DEFAULT_SAMPLES = 64
+"""How many samples `gan-sample` draws without `--n`."""
+
+
 def add_run(parser: Parser) -> None:
     """Add the options of a command that loads a trained run."""
     parser.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")

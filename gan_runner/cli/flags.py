@@ -1,16 +1,13 @@
-"""The command `gan-run` and its flags, read before anything slow is imported."""
+"""The flags of the commands, and the answers to `--help` and `--version`."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from gan_runner import __version__
 from gan_runner.cli.help import help_text
-from gan_runner.errors import BadInput
-from gan_runner.tools.pipes import pipe_safe_output
 
 VERSION = f"gan-runner {__version__}"
 """What `--version` prints."""
@@ -48,21 +45,6 @@ def hydra_flags(words: Sequence[str]) -> argparse.Namespace:
     for names in VALUES:
         parser.add_argument(*names, nargs="?")
     return parser.parse_known_intermixed_args(words)[0]  # Hydra refuses the others
-
-
-def main() -> None:
-    """The command `gan-run`: answer `--help` and `--version` at once, and import Hydra for everything else."""
-    line = hydra_flags(sys.argv[1:])
-    if line.help or line.version:
-        with pipe_safe_output():
-            try:
-                print(answer(line))
-            except BadInput as error:
-                Parser(prog="gan-run").fail(2, str(error))
-    else:
-        from gan_runner.cli import run
-
-        run.main()
 
 
 def answer(line: argparse.Namespace) -> str | None:

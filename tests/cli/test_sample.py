@@ -5,7 +5,7 @@ import torch
 from conftest import TINY
 from methods import INFOGAN, TEXT
 
-from gan_runner.cli.sample import captions_of
+from gan_runner.cli.draw import captions_of
 from gan_runner.cli.sample import main as gan_sample
 
 RUN = ("model=mlp", *TINY["mlp"], "trainer.steps=1", "trainer.batch_size=8", "metric=[]", "objective=null")

@@ -13,7 +13,7 @@ HEAVY = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "wandb", "pyd
 
 SCRIPT = """
 import os, sys
-from gan_runner.cli.flags import main
+from gan_runner.cli.entry import main
 try:
     main()
 finally:
