@@ -43,7 +43,7 @@ class TorchvisionImages(ImageDataset):
         super().__post_init__()
         if self.classes is not None and self.attributes:
             raise ValueError("dataset.classes and dataset.attributes exclude each other; remove one")
-            _ = self.labels  # rejects empty and duplicate names
+        _ = self.labels  # rejects empty and duplicate names
 
     @property
     def labels(self) -> Labels | None:

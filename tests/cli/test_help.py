@@ -4,7 +4,7 @@ import pytest
 from conftest import names_in
 
 from gan_runner import __version__
-from gan_runner.cli import compare, flags
+from gan_runner.cli import compare, entry
 from gan_runner.cli.completion import completions, nested_completions
 from gan_runner.cli.flags import hydra_flags
 from gan_runner.cli.help import help_text
@@ -78,7 +78,7 @@ def test_help_of_an_unknown_word_suggests_another(helped, word, meant):
 
 def test_version_is_that_of_gan_runner(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["gan-run", "--version"])
-    flags.main()
+    entry.main()
     with pytest.raises(SystemExit):
         compare.main(["--version"])
     assert capsys.readouterr().out == f"gan-runner {__version__}\n" * 2
@@ -87,7 +87,7 @@ def test_version_is_that_of_gan_runner(capsys, monkeypatch):
 def test_an_unknown_word_ends_help_with_one_line(capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["gan-run", "--help", "los"])
     with pytest.raises(SystemExit, match="2"):
-        flags.main()
+        entry.main()
     assert capsys.readouterr() == ("", "gan-run: there is no group or knob los; did you mean loss?\n")
 
 

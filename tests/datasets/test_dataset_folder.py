@@ -247,7 +247,7 @@ def test_five_thousand_photographs():
 def test_splits_are_not_taken_for_classes(tmp_path):
     for split in ("train", "test"):
         paint(tmp_path / split / "dog" / "a.png")
-    with pytest.raises(DataError, match=r"look like splits, not like classes \(test, train\); choose dataset.root="):
+    with pytest.raises(DataError, match=r"look like splits, not like classes \(test, train\); set dataset.root="):
         ImageFolder(root=str(tmp_path), image_size=8)
     both = ImageFolder(root=str(tmp_path), image_size=8, classes=("train", "test"))
     assert both.labels.names == ("train", "test")

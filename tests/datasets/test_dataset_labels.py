@@ -182,7 +182,7 @@ def test_labels_of_a_batch_are_within_those_that_are_known():
 
 
 def test_a_label_has_one_meaning():
-    with pytest.raises(ValueError, match=r"dataset\.classes and dataset\.attributes are two meanings"):
+    with pytest.raises(ValueError, match=r"dataset\.classes and dataset\.attributes exclude each other"):
         TorchvisionImages(images=list, name="x", root="", classes=2, attributes=("a",))
     with pytest.raises(ValueError, match="two classes are named 'a'"):
         TorchvisionImages(images=list, name="x", root="", classes=("a", "a"))

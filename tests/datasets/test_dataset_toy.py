@@ -279,7 +279,7 @@ def test_a_mixture_is_set_from_the_command_line(hydra_config):
         ("gaussian_mixture", "dataset.means=[0,1]", "dataset.means.0=0"),
         ("gaussian_mixture", "dataset.probabilities=[1,2]", "dataset.probabilities must be 3 numbers"),
         ("gaussian_mixture", "+dataset.weights=[1,2,3]", "GaussianMixture takes no such option"),
-        ("swiss_roll", "dataset.nodes=10", "dataset.nodes=10 is too few"),
+        ("swiss_roll", "dataset.nodes=10", "dataset.nodes=10 is too small"),
     ],
 )
 def test_that_bad_options_are_reported_in_one_line(hydra_config, name, override, said):
