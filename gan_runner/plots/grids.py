@@ -98,15 +98,22 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def image_grid(images: Tensor, columns: int | None = None, gap: int | None = None) -> np.ndarray:
-    """Return a grid (height, width, 3) uint8 of images (n, c, h, w) in [−1, 1]; tiny images are magnified.
+    """Return a grid (height, width, 3) uint8 of images (n, c, h, w) in [−1, 1]; small images are enlarged smoothly.
 
     The default gap is two pixels, and zero for a single image.
     """
     columns = columns or int(np.ceil(len(images) ** 0.5))
-    zoom = max(1, 64 // images.shape[-1])
-    tiles = to_uint8(images).repeat_interleave(zoom, 2).repeat_interleave(zoom, 3)
-    gap = (2 if len(tiles) > 1 else 0) if gap is None else gap
-    return side_by_side(tiles, columns, gap).expand(3, -1, -1).permute(1, 2, 0).numpy()
+    gap = (2 if len(images) > 1 else 0) if gap is None else gap
+    return side_by_side(to_uint8(enlarged(images)), columns, gap).expand(3, -1, -1).permute(1, 2, 0).numpy()
+
+
+def enlarged(images: Tensor, side: int = 64) -> Tensor:
+    """Enlarge images (n, c, h, w) by the largest whole factor up to `side` pixels of width, by bicubic interpolation."""
+    factor = side // images.shape[-1]
+    if factor < 2:
+        return images
+    images = images.detach().float().cpu()
+    return torch.nn.functional.interpolate(images, scale_factor=factor, mode="bicubic", antialias=True)
 
 
 SHORT = 16

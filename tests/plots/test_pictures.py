@@ -27,11 +27,23 @@ def test_grid_has_each_image_once_in_reading_order():
     assert centres == [0, 128, 191, 255]
 
 
-def test_small_images_are_magnified_pixel_by_pixel():
-    grid = image_grid(torch.tensor([[[[-1.0, 1.0], [1.0, -1.0]]]] * 4))  # 64 px a tile, 2 px apart
-    for top in (2, 68):
-        assert np.unique(grid[top : top + 32, 2:34]).tolist() == [0]
-        assert np.unique(grid[top : top + 32, 34:66]).tolist() == [255]
+def test_small_images_are_enlarged_smoothly():
+    images = torch.rand(4, 3, 8, 8) * 2 - 1
+    grid = image_grid(images)  # 64 px a tile, 2 px apart
+    for tile, image in zip((grid[2:66, 2:66], grid[2:66, 68:132]), images):
+        pixels = ((image + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
+        expected = Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC)
+        np.testing.assert_allclose(tile.astype(int), np.asarray(expected).astype(int), atol=2)
+
+
+def test_images_of_one_grey_stay_that_grey_when_enlarged():
+    grid = image_grid(torch.tensor([-1.0, 0.0, 0.5, 1.0]).view(4, 1, 1, 1).expand(-1, 1, 8, 8))
+    assert [np.unique(grid[y : y + 64, x : x + 64]).tolist() for y in (2, 68) for x in (2, 68)] == [
+        [0],
+        [128],
+        [191],
+        [255],
+    ]
 
 
 def test_a_long_caption_stands_nearer_to_its_own_row_than_to_the_next(tmp_path):
