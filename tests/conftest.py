@@ -51,6 +51,7 @@ TINY = {
         *("model.generator.couplings=1", "model.generator.width=2", "model.generator.depth=1"),
         *("model.generator.scales=2", "model.discriminator.width=4"),
     ],
+    "small_mlp": ["model.generator.width=8", "model.discriminator.width=8", "model.latent.dim=4"],
     "gaussian": ["model.discriminator.width=8"],
     "line": ["model.discriminator.width=8"],
 }
