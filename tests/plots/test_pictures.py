@@ -28,7 +28,7 @@ def test_grid_has_each_image_once_in_reading_order():
 
 
 def test_small_images_are_enlarged_smoothly():
-    images = torch.rand(4, 3, 8, 8) * 2 - 1
+    images = torch.rand(4, 3, 8, 8) - 0.5  # Pillow cuts off what lies beyond black and white after each of two passes
     grid = image_grid(images)  # 64 px a tile, 2 px apart
     for tile, image in zip((grid[2:66, 2:66], grid[2:66, 68:132]), images):
         pixels = ((image + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy()
