@@ -108,7 +108,7 @@ def image_grid(images: Tensor, columns: int | None = None, gap: int | None = Non
 
 
 def enlarged(images: Tensor, side: int = 64) -> Tensor:
-    """Enlarge images (n, c, h, w) by the largest whole factor up to `side` pixels of width, by bicubic interpolation."""
+    """Enlarge images (n, c, h, w) by the largest whole factor up to a width of `side`, by bicubic interpolation."""
     factor = side // images.shape[-1]
     if factor < 2:
         return images
