@@ -153,7 +153,7 @@ PAIRS = [*itertools.combinations([name for name in REGULARIZERS if name != "like
     [pytest.param(*pair, marks=[pytest.mark.slow] if number % 12 else []) for number, pair in enumerate(PAIRS)],
 )
 def test_regularizers_step_together(make_system, first, second):
-    system = prepared(make_system(f"regularizer=[{first},{second}]", *TINY["dcgan"]))
+    system = prepared(make_system(f"regularizer=[{first},{second}]", "model=dcgan", *TINY["dcgan"]))
     report = train_step(system.players, batches_of(system))
     assert all(value.isfinite().all() for value in report.values())
 
@@ -316,7 +316,7 @@ def test_channels_last_does_not_change_the_step(make_system, loss):
 
 
 def test_channels_last_sets_the_strides_of_weights(make_system):
-    system = make_system("trainer.channels_last=true", *TINY["dcgan"])
+    system = make_system("trainer.channels_last=true", "model=dcgan", *TINY["dcgan"])
     weights = [p for player in system.players for p in player.parameters if p.dim() == 4 and min(p.shape[:2]) > 1]
     assert weights
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)

@@ -139,11 +139,11 @@ class CodeError:
             ValueError: the code does not exist or is not categorical.
         """
         categorical = [name for name, code in game.codes.items() if isinstance(code, Categorical)]
-        if (self.code or "") not in categorical and (self.code is not None or not categorical):
-            available = f"this game has {', '.join(categorical)}" if categorical else "this game has none"
-            raise ValueError(
-                f"it needs a categorical code, and {available}; set metric.code_error.code, or leave it out"
-            )
+        if not categorical:
+            raise ValueError("it needs a categorical code, and this game has none; leave it out")
+        if self.code is not None and self.code not in categorical:
+            choices = ", ".join(categorical)
+            raise ValueError(f"there is no categorical code {self.code}; set metric.code_error.code to {choices}")
         return self.code or categorical[0]
 
     def __call__(self, results: Results) -> dict[str, float]:

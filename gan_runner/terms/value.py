@@ -17,7 +17,7 @@ def only_points(networks: Mapping[str, nn.Module]) -> None:
     for name, network in networks.items():
         if not isinstance(network, Point):
             raise ValueError(
-                f"model.{name} is a {type(network).__name__}, and game=bilinear needs points; choose model=point"
+                f"game=bilinear plays with points, but model.{name} is a {type(network).__name__}; choose model=point"
             )
 
 

@@ -118,5 +118,5 @@ def test_the_best_checkpoint_needs_an_objective(hydra_config, tmp_path):
     config = resolve(hydra_config("objective=null", "logger.artifacts=best"))
     with pytest.raises(ConfigError, match=r"set objective=METRIC, or choose logger.artifacts=last"):
         check_metric_names(config, {}, {})
-    with pytest.raises(CheckpointError, match="a run with objective=FIGURE keeps one; take the last instead"):
+    with pytest.raises(CheckpointError, match="only a run that measures its objective=METRIC saves one; use the last"):
         load_checkpoint(RunDirectory(tmp_path).best)

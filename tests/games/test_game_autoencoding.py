@@ -187,8 +187,11 @@ def test_losses_documented_for_codes_work_for_codes(make_system):
             "prior: the KL divergence of q.* has a closed form only for N.*, but model.latent is Sphere; set",
         ),
         (["game=aae", "prior=approximate", UNIFORM], "moments of codes are compared with those of N.* is Uniform"),
-        (["game=vae", "loss=wgan_gp"], "no such player"),
-        (["game=vae", "regularizer=[r1]"], "no such player"),
+        (["game=vae", "loss=wgan_gp"], "needs a discriminator, but this game trains only: encoder, generator; leave"),
+        (
+            ["game=vae", "regularizer=[r1]"],
+            "needs a discriminator, but this game trains only: encoder, generator; leave",
+        ),
         (
             ["game=vae", "regularizer=[feature_matching]"],
             "needs model.discriminator, which no player of this configuration trains",

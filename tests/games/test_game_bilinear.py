@@ -128,12 +128,18 @@ def test_score_is_the_value_of_any_points(make_system):
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        ("game=bilinear model=mlp", "needs model=point"),
+        (
+            "game=bilinear model=mlp",
+            "game=bilinear plays with points, but model.discriminator is a MLPDiscriminator; choose model=point",
+        ),
         ("game=bilinear dataset=digits", "choose dataset=point_mass"),
         ("game=bilinear dataset.point=[1,2,3]", "a point is half of a sample"),
         ("game=bilinear model.generator.start=[1,2]", "must be 1 numbers"),
-        ("model=point dataset=ring8", "an option reads model.latent"),
-        ("game=bilinear regularizer=[r1]", "norm: Point takes no such option"),
+        (
+            "model=point dataset=ring8",
+            "an option takes its value from model.latent, which this configuration does not have",
+        ),
+        ("game=bilinear regularizer=[r1]", "model.discriminator.norm is not possible: Point takes no such option"),
     ],
 )
 def test_options_that_cannot_work_are_refused_in_one_line(gan_run, line, complaint):

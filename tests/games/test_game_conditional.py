@@ -266,7 +266,7 @@ def test_a_conditional_run_on_points_has_pictures_metrics_and_samples(gan_run, t
     assert len((tmp_path / "weighed" / "weights.csv").read_text().split()) == 9
     with pytest.raises(SystemExit):
         gan_sample(["run", "--label", "3", "--weigh", "--out", "weighed"])
-    assert "--reject and --weigh are for samples as they come" in capfd.readouterr().err
+    assert "--reject and --weigh need unconditional samples" in capfd.readouterr().err
     code, _, err = gan_run("game=conditional", "dataset=ring8", "model=mlp", *small, "metric=[push]")
     assert code == 2
     assert err.count("\n") == 1

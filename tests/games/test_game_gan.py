@@ -44,7 +44,7 @@ def test_scores_equal_the_critic_at_the_same_points(system):
 
 
 def test_sampling_changes_neither_networks_nor_the_random_state(make_system):
-    system = make_system(*TINY["dcgan"])
+    system = make_system("model=dcgan", *TINY["dcgan"])
     before = {name: value.clone() for name, value in system.networks["generator"].state_dict().items()}
     state = torch.get_rng_state()
     noise = system.noise(20, seed=3)
@@ -56,7 +56,7 @@ def test_sampling_changes_neither_networks_nor_the_random_state(make_system):
 
 
 def test_samples_come_from_averaged_weights(make_system):
-    system = make_system("regularizer=[ema]", *TINY["dcgan"])
+    system = make_system("regularizer=[ema]", "model=dcgan", *TINY["dcgan"])
     noise = system.noise(4, seed=0)
     before = system.sample(noise)
     with torch.no_grad():

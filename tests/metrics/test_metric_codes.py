@@ -126,19 +126,28 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
             ["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=test"],
             "measured_on=test, but this dataset only has train",
         ),
-        (["game=infogan", "metric=[code_error]", "metric.code_error.code=c2"], "there are c1; set metric.code_error"),
-        (["game=infogan", "metric=[code_error]", "~game.codes.c1"], "and there is none; set"),
-        (["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=train"], "need a split of their own"),
+        (
+            ["game=infogan", "metric=[code_error]", "metric.code_error.code=c2"],
+            "no categorical code c2; set .* to c1",
+        ),
+        (
+            ["game=infogan", "metric=[code_error]", "~game.codes.c1"],
+            "a categorical code, and this game has none; leave",
+        ),
+        (
+            ["game=infogan", "metric=[code_error]", "metric.code_error.measured_on=train"],
+            "are both train; choose different splits",
+        ),
     ],
 )
 def test_that_unsuitable_systems_are_refused(hydra_config, make_system, options, said):
-    options = [*options, *TINY["dcgan"]]
+    options = [*options, "model=dcgan", *TINY["dcgan"]]
     with pytest.raises(ConfigError, match=said):
         build_metrics(resolve(hydra_config(*options)), make_system(*options))
 
 
 def test_data_without_classes_is_refused(make_system):
-    system = make_system("game=infogan", *TINY["dcgan"])
+    system = make_system("game=infogan", "model=dcgan", *TINY["dcgan"])
     dataset = SimpleNamespace(labels=None, splits=("train", "test"))
     with pytest.raises(ValueError, match="the labels of this dataset are not classes"):
         CodeError().check(SimpleNamespace(game=system.game, dataset=dataset))
@@ -146,7 +155,7 @@ def test_data_without_classes_is_refused(make_system):
 
 def test_a_validation_split_will_do(hydra_config, make_system):
     options = ["game=infogan", "metric=[code_error]", "dataset.held_out=40", "metric.code_error.measured_on=validation"]
-    options += ["metric.code_error.matched=50", *TINY["dcgan"]]
+    options += ["metric.code_error.matched=50", "model=dcgan", *TINY["dcgan"]]
     system = make_system(*options)
     assert isinstance(system.dataset.labels, Classes)
     metric = build_metrics(resolve(hydra_config(*options)), system)["code_error"]

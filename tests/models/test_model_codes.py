@@ -155,10 +155,10 @@ def test_a_traversal_changes_one_code_only():
     [
         (lambda: Categorical(0), "size must be at least 1, not 0"),
         (lambda: Uniform(0), "dim must be at least 1, not 0"),
-        (lambda: Uniform(1, low=1.0, high=1.0), "low=1 must lie below high=1"),
-        (lambda: Gaussian(1, std=0.0), "std=0 must be positive, or null to be learnt"),
+        (lambda: Uniform(1, low=1.0, high=1.0), "low=1 must be less than high=1"),
+        (lambda: Gaussian(1, std=0.0), "std=0 must be positive, or null to be learned"),
         (lambda: Codes({}), "at least one code"),
-        (lambda: Codes({"a": 3}), "a=3 is no code"),
+        (lambda: Codes({"a": 3}), "a=3 is not a code"),
     ],
 )
 def test_what_cannot_be_is_said(make, said):

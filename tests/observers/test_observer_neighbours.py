@@ -94,14 +94,21 @@ IMAGE_RUN = [option for option in TINY_RUN if "experiment" not in option and "wi
 
 def test_a_run_draws_its_neighbours_in_every_space(gan_run, tmp_path):
     again = "+observer.neighbours.spaces.again={_target_: gan_runner.observers.neighbours.pixels, _partial_: true}"
-    code, _, err = gan_run(*IMAGE_RUN, *TINY["dcgan"], "observer=neighbours", again, "hydra.run.dir=run")
+    code, _, err = gan_run(*IMAGE_RUN, "model=dcgan", *TINY["dcgan"], "observer=neighbours", again, "hydra.run.dir=run")
     assert code == 0, err
     first, second = ((tmp_path / f"run/samples/neighbours_{name}_0000004.png") for name in ("pixels", "again"))
     assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_run_that_draws_nothing_searches_nothing(gan_run, tmp_path):
-    line = [*IMAGE_RUN, *TINY["dcgan"], "observer=neighbours", "trainer.sample_every=0", "hydra.run.dir=run"]
+    line = [
+        *IMAGE_RUN,
+        "model=dcgan",
+        *TINY["dcgan"],
+        "observer=neighbours",
+        "trainer.sample_every=0",
+        "hydra.run.dir=run",
+    ]
     code, _, err = gan_run(*line)
     assert code == 0, err
     assert not (tmp_path / "run" / "samples").exists()

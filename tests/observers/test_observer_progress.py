@@ -125,6 +125,7 @@ def test_images_have_progress_and_neighbours_too_whatever_their_order(gan_run, t
         "extractor.steps=2",
         *MEASURED[1:],
         "loss=wgan_gp",
+        "model=dcgan",
         *TINY["dcgan"],
         "trainer.steps=6",
     ]

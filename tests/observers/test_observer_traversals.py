@@ -53,7 +53,7 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
 
 
 def test_a_row_is_one_latent_and_a_column_one_value(make_system):
-    system = make_system("game=infogan", *TINY["dcgan"], "model.q.width=8")
+    system = make_system("game=infogan", "model=dcgan", *TINY["dcgan"], "model.q.width=8")
     latents = system.noise(2, 7)
     ((name, samples, values),) = traverse(system, "c1", 2, 10, 7)
     assert (name, values) == ("c1", list("0123456789"))

@@ -32,7 +32,7 @@ def test_cosine_is_torchs():
 
 @pytest.mark.parametrize("scheduler", names_in("scheduler"))
 def test_every_scheduler_sets_the_optimizers_rate(make_system, scheduler):
-    options = ["trainer.steps=4", "optimizer=sgd", "optimizer.lr=0.5", *TINY["dcgan"]]
+    options = ["trainer.steps=4", "optimizer=sgd", "optimizer.lr=0.5", "model=dcgan", *TINY["dcgan"]]
     system = make_system(f"scheduler={scheduler}", *options)
     player = system.players[0]
     player.optimizer.step()
@@ -48,8 +48,12 @@ def test_every_scheduler_sets_the_optimizers_rate(make_system, scheduler):
 
 
 def test_a_longer_run_follows_the_longer_schedule(make_system):
-    short = make_system("scheduler=linear", "trainer.steps=4", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
-    long = make_system("scheduler=linear", "trainer.steps=8", "optimizer.lr=1.0", *TINY["dcgan"]).players[0]
+    short = make_system(
+        "scheduler=linear", "trainer.steps=4", "optimizer.lr=1.0", "model=dcgan", *TINY["dcgan"]
+    ).players[0]
+    long = make_system(
+        "scheduler=linear", "trainer.steps=8", "optimizer.lr=1.0", "model=dcgan", *TINY["dcgan"]
+    ).players[0]
     for _ in range(4):
         short.optimizer.step()
         short.scheduler.step()
@@ -61,7 +65,7 @@ def test_a_longer_run_follows_the_longer_schedule(make_system):
 
 def test_players_may_have_their_own_learning_rates(make_system):
     options = ["players.generator.optimizer.lr=0.3", "optimizer.lr=0.1", "optimizer=sgd"]
-    discriminator, generator = make_system(*options, *TINY["dcgan"]).players
+    discriminator, generator = make_system(*options, "model=dcgan", *TINY["dcgan"]).players
     assert discriminator.optimizer.param_groups[0]["lr"] == 0.1
     assert generator.optimizer.param_groups[0]["lr"] == 0.3
     assert generator.optimizer.param_groups[0]["momentum"] == 0.5
@@ -72,7 +76,13 @@ def test_exponential_decay_ends_at_its_floor():
 
 
 def test_momentum_rises_and_survives_a_checkpoint(make_system):
-    options = ["scheduler=exponential_with_momentum", "scheduler.momentum.steps=4", "optimizer=sgd", *TINY["dcgan"]]
+    options = [
+        "scheduler=exponential_with_momentum",
+        "scheduler.momentum.steps=4",
+        "optimizer=sgd",
+        "model=dcgan",
+        *TINY["dcgan"],
+    ]
     player = make_system(*options).players[0]
     seen = []
     for _ in range(3):
@@ -90,7 +100,7 @@ def test_momentum_rises_and_survives_a_checkpoint(make_system):
 
 def with_beta2(make_system, steps=10):
     """A player with Adam whose β₂ rises from 0.9 to 0.99."""
-    player = make_system("optimizer=adam", "optimizer.betas=[0.0,0.9]", *TINY["dcgan"]).players[0]
+    player = make_system("optimizer=adam", "optimizer.betas=[0.0,0.9]", "model=dcgan", *TINY["dcgan"]).players[0]
     beta2 = partial(ramp, start=0.9, end=0.99, steps=steps)
     player.scheduler = LambdaOptions(player.optimizer, constant, beta2=beta2)
     return player
@@ -124,10 +134,10 @@ def test_a_scheduled_option_must_be_one_of_the_optimizer():
 
 def test_a_momentum_schedule_needs_momentum(make_system):
     with pytest.raises(ConfigError, match="Adam has no momentum"):
-        make_system("scheduler=exponential_with_momentum", *TINY["dcgan"])
+        make_system("scheduler=exponential_with_momentum", "model=dcgan", *TINY["dcgan"])
 
 
 def test_a_compiled_iteration_refuses_a_momentum_schedule(make_system):
-    system = make_system("scheduler=exponential_with_momentum", "optimizer=sgd", *TINY["dcgan"])
+    system = make_system("scheduler=exponential_with_momentum", "optimizer=sgd", "model=dcgan", *TINY["dcgan"])
     with pytest.raises(ConfigError, match="fixes the momentum"):
         compiled("iteration", system.update_scheme, system.players, system.device)

@@ -143,7 +143,7 @@ def test_table_or_schedule_of_a_resumed_run_is_replaced(gan_run, tmp_path):
         ("resume=nowhere/at/all", "does not exist; give the directory of a run"),
         ("resume=sweep", "is the directory of a sweep; type its command again with hydra.sweep.dir="),
         ("resume=run trainer.steps=5,6", "resume= continues one run, but trainer.steps=5,6 has several values"),
-        ("resume=part trainer.steps=2", "is at step 4, beyond trainer.steps=2; choose more steps"),
+        ("resume=part trainer.steps=2", "is already at step 4, beyond trainer.steps=2; choose more steps"),
         ("--config-dir own +experiment@_global_=again", "a file sets resume=run; type it on the command line instead"),
     ],
 )
