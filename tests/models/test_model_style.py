@@ -16,8 +16,8 @@ from gan_runner.runs.saved import open_checkpoint
 from gan_runner.system import eval_mode
 from gan_runner.terms.style import style
 
-DCGAN = ("model.generator.width=4", "model.discriminator.width=4")
-TINY = ("regularizer=[style_encoder]", "regularizer.style_encoder.width=4", "model.latent.dim=3")
+DCGAN = ("model=dcgan", "model.generator.width=4", "model.discriminator.width=4")
+TINY = ("model=dcgan", "regularizer=[style_encoder]", "regularizer.style_encoder.width=4", "model.latent.dim=3")
 
 
 def test_style_encoder_maps_images_to_latents():
