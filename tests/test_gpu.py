@@ -118,7 +118,7 @@ def test_resumed_run_equals_an_uninterrupted_run_bit_for_bit(gan_run, tmp_path, 
 @pytest.mark.parametrize("model", ["mlp", "dcgan", "resnet"])
 def test_run_in_any_precision_ends_finite(gan_run, tmp_path, model, compiled, precision):
     if (compiled, precision) == ("iteration", "fp16"):
-        pytest.skip("fp16 may skip an update, which a graph of the iteration cannot")
+        pytest.skip("fp16 skips steps whose gradients overflow, and a compiled iteration cannot skip a step")
     options = [f"trainer.compile={compiled}", f"trainer.precision={precision}", "trainer.steps=20", "dataset=digits"]
     code, out, err = gan_run(f"model={model}", ON_GPU, *options, "hydra.run.dir=run", "logger.mode=disabled")
     assert code == 0, err
@@ -191,4 +191,4 @@ def test_too_little_memory_ends_in_one_line(gan_run):
     code, _, err = gan_run(*SMALL, "trainer.batch_size=20000000", "model.generator.width=4096")
     assert code == 1
     assert "Traceback" not in err
-    assert "gan-run: there is too little memory (" in err
+    assert "gan-run: there is not enough memory (" in err

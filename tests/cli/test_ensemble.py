@@ -76,7 +76,8 @@ def test_a_failed_run_is_left_out_with_a_line(trained, gan_ensemble):
     code, out, err = gan_ensemble()
     assert code == 2
     assert err == (
-        "gan-eval: many holds 1 completed runs of 2, and an ensemble has two or more; name the directory of a sweep\n"
+        "gan-eval: many holds 1 completed runs of 2, but an ensemble needs at least two; give the directory of a "
+        "sweep\n"
     )
 
 

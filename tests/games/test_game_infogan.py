@@ -117,9 +117,9 @@ def test_samples_determine_their_codes_only_with_the_term(make_system):
         (["loss=ebgan", "game=gan_with_codes"], "choose a loss with a discriminator"),
         (["game=infogan", "method=projection"], "leave out method="),
         (["game=infogan", "model=gaussian", "dataset=gaussian"], "model.generator takes no codes"),
-        (["game=infogan", "game.codes.c1=3"], "c1=3 is no code; give it a _target_"),
+        (["game=infogan", "game.codes.c1=3"], "c1=3 is not a code; give it a _target_"),
         (["game=infogan", "~game.codes"], "at least one code"),
-        (["game=infogan", "game.codes.c2.high=-1"], "low=-1 must lie below high=-1"),
+        (["game=infogan", "game.codes.c2.high=-1"], "low=-1 must be less than high=-1"),
         (["game=infogan", "model.q.depth=-1"], "depth must be at least 0, not -1"),
     ],
 )

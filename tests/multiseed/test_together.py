@@ -111,7 +111,7 @@ BAD = {
     "seeds=[1,1]": "must be a number of seeds, such as 8, or a list",
     "seeds=many": "must be a number of seeds",
     "trainer.compile=iteration": "trainer.compile=iteration does not work with seeds=",
-    "trainer.precision=fp16": "with seeds choose bf16",
+    "trainer.precision=fp16": "does not work with seeds=, whose loss scales differ; choose bf16",
     "optimizer._target_=torch.optim.Adafactor": "Adafactor",
 }
 

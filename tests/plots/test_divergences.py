@@ -97,6 +97,6 @@ def test_experiment_is_one_command(gan_run, tmp_path):
         "hydra.sweep.dir=sweep",
     )
     assert code == 0
-    assert "divergences, computed and analytic: sweep/divergences.png" in out.replace("\n", "")
+    assert "divergences, estimated and analytic: sweep/divergences.png" in out.replace("\n", "")
     assert (tmp_path / "sweep" / "divergences.png").exists()
     assert len(list((tmp_path / "sweep").glob("*/summary.json"))) == 4

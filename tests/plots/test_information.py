@@ -45,7 +45,7 @@ def test_a_sweep_over_games_ends_with_the_picture(gan_run, tmp_path):
     callback = "+hydra.callbacks.information._target_=gan_runner.plots.information.SweepInformation"
     code, out, err = gan_run("-m", "game=infogan,gan_with_codes", callback, *options)
     assert code == 0, err
-    assert "what samples tell of their codes: sweep/mutual_information.png" in out
+    assert "mutual information between codes and samples: sweep/mutual_information.png" in out
     with Image.open(tmp_path / "sweep" / "mutual_information.png") as picture:
         assert picture.size == (3 * 480, 360)
     codes = codes_of(SavedRun(tmp_path / "sweep" / "0"))
