@@ -27,7 +27,7 @@ def parser() -> Parser:
     """The command line."""
     arguments = Parser(
         prog="gan-eval",
-        description="Measure a trained run. Figures are printed, and kept in RUN_DIR/evaluation.json.",
+        description="Measure a trained run. The values are printed and saved in RUN_DIR/evaluation.json.",
         epilog="gan-eval RUN_DIR 'metric=[frechet_distance,precision_recall]' extractor=classifier --samples 10000",
     )
     add_run(arguments)

@@ -26,7 +26,7 @@ from gan_runner.tools.files import write_atomically
 
 log = logging.getLogger("gan_runner")
 
-FORMAT = 4
+FORMAT = 5
 
 
 class BestValue(BaseModel, strict=True):

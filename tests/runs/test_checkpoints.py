@@ -95,7 +95,7 @@ def test_an_incomplete_file_gets_one_clear_line(path, length):
 @pytest.mark.parametrize("version", [3, 99])
 def test_another_format_gets_one_clear_line(path, version):
     save_checkpoint(path, {"parts": {}, "format": version})
-    advice = "this version reads only format 4; train the run again, or use the version of gan-runner that saved it"
+    advice = "this version reads only format 5; train the run again, or use the version of gan-runner that saved it"
     with pytest.raises(CheckpointError, match=f"one.pt has checkpoint format {version}, but {advice}$"):
         read_checkpoint(path)
 
