@@ -26,6 +26,7 @@ from gan_runner.requirements import declaration, innermost
 from gan_runner.system import System
 from gan_runner.tools.formulas import Symbols, formula_of, number, short, weighted, write
 from gan_runner.tools.scheduled import Scheduled
+from gan_runner.turn import Turn
 
 WRAPPER = textwrap.TextWrapper(106, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 """Breaks the lines of sections."""
@@ -137,13 +138,14 @@ def sheet_of(config: DictConfig, system: System, title: str) -> Sheet:
     origins = Origins(config, title.split())
     objectives = [objective_of(player, origins) for player in system.players]
     definitions = dict.fromkeys(line for objective in objectives for line in objective.definitions)
+    condition = condition_of(system.players[0])
     parts = list(parts_of(system))
     sections = {
         "moves": [f"{', '.join(player.name for player in system.players)}: {write(system.update_scheme, Symbols())}"],
         "rates": list(dict.fromkeys(map(rates_of, system.players))),
         "where": [*definitions, *meanings_of(system)],
         "sees": [sees(*each, config.trainer.batch_size) for each in zip(system.players, objectives)],
-        "networks": [line for name, network in system.networks.items() for line in network_lines(name, network)],
+        "networks": [line for each in system.networks.items() for line in network_lines(*each, condition)],
         "papers": list(dict.fromkeys(paper for part in parts for paper in papers_of(part))),
     }
     return Sheet(title, objectives, {name: lines for name, lines in sections.items() if lines})
@@ -151,7 +153,7 @@ def sheet_of(config: DictConfig, system: System, title: str) -> Sheet:
 
 def objective_of(player: Player, origins: Origins) -> Objective:
     """What a player descends, and how."""
-    symbols = Symbols(player.game.turn(player.networks, player.owned, {}))
+    symbols = Symbols(turn_of(player))
     terms: list[Term] = []
     logged: list[Term] = []
     for name, part in sorted(player.terms.items(), key=lambda item: not is_loss(item[1])):
@@ -191,6 +193,9 @@ def rows_of(objective: Objective) -> Iterator[tuple[str, str, str, str, str]]:
 INPUTS = re.compile(r"\b[xyzc]ₗ?\b|(?<=φ\()t\b")
 """What formulas depend on: data x, labels y, noise z, codes c, captions t."""
 
+DRAWN = ("c", "z")
+"""The inputs that each turn draws itself; the others are those of its batch."""
+
 
 def optimizer_line(optimizer: torch.optim.Optimizer) -> str:
     """`Adam 1e-4 (.5, .9)`: class, learning rate, betas, and what differs from the defaults."""
@@ -218,15 +223,32 @@ def meanings_of(system: System) -> list[str]:
     game: Any = system.game
     codes = [f"{name} ~ {write(code, Symbols())}" for name, code in getattr(game, "codes", {}).items()]
     prior = [f"z ~ {write(game.latent, Symbols())}"] if getattr(game.latent, "dim", 0) else []
+    condition = [meaning for player in system.players[:1] if (meaning := getattr(turn_of(player), "meaning", ""))]
     networks = [write(each, Symbols()) for each in system.networks.values() if formula_of(each)]
-    return [*prior, *([f"c = ({', '.join(codes)})"] if codes else []), *dict.fromkeys(networks)]
+    return [*prior, *([f"c = ({', '.join(codes)})"] if codes else []), *condition, *dict.fromkeys(networks)]
+
+
+def turn_of(player: Player) -> Turn:
+    """A turn of a player without a batch, for its symbols."""
+    turn: Turn = player.game.turn(player.networks, player.owned, {})
+    return turn
+
+
+def condition_of(player: Player) -> str:
+    """How the condition of a critic or a generator is written: y, φ(t), or the z of a pair."""
+    symbols = Symbols(turn_of(player))
+    pairs = [symbols.score(name).beside for name in ("fake_scores", "prior_scores") if name in symbols]
+    return symbols.get("condition") or next((pair[0] for pair in pairs if pair), "y")
 
 
 def sees(player: Player, objective: Objective, batch_size: int) -> str:
-    """What a player's formulas depend on, which batch it gets, and which networks it descends."""
+    """What a player's formulas depend on, which batch it gets, and which networks it trains."""
     seen = sorted(set(INPUTS.findall(" ".join([*objective.definitions, *(term.text for term in objective.terms)]))))
     batch = f"a new batch of {batch_size} at each update" if player.fresh_batches else "the batch drawn last"
-    return f"{player.name}: {', '.join(seen)}{' of ' * bool(seen)}{batch}; descends {', '.join(player.owned)}"
+    drawn = [name for name in seen if name in DRAWN]
+    data = [name for name in seen if name not in DRAWN]
+    inputs = [f"new {', '.join(drawn)}"] * bool(drawn) + [f"{', '.join(data)} from {batch}"] * bool(data)
+    return f"{player.name}: {'; '.join([*(inputs or [batch]), 'trains ' + ', '.join(player.owned)])}"
 
 
 def parts_of(system: System) -> Iterator[Any]:

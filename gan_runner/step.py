@@ -53,7 +53,7 @@ def simultaneous(players: Sequence[Player], batches: Iterator[Batch]) -> dict[st
     return descend(players, moves)
 
 
-@formula("all a step ahead to θ′ = θ − lr · g(θ), then θ ← θ − lr · g(θ′)")
+@formula("a step of the optimizer by g(θ) to θ′, then back, and a step by g(θ′)")
 def extragradient(players: Sequence[Player], batches: Iterator[Batch]) -> dict[str, Tensor]:
     """Extrapolate all players by one step, then update them from where they were with the gradients found there.
 

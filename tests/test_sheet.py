@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -14,8 +15,17 @@ import gan_runner
 from gan_runner.build import build_system
 from gan_runner.config.paths import CONF
 from gan_runner.datasets.toy import Ring
+from gan_runner.losses.bernoulli import NonSaturating
+from gan_runner.losses.decoupled import Decoupled
+from gan_runner.losses.f_divergences import KL, ReverseKL
+from gan_runner.losses.hinge import Hinge
+from gan_runner.losses.least_squares import LeastSquares
+from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
+from gan_runner.models.summary import network_lines
 from gan_runner.sheet import Term, sheet_of
-from gan_runner.tools.formulas import formula_of, number, weighted
+from gan_runner.terms.augmentation_control import AugmentationControl
+from gan_runner.terms.consistency import consistency, fake_consistency
+from gan_runner.tools.formulas import Score, Symbols, formula_of, number, weighted, write
 
 SHEETS = {
     # Goodfellow et al. 2014, Algorithm 1 and the last paragraph of Section 3, D = σ(score).
@@ -76,7 +86,8 @@ SHEETS = {
         """
         discriminator ×1 | E[max(0, 1 − D(x))] + E[max(0, 1 + D(G(z)))] | Adam 5e-4 (.5, .999) | hinge
         generator ×1     | −E[D(G(z))]                                  | Adam 5e-4 (.5, .999) | hinge
-            after each update | θ̄ ← 0.999 θ̄ + 0.001 θ | ema
+            after each update | θ̄ ← a θ̄ + (1 − a) θ | ema
+        where a = min(0.999, (1 + t)/(10 + t)) after t updates of generator
         in discriminator: W / σ₁(W), σ₁ the largest singular value
         """,
     ),
@@ -124,7 +135,52 @@ SHEETS = {
         """
         discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] | Adam 5e-4 (.5, .999) | decoupled
         generator ×1     | −E[exp(T(G(z)) − 1)]                     | Adam 5e-4 (.5, .999) | decoupled
-        where T(G(z)) = 1 + log r, log r = D(G(z)) cut at ±10
+        where T(G(z)) = 1 + log r, log r = D(G(z)), at most 10; below −10 continued with slope 1 in the score
+        """,
+    ),
+    # Huszár 2015, Eq. 8, as the aim; its generator minimises −(1 − π) E[log m/q].
+    "decoupled_jsd_pi": (
+        ("loss=decoupled", "loss@loss.aim=fgan_jsd_pi"),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] | Adam 5e-4 (.5, .999) | decoupled
+        generator ×1     | −E[0.5 log m(T(G(z)))]                   | Adam 5e-4 (.5, .999) | decoupled
+        where T(G(z)) = log r, log r = D(G(z)), at most 10; below −10 continued with slope 1 in the score
+        where m(s) = 0.5 + 0.5 exp s
+        """,
+    ),
+    # Nowozin et al. 2016, Table 5: T = π log(r / m), f*(T) = (1 − π) log m, r = exp s; E[f(r)] for the generator.
+    "fgan_jsd_pi": (
+        ("loss=fgan_jsd_pi", "loss.pi=0.25", "loss.objective=plug_in"),
+        """
+        discriminator ×1 | E[0.75 log m(D(G(z)))] − E[0.25 (D(x) − log m(D(x)))] \
+            | Adam 5e-4 (.5, .999) | fgan_jsd_pi
+        generator ×1     | E[0.25 r log r − m(log r) log m(log r)] | Adam 5e-4 (.5, .999) | fgan_jsd_pi
+        where m(s) = 0.75 + 0.25 exp s
+        where log r = D(G(z))
+        """,
+    ),
+    # The α-divergence of f(u) = (u^α − 1 − α (u − 1)) / (α (α − 1)) at α = −1.
+    "fgan_alpha": (
+        ("loss=fgan_alpha", "loss.alpha=-1"),
+        """
+        discriminator ×1 | E[(exp((−1) D(G(z))) − 1) / (−1)] − E[(exp((−2) D(x)) − 1) / (−2)] \
+            | Adam 5e-4 (.5, .999) | fgan_alpha
+        generator ×1     | −E[(exp((−1) D(G(z))) − 1) / (−1)] | Adam 5e-4 (.5, .999) | fgan_alpha
+        """,
+    ),
+    # Gulrajani et al. 2017, Eq. 3, and Kodali et al. 2017, Section 2.3, at once: each has points of its own.
+    "two_penalties": (
+        (
+            "regularizer=[gradient_penalty,dragan]",
+            "regularizer.gradient_penalty.weight=10",
+            "regularizer.dragan.weight=10",
+        ),
+        """
+        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] + 10 · E[(‖∇D(x̃)‖ − 1)²] \
+            + 10 · E[(‖∇D(x̂)‖ − 1)²] | Adam 5e-4 (.5, .999) | non_saturating, dragan, gradient_penalty
+        generator ×1     | −E[log σ(D(G(z)))]                       | Adam 5e-4 (.5, .999) | non_saturating
+        where x̂ = x + u (G(z) − x), u ~ U(0, 1)
+        where x̃ = x + 0.5 u v std(x), u ~ U(0, 1), v ~ U(0, 1) in each element
         """,
     ),
     # Chen et al. 2016, Eqs. 5 and 6, λ = 1.
@@ -154,6 +210,8 @@ SHEETS = {
         """
         discriminator ×1 | −E[log σ(D(x, y))] − E[log(1 − σ(D(G(z, y), y)))] | Adam 5e-4 (.5, .999) | minimax
         generator ×1     | E[log(1 − σ(D(G(z, y), y)))]                      | Adam 5e-4 (.5, .999) | minimax
+        where y: the label of x, given to the fake too
+        in discriminator: ConcatHead: D(x, y) = w · h(f(x), e(y)), h and e hidden layers
         """,
     ),
     # Salimans et al. 2016, Sections 3.1 and 5; half the unsupervised loss and averages of 1e-4, as in their code.
@@ -162,9 +220,10 @@ SHEETS = {
         """
         discriminator ×1 | 0.5 · (−E[log σ(D(x))] − E[log(1 − σ(D(G(z))))]) − E[log P(yₗ|xₗ)] \
             | Adam 5e-4 (.5, .999) | feature_matching, semi_supervised
-            after each update | θ̄ ← 0.9999 θ̄ + 1e-4 θ | semi_supervised
+            after each update | θ̄ ← a θ̄ + (1 − a) θ | semi_supervised
         generator ×1     | ‖E[f(x)] − E[f(G(z))]‖² / dim f | Adam 5e-4 (.5, .999) | feature_matching
         where xₗ, yₗ: data whose labels are known
+        where a = min(0.9999, (1 + t)/(10 + t)) after t updates of discriminator
         in discriminator: LogSumExpHead: D(x) = log Σ exp l(x), P(y|x) = softmax l(x), of 8 classes
         """,
     ),
@@ -174,6 +233,7 @@ SHEETS = {
         """
         discriminator ×1 | −E[log σ(D(x, E(x)))] − E[log(1 − σ(D(G(z), z)))] | Adam 5e-4 (.5, .999) | non_saturating
         generator ×1     | −E[log σ(D(G(z), z))] − E[log(1 − σ(D(x, E(x))))] | Adam 5e-4 (.5, .999) | non_saturating
+        in discriminator: ConcatHead: D(x, z) = w · h(f(x), e(z)), h and e hidden layers
         where E(x) = μ(x) + σ(x) ε, ε ~ N(0, I)
         """,
     ),
@@ -272,6 +332,65 @@ def test_that_the_sheet_of_a_method_is_the_one_written_by_hand(name, sheet):
     assert players == expected
     found = [f"where {line}" for line in written.sections["where"]] + written.sections["networks"]
     assert [line for line in definitions if line not in found] == [], found
+
+
+SCORES = {"real_scores": Score("D", "x"), "fake_scores": Score("D", "G(z)")}
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (NonSaturating(), "E[sign D(x)]"),
+        (Hinge(), "E[sign D(x)]"),
+        (KL(), "E[sign(D(x) − 1)]"),
+        (LeastSquares(), "E[sign log(D(x) / (1 − D(x)))]"),
+        (Decoupled(LeastSquares(), KL()), "E[sign log(D(x) / (1 − D(x)))]"),
+    ],
+)
+def test_that_adaptive_augmentation_takes_the_sign_of_the_log_ratio(loss, text):
+    critic = nn.ModuleDict({"ada": AdaptiveAugmentation((1, 8, 8))})
+    symbols = Symbols(**SCORES)
+    assert write(AugmentationControl({"discriminator": critic}, loss), symbols) == text
+    assert [*symbols.definitions] == [f"p rises where {text} > 0.6, and falls otherwise"]
+
+
+@pytest.mark.parametrize(("flip", "rest"), [(False, ""), (True, ", perhaps mirrored")])
+def test_that_consistency_says_whether_images_are_mirrored(flip, rest):
+    symbols = Symbols(**SCORES)
+    assert write(partial(consistency, shift=0.1, flip=flip), symbols) == "E[(D(x) − D(T(x)))²]"
+    assert write(partial(fake_consistency, shift=0.1, flip=flip), symbols) == "E[(D(G(z)) − D(T(G(z))))²]"
+    assert [*symbols.definitions] == [f"T: shifted by up to 0.1 of the side{rest}"]
+
+
+def test_that_an_aim_at_the_ratio_itself_has_one_definition_of_it():
+    symbols = Symbols(fake=Score("D", "G(z)"))
+    assert write(Decoupled(NonSaturating(), ReverseKL("plug_in")).generator, symbols) == "E[−log r]"
+    (definition,) = symbols.definitions
+    assert definition.startswith("log r = D(G(z)), at most 10;")
+
+
+def test_that_only_data_come_from_the_batch(sheet):
+    assert sheet("loss=relativistic_average").sections["sees"] == [
+        "discriminator: new z; x from a new batch of 64 at each update; trains discriminator",
+        "generator: new z; x from the batch drawn last; trains generator",
+    ]
+    assert sheet("loss=non_saturating").sections["sees"][1] == "generator: new z; trains generator"
+
+
+def test_that_captions_are_defined(sheet):
+    written = sheet("dataset=captioned_shapes", "game=text_to_image")
+    assert "φ(t): the embedding of t, the caption of x, given to the fake too" in written.sections["where"]
+    assert any("D(x, φ(t)) = w · h(f(x), e(φ(t)))" in line for line in written.sections["networks"])
+
+
+def test_that_repeated_layers_are_bracketed_and_long_networks_cut():
+    twice = nn.Sequential(*[nn.Linear(8, 8), nn.ReLU()] * 2, nn.Linear(8, 1))
+    (line,) = network_lines("critic", twice)
+    assert line == "critic: (Linear 8→8 ReLU) ×2, Linear 8→1; 81 parameters"
+    (line,) = network_lines("long", nn.Sequential(*[nn.Linear(100 + i, 101 + i) for i in range(60)]))
+    layers = line.partition(";")[0]
+    assert len(layers) < 440
+    assert int(re.search(r"… and (\d+) more layers$", layers)[1]) == 60 - layers.count("Linear")
 
 
 PACKAGE = Path(gan_runner.__file__).parent

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.tools.formulas import Symbols, formula, number
-from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
+from gan_runner.tools.scheduled import Schedule, scheduled, value_of
 
 
 def averaged(constraint: EMA, symbols: Symbols) -> str:
     """The formula of the average."""
-    decay = constraint.decay
-    if isinstance(decay, Scheduled):
-        return f"θ̄ ← a θ̄ + (1 − a) θ, a = {number(decay)}"
-    return f"θ̄ ← {number(decay)} θ̄ + {number(1 - decay)} θ"
+    updates = f"t updates of {', '.join(constraint.sources)}"
+    symbols.define(f"a = min({number(constraint.decay)}, (1 + t)/(10 + t)) after {updates}")
+    return "θ̄ ← a θ̄ + (1 − a) θ"
 
 
 @formula(averaged)

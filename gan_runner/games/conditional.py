@@ -30,6 +30,9 @@ class ConditionalTurn(GANTurn):
     letter = "y"
     """How a condition is written in formulas."""
 
+    meaning = "y: the label of x, given to the fake too"
+    """The definition of the letter."""
+
     @property
     def symbols(self) -> dict[str, str]:
         """How its quantities are written in formulas, by their names."""

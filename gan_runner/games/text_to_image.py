@@ -30,6 +30,7 @@ class TextTurn(ConditionalTurn):
     logged: tuple[str, ...] = ("real_scores", "fake_scores", "mismatched_scores")
 
     letter = "φ(t)"
+    meaning = "φ(t): the embedding of t, the caption of x, given to the fake too"
 
     @property
     def symbols(self) -> dict[str, str]:

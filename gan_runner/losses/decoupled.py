@@ -17,8 +17,11 @@ def translated(loss: Decoupled, symbols: Symbols) -> str:
     log_ratio = write(loss.critic.log_ratio, symbols.having(s=fake))
     score = Score("T", getattr(fake, "arguments", fake))
     optimal = write(loss.aim.optimal_score, symbols.having(r="log r"))
-    symbols.define(f"{score} = {optimal}, log r = {log_ratio} cut at ±{number(loss.max_log_ratio)}")
-    return write(loss.aim.generator, symbols.having(fake=score))
+    text = write(loss.aim.generator, symbols.having(fake=score, log_ratio="log r"))
+    most = number(loss.max_log_ratio)
+    bounded = f"log r = {log_ratio}, at most {most}; below −{most} continued with slope 1 in the score"
+    symbols.define(f"{score} = {optimal}, {bounded}" if score in text else bounded)
+    return text
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Decoupled:
         least, most = (self.optimal_score(score.new_full((), end)) for end in (-self.max_log_ratio, self.max_log_ratio))
         return self.log_ratio(score.clamp(least, most)) + (score - least).clamp(max=0)
 
+    @formula(lambda loss, symbols: write(loss.critic.log_ratio, symbols))
     def log_ratio(self, score: Tensor) -> Tensor:
         """The log ratio that the critic's score implies."""
         return self.critic.log_ratio(score)

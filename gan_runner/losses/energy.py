@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import relu
 
 from gan_runner.losses.base import Identifies, Scores
-from gan_runner.tools.formulas import formula
+from gan_runner.tools.formulas import formula, number
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class EBGAN:
         """E_q[E]."""
         return -scores.fake.mean()
 
+    @formula(lambda loss, symbols: f"{symbols['s']} + {number(loss.margin / 2)}")
     def sign(self, score: Tensor) -> Tensor:
         """1 where the energy is below half the margin (p > q), −1 where it is above."""
         return torch.sign(score + self.margin / 2)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from gan_runner.losses.base import Identifies, Scores
-from gan_runner.tools.formulas import Symbols, formula, number, write
+from gan_runner.tools.formulas import Symbols, bracketed, formula, write
 
 Objective = Literal["variational", "non_saturating", "plug_in"]
 
@@ -74,7 +74,8 @@ OBJECTIVES: Mapping[Objective, Callable[[Any, Tensor], Tensor]] = {
 
 def plug_in(divergence: Any, fake: Symbols) -> str:
     """The formula of the divergence at the ratio r that a fake's score implies."""
-    fake.define(f"log r = {write(divergence.log_ratio, fake)}")
+    if "log_ratio" not in fake:  # else `Decoupled` defines it
+        fake.define(f"log r = {write(divergence.log_ratio, fake)}")
     return f"E[{write(divergence.f, fake)}]"
 
 
@@ -282,6 +283,10 @@ class JensenShannon(FDivergence):
         return softplus(score) - math.log(2)
 
 
+MIXTURE = "m(s) = {weight_of_fakes} + {pi} exp s"
+"""The definition of m/q as a function of s = log r."""
+
+
 @dataclass(frozen=True)
 class WeightedJensenShannon(FDivergence):
     """π KL(p‖m) + (1 − π) KL(q‖m), m = π p + (1 − π) q (Huszár 2015, arXiv:1511.05101, Eq. 8; Nowozin et al., Table 5).
@@ -307,19 +312,19 @@ class WeightedJensenShannon(FDivergence):
         """The logit of π r / (1 − π + π r)."""
         return log_ratio + math.log(self.pi / (1 - self.pi))
 
-    @formula("{pi} r log r − m log m", "m = {weight_of_fakes} + {pi} r")
+    @formula("{pi} r log r − m(log r) log m(log r)", MIXTURE)
     def f(self, log_ratio: Tensor) -> Tensor:
         """π r log r − (1 − π + π r) log(1 − π + π r), where m/q = 1 − π + π r."""
         log_mixture = math.log(1 - self.pi) + softplus(self.posterior_logit(log_ratio))
         ratio = log_ratio.exp()
         return self.pi * ratio * (log_ratio - log_mixture) - (1 - self.pi) * log_mixture
 
-    @formula("{pi} log(r / m)", "log r = D, m = {weight_of_fakes} + {pi} r")
+    @formula("{pi} ({s} − log m({s}))", MIXTURE)
     def witness(self, score: Tensor) -> Tensor:
         """π log(r / (1 − π + π r))."""
         return self.pi * (logsigmoid(self.posterior_logit(score)) - math.log(self.pi))
 
-    @formula("{weight_of_fakes} log m", "log r = D, m = {weight_of_fakes} + {pi} r")
+    @formula("{weight_of_fakes} log m({s})", MIXTURE)
     def conjugate(self, score: Tensor) -> Tensor:
         """(1 − π) log(1 − π + π r)."""
         return (1 - self.pi) * (math.log(1 - self.pi) + softplus(self.posterior_logit(score)))
@@ -345,18 +350,28 @@ class Alpha(FDivergence):
                 "loss=fgan_reverse_kl for 0"
             )
 
-    @formula("(r^{alpha} − 1 − {alpha} (r − 1)) / ({alpha} ({alpha} − 1))")
+    @property
+    def factor(self) -> str:
+        """α as formulas write it."""
+        return bracketed(self.alpha)
+
+    @property
+    def factor_minus_1(self) -> str:
+        """α − 1 as formulas write it."""
+        return bracketed(self.alpha - 1)
+
+    @formula("(r^{factor} − 1 − {factor} (r − 1)) / ({factor} ({factor} − 1))")
     def f(self, log_ratio: Tensor) -> Tensor:
         """(r^α − 1 − α (r − 1)) / (α (α − 1))."""
         a = self.alpha
         return ((a * log_ratio).expm1() - a * log_ratio.expm1()) / (a * (a - 1))
 
-    @formula(lambda loss, symbols: f"(exp({number(loss.alpha - 1)} {symbols['s']}) − 1) / ({number(loss.alpha - 1)})")
+    @formula("(exp({factor_minus_1} {s}) − 1) / {factor_minus_1}")
     def witness(self, score: Tensor) -> Tensor:
         """(r^(α − 1) − 1) / (α − 1)."""
         return ((self.alpha - 1) * score).expm1() / (self.alpha - 1)
 
-    @formula("(exp({alpha} {s}) − 1) / {alpha}")
+    @formula("(exp({factor} {s}) − 1) / {factor}")
     def conjugate(self, score: Tensor) -> Tensor:
         """(r^α − 1) / α."""
         return (self.alpha * score).expm1() / self.alpha
@@ -390,6 +405,7 @@ class TotalVariation(Variational):
         """T."""
         return self.witness(score)
 
+    @formula("{s}")
     def sign(self, score: Tensor) -> Tensor:
         """1 where p > q, −1 where p < q."""
         return score.sign()

@@ -37,6 +37,7 @@ class Hinge:
         """−E_q[D]."""
         return -scores.fake.mean()
 
+    @formula("{s}")
     def sign(self, score: Tensor) -> Tensor:
         """1 where p > q, −1 where p < q."""
         return score.sign()

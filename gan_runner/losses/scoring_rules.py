@@ -116,6 +116,7 @@ class Misclassification(SymmetricScore):
         ramp = (-score / self.temperature).sigmoid()
         return (1 - score.detach().sign()) / 2 + (ramp - ramp.detach())
 
+    @formula("{s}")
     def sign(self, score: Tensor) -> Tensor:
         """1 where p > q, −1 where p < q."""
         return score.sign()

@@ -18,7 +18,7 @@ from gan_runner.models.sizes import at_least_one
 from gan_runner.tools.formulas import formula
 
 
-@formula("D(x, y) = w · h(f(x), e(y)), h and e hidden layers")
+@formula("D(x, {condition}) = w · h(f(x), e({condition})), h and e hidden layers")
 class ConcatHead(Conditioned):
     """Scores from features concatenated with an embedding of the condition, through a joint hidden layer.
 
@@ -51,7 +51,7 @@ class ConcatHead(Conditioned):
         return self.score(self.of_features(features) + self.of_condition(self.embed(condition)))
 
 
-@formula("D(x, y) = w · h(f(x), e(y)), h and e maxout layers")
+@formula("D(x, {condition}) = w · h(f(x), e({condition})), h and e maxout layers")
 class MaxoutHead(Conditioned):
     """A concatenation head of maxout layers, from the first conditional GAN.
 
@@ -87,7 +87,7 @@ class MaxoutHead(Conditioned):
         return self.joint(torch.cat([features, self.embed(condition)], 1))
 
 
-@formula("D(x, y) = ψ(f(x)) + ⟨V y, f(x)⟩")
+@formula("D(x, {condition}) = ψ(f(x)) + ⟨V {condition}, f(x)⟩")
 class ProjectionHead(Conditioned):
     """Projection: ψ(φ) + ⟨Vy, φ⟩ for features φ and condition y (Miyato & Koyama 2018, arXiv:1802.05637, Eq. 3).
 

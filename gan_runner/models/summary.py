@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,14 +11,19 @@ from torch import nn
 
 from gan_runner.tools.formulas import Symbols, formula_of, write
 
+LONGEST = 400
+"""The number of characters of a network's layers, about four lines; the number of the others is shown."""
 
-def network_lines(name: str, network: nn.Module) -> Iterator[str]:
-    """A network's layers and size, and the formulas of its layers."""
+
+def network_lines(name: str, network: nn.Module, condition: str = "y") -> Iterator[str]:
+    """A network's layers and size, and the formulas of its layers, with the symbol of their condition."""
     size = sum(parameter.numel() for parameter in network.parameters())
-    layers = ", ".join(layers_of(network)).replace(", +", " ").removeprefix("+").split(", ")
-    yield f"{name}: {', '.join(repeated(layers)) or type(network).__name__}; {size:,} parameter{'s' * (size != 1)}"
+    layers = ", ".join(layers_of(network)).replace(", +", " +").removeprefix("+").split(", ")
+    shown = shortened(repeated(layers)) or type(network).__name__
+    yield f"{name}: {shown}; {size:,} parameter{'s' * (size != 1)}"
     inner = [module for module in network.modules() if module is not network and formula_of(module)]
-    yield from dict.fromkeys(f"in {name}: {layer_name(module)}{write(module, Symbols())}" for module in inner)
+    symbols = Symbols(condition=condition)
+    yield from dict.fromkeys(f"in {name}: {layer_name(module)}{write(module, symbols)}" for module in inner)
 
 
 def layer_name(module: nn.Module) -> str:
@@ -47,13 +53,24 @@ KINDS = ("features", "channels")
 """Of what layers have so many as inputs and outputs."""
 
 
-def repeated(layers: Sequence[str]) -> list[str]:
-    """Layers with runs of the same ones taken together: `(Linear 256→256, ReLU)×2`."""
+def shortened(parts: Sequence[tuple[str, int]]) -> str:
+    """Parts, given with their numbers of layers, in about `LONGEST` characters: `Linear 2→8 … and 12 more layers`."""
+    ends = list(itertools.accumulate(len(text) + 2 for text, _ in parts))
+    kept = max(1, sum(end <= LONGEST for end in ends))
+    hidden = sum(layers for _, layers in parts[kept:])
+    text = ", ".join(text for text, _ in parts[:kept])
+    return f"{text} … and {hidden} more layer{'s' * (hidden > 1)}" if hidden else text
+
+
+def repeated(layers: Sequence[str]) -> list[tuple[str, int]]:
+    """Layers with runs of the same ones taken together: `(Linear 256→256 ReLU) ×2`, and how many layers these are."""
     shown, place = [], 0
     while place < len(layers):
         length, count = max(((n, runs(layers, place, n)) for n in range(1, 7)), key=lambda run: run[0] * (run[1] - 1))
         group = ", ".join(layers[place : place + length])
-        shown.append(group if count == 1 else f"({group})×{count}" if length > 1 else f"{group} ×{count}")
+        size = length + group.count(" +")
+        text = group.replace(" +", " ")
+        shown.append((text if count == 1 else f"({text}) ×{count}" if size > 1 else f"{text} ×{count}", size * count))
         place += length * count if count > 1 else 1
     return shown
 

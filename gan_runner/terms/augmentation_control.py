@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gan_runner.games.gan import GANTurn
 from gan_runner.losses.base import Loss, RatioLoss, SignLoss
 from gan_runner.models.layers.adaptive_augmentation import AdaptiveAugmentation
-from gan_runner.tools.formulas import formula
+from gan_runner.tools.formulas import Symbols, formula, is_sum, number, write
 
 
 def realness(loss: Loss) -> Callable[[Tensor], Tensor]:
@@ -30,7 +30,16 @@ def realness(loss: Loss) -> Callable[[Tensor], Tensor]:
     )
 
 
-@formula("E[sign {real_scores}]", "p rises where E[sign {real_scores}] > {target}, and falls otherwise")
+def mean_sign(term: AugmentationControl, symbols: Symbols) -> str:
+    """The formula of r_t: the sign is that of the loss's log ratio."""
+    text = write(term.realness, symbols.having(s=symbols.score("real_scores")))
+    return f"E[sign({text})]" if is_sum(text) else f"E[sign {text}]"
+
+
+@formula(
+    mean_sign,
+    lambda term, symbols: f"p rises where {mean_sign(term, symbols)} > {number(term.target)}, and falls otherwise",
+)
 class AugmentationControl(nn.Module):
     """r_t = E[sign(D(x))] on real data, logged with weight zero; it controls the probability p of augmentations.
 

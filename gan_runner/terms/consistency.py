@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from gan_runner.models.networks import Discriminator
 from gan_runner.models.sizes import require_images
 from gan_runner.requirements import requires
 from gan_runner.tools import per_sample
-from gan_runner.tools.formulas import formula
+from gan_runner.tools.formulas import Symbols, formula, number
 
 
 def on_images(networks: Mapping[str, nn.Module]) -> None:
@@ -35,8 +36,13 @@ def augmented(x: Tensor, shift: float, flip: bool) -> Tensor:
     return translation(mirror(x) if flip else x, shift)
 
 
+def transform(term: Any, symbols: Symbols) -> str:
+    """The definition of T in formulas."""
+    return f"T: shifted by up to {number(term.shift)} of the side{', perhaps mirrored' * term.flip}"
+
+
 @requires(on_images)
-@formula("E[({real_scores} − {real_scores:T(·)})²]", "T: shifted by up to {shift} of the side")
+@formula("E[({real_scores} − {real_scores:T(·)})²]", transform)
 def consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_p[(D(x) − D(T(x)))²] on real data (Zhang et al. 2020, arXiv:1910.12027, Algorithm 1)."""
     x, *codes = turn.real_critic_inputs
@@ -44,7 +50,7 @@ def consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tens
 
 
 @requires(on_images)
-@formula("E[({fake_scores} − {fake_scores:T(·)})²]", "T: shifted by up to {shift} of the side")
+@formula("E[({fake_scores} − {fake_scores:T(·)})²]", transform)
 def fake_consistency(turn: GANTurn, shift: float = 1 / 8, flip: bool = False) -> Tensor:
     """E_q[(D(x) − D(T(x)))²] on fakes (Zhao et al. 2020, arXiv:2002.04724, Algorithm 1)."""
     x, *codes = turn.fake_critic_inputs

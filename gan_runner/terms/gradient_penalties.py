@@ -63,6 +63,14 @@ def between(starts: Sequence[Tensor], ends: Sequence[Tensor]) -> list[Tensor]:
 NORM, NORM_TO_ZERO = "E[(‖∇{between_scores}‖ − {target})²]", "E[‖∇{between_scores}‖²]"
 """Formulas of a penalty on the way between data and something else."""
 
+AROUND_DATA = "{between} = {real_inputs} + {scale} u v std({real_inputs}), u ~ U(0, 1), v ~ U(0, 1) in each element"
+"""The points where `dragan` acts."""
+
+
+def tilde(text: str) -> str:
+    """A formula with x̃ in place of x̂, which `gradient_penalty` defines otherwise."""
+    return text.replace("x̂", "x̃").replace("ẑ", "z̃")
+
 
 @requires(per_sample_scores)
 @formula(
@@ -77,8 +85,8 @@ def gradient_penalty(turn: GANTurn, target: float = 1.0) -> Tensor:
 
 @requires(per_sample_scores)
 @formula(
-    lambda term, symbols: fill(NORM if term.target else NORM_TO_ZERO, term, symbols),
-    "{between} = {real_inputs} + {scale} u v std({real_inputs}), u ~ U(0, 1), v ~ U(0, 1) in each element",
+    lambda term, symbols: tilde(fill(NORM if term.target else NORM_TO_ZERO, term, symbols)),
+    lambda term, symbols: tilde(fill(AROUND_DATA, term, symbols)),
 )
 def dragan(turn: GANTurn, target: float = 1.0, scale: float = 0.5) -> Tensor:
     """E[(‖∇D(x + δ)‖₂ − target)²] around the data (Kodali et al. 2017, arXiv:1705.07215, Section 2.3).

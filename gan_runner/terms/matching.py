@@ -10,8 +10,15 @@ from gan_runner.games.text_to_image import TextTurn
 from gan_runner.losses.base import Loss
 from gan_runner.tools.formulas import Symbols, formula, number
 
+OTHER_CAPTION = "t′: the caption of another image"
+"""The definition of t′ in formulas."""
 
-@formula("L_w − L_f", "L_f: the discriminator's loss; L_w: the same with {mismatched_scores} in place of {fake_scores}")
+
+@formula(
+    "L_w − L_f",
+    "L_f: the discriminator's loss; L_w: the same with {mismatched_scores} in place of {fake_scores}",
+    OTHER_CAPTION,
+)
 def mismatch(turn: TextTurn, loss: Loss) -> Tensor:
     """The increase of the discriminator's loss if real images with mismatched captions replace all fakes.
 
@@ -25,7 +32,8 @@ def mismatch(turn: TextTurn, loss: Loss) -> Tensor:
 def between_captions(term: Any, symbols: Symbols) -> str:
     """The formula of `interpolation`."""
     own, other = symbols["condition"], symbols["other_condition"]
-    symbols.define(f"φ̂ = {number(term.beta)} {own} + {number(1 - term.beta)} {other}, t′ the caption of another image")
+    symbols.define(f"φ̂ = {number(term.beta)} {own} + {number(1 - term.beta)} {other}")
+    symbols.define(OTHER_CAPTION)
     return symbols.loss(term.loss.generator, fake="interpolated_scores")
 
 

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 Part = TypeVar("Part")
+Template = str | Callable[[Any, "Symbols"], str]
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class Formula:
 
     Attributes:
         template: text with braces, or a function of the options and the symbols that returns the text.
-        where: definitions of the symbols that it introduces, templates too.
+        where: definitions of the symbols that it introduces, templates or functions too.
     """
 
-    template: str | Callable[[Any, Symbols], str]
-    where: tuple[str, ...] = ()
+    template: Template
+    where: tuple[Template, ...] = ()
 
 
-def formula(template: str | Callable[[Any, Symbols], str], *where: str) -> Callable[[Part], Part]:
+def formula(template: Template, *where: Template) -> Callable[[Part], Part]:
     """Declare the formula of a function, a method or a class."""
 
     def declare(part: Part) -> Part:
@@ -131,8 +132,6 @@ def write(part: Any, symbols: Symbols) -> str:
         return name_of(part)
     for definition in declared.where:
         symbols.define(fill(definition, options, symbols))
-    if callable(declared.template):
-        return declared.template(options, symbols)
     return fill(declared.template, options, symbols)
 
 
@@ -188,8 +187,10 @@ class Braces(string.Formatter):
         return format(value, format_spec) if isinstance(value, str) else number(value)
 
 
-def fill(template: str, options: Any, symbols: Mapping[str, str]) -> str:
-    """A template with its braces filled."""
+def fill(template: Template, options: Any, symbols: Symbols) -> str:
+    """A template with its braces filled, or the text that its function returns."""
+    if callable(template):
+        return template(options, symbols)
     return Braces(options, symbols).format(template)
 
 
@@ -209,6 +210,11 @@ def number(value: Any) -> str:
     scientific = f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
     text = scientific if "e" in whole or (len(whole) > max(5, len(scientific)) and abs(value) < 1) else whole
     return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def bracketed(value: float) -> str:
+    """A number, in brackets if it is negative."""
+    return f"({number(value)})" if value < 0 else number(value)
 
 
 def short(value: Any) -> str:

@@ -30,7 +30,7 @@ class Chain(nn.Sequential, Conditioned):
         return x
 
 
-@formula("(1 + V y) (h − mean) / √var + U y, statistics of the batch")
+@formula("(1 + V {condition}) (h − mean) / √var + U {condition}, statistics of the batch")
 class ConditionalBatchNorm(Conditioned):
     """Batch norm whose gain and bias are affine in the condition: (n, channels, …) → the same shape.
 
