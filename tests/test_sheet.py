@@ -171,14 +171,16 @@ SHEETS = {
     # Gulrajani et al. 2017, Eq. 3, and Kodali et al. 2017, Section 2.3, at once: each has points of its own.
     "two_penalties": (
         (
+            "loss=hinge",
             "regularizer=[gradient_penalty,dragan]",
             "regularizer.gradient_penalty.weight=10",
             "regularizer.dragan.weight=10",
         ),
         """
-        discriminator ×1 | −E[log σ(D(x))] − E[log(1 − σ(D(G(z))))] + 10 · E[(‖∇D(x̃)‖ − 1)²] \
-            + 10 · E[(‖∇D(x̂)‖ − 1)²] | Adam 5e-4 (.5, .999) | non_saturating, dragan, gradient_penalty
-        generator ×1     | −E[log σ(D(G(z)))]                       | Adam 5e-4 (.5, .999) | non_saturating
+        discriminator ×1 \
+            | E[max(0, 1 − D(x))] + E[max(0, 1 + D(G(z)))] + 10 · E[(‖∇D(x̂)‖ − 1)²] + 10 · E[(‖∇D(x̃)‖ − 1)²] \
+            | Adam 5e-4 (.5, .999) | hinge, gradient_penalty, dragan
+        generator ×1     | −E[D(G(z))] | Adam 5e-4 (.5, .999) | hinge
         where x̂ = x + u (G(z) − x), u ~ U(0, 1)
         where x̃ = x + 0.5 u v std(x), u ~ U(0, 1), v ~ U(0, 1) in each element
         """,
@@ -384,9 +386,9 @@ def test_that_captions_are_defined(sheet):
 
 
 def test_that_repeated_layers_are_bracketed_and_long_networks_cut():
-    twice = nn.Sequential(*[nn.Linear(8, 8), nn.ReLU()] * 2, nn.Linear(8, 1))
+    twice = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
     (line,) = network_lines("critic", twice)
-    assert line == "critic: (Linear 8→8 ReLU) ×2, Linear 8→1; 81 parameters"
+    assert line == "critic: (Linear 8→8 ReLU) ×2, Linear 8→1; 153 parameters"
     (line,) = network_lines("long", nn.Sequential(*[nn.Linear(100 + i, 101 + i) for i in range(60)]))
     layers = line.partition(";")[0]
     assert len(layers) < 440
