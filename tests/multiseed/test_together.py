@@ -52,7 +52,7 @@ def test_all_seeds_resume_together(gan_run, finished_run, tmp_path):
     for found, expected in zip(lines(tmp_path / "both/1/metrics.jsonl"), lines(tmp_path / "own/metrics.jsonl")):
         assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
     code, _, err = gan_run("resume=both/1", "seeds=3")
-    assert (code, "would change the parts of the run" in err) == (2, True)
+    assert (code, "would change the parts of the resumed run" in err) == (2, True)
 
 
 @pytest.mark.parametrize(("step", "again"), [(3, True), (6, False), pytest.param(3, False, marks=pytest.mark.slow)])
