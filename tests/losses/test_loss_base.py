@@ -43,7 +43,7 @@ def node_of(option):
     content = OmegaConf.load(CONF / "loss" / f"{option}.yaml")
     node = content.get("loss", content)
     for base in content.pop("defaults", []):
-        for place, name in base.items():
+        for place, name in () if isinstance(base, str) else base.items():
             if place.startswith("/loss@"):
                 node[place.removeprefix("/loss@")] = node_of(name)
     return node
