@@ -235,7 +235,7 @@ SHEETS = {
         """
         discriminator ×1 | −E[log σ(D(x, E(x)))] − E[log(1 − σ(D(G(z), z)))] | Adam 5e-4 (.5, .999) | non_saturating
         generator ×1     | −E[log σ(D(G(z), z))] − E[log(1 − σ(D(x, E(x))))] | Adam 5e-4 (.5, .999) | non_saturating
-        in discriminator: ConcatHead: D(x, z) = w · h(f(x), e(z)), h and e hidden layers
+        in pairs: ConcatHead: D(x, z) = w · h(f(x), e(z)), h and e hidden layers
         where E(x) = μ(x) + σ(x) ε, ε ~ N(0, I)
         """,
     ),
