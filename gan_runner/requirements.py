@@ -103,7 +103,7 @@ class TermWrapper(Protocol):
     term: Any
 
     def select(self, networks: OwnedNetworks) -> OwnedNetworks:
-        """Those of a player's networks that the inner term uses.
+        """The networks of a player that the inner term uses.
 
         Raises:
             ValueError: the game does not have them.

@@ -1,9 +1,9 @@
-"""The method sheet: what is trained, in formulas, with the present numbers of everything.
+"""The method sheet: the objective of each player as a formula, with the numbers of this configuration.
 
     discriminator ×5   E[D(G(z))] − E[D(x)] + 10 · E[(‖∇D(x̂)‖ − 1)²]   Adam 1e-4 (.5, .9)   wgan_gp, gradient_penalty
     generator     ×1   −E[D(G(z))]                                      Adam 1e-4 (.5, .9)   wgan_gp
 
-Each part carries its formula beside its code (`gan_runner.tools.formulas`); here they are put together.
+Each part has its formula beside its code (`gan_runner.tools.formulas`). This module puts the formulas together.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ import torch
 from omegaconf import DictConfig
 
 from gan_runner.config.options import Origins
+from gan_runner.games.base import InfersCodes
 from gan_runner.models.summary import network_lines
 from gan_runner.players import OPTIMIZER_FLAGS, Player
 from gan_runner.requirements import declaration, innermost
 from gan_runner.system import System
-from gan_runner.tools.formulas import Symbols, formula_of, number, short, weighted, write
+from gan_runner.tools.formulas import Symbols, formula_of, number, options_of, short, weighted, write
 from gan_runner.tools.scheduled import Scheduled
 from gan_runner.turn import Turn
 
@@ -46,9 +47,9 @@ class Term:
     """A term of a player's sum.
 
     Attributes:
-        negative: whether a minus stands before it.
+        negative: whether it is subtracted.
         text: its weight and its formula.
-        origins: the options that brought it.
+        origins: the options that added it.
     """
 
     negative: bool
@@ -56,22 +57,22 @@ class Term:
     origins: tuple[str, ...]
 
     def signed(self, first: bool) -> str:
-        """With its sign, the plus of the first left out."""
+        """The term with its sign; the first of a sum has no plus."""
         return ("−" if first else "− ") * self.negative + ("" if first or self.negative else "+ ") + self.text
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a player descends, and how.
+    """The objective of a player: the sum of terms that it minimises, its optimizer and its constraints.
 
     Attributes:
-        player: its name.
-        updates: `×5`, or by phase.
-        terms: of the sum.
-        logged: terms of weight zero.
-        optimizer: with its numbers.
-        constraints: what is done after each update, with the options that brought it.
-        definitions: of the symbols that the formulas introduce.
+        player: the name of the player.
+        updates: updates per step: `×5`, or one number per phase.
+        terms: the terms of the sum.
+        logged: terms of weight zero, which are only logged.
+        optimizer: the optimizer with its numbers.
+        constraints: formulas of what follows each update, with the options that added them.
+        definitions: definitions of the symbols in the formulas.
     """
 
     player: str
@@ -89,18 +90,18 @@ class Objective:
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The options that brought the terms, each once."""
+        """The options that added the terms, each once."""
         return tuple(dict.fromkeys(name for term in self.terms for name in term.origins))
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A method on a page.
+    """The method sheet of a configuration.
 
     Attributes:
-        title: the chosen parts in words.
-        objectives: of the players, in the order in which they move.
-        sections: below them: a title and its lines.
+        title: the chosen options.
+        objectives: the objectives of the players, in the order in which they move.
+        sections: titles and lines of the sections below the objectives.
     """
 
     title: str
@@ -118,7 +119,7 @@ class Sheet:
         ]
 
     def __str__(self) -> str:
-        """The whole, as plain text."""
+        """The sheet as plain text."""
         width = max(map(len, self.sections)) + 3
         below = []
         for title, lines in self.sections.items():
@@ -128,12 +129,12 @@ class Sheet:
 
 
 def sheet_of(config: DictConfig, system: System, title: str) -> Sheet:
-    """The sheet of what is trained.
+    """The method sheet of a system.
 
     Args:
-        config: resolved.
-        system: built of it, before it is compiled.
-        title: the chosen parts in words.
+        config: the resolved configuration.
+        system: the system built from it, not yet compiled.
+        title: the chosen options.
     """
     origins = Origins(config, title.split())
     objectives = [objective_of(player, origins) for player in system.players]
@@ -152,7 +153,7 @@ def sheet_of(config: DictConfig, system: System, title: str) -> Sheet:
 
 
 def objective_of(player: Player, origins: Origins) -> Objective:
-    """What a player descends, and how."""
+    """The objective of a player, with the options that added its terms."""
     symbols = Symbols(turn_of(player))
     terms: list[Term] = []
     logged: list[Term] = []
@@ -172,8 +173,7 @@ def objective_of(player: Player, origins: Origins) -> Objective:
 
 def is_loss(term: Any) -> bool:
     """Whether a term is one player's half of a loss, which comes first in a sum."""
-    inner = innermost(term)
-    return hasattr(inner, "loss") or "loss" in getattr(inner, "keywords", {})
+    return hasattr(options_of(innermost(term)), "loss")
 
 
 def rows_of(objective: Objective) -> Iterator[tuple[str, str, str, str, str]]:
@@ -191,7 +191,7 @@ def rows_of(objective: Objective) -> Iterator[tuple[str, str, str, str, str]]:
 
 
 INPUTS = re.compile(r"\b[xyzc]ₗ?\b|(?<=φ\()t\b")
-"""What formulas depend on: data x, labels y, noise z, codes c, captions t."""
+"""The inputs in formulas: data x, labels y, noise z, codes c, captions t."""
 
 DRAWN = ("c", "z")
 """The inputs that each turn draws itself; the others are those of its batch."""
@@ -219,11 +219,12 @@ def rates_of(player: Player) -> str:
 
 
 def meanings_of(system: System) -> list[str]:
-    """What the random inputs, and networks that have a formula, stand for."""
+    """The distributions of noise and codes, the condition, and networks that have a formula."""
     game: Any = system.game
-    codes = [f"{name} ~ {write(code, Symbols())}" for name, code in getattr(game, "codes", {}).items()]
+    has_codes = isinstance(game, InfersCodes)
+    codes = [f"{name} ~ {write(code, Symbols())}" for name, code in (game.codes if has_codes else {}).items()]
     prior = [f"z ~ {write(game.latent, Symbols())}"] if getattr(game.latent, "dim", 0) else []
-    condition = [meaning for player in system.players[:1] if (meaning := getattr(turn_of(player), "meaning", ""))]
+    condition = [meaning for player in system.players[:1] if (meaning := turn_of(player).meaning)]
     networks = [write(each, Symbols()) for each in system.networks.values() if formula_of(each)]
     return [*prior, *([f"c = ({', '.join(codes)})"] if codes else []), *condition, *dict.fromkeys(networks)]
 
@@ -242,7 +243,7 @@ def condition_of(player: Player) -> str:
 
 
 def sees(player: Player, objective: Objective, batch_size: int) -> str:
-    """What a player's formulas depend on, which batch it gets, and which networks it trains."""
+    """The inputs of a player, where they come from, and the networks that it trains."""
     seen = sorted(set(INPUTS.findall(" ".join([*objective.definitions, *(term.text for term in objective.terms)]))))
     batch = f"a new batch of {batch_size} at each update" if player.fresh_batches else "the batch drawn last"
     drawn = [name for name in seen if name in DRAWN]

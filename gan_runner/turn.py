@@ -59,7 +59,7 @@ class Quantities:
         return self
 
     def computed(self, *names: str) -> dict[str, Any]:
-        """Those of the named quantities that are already computed or given."""
+        """The named quantities that are already computed or given."""
         return {name: getattr(self, name) for name in names if name in vars(self)}
 
 
@@ -79,6 +79,9 @@ class Turn(Quantities):
     whole: Turn
     logged: tuple[str, ...] = ()
     """Names of the quantities that are logged, as means over the batch, if a term reads them."""
+
+    meaning: str = ""
+    """The definition of the condition's symbol in formulas, if there is a condition."""
 
     def __init__(self, game: Any, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch):
         self.game = game

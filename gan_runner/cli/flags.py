@@ -10,7 +10,7 @@ from gan_runner import __version__
 from gan_runner.cli.help import help_text
 
 VERSION = f"gan-runner {__version__}"
-"""What `--version` prints."""
+"""The text that `--version` prints."""
 
 
 class Parser(argparse.ArgumentParser):

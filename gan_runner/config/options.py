@@ -1,4 +1,4 @@
-"""What each option in `conf/` adds to a configuration, so that error messages can name it as typed: GROUP=OPTION."""
+"""The parts that each option in `conf/` adds to a configuration, so that errors can name the option: GROUP=OPTION."""
 
 from __future__ import annotations
 

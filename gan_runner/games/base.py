@@ -39,7 +39,7 @@ class SampleGrid:
 
 
 class Game(Protocol):
-    """What each player sees of a batch, and what samples are made from."""
+    """A game makes the turns of its players from a batch, and the noise that samples are made from."""
 
     @property
     def latent(self) -> Latent:

@@ -12,7 +12,7 @@ Better = Callable[[float, float], float]
 """`min` or `max`: the better one of two values."""
 
 Values = dict[str, float]
-"""What a metric returns: values by name."""
+"""The values that a metric returns, by name."""
 
 
 @runtime_checkable

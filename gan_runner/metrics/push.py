@@ -27,7 +27,7 @@ def needs_score_loss(system: System) -> None:
 
 @metric(critic_value=max, push=max, requires=(needs_critic, needs_score_loss))
 def push(results: Results) -> dict[str, float]:
-    """What the critic estimates, and how strong the generator's gradient is.
+    """The critic's estimate, and the norm of the generator's gradient.
 
     `critic_value` is minus the discriminator's loss, which estimates a divergence or a distance, depending on the loss.
     `push` is the norm of the generator's gradient. For a generator with a single parameter, it is minus the derivative:

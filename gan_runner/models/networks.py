@@ -244,7 +244,7 @@ class Discriminator(Network):
 
     @property
     def needs_condition(self) -> bool:
-        """Whether it scores pairs of a sample and a condition only."""
+        """Whether it needs a condition beside each sample to score it."""
         return isinstance(self.head[-1], Conditioned) and self.head[-1].needs_condition
 
     def prepare(self, inputs: Tensor, data: Tensor, condition: Tensor | None = None) -> None:

@@ -50,7 +50,7 @@ def layers_of(module: nn.Module) -> Iterator[str]:
 
 
 KINDS = ("features", "channels")
-"""Of what layers have so many as inputs and outputs."""
+"""The kinds of sizes that layers have: `in_features` and `out_features`, or channels."""
 
 
 def shortened(parts: Sequence[tuple[str, int]]) -> str:
@@ -76,7 +76,7 @@ def repeated(layers: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def runs(layers: Sequence[str], place: int, length: int) -> int:
-    """How often the layers from a place on come one after the other."""
+    """The number of times that the layers from a place on repeat without a gap."""
     count = 1
     while layers[place : place + length] == layers[place + count * length : place + (count + 1) * length]:
         count += 1

@@ -156,7 +156,7 @@ def same_class(label: Tensor) -> Tensor:
 
 
 def is_retrieved(images: Tensor, texts: Tensor) -> Tensor:
-    """Whether its own image is the most compatible one with each text: (n,) booleans."""
+    """Test for each text whether its own image is the most compatible one: (n,) booleans."""
     return (texts @ images.T).argmax(1) == torch.arange(len(texts), device=texts.device)
 
 

@@ -82,7 +82,7 @@ class SavedRun:
 
     @property
     def method(self) -> str:
-        """What it trains, in formulas; empty of a run that was made before there were sheets."""
+        """The method sheet of the run; empty if the run was saved before there were method sheets."""
         path = self.directory.method
         return path.read_text(encoding="utf-8", errors="replace").strip("`\n") if path.exists() else ""
 

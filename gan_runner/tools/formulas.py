@@ -1,4 +1,4 @@
-"""Formulas: how a part writes what it computes, with its present numbers, in the symbols of its game.
+"""Formulas: a part states what it computes, with its numbers, in the symbols of its game.
 
 A formula is a template beside the code that it describes:
 
@@ -67,7 +67,7 @@ class Score(str):
 
     @property
     def arguments(self) -> str:
-        """What is scored: `x`, or `x, y`."""
+        """The arguments of the score: `x`, or `x, y`."""
         return ", ".join([self.point, *self.beside])
 
     def marked(self, mark: str) -> Score:
@@ -88,7 +88,7 @@ class Symbols(dict[str, str]):
     """
 
     def __init__(self, turn: Any = None, mark: str = "", **quantities: str):
-        super().__init__(turn.symbols if hasattr(turn, "symbols") else {}, **quantities)
+        super().__init__({} if turn is None else turn.symbols, **quantities)
         self.update({name: score.marked(mark) for name, score in self.items() if isinstance(score, Score)})
         self.turn = turn
         self.mark = mark
