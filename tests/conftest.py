@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 import gan_runner.train
 from gan_runner.build import build_system
-from gan_runner.cli import run as cli
+from gan_runner.cli.entry import main as gan_run_main
 from gan_runner.config import compose
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register, resolve
@@ -190,7 +190,7 @@ def gan_run(monkeypatch, tmp_path, capfd):
         monkeypatch.setattr(sys, "argv", ["gan-run", *arguments])
         code = 0
         try:
-            cli.main()
+            gan_run_main()
         except SystemExit as exit_:
             code = exit_.code
         out, err = capfd.readouterr()

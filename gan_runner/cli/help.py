@@ -95,28 +95,17 @@ class Page:
         group = key.partition("@")[0]
         if group in GROUPS:
             names = [name for name in re.split(r"[\[\],\s]+", value) if name not in ("", "null")]
-            pages = [self.option(group, self.known(group, name)) for name in names] or [self.group(group)]
+            pages = [self.option(group, name) for name in names] or [self.group(group)]
             return (line for lines in pages for line in [*lines, ""])
         if knobs := [knob for knob in root_knobs() if f"{knob.key}.".startswith(f"{key}.")]:
             return self.knobs(knobs)
         first, name = group_and_name(key)
         if first in GROUPS:  # such as loss/wgan_gp
-            return self.option(first, self.known(first, name))
+            return self.option(first, name)
         if found := [group for group in GROUPS if key in names_of(group, self.folders)]:
             return (line for group in found for line in [*self.option(group, key), ""])
         words = {*GROUPS, *(knob.key.partition(".")[0] for knob in root_knobs())}
         raise ConfigError(f"there is no group or knob {key}{did_you_mean(key, words)}")
-
-    def known(self, group: str, name: str) -> str:
-        """The name of an option that there is.
-
-        Raises:
-            ConfigError: there is none.
-        """
-        names = names_of(group, self.folders)
-        if name not in names:
-            raise ConfigError(f"there is no {group}={name}{did_you_mean(name, names)}")
-        return name
 
     def group(self, name: str) -> Iterator[str]:
         """The options of a group, with their knobs."""

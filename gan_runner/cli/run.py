@@ -25,7 +25,7 @@ from omegaconf import DictConfig, read_write
 from yaml import YAMLError
 
 from gan_runner.cli.completion import nested_completions
-from gan_runner.cli.flags import answer, hydra_flags
+from gan_runner.cli.flags import hydra_flags
 from gan_runner.cli.messages import explain, report_error
 from gan_runner.cli.resume import resumed_directory, resumed_job
 from gan_runner.config.compose import VERSION_BASE
@@ -55,8 +55,8 @@ def main() -> None:
     register()
     try:
         line = hydra_flags(sys.argv[1:])
-        if text := answer(line) or nested_completions(line):
-            print(text)
+        if completed := nested_completions(line):
+            print(completed)
             return
         processes.join()
         if directory := resumed_directory(sys.argv[1:]):

@@ -18,6 +18,8 @@ from typing import Any
 import yaml
 
 from gan_runner.config.paths import CONF
+from gan_runner.config.suggestions import did_you_mean
+from gan_runner.errors import ConfigError
 
 GROUPS = (
     *("dataset", "model", "loss", "regularizer", "game", "method", "likelihood", "prior", "encoder", "observation"),
@@ -112,13 +114,19 @@ class Document:
         path: of the file.
         group: the folder that it lies in, as typed; empty for `config.yaml`.
         package: the key at which its content stands; None: that of the group.
+
+    Raises:
+        ConfigError: the file is not valid YAML.
     """
 
     def __init__(self, path: Path, group: str = "", package: str | None = None):
         self.group = group
         self.text = path.read_text(encoding="utf-8")
         self.lines = self.text.splitlines()
-        root = yaml.compose(self.text, Loader=LOADER)
+        try:
+            root = yaml.compose(self.text, Loader=LOADER)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not valid YAML ({' '.join(str(error).split())}); correct it") from error
         self.root: list[tuple[Any, Any]] = root.value if isinstance(root, yaml.MappingNode) else []
         self.is_global = not group or self.text.startswith("# @package _global_")
         self.prefix = "" if self.is_global else package or group
@@ -246,11 +254,11 @@ def option(group: str, name: str, folders: Sequence[Path] = ()) -> Option:
     An experiment has none: it sets other options' knobs.
 
     Raises:
-        KeyError: there is no such option.
+        ConfigError: there is no such option.
     """
     document = document_of(group, name, folders)
     if document is None:
-        raise KeyError(f"{group}={name}")
+        raise ConfigError(f"there is no {group}={name}{did_you_mean(name, names_of(group, folders))}")
     builds_on: list[tuple[str, str]] = []
     chooses: list[str] = []
     parts = [document]

@@ -70,6 +70,22 @@ def test_help_knows_the_options_in_a_folder_of_ones_own(tmp_path, helped):
     assert "loss.scale=2.0  of all" in text
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("# Mine.\ndefaults: [hing]\nscale: 1.0 # of all\n", "there is no loss=hing; did you mean hinge?"),
+        ("# Mine.\nscale: [1.0\n", "mine.yaml is not valid YAML"),
+    ],
+)
+def test_help_of_a_broken_file_is_one_clear_line(tmp_path, helped, content, message):
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss" / "mine.yaml").write_text(content)
+    with pytest.raises(ConfigError) as error:
+        helped(f"--config-dir {tmp_path} loss=mine")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(("word", "meant"), [("los", "loss"), ("loss=wgan_g", "wgan_gp"), ("traine.steps", "trainer")])
 def test_help_of_an_unknown_word_suggests_another(helped, word, meant):
     with pytest.raises(ConfigError, match=f"did you mean {meant}"):
