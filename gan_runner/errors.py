@@ -8,13 +8,13 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
-RESUME = "resume=RUN_DIR"
+RESUME_HINT = "resume=RUN_DIR"
 """The placeholder in an error line for the option that resumes the run; `with_directory` fills it in."""
 
 
 def with_directory(line: str, directory: Path) -> str:
     """An error line with the run's directory in place of the placeholder."""
-    return line.replace(RESUME, shlex.quote(f"resume={directory}"))
+    return line.replace(RESUME_HINT, shlex.quote(f"resume={directory}"))
 
 
 class BadInput(Exception):  # noqa: N818
@@ -55,7 +55,7 @@ class DiskFull(Exception):  # noqa: N818
             f"the disk of {path.parent} is full: {path.name} needs {size / 1e6:.3g} MB, {free / 1e6:.3g} MB are free, "
             f"{missing / 1e6:.3g} MB are missing"
         )
-        super().__init__(f"{self.problem}; free some space, then continue with: gan-run {RESUME}")
+        super().__init__(f"{self.problem}; free some space, then continue with: gan-run {RESUME_HINT}")
 
 
 class Diverged(Exception):  # noqa: N818
@@ -74,7 +74,9 @@ class Diverged(Exception):  # noqa: N818
     def __init__(self, step: int, names: Sequence[str], saved_step: int | None, rollbacks: int = 0):
         self.step, self.names, self.saved_step = step, names, saved_step
         self.problem = f"training diverged at step {step} (non-finite: {', '.join(names)})"
-        resume = "" if saved_step is None else f"resume from step {saved_step} (gan-run {RESUME} optimizer.lr=…), or "
+        resume = (
+            "" if saved_step is None else f"resume from step {saved_step} (gan-run {RESUME_HINT} optimizer.lr=…), or "
+        )
         before = f" (after {rollbacks} rollbacks)" if rollbacks else ""
         super().__init__(
             f"{self.problem}{before}; {resume}start again with a smaller optimizer.lr or regularizer=[gradient_penalty]"
@@ -86,7 +88,7 @@ class ProcessLost(Exception):  # noqa: N818
 
     def __init__(self) -> None:
         super().__init__(
-            f"another process of this run ended or does not respond; start all processes again with {RESUME}"
+            f"another process of this run ended or does not respond; start all processes again with {RESUME_HINT}"
         )
 
 
@@ -98,7 +100,7 @@ class Stopped(BaseException):
 
     def __init__(self, signum: int, saved: bool = True):
         after = (
-            f"after saving; continue with: gan-run {RESUME}"
+            f"after saving; continue with: gan-run {RESUME_HINT}"
             if saved
             else "before the first step; type the same command again"
         )

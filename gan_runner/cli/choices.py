@@ -12,7 +12,7 @@ from gan_runner.config.sweeps import parse_overrides
 from gan_runner.errors import ConfigError
 from gan_runner.runs.saved import Checkpoint
 
-GROUPS = ("metric", "extractor")
+METRIC_GROUPS = ("metric", "extractor")
 """Groups that may be chosen anew for a trained run. All other groups stay as in training."""
 
 SPLIT_OPTIONS = ("split", "measured_on")
@@ -27,7 +27,7 @@ def evaluation_config(checkpoint: Checkpoint, options: argparse.Namespace) -> Di
     """
     config = checkpoint.config(options.device, options.trust)
     parsed = parse_overrides(options.overrides)
-    groups = [override for override in parsed if override.key_or_group in GROUPS]
+    groups = [override for override in parsed if override.key_or_group in METRIC_GROUPS]
     composed = compose_config(str(override.input_line) for override in groups)
     for override in groups:
         config[override.key_or_group] = composed[override.key_or_group]
@@ -36,7 +36,7 @@ def evaluation_config(checkpoint: Checkpoint, options: argparse.Namespace) -> Di
         if override in groups:
             continue
         family, _, name = override.key_or_group.partition(".")
-        mine = family in GROUPS or (family == "dataset" and name in RUNTIME_KEYS)
+        mine = family in METRIC_GROUPS or (family == "dataset" and name in RUNTIME_KEYS)
         if not mine or override.is_add() or override.is_delete():
             raise ConfigError(
                 f"{override.input_line} would change the trained run; choose only metric=[…], extractor=…, their "

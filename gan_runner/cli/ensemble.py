@@ -10,7 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from gan_runner.cli.choices import GROUPS, evaluation_config
+from gan_runner.cli.choices import METRIC_GROUPS, evaluation_config
 from gan_runner.config.fingerprint import without_runtime_keys
 from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError
@@ -75,7 +75,7 @@ def check_options(options: argparse.Namespace) -> None:
         ConfigError: one does.
     """
     given = [f"--{name}" for name in ("samples", "seed") if getattr(options, name) is not None]
-    given += [override for override in options.overrides if override.lstrip("+~").startswith(GROUPS)]
+    given += [override for override in options.overrides if override.lstrip("+~").startswith(METRIC_GROUPS)]
     if given:
         raise ConfigError(
             f"--ensemble counts errors on all images of a split, so {given[0]} has no effect; leave it out"

@@ -16,7 +16,7 @@ from gan_runner.config.options import options_in
 from gan_runner.config.paths import CONF
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.distributed import processes
-from gan_runner.errors import RESUME, BadInput, DataError, DiskFull, Diverged, ProcessLost, Stopped, with_directory
+from gan_runner.errors import RESUME_HINT, BadInput, DataError, DiskFull, Diverged, ProcessLost, Stopped, with_directory
 from gan_runner.tools.files import NO_ROOM, relative
 from gan_runner.tools.secrets import redact
 
@@ -70,7 +70,7 @@ def explain_kind(error: Exception | Stopped) -> str:
         return str(error)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         where = f" of {error.filename}" if error.filename else ""
-        return f"the disk{where} is full; free some space, then continue with: gan-run {RESUME}"
+        return f"the disk{where} is full; free some space, then continue with: gan-run {RESUME_HINT}"
     if is_out_of_memory(error):
         return (
             f"there is not enough memory ({asked_for(error)}); choose a smaller trainer.batch_size, smaller networks, "

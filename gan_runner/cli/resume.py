@@ -21,7 +21,7 @@ from gan_runner.runs.saved import SavedRun, open_checkpoint
 if TYPE_CHECKING:
     from gan_runner.train import Job
 
-RESUME = re.compile(r"\+{0,2}resume=")
+RESUME_OPTION = re.compile(r"\+{0,2}resume=")
 """The option as typed, also with one plus or two, which make no difference."""
 
 ONE_VALUE = re.compile(r"players\.\w+\.(updates|weights\.\w+)")
@@ -35,7 +35,7 @@ def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
     Raises:
         ConfigError: there is no such directory, it is that of a sweep, or the line has flags for new runs.
     """
-    paths = [argument.partition("=")[2].strip("'\"") for argument in arguments if RESUME.match(argument)]
+    paths = [argument.partition("=")[2].strip("'\"") for argument in arguments if RESUME_OPTION.match(argument)]
     if not paths or paths[-1] in ("", "null"):
         return None
     if flags := [argument for argument in arguments if argument.startswith("-")]:
@@ -72,7 +72,7 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
         config.seeds = [SavedRun(seed.path).config.seed for seed in seeds]
     config.explain = False  # older runs have no such key
     OmegaConf.set_struct(config, True)
-    overrides = parse_overrides([argument for argument in arguments if not RESUME.match(argument)])
+    overrides = parse_overrides([argument for argument in arguments if not RESUME_OPTION.match(argument)])
     for override in overrides:
         check_resumable(override)
         added = override.is_add() or override.is_force_add()

@@ -13,7 +13,7 @@ from gan_runner.config.fingerprint import NON_TRAINING_KEYS
 from gan_runner.config.instantiate import constructor_calls
 from gan_runner.config.paths import CONF
 
-GROUPS = ("game", "loss", "method", "regularizer", "model")
+EXCLUSIVE_GROUPS = ("game", "loss", "method", "regularizer", "model")
 """Groups whose options may exclude each other."""
 
 FEW = 6
@@ -77,7 +77,7 @@ def brought_by(config: DictConfig, target: str) -> str:
     present = {(key, str(node._target_)) for key, node in constructor_calls(config)}
     found = {
         (group, option): calls_of(group, option).items()
-        for group in GROUPS
+        for group in EXCLUSIVE_GROUPS
         for option in options_in(group)
         if target in calls_of(group, option).values() and calls_of(group, option).items() <= present
     }

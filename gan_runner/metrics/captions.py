@@ -18,10 +18,10 @@ from gan_runner.requirements import Requirement
 if TYPE_CHECKING:
     from gan_runner.system import System
 
-GROUPS = ("colour", "shape", "size", "position", "background")
+QUESTIONS = ("colour", "shape", "size", "position", "background")
 """The groups of attributes of `CaptionedShapes`."""
 
-VALUES = ("caption_accuracy", "caption_colour_and_shape", *(f"caption_{group}" for group in GROUPS))
+VALUES = ("caption_accuracy", "caption_colour_and_shape", *(f"caption_{group}" for group in QUESTIONS))
 
 
 def needs_captioned_shapes(system: System) -> None:
@@ -104,5 +104,5 @@ def accuracies(correct: Tensor, mentioned: Tensor) -> dict[str, float]:
     return {
         "caption_accuracy": (right.sum() / mentioned.sum()).item(),
         "caption_colour_and_shape": right[:, :2].all(1).double().mean().item(),
-        **{f"caption_{group}": accuracy for group, accuracy in zip(GROUPS, by_group.tolist())},
+        **{f"caption_{group}": accuracy for group, accuracy in zip(QUESTIONS, by_group.tolist())},
     }

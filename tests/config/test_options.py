@@ -4,11 +4,19 @@ import pytest
 from conftest import names_in
 
 from gan_runner.config.instantiate import locate
-from gan_runner.config.options import GROUPS, brought_by, calls_of, choices, option_added_by, options_in, typed
+from gan_runner.config.options import (
+    EXCLUSIVE_GROUPS,
+    brought_by,
+    calls_of,
+    choices,
+    option_added_by,
+    options_in,
+    typed,
+)
 from gan_runner.config.resolve import resolve
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", EXCLUSIVE_GROUPS)
 def test_targets_of_every_option_exist(group):
     brought = [calls_of(group, option) for option in options_in(group)]
     assert any(brought)

@@ -10,7 +10,7 @@ from gan_runner.datasets.shapes import CaptionedShapes
 from gan_runner.errors import ConfigError
 from gan_runner.extractors.base import Features, LoadedExtractor
 from gan_runner.extractors.classifier import Classifier
-from gan_runner.metrics.captions import GROUPS, CaptionAccuracy, accuracies, mentioned_groups, with_all_pairs
+from gan_runner.metrics.captions import QUESTIONS, CaptionAccuracy, accuracies, mentioned_groups, with_all_pairs
 from gan_runner.metrics.evaluator import Evaluator, build_metrics
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import check_requirements
@@ -24,7 +24,7 @@ def test_that_accuracies_agree_with_a_hand_count():
     found = accuracies(hits, asked)
     assert found["caption_accuracy"] == pytest.approx(7 / 10)
     assert found["caption_colour_and_shape"] == pytest.approx(1 / 3)
-    by_group = [found[f"caption_{question}"] for question in GROUPS]
+    by_group = [found[f"caption_{question}"] for question in QUESTIONS]
     assert by_group == pytest.approx([2 / 3, 2 / 3, 1, 0, 1])
     assert found.keys() == CaptionAccuracy.directions.keys()
 
