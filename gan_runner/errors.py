@@ -33,6 +33,26 @@ class DataError(BadInput):
     """Data is missing or broken."""
 
 
+class WorkerLost(DataError):  # noqa: N818
+    """A process that decodes images could not be started, or was killed.
+
+    Args:
+        error: the error of the system, or torch's report of the process.
+    """
+
+    def __init__(self, error: BaseException):
+        reason = " ".join(str(error).split()).rstrip(".")
+        super().__init__(
+            f"a process that decodes images was killed or could not be started ({reason}); set dataset.workers=0, or "
+            "free some memory"
+        )
+
+    @staticmethod
+    def is_reported_by(error: BaseException) -> bool:
+        """Whether torch reports a killed process. It does so at any time, by a signal handler."""
+        return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
+
+
 class CheckpointError(BadInput):
     """A checkpoint is missing or broken, or does not fit the run."""
 

@@ -16,7 +16,17 @@ from gan_runner.config.options import options_in
 from gan_runner.config.paths import CONF
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.distributed import processes
-from gan_runner.errors import RESUME_HINT, BadInput, DataError, DiskFull, Diverged, ProcessLost, Stopped, with_directory
+from gan_runner.errors import (
+    RESUME_HINT,
+    BadInput,
+    DataError,
+    DiskFull,
+    Diverged,
+    ProcessLost,
+    Stopped,
+    WorkerLost,
+    with_directory,
+)
 from gan_runner.tools.files import NO_ROOM, relative
 from gan_runner.tools.secrets import redact
 
@@ -28,6 +38,7 @@ def report_error(error: Exception | Stopped, directory: Path | None = None) -> i
         error: the error.
         directory: the run's directory, for the advice how to resume.
     """
+    error = WorkerLost(error) if WorkerLost.is_reported_by(error) else error
     line, code = explain(error, directory), exit_code(error)
     if isinstance(error, ProcessLost):
         line, code = processes.present.first_failure(line, code)

@@ -5,12 +5,15 @@ Images are normalised to [−1, 1] and mirrored on the device.
 
 from __future__ import annotations
 
+import atexit
 import math
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+import traceback
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from weakref import WeakSet
 
 import numpy as np
 import psutil
@@ -23,7 +26,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from gan_runner.datasets.base import ALL, Data, Order, Split, rng
 from gan_runner.datasets.labels import Labels, frequencies
-from gan_runner.errors import DataError
+from gan_runner.errors import DataError, WorkerLost
 from gan_runner.turn import Batch
 
 Resident = Literal["auto"] | bool
@@ -171,22 +174,17 @@ class Source(TorchDataset[Item]):
         """Yield images (k, c, h, w) and labels (k, …) in order, in chunks of `size`, decoded by worker processes."""
         if len(self) < 1_000:
             workers = 0  # starting processes would take longer
-        yield from DataLoader(
-            self, size, num_workers=workers, generator=torch.Generator(), worker_init_fn=ignore_signals
-        )
+        yield from decode(self, workers, batch_size=size)
 
     def all(self, workers: int) -> Item:
-        """Return all images (n, c, h, w) and labels (n, …).
-
-        Chunks are copied one by one, since a chunk from a worker process keeps a file open.
-        """
+        """Return all images (n, c, h, w) and labels (n, …)."""
         images = torch.empty(len(self), self.channels, self.size, self.size, dtype=torch.uint8)
         labels: list[Tensor] = []
         rest = images
         for chunk, label in self.chunks(workers):
             rest[: len(chunk)] = chunk
             rest = rest[len(chunk) :]
-            labels.append(label.clone())
+            labels.append(label)
         return images, torch.cat(labels)
 
 
@@ -401,16 +399,15 @@ class StreamedImages(Data):
 
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """Yield batches from number `start` on."""
-        loader = DataLoader(
+        on_gpu = self.device.type == "cuda"
+        batches: Iterator[Item] = decode(
             self.source,
+            self.workers,
             batch_sampler=BatchOrder(len(self.source), start, size, seed, rows),
-            num_workers=self.workers,
             prefetch_factor=PREFETCH if self.workers else None,
-            pin_memory=self.device.type == "cuda",
-            generator=torch.Generator(),  # leaves the run's own random numbers alone
-            worker_init_fn=ignore_signals,
+            pin_memory=on_gpu,
         )
-        batches = prefetch_to_gpu(loader, self.device) if self.device.type == "cuda" else loader
+        batches = prefetch_to_gpu(batches, self.device) if on_gpu else batches
         for number, (images, labels) in enumerate(batches, start):
             data = normalised(images)
             data = mirrored(data, size, seed, number, rows) if self.flip else data
@@ -432,7 +429,7 @@ class StreamedImages(Data):
     def label_frequencies(self) -> tuple[Tensor, Tensor]:
         """Return the distinct labels (k, …) and frequencies (k,) in a sample, as reading a label decodes its image."""
         chosen = self.source.only(fixed_choice(len(self), MAX_COUNTED))
-        return frequencies(torch.cat([labels.clone() for _, labels in chosen.chunks(self.workers)]).to(self.device))
+        return frequencies(torch.cat([labels for _, labels in chosen.chunks(self.workers)]).to(self.device))
 
     def epoch(self, size: int = CHUNK) -> Iterator[Batch]:
         """Yield every image once, in order and unmirrored, in batches of `size`."""
@@ -446,6 +443,81 @@ class StreamedImages(Data):
             f"{len(self.source):,} images {self.source.channels}×{side}×{side} of {self.source.name}, "
             f"streamed by {self.workers} workers"
         )
+
+
+def decode(source: Source, workers: int, **options: Any) -> Iterator[Item]:
+    """Yield images (k, c, h, w) and labels (k, …), decoded by worker processes, which end with the iterator.
+
+    Args:
+        source: the images.
+        workers: number of processes; 0 decodes in this one.
+        options: other options of the DataLoader, such as the size of batches.
+
+    Raises:
+        DataError: an image is broken.
+        WorkerLost: a process cannot be started, or was killed.
+    """
+    generator = items_of(
+        DataLoader(
+            source,
+            num_workers=workers,
+            collate_fn=Arrays.collate,
+            generator=torch.Generator(),  # leaves the run's own random numbers alone
+            worker_init_fn=ignore_signals,
+            **options,
+        )
+    )
+    OPEN.add(generator)
+    return generator
+
+
+OPEN: WeakSet[Generator[Item, None, None]] = WeakSet()
+"""The iterators of `decode` that may have worker processes."""
+
+
+@atexit.register
+def end_workers() -> None:
+    """End the worker processes that are left when Python ends: they ignore the SIGTERM that Python sends them."""
+    for generator in list(OPEN):
+        generator.close()
+
+
+def items_of(loader: DataLoader[Item]) -> Generator[Item, None, None]:
+    """Yield the items of a DataLoader, as described for `decode`."""
+    try:
+        for item in loader:
+            yield item.tensors() if isinstance(item, Arrays) else item
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # they hold the DataLoader's iterator, which ends its processes
+        if isinstance(error, OSError) or WorkerLost.is_reported_by(error):
+            raise WorkerLost(error) from error
+        raise
+
+
+class Arrays(NamedTuple):
+    """Images (k, c, h, w) and labels (k, …) as arrays.
+
+    A worker process sends arrays through a pipe. Tensors would need shared memory, of which containers have little,
+    and sockets in the folder for temporary files, whose path may be too long for a socket.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def collate(cls, items: Sequence[Item]) -> Arrays:
+        """Stack images and labels."""
+        images, labels = zip(*items)
+        return cls(np.stack([image.numpy() for image in images]), np.stack([label.numpy() for label in labels]))
+
+    def tensors(self) -> Item:
+        """Return tensors that share the memory of the arrays."""
+        return torch.from_numpy(self.images), torch.from_numpy(self.labels)
+
+    def pin_memory(self) -> Item:
+        """Return tensors in pinned memory; the DataLoader calls this in a thread."""
+        images, labels = self.tensors()
+        return images.pin_memory(), labels.pin_memory()
 
 
 def ignore_signals(worker: int) -> None:

@@ -1,7 +1,9 @@
 """A folder of the user's own images, in whatever state it is."""
 
-import gc
+import multiprocessing
 import os
+import subprocess
+import sys
 from itertools import islice
 
 import numpy as np
@@ -16,14 +18,6 @@ from gan_runner.datasets.folder import ImageFolder
 from gan_runner.errors import DataError
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def _processes_end_soon(monkeypatch):
-    """An error holds on to its DataLoader until it is collect_captions, which then waits for its processes."""
-    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
-    yield
-    gc.collect()
 
 
 def paint(path, grey=0, size=(8, 8), mode="L"):
@@ -175,7 +169,6 @@ def test_a_broken_file_is_named(tmp_path, name, how):
 
 @pytest.mark.parametrize("how", ["no end", "no body", "text"])
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.usefixtures("_processes_end_soon")
 def test_a_broken_file_is_named_when_streamed(tmp_path, workers, how):
     for i in range(6):
         paint(tmp_path / f"{i}.jpg")
@@ -188,7 +181,6 @@ def test_a_broken_file_is_named_when_streamed(tmp_path, workers, how):
     assert "Traceback" not in line
 
 
-@pytest.mark.usefixtures("_processes_end_soon")
 def test_a_broken_file_among_many_is_named_by_the_processes_that_decode_them(tmp_path):
     whole = paint(tmp_path / "0.png").read_bytes()
     for i in range(1, 1001):
@@ -197,6 +189,21 @@ def test_a_broken_file_among_many_is_named_by_the_processes_that_decode_them(tmp
     with pytest.raises(DataError) as caught:
         load(tmp_path, workers=2)
     assert explain(caught.value).startswith(f"{path} cannot be read as an image")
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [[], ["seeds=2"], ["dataset.resident=false", "trainer.steps=200"]])
+def test_a_run_that_meets_a_broken_file_among_many_ends(tmp_path, options):
+    whole = paint(tmp_path / "images" / "0.png").read_bytes()
+    for i in range(1, 1001):
+        (tmp_path / "images" / f"{i}.png").write_bytes(whole)
+    path = broken(tmp_path / "images" / "500.png", "no end")
+    line = ["dataset=image_folder", "dataset.root=images", "model=mlp", "metric=[]", "objective=null", *options]
+    command = [sys.executable, "-m", "gan_runner", *line, "logger.mode=disabled", "hydra.run.dir=run"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90)  # or it raises
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1].startswith(f"gan-run: {path} cannot be read as an image")
 
 
 def test_a_slash_at_the_end_changes_nothing(tmp_path):

@@ -1,11 +1,13 @@
 """Images: conversion, normalisation and mirroring; in memory or streamed, the batches are the same."""
 
 import io
+import multiprocessing
 import os
 import resource
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -19,12 +21,15 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 import gan_runner.datasets.images as images_module
+from gan_runner.cli.messages import report_error
 from gan_runner.datasets.images import (
     ArraySource,
     ImageDataset,
     ResidentImages,
     Source,
     StreamedImages,
+    decode,
+    end_workers,
     fit,
     ignore_signals,
     mirrored,
@@ -33,7 +38,7 @@ from gan_runner.datasets.images import (
     resize,
     to_grey,
 )
-from gan_runner.errors import DataError
+from gan_runner.errors import DataError, WorkerLost
 
 CPU = torch.device("cpu")
 RANDOM = np.random.default_rng(0)
@@ -420,6 +425,94 @@ def test_many_images_are_decoded_by_processes_without_many_open_files(monkeypatc
         images, labels = Source("pictures", items, 4, 1).all(workers=2)
     assert torch.equal(labels, torch.arange(1200))
     assert torch.equal(images[:, 0, 0, 0].long(), torch.arange(1200) % 256)
+
+
+# Processes that decode
+
+
+class Shades:
+    """Pictures of one shade, of which some are broken."""
+
+    def __init__(self, broken=()):
+        self.broken = broken
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        if index in self.broken:
+            raise EOFError(f"cut short at {index}")
+        return flat("L", index), index
+
+
+def decoding(broken=(), **options):
+    """The batches of eight pictures of one shade, decoded by two processes."""
+    return decode(Source("shades", Shades(broken), 4, 1), 2, batch_size=2, **options)
+
+
+def test_an_error_in_a_process_that_decodes_ends_all_of_them_while_it_is_kept():
+    with pytest.raises(DataError, match="image 4 of shades cannot be read as an image") as kept:
+        list(decoding(broken=[4]))
+    assert multiprocessing.active_children() == []
+    assert kept.value.__traceback__ is not None
+
+
+def test_an_error_while_waiting_for_a_process_that_decodes_ends_it(monkeypatch):
+    batches = decoding()
+    next(batches)
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(images_module.Arrays, "tensors", stop)
+    with pytest.raises(KeyboardInterrupt) as kept:
+        next(batches)
+    assert multiprocessing.active_children() == []
+    assert kept.value.__traceback__ is not None
+
+
+def test_processes_of_an_unfinished_iterator_end_when_python_ends():
+    batches = decoding()
+    images, labels = next(batches)
+    assert len(multiprocessing.active_children()) == 2
+    end_workers()
+    assert multiprocessing.active_children() == []
+    assert (images[:, 0, 0, 0].tolist(), labels.tolist()) == ([0, 1], [0, 1])
+
+
+def test_decoding_needs_neither_shared_memory_nor_sockets_in_the_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 30)))
+    signal.alarm(30)  # it would wait for ever otherwise
+    items = list(decoding())
+    signal.alarm(0)
+    assert [labels.tolist() for _, labels in items] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert not any(part.is_shared() for item in items for part in item)
+
+
+def test_a_killed_process_ends_decoding_with_advice(capsys):
+    batches = decoding()
+    next(batches)
+
+    def kill_and_go_on():
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        list(batches)
+
+    with pytest.raises((WorkerLost, RuntimeError), match=r"DataLoader worker.*(killed|exited)") as caught:
+        kill_and_go_on()
+    assert report_error(caught.value) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "set dataset.workers=0" in line
+    end_workers()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_cannot_be_started_is_reported_with_advice(monkeypatch):
+    def start(self):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(multiprocessing.Process, "start", start)
+    with pytest.raises(WorkerLost, match=r"Resource temporarily unavailable.*dataset.workers=0"):
+        next(decoding())
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
