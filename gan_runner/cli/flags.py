@@ -37,14 +37,16 @@ VALUES = (
 
 
 def hydra_flags(words: Sequence[str]) -> argparse.Namespace:
-    """Hydra's flags in a command line of `gan-run`, and `overrides`: its words GROUP=NAME and KEY=VALUE."""
-    parser = Parser(prog="gan-run", add_help=False)
+    """Hydra's flags in a command line of `gan-run`, `overrides`: its words GROUP=NAME and KEY=VALUE, and `unknown`."""
+    parser = Parser(prog="gan-run", add_help=False, allow_abbrev=False)
     parser.add_argument("overrides", nargs="*", default=[])
     for names in SWITCHES:
         parser.add_argument(*names, action="store_true")
     for names in VALUES:
         parser.add_argument(*names, nargs="?")
-    return parser.parse_known_intermixed_args(words)[0]  # Hydra refuses the others
+    line, unknown = parser.parse_known_intermixed_args(words)
+    line.unknown = unknown
+    return line
 
 
 def answer(line: argparse.Namespace) -> str | None:

@@ -22,7 +22,7 @@ from gan_runner.config.comments import (
     root_knobs,
     shared_knobs,
 )
-from gan_runner.config.suggestions import did_you_mean
+from gan_runner.config.lookup import Owned, knobs_below, suggested_knob, suggested_option, typed
 from gan_runner.errors import ConfigError
 
 WIDEST = 120
@@ -97,15 +97,16 @@ class Page:
             names = [name for name in re.split(r"[\[\],\s]+", value) if name not in ("", "null")]
             pages = [self.option(group, name) for name in names] or [self.group(group)]
             return (line for lines in pages for line in [*lines, ""])
-        if knobs := [knob for knob in root_knobs() if f"{knob.key}.".startswith(f"{key}.")]:
-            return self.knobs(knobs)
+        if knobs := knobs_below(key):
+            return self.owned(knobs)
         first, name = group_and_name(key)
         if first in GROUPS:  # such as loss/wgan_gp
             return self.option(first, name)
         if found := [group for group in GROUPS if key in names_of(group, self.folders)]:
             return (line for group in found for line in [*self.option(group, key), ""])
+        family, _, name = key.rpartition(".")
         words = {*GROUPS, *(knob.key.partition(".")[0] for knob in root_knobs())}
-        raise ConfigError(f"there is no group or knob {key}{did_you_mean(key, words)}")
+        raise ConfigError(f"there is no group or knob {key}{suggested_knob(name, () if family else words, family)}")
 
     def group(self, name: str) -> Iterator[str]:
         """The options of a group, with their knobs."""
@@ -128,6 +129,9 @@ class Page:
 
     def option(self, group: str, name: str) -> Iterator[str]:
         """An option, with its own knobs and those of the options that it builds on."""
+        names = names_of(group, self.folders)
+        if name not in names:
+            raise ConfigError(f"there is no {group}={name}{suggested_option(group, name, names, self.folders)}")
         one = option(group, name, self.folders)
         yield f"{groups()[group].typed}={name}\n"
         yield from self.wrapped(f"{one.description} {one.details}".strip())
@@ -160,8 +164,16 @@ class Page:
 
     def knobs(self, knobs: Sequence[Knob], indent: str = "  ") -> Iterator[str]:
         """Knobs with their defaults, as they are typed, each with its description."""
-        rows = {f"{knob.key}={knob.default}" if knob.literal else knob.key: described(knob) for knob in knobs}
-        return self.rows(rows, indent)
+        return self.rows({labelled(knob): described(knob) for knob in knobs}, indent)
+
+    def owned(self, knobs: Sequence[Owned]) -> Iterator[str]:
+        """Knobs with the options that have them."""
+        texts: dict[str, str] = {}
+        for one in knobs:
+            owners = f" ({typed(one.owners)})" if one.owners else ""
+            label, text = labelled(one.knob), described(one.knob) + owners
+            texts[label] = f"{texts[label]}; {text}" if label in texts else text
+        return self.rows(texts)
 
     def rows(self, rows: Mapping[str, str], indent: str = "  ") -> Iterator[str]:
         """Labels with a text each, in two columns."""
@@ -184,6 +196,11 @@ class Page:
         return textwrap.wrap(
             text, self.width, subsequent_indent=hanging, break_long_words=False, break_on_hyphens=False
         )
+
+
+def labelled(knob: Knob) -> str:
+    """A knob as it is typed, with its default if that can be typed."""
+    return f"{knob.key}={knob.default}" if knob.literal else knob.key
 
 
 def described(knob: Knob) -> str:

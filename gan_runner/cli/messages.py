@@ -11,10 +11,11 @@ from pathlib import Path
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_runner.cli.mistakes import instead_of_name, not_installed
 from gan_runner.config.explain import explain_value
+from gan_runner.config.lookup import suggested_option
 from gan_runner.config.options import options_in
 from gan_runner.config.paths import CONF
-from gan_runner.config.suggestions import did_you_mean
 from gan_runner.distributed import processes
 from gan_runner.errors import (
     RESUME_HINT,
@@ -103,7 +104,8 @@ def explain_missing(path: str, siblings: Iterable[str]) -> str:
     folder = option.rpartition("/")[0]
     names = {*options_in(group), *(f"{folder}/{name}".lstrip("/") for name in siblings)}
     inside = sorted(name for name in names if name.startswith(f"{option}/"))
-    suggestion = f"; choose from {', '.join(inside)}" if inside else did_you_mean(option, names)
+    suggestion = f"; choose from {', '.join(inside)}" if inside else not_installed(group, option)
+    suggestion = suggestion or suggested_option(group, option, names)
     return f"there is no {group}={option}{suggestion}"
 
 
@@ -129,7 +131,8 @@ def explain_grammar(error: OverrideParseException) -> str:
     """The word that Hydra cannot read, and how to type special characters."""
     key, equals, value = str(error.override).partition("=")
     if not equals:
-        return f"{error.override} has no value; choose a part by GROUP=NAME, and set an option by KEY=VALUE"
+        advice = instead_of_name(str(error.override)) or "; choose a part by GROUP=NAME, and set an option by KEY=VALUE"
+        return f"{error.override} has no value{advice}"
     quoted = value.replace('"', '\\"')
     return f"{error.override} cannot be read; put special characters in double quotes: '{key}=\"{quoted}\"'"
 
@@ -145,6 +148,9 @@ def explain_composition(message: str) -> str:
     unknown = re.match(r"Could not override '(\w+)(@[\w.]+)?'\. No match in the defaults list", message)
     if unknown and (games := games_with(unknown[1])):
         return f"this game has no {unknown[1]}; choose game={' | '.join(games)}, or leave it out"
+    if chosen := re.match(r"Multiple values for (\S+)\. To override a value use 'override \S+: (.*)'", message):
+        group, option = chosen.groups()
+        return f"{group} has a default already; type {group}={option} without +"
     return message
 
 

@@ -27,6 +27,7 @@ from yaml import YAMLError
 from gan_runner.cli.completion import nested_completions
 from gan_runner.cli.flags import hydra_flags
 from gan_runner.cli.messages import explain, report_error
+from gan_runner.cli.mistakes import check_words
 from gan_runner.cli.resume import resumed_directory, resumed_job
 from gan_runner.config.compose import VERSION_BASE
 from gan_runner.config.documents import yaml_of
@@ -58,6 +59,7 @@ def main() -> None:
         if completed := nested_completions(line):
             print(completed)
             return
+        check_words(line.unknown, line.overrides)
         processes.join()
         if directory := resumed_directory(sys.argv[1:]):
             run_job(lambda: resumed_job(directory, sys.argv[1:]), directory, multirun=False)

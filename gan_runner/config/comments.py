@@ -66,6 +66,7 @@ class Entry:
     names: tuple[str, ...]
     overrides: bool
     description: str
+    is_list: bool = False
 
     @property
     def typed_group(self) -> str:
@@ -81,12 +82,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Group:
-    """A group: its name as typed, its default options, and a line that describes it."""
+    """A group: its name as typed, its default options, a line that describes it, and whether several may be chosen."""
 
     name: str
     typed: str
     default: str
     description: str
+    is_list: bool
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,11 @@ class Document:
         """The values that have a comment."""
         return [value for value in self.values if value.description]
 
+    @property
+    def sections(self) -> dict[str, str]:
+        """The comments behind the keys that hold other keys."""
+        return {key.value: self._comment(key, value) for key, value in self.root if isinstance(value, yaml.MappingNode)}
+
     @cached_property
     def defaults(self) -> list[Entry]:
         """The entries of the defaults list, without `_self_`."""
@@ -197,7 +204,9 @@ class Document:
         if package and not self.is_global and not package.startswith("_"):
             package = f"{self.prefix}.{package}"
         chosen = tuple(name.value for name in names if name.value not in ("null", ""))
-        return Entry(group.strip("/"), package, chosen, "override" in key.value.split(), self._comment(key, value))
+        is_list = isinstance(value, yaml.SequenceNode)
+        overrides = "override" in key.value.split()
+        return Entry(group.strip("/"), package, chosen, overrides, self._comment(key, value), is_list)
 
 
 def shown(written: str) -> str:
@@ -224,14 +233,19 @@ def groups() -> dict[str, Group]:
     entries = [entry for file in CHOICES for entry in Document(CONF / file, Path(file).parent.name).defaults]
     found = {entry.group: entry for entry in entries if entry.description}
     return {
-        name: Group(name, found[name].typed_group, ", ".join(found[name].names), found[name].description)
-        for name in GROUPS
+        name: Group(name, entry.typed_group, ", ".join(entry.names), entry.description, entry.is_list)
+        for name, entry in ((name, found[name]) for name in GROUPS)
     }
 
 
 def root_knobs() -> list[Knob]:
     """The knobs of `config.yaml`."""
     return Document(CONF / "config.yaml").knobs
+
+
+def sections() -> dict[str, str]:
+    """The sections of `config.yaml` that hold knobs, each with its comment."""
+    return Document(CONF / "config.yaml").sections
 
 
 def names_of(group: str, folders: Sequence[Path] = ()) -> list[str]:

@@ -8,9 +8,13 @@ from dataclasses import fields, is_dataclass
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationKeyError, OmegaConfBaseException
 
+from gan_runner.config.comments import GROUPS
 from gan_runner.config.instantiate import DIRECTIVES
-from gan_runner.config.suggestions import did_you_mean
+from gan_runner.config.lookup import described_section, knobs_below, suggested_knob
 from gan_runner.config.validation import source_of
+
+SHOWN = 3
+"""Options of a section that are named as examples."""
 
 
 def explain_value(error: OmegaConfBaseException, config: DictConfig | None = None) -> str:
@@ -18,18 +22,22 @@ def explain_value(error: OmegaConfBaseException, config: DictConfig | None = Non
     key = str(error.full_key or "")
     family, _, name = key.rpartition(".")
     siblings: list[str] = []
-    if isinstance(error, ConfigKeyError | ConfigAttributeError) and family and error.parent_node == {}:
+    unknown = isinstance(error, ConfigKeyError | ConfigAttributeError)
+    if unknown and family and family not in GROUPS and error.parent_node == {}:
         return f"there is no option {key}, because this configuration has no {family}; leave it out"
     if isinstance(error.parent_node, DictConfig) and not is_dataclass(error.object_type):
         siblings = [str(sibling) for sibling in error.parent_node if str(sibling) not in DIRECTIVES]
     elif is_dataclass(error.object_type):
         siblings = [sibling.name for sibling in fields(error.object_type)]
-    if name and siblings and name not in siblings:
-        return f"there is no option {key}{did_you_mean(name, siblings, f'{family}.'.lstrip('.'))}"
+    if name and (siblings or (unknown and family in GROUPS)) and name not in siblings:
+        return f"there is no option {key}{suggested_knob(name, siblings, family)}"
     if isinstance(error, InterpolationKeyError):
         return unread(error, key)
     if re.search("Cannot merge (DictConfig with ListConfig|incompatible container types)", str(error)):
         return "a configuration file holds a list where it must hold keys such as _target_; correct that file"
+    if re.search("is not a subclass of|is not Optional|Cannot assign", str(error)) and (inside := knobs_below(key)):
+        names = ", ".join(dict.fromkeys(owned.knob.key for owned in inside[:SHOWN]))
+        return f"{key} has no value of its own{described_section(key)}; set one of its options, such as {names}"
     key = key if config is None else source_of(config, key)
     what = str(error).split("\n", 1)[0].rpartition("': ")[2]  # without "While dereferencing interpolation '…': "
     if config is not None and what == "Recursive interpolation detected":

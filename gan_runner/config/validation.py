@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+from gan_runner.config.lookup import either, suggested_knob
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
 
@@ -57,7 +59,7 @@ def not_a_part(key: str, value: Any) -> str:
 def explain_invalid(error: Any, key: str, plain: Any, hint: Any, config: DictConfig) -> str:
     """One of pydantic's errors as one line: the key that the user set, its value, and what is allowed."""
     for part in error["loc"]:  # also holds the names of types, where several are allowed
-        if isinstance(plain, dict | list) and (part in plain or isinstance(plain, list)):
+        if (isinstance(plain, dict) and part in plain) or (isinstance(plain, list) and isinstance(part, int)):
             key, plain = f"{key}.{part}", plain[part]
     source, allowed = source_of(config, key), error.get("ctx", {})
     family, _, name = source.rpartition(".")
@@ -69,12 +71,31 @@ def explain_invalid(error: Any, key: str, plain: Any, hint: Any, config: DictCon
         case "greater_than_equal":
             return f"{source}={plain} must be at least {allowed['ge']}"
         case "unexpected_keyword_argument":
-            return f"there is no option {source}{did_you_mean(name, names_of(hint), f'{family}.')}"
+            return f"there is no option {source}{suggested_knob(name, names_of(hint), family)}"
         case "dataclass_type":
             return f"{source}={plain} must hold options; choose from {', '.join(names_of(hint))}"
         case "value_error":
             return f"{source}: {allowed['error']}"
+    kinds = (
+        [KINDS.get(kind, KINDS.get(get_origin(kind))) for kind in get_args(hint)] if isinstance(hint, UnionType) else []
+    )
+    if kinds and None not in kinds:
+        return f"{source}={plain} must be {either(map(str, kinds))}"
     return f"{source}={plain}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+KINDS = {
+    int: "an integer",
+    float: "a number",
+    str: "a text",
+    bool: "true or false",
+    NoneType: "null",
+    tuple: "a list",
+    list: "a list",
+    tuple[str, ...]: "a list of texts",
+    tuple[float, ...]: "a list of numbers",
+}
+"""Types in the words of YAML."""
 
 
 def words_of(expected: str) -> list[str]:

@@ -58,6 +58,10 @@ def test_help_of_an_option_shows_the_knobs_that_it_includes(helped):
 
 
 def test_help_of_a_knob(helped):
+    text = helped("optimizer.lr")
+    assert all(f"{name}" in text for name in names_in("optimizer"))
+    assert "  optimizer.lr=5.0e-5  learning rate (optimizer=rmsprop)" in text
+    assert "(optimizer=adam_wgan_gp)" in helped("+optimizer.lr=3")
     assert helped("trainer.steps").startswith("  trainer.steps=2500  training steps")
     assert helped("trainer").count("trainer.") >= 13
 
