@@ -160,7 +160,8 @@ def build_player(
             f"or set {key}.updates=0"
         )
     others = {network: built for network, built in networks.items() if network not in player.networks}
-    owned = OwnedNetworks({network: networks[network] for network in player.networks}, game, others)
+    own = {network: networks[network] for network in player.networks}
+    owned = OwnedNetworks(own, game, others, config.trainer.batch_size)
     parameters = [p for network in owned.values() for p in network.parameters()]
     optimizer = build_optimizer(optimizer_of(config, name), parameters, config.trusted)
     schedule = OmegaConf.merge(config.scheduler, player.scheduler)

@@ -25,12 +25,14 @@ class OwnedNetworks(dict[str, nn.Module]):
         networks: the player's networks, by name.
         game: the game that the player is part of.
         others: the networks of the other players, by name.
+        batch_size: rows of the global batch.
     """
 
-    def __init__(self, networks: Mapping[str, nn.Module], game: Game, others: Mapping[str, nn.Module]):
+    def __init__(self, networks: Mapping[str, nn.Module], game: Game, others: Mapping[str, nn.Module], batch_size: int):
         super().__init__(networks)
         self.game = game
         self.others = others
+        self.batch_size = batch_size
 
 
 @runtime_checkable
@@ -122,10 +124,16 @@ def declaration(part: Any) -> Any:
 
 
 def check_requirements(part: Any, subject: Any) -> None:
-    """Run a part's checks on a subject, such as a player's networks; the first that fails raises its ValueError."""
-    declared = declaration(part)
-    for requirement in declared.requirements if isinstance(declared, HasRequirements) else ():
-        requirement(subject)
+    """Run the checks of a part, and of the parts that it takes as options, on a subject such as a player's networks.
+
+    Raises:
+        ValueError: of the first check that fails.
+    """
+    inner = innermost(part)
+    options = inner.keywords.values() if isinstance(inner, partial) else ()
+    for declared in (declaration(part), *options):
+        for requirement in declared.requirements if isinstance(declared, HasRequirements) else ():
+            requirement(subject)
 
 
 def has_critic(networks: OwnedNetworks) -> None:
@@ -136,3 +144,9 @@ def has_critic(networks: OwnedNetworks) -> None:
             f"it needs model.{critic}, which no player of this configuration trains; choose "
             "likelihood=[observer,synthetic], or leave it out"
         )
+
+
+def several_samples(networks: OwnedNetworks) -> None:
+    """Raise ValueError if a batch has only one sample."""
+    if networks.batch_size < 2:
+        raise ValueError("it compares the samples of a batch with each other; set trainer.batch_size to 2 or more")

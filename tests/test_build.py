@@ -12,6 +12,7 @@ from torch import nn
 from gan_runner.config.compatibility import check_turns, implements, turn_looked_at
 from gan_runner.config.instantiate import locate
 from gan_runner.config.paths import CONF
+from gan_runner.datasets.base import Batches
 from gan_runner.errors import ConfigError
 from gan_runner.games.bilinear import Bilinear, BilinearTurn
 from gan_runner.games.gan import GAN
@@ -78,3 +79,31 @@ def test_a_turn_must_have_the_members_of_a_terms_protocol():
 def test_a_game_with_a_metric_accepts_data_with_a_metric(hydra_config, dataset):
     metrics = hydra_config("game=semi_supervised", f"dataset={dataset}").metric
     assert {"classification_error", "mode_coverage" if dataset == "ring8" else "classified_modes"} <= set(metrics)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["dataset=ring8", "model=mlp", f"loss={loss}"] for loss in ("mmd", "mmd_rq")),
+        ["dataset=ring8", "model=mlp", "loss=mmd", "loss.median=false", "loss.root=false", "loss.unbiased=true"],
+        ["dataset=ring8", "model=mlp", "model.generator.norm=none", "regularizer=[pulling_away]"],
+    ],
+    ids=["mmd", "mmd_rq", "unbiased", "pulling_away"],
+)
+def test_a_batch_of_one_is_refused_where_samples_are_compared(make_system, options):
+    with pytest.raises(ConfigError, match=r"it compares the samples of a batch.* set trainer.batch_size to 2 or more"):
+        make_system(*options, batch_size=1)
+
+
+def test_the_biased_estimate_in_its_own_units_takes_a_batch_of_one(make_system):
+    options = [
+        "loss=mmd",
+        "loss.median=false",
+        "loss.root=false",
+        "model.generator.norm=none",
+        "model.generator.width=8",
+    ]
+    options += ["dataset=ring8", "model=mlp"]
+    system = make_system(*options, batch_size=1)
+    report = system.step(Batches(system.dataset.load(system.device), 1, 0))
+    assert report["generator/moments"].isfinite()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gan_runner.losses.base import Identifies
 from gan_runner.losses.kernels import Kernel, biased_mmd2, in_units, median_squared_distance, unbiased_mmd2, witness
+from gan_runner.requirements import Requirement, several_samples
 from gan_runner.tools.formulas import Symbols, formula, write
 
 
@@ -48,6 +49,11 @@ class MMD:
                 "the unbiased estimate of MMD² may be negative, so it has no root; choose loss.unbiased=false or "
                 "loss.root=false"
             )
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The median distance and the unbiased estimate are of pairs of different samples."""
+        return (several_samples,) if self.median or self.unbiased else ()
 
     @formula(
         lambda loss, symbols: f"√({squared_distance(loss, symbols)})" if loss.root else squared_distance(loss, symbols)

@@ -36,6 +36,34 @@ class HasConditions(Protocol):
         """
 
 
+Counts = Callable[[Mapping[str, Any], int, int], Mapping[str, Any]]
+"""A function from the options of a metric, the number of samples and that of real samples to the numbers it uses."""
+
+
+@runtime_checkable
+class HasCounts(Protocol):
+    """A metric that may use other numbers than it is given, such as fewer samples."""
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers that it uses."""
+
+
+def equally_many(options: Mapping[str, Any], samples: int, real: int) -> dict[str, int]:
+    """As many samples as real samples: the smaller of both numbers."""
+    return dict.fromkeys(("samples", "real"), min(samples, real))
+
+
+def at_most(option: str) -> Counts:
+    """As many samples as real samples, and at most as many as an option of the metric says."""
+    return lambda options, samples, real: equally_many(options, min(samples, options[option]), real)
+
+
+def all_of_them(options: Mapping[str, Any], samples: int, real: int) -> dict[str, int]:
+    """All samples and real samples."""
+    return {}
+
+
 @runtime_checkable
 class Prepares(Protocol):
     """A metric with something to load before it measures, such as a feature network, so that errors come early."""
@@ -59,6 +87,7 @@ class MetricFunction(Declared[Options, Values]):
         directions: see `HasDirections`.
         requirements: checks of the system.
         conditions: see `HasConditions`.
+        counts: see `HasCounts`.
     """
 
     def __init__(
@@ -67,23 +96,30 @@ class MetricFunction(Declared[Options, Values]):
         directions: Mapping[str, Better],
         requirements: tuple[Requirement, ...],
         conditions: Mapping[str, Any],
+        counts: Counts,
     ):
         super().__init__(function, requirements)
         self.directions = directions
         self.conditions = conditions
+        self.counts = counts
 
 
 def metric(
-    *, requires: tuple[Requirement, ...] = (), conditions: Mapping[str, Any] | None = None, **directions: Better
+    *,
+    requires: tuple[Requirement, ...] = (),
+    conditions: Mapping[str, Any] | None = None,
+    counts: Counts = all_of_them,
+    **directions: Better,
 ) -> Callable[[Callable[Options, Values]], MetricFunction[Options]]:
     """Decorate a function of `Results` as a metric.
 
     Args:
         requires: checks of the system.
         conditions: see `HasConditions`.
+        counts: see `HasCounts`.
         directions: the values that can be compared, each with `min` or `max`, whichever is better.
     """
-    return lambda function: MetricFunction(function, directions, requires, conditions or {})
+    return lambda function: MetricFunction(function, directions, requires, conditions or {}, counts)
 
 
 def directions_of(metric: Any) -> Mapping[str, Better]:

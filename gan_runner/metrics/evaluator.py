@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,7 +19,7 @@ from gan_runner.config.paths import CONF
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import DrawsConditions
-from gan_runner.metrics.base import HasConditions, Prepares, Streams, directions_of
+from gan_runner.metrics.base import HasConditions, HasCounts, Prepares, Streams, directions_of
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import declaration
 
@@ -102,10 +103,21 @@ class Evaluator:
 
     def conditions_of(self, metric: Any) -> dict[str, Any]:
         """Return how a metric was measured."""
-        read = {} if self.reference.count is None else {"real": self.reference.count}
-        base: dict[str, Any] = {"samples": len(self.noise), **read, "split": self.reference.chosen_split}
+        samples, real = len(self.noise), self.reference.count
+        base = {"samples": samples, "real": real, "split": self.reference.chosen_split}
+        used = counts_of(metric, samples, samples if real is None else real)
         own = metric_conditions(metric, self.system.dataset.splits, self.reference.selecting)
-        return {name: value for name, value in (base | own).items() if value is not None}
+        return {name: value for name, value in {**base, **own, **used}.items() if value is not None}
+
+
+def counts_of(metric: Any, samples: int, real: int) -> Mapping[str, Any]:
+    """Return the numbers that a metric uses of so many samples and real samples, if it says so."""
+    declared = declaration(metric)
+    if not isinstance(declared, HasCounts):
+        return {}
+    return declared.counts(
+        {name: option.default for name, option in signature(metric).parameters.items()}, samples, real
+    )
 
 
 def is_streaming(metric: Any) -> bool:

@@ -12,7 +12,7 @@ from gan_runner.extractors.classifier import TrainedClassifier
 from gan_runner.metrics.base import Better
 from gan_runner.metrics.classifier_score import classifier_score
 from gan_runner.metrics.frechet import frechet_distance, moments
-from gan_runner.metrics.kernel_distance import kernel_distance
+from gan_runner.metrics.kernel_distance import kernel_distance, size_of_subsets
 from gan_runner.metrics.neighbours import precision_recall_density_coverage
 from gan_runner.models.conditions import LabelCondition
 from gan_runner.requirements import Requirement
@@ -72,7 +72,7 @@ class KernelDistance(FeatureMetric):
     Args:
         extractor: the feature network.
         subsets: number of random subsets to average over.
-        subset_size: samples per subset.
+        subset_size: samples per subset, at most.
     """
 
     subsets: int = 100
@@ -82,6 +82,10 @@ class KernelDistance(FeatureMetric):
     def directions(self) -> Mapping[str, Better]:
         """Less is better."""
         return {self.extractor.metric_name("kd"): min}
+
+    def counts(self, options: Mapping[str, Any], samples: int, real: int) -> dict[str, int]:
+        """The size of the subsets, which may be smaller than configured."""
+        return {"subset_size": size_of_subsets(samples, real, self.subset_size)}
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Return the unbiased estimate, which may be negative, and its standard deviation over subsets."""

@@ -102,6 +102,7 @@ def needs_held_out_data(system: System) -> None:
     independent_wasserstein=min,
     requires=(needs_held_out_data,),
     conditions={"split": lambda splits, selecting: evaluation_split(splits)},
+    counts=lambda options, samples, real: {"samples": min(samples, options["n"]), "real": None},  # it reads other data
 )
 def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
     """W₁ estimated by an independent critic, trained on one half of the held-out data and tested on the other half.

@@ -13,6 +13,11 @@ def cubic(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T / x.shape[1] + 1).pow(3)
 
 
+def size_of_subsets(n: int, m: int, most: int) -> int:
+    """Return the number of features in each subset of n and of m features."""
+    return min(n, m, most)
+
+
 def kernel_distance(
     x: Tensor, y: Tensor, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
@@ -32,7 +37,7 @@ def kernel_distance(
     Raises:
         ValueError: a subset would have fewer than two features, or there are no subsets.
     """
-    size = min(subset_size, len(x), len(y))
+    size = size_of_subsets(len(x), len(y), subset_size)
     if size < 2 or subsets < 1:
         raise ValueError(f"it needs at least one subset of two samples, not {subsets} of {size}; increase them")
     rng = torch.Generator().manual_seed(seed)

@@ -18,7 +18,7 @@ from gan_runner.losses.kernels import (
     squared_distances,
     unbiased_mmd2,
 )
-from gan_runner.metrics.base import metric
+from gan_runner.metrics.base import at_most, metric
 from gan_runner.metrics.results import Results
 from gan_runner.models.gaussian import Gaussian
 
@@ -44,7 +44,7 @@ def permuted_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, perm
     return (within_first + within_second) / (n * (n - 1)) - 2 * across / n**2
 
 
-@metric(mmd2=min, mmd_p_value=max)
+@metric(mmd2=min, mmd_p_value=max, counts=at_most("points"))
 def mmd(
     results: Results, kernel: Kernel, median: bool = True, points: int = 500, permutations: int = 200
 ) -> dict[str, float]:

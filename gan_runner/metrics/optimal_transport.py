@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan_runner.metrics.base import metric
+from gan_runner.metrics.base import at_most, metric
 from gan_runner.metrics.results import Results
 
 
@@ -18,7 +18,7 @@ def match_optimally(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return x, y[torch.as_tensor(plan.argmax(1), device=y.device)]
 
 
-@metric(wasserstein=min)
+@metric(wasserstein=min, counts=at_most("n"))
 def optimal_transport(results: Results, n: int = 1000) -> dict[str, float]:
     """Exact W₁ between n samples and n real samples, as an assignment (Peyré & Cuturi 2019, arXiv:1803.00567, Ch. 2).
 

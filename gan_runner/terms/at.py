@@ -35,7 +35,7 @@ class At(nn.Module):
         if self.part not in parts:
             raise ValueError(f"this game has no part {self.part}; its parts are: {', '.join(parts) or 'none'}")
         part = parts[self.part]
-        return OwnedNetworks(part.select(networks), part.game, part.select(networks.others))
+        return OwnedNetworks(part.select(networks), part.game, part.select(networks.others), networks.batch_size)
 
     def forward(self, turn: Turn) -> Tensor:
         """The value of the term, a scalar."""

@@ -8,12 +8,12 @@ from torch.nn.functional import normalize
 
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.moment_matching import MomentMatchingTurn
-from gan_runner.requirements import has_critic, requires
+from gan_runner.requirements import has_critic, requires, several_samples
 from gan_runner.tools.formulas import formula
 from gan_runner.tools.precision import full_precision
 
 
-@requires(has_critic)
+@requires(has_critic, several_samples)
 @formula(
     "E[cos²(S(G(z)), S(G(z′)))]",
     "S(G(z)) = {fake_features}, the features of the critic; z ≠ z′ of one batch",

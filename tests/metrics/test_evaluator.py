@@ -13,12 +13,16 @@ from gan_runner.datasets.digits import Digits
 from gan_runner.errors import ConfigError
 from gan_runner.extractors.base import Features, LoadedExtractor
 from gan_runner.extractors.classifier import SoftmaxRegression
+from gan_runner.losses.kernels import RBF
 from gan_runner.metrics import results as results_module
 from gan_runner.metrics.evaluator import Evaluator, check_own_splits
 from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
 from gan_runner.metrics.likelihood import bits_per_dimension
+from gan_runner.metrics.mmd import mmd
+from gan_runner.metrics.optimal_transport import optimal_transport
 from gan_runner.metrics.parzen import parzen
 from gan_runner.metrics.results import Reference, Results
+from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
 
 CPU = torch.device("cpu")
 DIGITS = Digits(image_size=8, held_out=600)
@@ -233,3 +237,22 @@ def test_a_metric_with_a_split_of_its_own_measures_on_no_other_in_silence():
     check_own_splits({"parzen": parzen}, None, SPLITS)
     check_own_splits({"parzen": parzen, "fd": FrechetDistance(RECIPE)}, "test", SPLITS)
     check_own_splits({"bits": bits_per_dimension}, "train", ["train"])
+
+
+def test_each_metric_tells_the_numbers_that_it_used():
+    """Not those that it was allowed to use."""
+    metrics = {
+        "kd": KernelDistance(Counting()),
+        "mmd": partial(mmd, kernel=RBF(), points=50),
+        "sliced": sliced_wasserstein,
+    }
+    metrics["exact"] = partial(optimal_transport, n=30)
+    evaluator = Evaluator(parts_that_return(DIGITS.load(CPU).real(200)), metrics, 100, 0)
+    evaluator.measure()
+    told = evaluator.conditions
+    assert told["kd_softmax_regression"]["subset_size"] == 100  # of at most 1,000
+    assert told["kd_softmax_regression"]["samples"] == 100
+    numbers = {name: (told[name]["samples"], told[name]["real"]) for name in told}
+    assert numbers["mmd2"] == numbers["mmd_p_value"] == (50, 50)
+    assert numbers["wasserstein"] == (30, 30)
+    assert numbers["sliced_wasserstein"] == (100, 100)

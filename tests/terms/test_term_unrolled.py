@@ -42,7 +42,7 @@ def game():
 def unrolled(networks, loss, penalty=r1, **knobs):
     terms = {"adversarial": lambda turn: discriminator_loss(turn, loss), "penalty": penalty}
     others = {"discriminator": networks["discriminator"]}
-    owned = OwnedNetworks({"generator": networks["generator"]}, GAN(Normal(2)), others)
+    owned = OwnedNetworks({"generator": networks["generator"]}, GAN(Normal(2)), others, 6)
     return UnrolledGeneratorLoss(owned, loss, terms, {"adversarial": 1.0, "penalty": 0.1}, **knobs)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from gan_runner.models.layers.batch_norm import BatchNorm1d, BatchNorm2d
 from gan_runner.tools.formulas import formula
@@ -28,6 +30,26 @@ class Chain(nn.Sequential, Conditioned):
         for layer in self:
             x = layer(x, condition) if isinstance(layer, Conditioned) else layer(x)
         return x
+
+
+class ConditionMap(nn.Module):
+    """A linear map of conditions (n, condition_dim) → (n, channels), without bias; initial weights are N(0, 0.02²).
+
+    It is no `nn.Linear`, because networks initialise and reparametrise their linear layers. Its outputs are gains and
+    biases of a normalisation, which stay near 1 and 0 at the start, whatever the network and its `weight_norm`.
+
+    Args:
+        condition_dim: length of the condition.
+        channels: length of the output.
+    """
+
+    def __init__(self, condition_dim: int, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(0.02 * torch.randn(channels, condition_dim))
+
+    def forward(self, condition: Tensor) -> Tensor:
+        """The gains or biases."""
+        return linear(condition, self.weight)
 
 
 @formula("(1 + V {condition}) (h − mean) / √var + U {condition}, statistics of the batch")
@@ -54,8 +76,8 @@ class ConditionalBatchNorm(Conditioned):
                 "as game=conditional"
             )
         self.norm = BatchNorm2d(channels) if spatial else BatchNorm1d(channels)
-        self.gain = nn.Linear(condition_dim, channels, bias=False)
-        self.bias = nn.Linear(condition_dim, channels, bias=False)
+        self.gain = ConditionMap(condition_dim, channels)
+        self.bias = ConditionMap(condition_dim, channels)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Normalise, scale and shift."""
