@@ -34,7 +34,13 @@ from gan_runner.config.documents import yaml_of
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register
 from gan_runner.config.sweeps import leave_to_jobs
-from gan_runner.config.trust import check_files, execution_whitelist, names_packages, search_working_directory
+from gan_runner.config.trust import (
+    check_files,
+    execution_whitelist,
+    names_packages,
+    search_working_directory,
+    without_globs,
+)
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, DirectoryInUse, Stopped
 from gan_runner.runs.directory import RunDirectory
@@ -51,6 +57,7 @@ if TYPE_CHECKING:
 @pipe_safe_output()
 def main() -> None:
     """The command `gan-run`."""
+    SweepTable.reset()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises its errors, which are reported here
     sys.argv[1:] = map(name_secrets, sys.argv[1:])
     register()
@@ -65,6 +72,7 @@ def main() -> None:
             run_job(lambda: resumed_job(directory, sys.argv[1:]), directory, multirun=False)
         else:
             run_hydra()
+            end_sweep()
     except Exception as error:
         sys.exit(report_error(as_bad_input(error)))
     except KeyboardInterrupt:
@@ -78,7 +86,7 @@ def run_hydra() -> None:
     """Let Hydra execute the command line, with `run_composed` as the job."""
     line = hydra_flags(sys.argv[1:])
     sweep = line.multirun or "hydra.mode=MULTIRUN" in line.overrides
-    overrides = leave_to_jobs(line.overrides) if sweep else line.overrides
+    overrides = leave_to_jobs(without_globs(line)) if sweep else line.overrides
     if not line.shell_completion:
         check_files(line, overrides)
         if names_packages(line.overrides):
@@ -87,6 +95,14 @@ def run_hydra() -> None:
     sys.argv[1:] = [for_hydra.get(word, word) for word in sys.argv[1:]]
     options = {**VERSION_BASE, **execution_whitelist(overrides)}
     hydra.main(config_path=str(CONF), config_name="config", **options)(run_composed)()
+
+
+def end_sweep() -> None:
+    """Report the errors of callbacks at the end of a sweep, and end the process with the exit code of the sweep."""
+    for error in SweepTable.errors:
+        report_error(error)
+    if code := SweepTable.exit_code or int(bool(SweepTable.errors)):
+        sys.exit(code)
 
 
 def as_bad_input(error: Exception) -> Exception:

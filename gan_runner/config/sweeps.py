@@ -9,6 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import OverrideParseException
 
+from gan_runner.errors import ConfigError
+
 PLAIN_KEYS = ("seed", "seeds", "resume", "objective", "full_scale")
 """Top-level options that hold values. All others are groups."""
 
@@ -56,6 +58,34 @@ def as_choice(override: Override) -> str:
     except OverrideParseException:
         pass
     return str(override.input_line)
+
+
+def expand_globs(lines: Sequence[str], options_of: Callable[[str], Sequence[str]]) -> list[str]:
+    """Replace each `GROUP=glob(PATTERN)` by the choice of the options that match. A `*` does not match a slash.
+
+    Hydra itself finds no options in folders of a group, and starts no run without an error if none matches.
+
+    Args:
+        lines: options KEY=VALUE.
+        options_of: maps a group to its options, also those in its folders, as `FOLDER/NAME`.
+
+    Raises:
+        ConfigError: no option matches.
+    """
+    expanded = []
+    for line, override in zip(lines, parse_overrides(lines)):
+        value = override.value()
+        if isinstance(value, Glob):
+            options = options_of(override.key_or_group)
+            depths = {pattern.count("/") for pattern in value.include}
+            names = [name for name in value.filter(list(options)) if name.count("/") in depths]
+            if not options:
+                raise ConfigError(f"{line} names a group that does not exist; gan-run --help lists the groups")
+            if not names:
+                raise ConfigError(f"{line} matches none of the options; choose from {', '.join(options)}")
+            line = f"{override.get_key_element()}=choice({','.join(names)})"
+        expanded.append(line)
+    return expanded
 
 
 def choices_of_parts(lines: Sequence[str], options_of: Callable[[str], Sequence[str] | None]) -> Iterator[list[str]]:

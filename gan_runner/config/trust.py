@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.compose import HAS_EXECUTION_WHITELIST, compose_config, initialized
 from gan_runner.config.paths import CONF
-from gan_runner.config.sweeps import choices_of_parts, parse_overrides
+from gan_runner.config.sweeps import choices_of_parts, expand_globs, parse_overrides
 from gan_runner.errors import ConfigError
 
 TEXTS = {
@@ -55,12 +56,11 @@ def check_files(line: Namespace, overrides: Sequence[str]) -> None:
     """
     typed = parse_overrides(overrides)
     check_names(line, typed)
-    searched = next((o.value() for o in typed if o.get_key_element() == "hydra.searchpath"), [])
-    if not (line.config_dir or line.config_path or searched):
+    if not (line.config_dir or line.config_path or searched_folders(typed)):
         return  # all files belong to gan-runner
     if line.config_dir and not Path(line.config_dir).is_dir():
         return  # Hydra reports it
-    files = UserFiles(line, typed, searched if isinstance(searched, list) else [])
+    files = UserFiles(line, typed)
     shared = files.check([override for override in typed if not override.is_sweep_override()])
     if not line.multirun and shared.hydra.mode != RunMode.MULTIRUN:
         return
@@ -68,6 +68,23 @@ def check_files(line: Namespace, overrides: Sequence[str]) -> None:
     for_hydra = [override for override in typed if override.is_hydra_override()]
     for parts in choices_of_parts([*of_files, *overrides], files.options_of):
         files.check([*for_hydra, *parse_overrides(parts)])
+
+
+def without_globs(line: Namespace) -> list[str]:
+    """The options of a command line, with each `GROUP=glob(PATTERN)` replaced by the choice of what matches.
+
+    Raises:
+        ConfigError: no option matches.
+    """
+    if not any("glob(" in option for option in line.overrides):
+        return list(line.overrides)
+    return expand_globs(line.overrides, UserFiles(line, parse_overrides(line.overrides)).nested_options_of)
+
+
+def searched_folders(typed: Sequence[Override]) -> list[str]:
+    """The folders that the command line adds by `hydra.searchpath`."""
+    searched = next((o.value() for o in typed if o.get_key_element() == "hydra.searchpath"), [])
+    return searched if isinstance(searched, list) else []
 
 
 def names_packages(overrides: Sequence[str]) -> bool:
@@ -101,18 +118,17 @@ class UserFiles:
     Args:
         line: Hydra's flags.
         typed: the other options.
-        searched: the folders of `hydra.searchpath`.
 
     Raises:
         ConfigError: `--config-path` is not a folder, or the primary file (`--config-name`) sets `hydra.searchpath`,
             which would add more folders.
     """
 
-    def __init__(self, line: Namespace, typed: Sequence[Override], searched: Sequence[str]):
+    def __init__(self, line: Namespace, typed: Sequence[Override]):
         self.typed = {key for override in typed for key, _ in leaves(override.value(), override.key_or_group)}
         self.trusted = any(override.key_or_group == "trusted" for override in typed)
         own = [f"file://{Path(line.config_dir).absolute()}"] if line.config_dir else []
-        self.folders = [*own, *searched]
+        self.folders = [*own, *searched_folders(typed)]
         self.name = line.config_name or "config"
         self.folder = CONF if line.config_path is None else Path(line.config_path).absolute()
         if not self.folder.is_dir():
@@ -136,6 +152,17 @@ class UserFiles:
             if not found and not any((place / group).is_dir() for place in self.places):
                 return None
             return loader.get_group_options(group, overrides=[self.searchpath()])
+
+    def nested_options_of(self, group: str) -> list[str]:
+        """The names of a group's options; those in its folders, at any depth, as FOLDER/NAME."""
+        with initialized(self.folder) as loader:
+
+            def names_in(folder: str) -> Iterator[str]:
+                yield from loader.get_group_options(folder, ObjectType.CONFIG, overrides=[self.searchpath()])
+                for inner in loader.get_group_options(folder, ObjectType.GROUP, overrides=[self.searchpath()]):
+                    yield from (f"{inner}/{name}" for name in names_in(f"{folder}/{inner}"))
+
+            return list(names_in(group))
 
     def check(self, overrides: Sequence[Override]) -> DictConfig:
         """The configuration that Hydra will compose from these options, with the key `hydra`.

@@ -5,27 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
 from gan_runner.runs.saved import runs_in
-from gan_runner.runs.sweep import distinguishing_words, sweep_directory
+from gan_runner.runs.sweep import SweepCallback, distinguishing_words
 
 MOST = 24
 """Maximal number of pictures on a sheet."""
 
 
-class SweepSamples(Callback):
+class SweepSamples(SweepCallback):
     """Writes `samples.png` at the end of a sweep: the last picture of each run, titled with its overrides.
 
     If there are too many runs, runs that differ only in the seed are represented by the first one.
     """
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+    def conclude(self, directory: Path) -> None:
         """Collect the pictures and draw the sheet."""
-        directory = sweep_directory(config)
         runs = runs_in(directory)
         found = {}
         for name, run in zip(distinguishing_words([run.overrides for run in runs]), runs):
@@ -69,7 +64,7 @@ def draw_sheet(path: Path, pictures: Mapping[str, Path]) -> None:
         axes.set_axis_off()
     for axes, (name, image) in zip(figure.axes, shown.items()):
         axes.imshow(image, interpolation="none" if image.width > 360 else "nearest")
-        axes.set_title(name, fontsize=10)
+        axes.set_title(name, fontsize=10, parse_math=False)
     if len(pictures) > MOST:
         figure.suptitle(f"the first {MOST} of {len(pictures)}")
     save_figure(path, figure)

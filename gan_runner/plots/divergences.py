@@ -12,12 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
-
 from gan_runner.plots.scatter import save_figure
 from gan_runner.runs.saved import SavedRun, runs_in
-from gan_runner.runs.sweep import sweep_directory
+from gan_runner.runs.sweep import SweepCallback
 
 ANALYTIC: Mapping[str, Callable[[float], float]] = {
     "KL(p‖q)": lambda theta: 0.0 if theta == 0 else math.inf,
@@ -103,12 +100,11 @@ def draw_gradients(axes: Any, gradients: Mapping[str, Curve]) -> None:
     axes.legend(fontsize=9)
 
 
-class SweepDivergences(Callback):
+class SweepDivergences(SweepCallback):
     """Writes `divergences.png` at the end of a sweep over losses and θ."""
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+    def conclude(self, directory: Path) -> None:
         """Read the runs of the sweep and draw the picture."""
-        directory = sweep_directory(config)
         runs = runs_in(directory)
         values, gradients = curves(runs, "critic_value"), curves(runs, "push")
         if values:

@@ -10,16 +10,12 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
 from gan_runner.config.instantiate import build, locate
 from gan_runner.models.codes import Code
 from gan_runner.plots.scatter import save_figure
 from gan_runner.runs.saved import SavedRun, runs_in
-from gan_runner.runs.sweep import distinguishing_words, sweep_directory
+from gan_runner.runs.sweep import SweepCallback, distinguishing_words
 
 KEY = "metric/mutual_information_"
 """Prefix of the logged values, in nats."""
@@ -76,12 +72,11 @@ def draw_information(path: Path, runs: Mapping[str, Mapping[str, Curve]], codes:
     save_figure(path, figure)
 
 
-class SweepInformation(Callback):
+class SweepInformation(SweepCallback):
     """Writes `mutual_information.png` at the end of a sweep, for all runs that measured it."""
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+    def conclude(self, directory: Path) -> None:
         """Read the runs of the sweep and draw the picture."""
-        directory = sweep_directory(config)
         runs = runs_in(directory)
         found: dict[str, dict[str, Curve]] = {}
         codes: dict[str, Code] = {}

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
 
 from gan_runner.plots.scatter import save_figure
 from gan_runner.runs.saved import runs_in
-from gan_runner.runs.sweep import distinguishing_words, sweep_directory
+from gan_runner.runs.sweep import SweepCallback, distinguishing_words
 from gan_runner.tools.files import write_text
 
 NAME = "trajectory.csv"
@@ -60,7 +58,7 @@ def draw_trajectories(path: Path, trajectories: Mapping[str, Sequence[Sequence[f
         colour = f"C{number}"
         plane = figure.add_subplot(planes[number // columns, number % columns])
         draw_plane(plane, a, 2 * max(start, 1e-3), colour)
-        plane.set_title(name, fontsize=10, color=colour)
+        plane.set_title(name, fontsize=10, color=colour, parse_math=False)
         away = np.linalg.norm(a[:, 1:], axis=1)
         distances.semilogy(a[:, 0], away, color=colour, linewidth=1.3, label=f"{name} → {away[-1]:.1e}")
     distances.set(xlabel="step", title="distance to the equilibrium")
@@ -81,12 +79,11 @@ def draw_plane(plane: Any, trajectory: Path2D, reach: float, colour: str) -> Non
     plane.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[], xlabel="x", ylabel="y")
 
 
-class SweepTrajectories(Callback):
+class SweepTrajectories(SweepCallback):
     """Writes `trajectories.png` at the end of a sweep, with all runs that recorded a trajectory."""
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+    def conclude(self, directory: Path) -> None:
         """Read the runs of the sweep and draw the picture."""
-        directory = sweep_directory(config)
         trajectories = read_sweep(directory)
         if trajectories:
             path = directory / "trajectories.png"

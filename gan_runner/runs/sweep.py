@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import statistics
-import sys
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,30 +21,59 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-class SweepTable(Callback):
+class SweepCallback(Callback):
+    """Base class of Hydra's callbacks at the end of a sweep. An error in one ends `gan-run` with exit code 1.
+
+    Hydra would turn the error into a warning, and the exit code would be 0.
+
+    Attributes:
+        errors: the errors of this process's callbacks, for `gan-run` to report.
+    """
+
+    errors: ClassVar[list[Exception]] = []
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Read the runs of the sweep; store an error."""
+        try:
+            self.conclude(sweep_directory(config))
+        except Exception as error:
+            self.errors.append(error)
+
+    @abstractmethod
+    def conclude(self, directory: Path) -> None:
+        """Do what is due at the end of the sweep in a directory."""
+
+
+class SweepTable(SweepCallback):
     """Hydra's callback that prints and saves the table of a sweep. The exit code is 0 only if every run completed."""
 
     started: ClassVar[Path | None] = None
     """The directory of this process's sweep, for `remove_if_nothing_ran`: a sweep that fails calls no callback."""
+
+    exit_code: ClassVar[int] = 0
+    """The exit code of this process's sweep, by its runs: 1 if a run failed, 2 if all were refused."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Store the directory of the sweep, and remove partial files of an earlier one that was killed."""
         SweepTable.started = sweep_directory(config)
         remove_partial(SweepTable.started)
 
-    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Read the runs; print and save the table; exit with 1 if a run failed, with 2 if all were refused."""
-        directory = sweep_directory(config)
+    def conclude(self, directory: Path) -> None:
+        """Read the runs; print and save the table."""
         runs = runs_in(directory)
-        failed = [run for run in runs if run.outcome["status"] != "completed"]
+        SweepTable.exit_code = int(any(run.outcome["status"] != "completed" for run in runs))
         if runs and all(run.outcome.get("exit_code") == 2 for run in runs):
+            SweepTable.exit_code = 2
             if holds_only(directory, NOT_STARTED_FILES):
                 shutil.rmtree(directory)
-            sys.exit(2)
-        if runs:
+        elif runs:
             report(directory, runs)
-        if failed:
-            sys.exit(1)
+
+    @classmethod
+    def reset(cls) -> None:
+        """Forget an earlier sweep of this process."""
+        cls.started, cls.exit_code = None, 0
+        cls.errors.clear()
 
     @classmethod
     def remove_if_nothing_ran(cls) -> None:
@@ -160,12 +189,13 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 def table(rows: list[dict[str, Any]], title: str) -> Table:
     """A table with a row per metric, to fit a narrow terminal. Configurations are named by the words that differ."""
     from rich.table import Table
+    from rich.text import Text
 
-    shown = Table("", "completed", "metric", "mean ± sd", title=title, title_justify="left")
+    shown = Table("", "completed", "metric", "mean ± sd", title=Text(title, "table.title"), title_justify="left")
     for name, row in zip(distinguishing_words([row["overrides"].split() for row in rows]), rows):
         label, done = name or "(defaults)", f"{row['completed']} of {row['runs']}"
         for key in shown_metrics(row) or ["–"]:
-            shown.add_row(label, done, key, cell(row["metrics"].get(key)))
+            shown.add_row(Text(label), done, Text(key), cell(row["metrics"].get(key)))
             label = done = ""
         shown.add_section()
     return shown

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from tiny_runs import PICTURE, TINY_RUN
 
-from gan_runner.runs.sweep import aggregate_seeds
+from gan_runner.runs.sweep import aggregate_seeds, report
 
 
 def run(overrides, status="completed", best=1.0):
@@ -28,6 +28,37 @@ def test_failed_runs_are_counted_and_not_averaged():
     (row,) = aggregate_seeds([run(["seed=0"]), run(["seed=1"], status="failed", best=99.0)])
     assert (row["runs"], row["completed"]) == (2, 1)
     assert row["metrics"]["best/fd"]["mean"] == 1.0
+
+
+def test_the_table_shows_brackets(tmp_path, capsys):
+    directory = tmp_path / "sweep[/of]"
+    runs = [SimpleNamespace(**vars(run([f"regularizer=[{name}]"])), path=directory / name) for name in ("ema", "r1")]
+    report(directory, runs)
+    out = capsys.readouterr().out
+    assert "sweep[/of])" in out
+    assert "│ regularizer=[ema] │" in out
+    assert "│ regularizer=[r1]  │" in out
+
+
+@pytest.mark.parametrize("callback", ["runs.sweep.report", "plots.contact_sheet.runs_in"])
+def test_a_sweep_whose_callback_fails_ends_with_exit_code_1(gan_run, monkeypatch, callback):
+    def fail(*_):
+        raise ValueError("no room on the page")
+
+    monkeypatch.setattr(f"gan_runner.{callback}", fail)
+    code, out, err = gan_run("-m", *TINY_RUN, "trainer.steps=1", "seed=0")
+    assert code == 1
+    assert err.splitlines()[-1] == "gan-run: ValueError: no room on the page"
+    assert ("mean ± sd" in out) == (callback != "runs.sweep.report")  # the table does not need the picture
+
+
+def test_a_glob_names_the_options_of_a_group_and_of_its_folders(gan_run):
+    code, out, err = gan_run("-m", "experiment=glob(toy/b*)", "explain=true")
+    assert code == 0, err
+    assert "bilinear" in out
+    code, _, err = gan_run("-m", "loss=glob(nothing*)")
+    assert code == 2
+    assert "loss=glob(nothing*) matches none of the options; choose from" in err
 
 
 def test_six_runs_and_their_table(gan_run, tmp_path):
