@@ -207,6 +207,16 @@ OF_EACH_MECHANISM = {
 """A method for each way in which a term, a layer, a constraint or a game may go wrong, for tests of some seconds."""
 
 
+QUICKEST = {
+    ("mlp", "began", None, "points"),
+    ("mlp", "wgan_gp", "ema", "points", *SCHEDULED),
+    ("mlp", "non_saturating", None, "points", "game=vae"),
+    ("dcgan", "hinge", "spectral_norm", "image"),
+    ("mlp", "lsgan", "historical_averaging", "points"),
+}
+"""The same for tests of several seconds: state of a loss, a schedule, an encoder, a layer, a constraint."""
+
+
 def slow_unless(quick):
     """All methods as parameters of a test, marked slow if they are not among the quick ones."""
     assert {*METHODS} >= {*quick}

@@ -96,7 +96,7 @@ def test_batches_are_counted_by_phase(make_system):
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+@pytest.mark.parametrize("compiled", ["moves", pytest.param("iteration", marks=pytest.mark.slow)])
 def test_compiled_phases_equal_eager_phases(make_system, compiled):
     changes = ("players.generator.updates={0: 0, 3: 1, 6: 2}", "trainer.steps=12")
     assert_compiled_equals_eager(make_system, (*METHOD[:4], *changes), compiled, backend="eager")

@@ -7,7 +7,18 @@ import pytest
 import torch
 from combinations import KINDS, LOSSES, MODELS, REGULARIZERS, SHAPES, moves, overrides
 from conftest import TINY, names_in
-from methods import METHODS, REFUSALS, SGD, batches_of, name_of, options_of, prepared, some_steps
+from methods import (
+    METHODS,
+    OF_EACH_MECHANISM,
+    REFUSALS,
+    SGD,
+    batches_of,
+    name_of,
+    options_of,
+    prepared,
+    slow_unless,
+    some_steps,
+)
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn.functional import softplus
@@ -165,7 +176,7 @@ def step_on_meta(system):
         system.update_scheme(system.players, itertools.repeat(batch))
 
 
-@pytest.mark.parametrize("method", METHODS, ids=name_of)
+@pytest.mark.parametrize("method", slow_unless({*OF_EACH_MECHANISM, *METHODS[::6]}))
 def test_step_reads_no_value_from_the_device(make_system, method):
     step_on_meta(make_system(*options_of(method), device="meta"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -130,7 +131,8 @@ def check_unused(config: DictConfig, overrides: Sequence[str] = ()) -> None:
         ConfigError: an option is not used. The message suggests the nearest one that is.
     """
     check_networks(config)
-    read = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(config, resolve=False)))
+    values = json.dumps(OmegaConf.to_container(config, resolve=False), default=str, ensure_ascii=False)
+    read = set(re.findall(r"\$\{([\w.]+)\}", values))
     owned = {f"model.{network}" for network in networks_of(config)}
     for name, knobs in config.regularizer.items():
         if not isinstance(knobs, DictConfig):

@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from hydra.utils import get_object
@@ -117,6 +117,7 @@ def check_call(key: str, node: DictConfig, config: DictConfig) -> None:
             node[name] = conform(option, value, hints[name], config)
 
 
+@cache
 def type_hints(target: Any) -> dict[str, Any]:
     """The types of a callable's parameters; empty if they cannot be resolved."""
     # The types of a dataclass's inherited fields can only be resolved in the module of their own class.

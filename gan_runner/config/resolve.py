@@ -86,7 +86,7 @@ def with_schema(config: DictConfig) -> DictConfig:
         OmegaConfBaseException: an option does not fit the schema.
     """
     untyped = OmegaConf.to_container(config, resolve=False)  # typed nodes would add keys that the schema lacks
-    return typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), untyped))
+    return typing.cast(DictConfig, OmegaConf.unsafe_merge(OmegaConf.structured(Config), untyped))
 
 
 def check_saved(text: str, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
@@ -41,14 +42,21 @@ def conform(key: str, value: Any, hint: Any, config: DictConfig) -> Any:
     from pydantic_core import SchemaError
 
     plain = OmegaConf.to_container(value) if isinstance(value, DictConfig | ListConfig) else value
-    settings: Any = None if is_dataclass(hint) else {"arbitrary_types_allowed": True}
     try:
-        fitting = pydantic.TypeAdapter(hint, config=settings).validate_python(plain)
+        fitting = adapter(hint).validate_python(plain)
     except pydantic.ValidationError as error:
         raise ConfigError(explain_invalid(error.errors()[0], key, plain, hint, config)) from None
     except (pydantic.PydanticSchemaGenerationError, SchemaError):  # a type that only an object can have
         raise ConfigError(not_a_part(source_of(config, key), plain)) from None
     return list(fitting) if isinstance(fitting, tuple) else fitting
+
+
+@cache
+def adapter(hint: Any) -> Any:
+    """Pydantic's validator of an annotated type."""
+    import pydantic
+
+    return pydantic.TypeAdapter(hint, config=None if is_dataclass(hint) else {"arbitrary_types_allowed": True})
 
 
 def not_a_part(key: str, value: Any) -> str:

@@ -435,14 +435,22 @@ WAYS = {"--config-dir": "{0}", "--config-di": "{0}", "hydra.searchpath": "[file:
 """How a folder of one's own is named."""
 
 
+def in_every_way(contents):
+    """Each content with each way to name its folder, of which the default set has one."""
+    return [
+        pytest.param(content, way, id=f"{number}-{way}", marks=[pytest.mark.slow] if (number - place) % 3 else [])
+        for number, content in enumerate(contents)
+        for place, way in enumerate(WAYS)
+    ]
+
+
 def typed_folder(way, folder):
     """The words of a command line."""
     place = WAYS[way].format(folder)
     return [way, place] if way.startswith("-") else [f"{way}={place}"]
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("content", BAD_FILES, ids=range(len(BAD_FILES)))
+@pytest.mark.parametrize(("content", "way"), in_every_way(BAD_FILES))
 def test_a_bad_configuration_file_gets_one_clear_line(gan_run, tmp_path, content, way):
     path = tmp_path / "mine" / "loss" / "bad.yaml"
     path.parent.mkdir(parents=True)
@@ -455,8 +463,7 @@ def test_a_bad_configuration_file_gets_one_clear_line(gan_run, tmp_path, content
     assert not list(tmp_path.rglob("owned"))
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("content", BAD_EXPERIMENTS, ids=range(len(BAD_EXPERIMENTS)))
+@pytest.mark.parametrize(("content", "way"), in_every_way(BAD_EXPERIMENTS))
 def test_a_foreign_experiment_runs_no_code(gan_run, tmp_path, content, way):
     files = {
         "experiment/bad": f"# @package _global_\n{content}",

@@ -109,6 +109,7 @@ def test_the_classification_error_is_measured_on_the_chosen_split(trained):
         assert (found["split"], found["images"]) == (split, images)
 
 
+@pytest.mark.slow
 def test_runs_with_different_labels_are_refused(gan_run, tmp_path, gan_ensemble):
     code, _, err = gan_run("seeds=2", *SMALL, "game.labelled.seed=null")
     assert code == 0, err

@@ -150,7 +150,7 @@ TOLERANCE = 1e-12  # of float64 with 53 bits, 1e-16
 
 
 JOBS = tuple((method, None, None) for method in METHODS if method not in PLAIN)
-OFTEN, SELDOM = JOBS[::3], tuple(job for job in JOBS if job not in JOBS[::3])  # the others are slow
+OFTEN, SELDOM = JOBS[::6], tuple(job for job in JOBS if job not in JOBS[::6])  # the others are slow
 PLAIN_JOBS = tuple((method, None, None) for method in PLAIN)
 PLANTED_JOBS = tuple((method, None, fault) for fault, method in PLANTED)
 COMPILED_JOBS = tuple((method, compiled, None) for method in COMPILED for compiled in ("moves", "iteration"))

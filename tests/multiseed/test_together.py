@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import thinned
 from tiny_runs import assert_equal, outcome
 
 from gan_runner.observers.collapse import Collapse
@@ -55,7 +56,7 @@ def test_all_seeds_resume_together(gan_run, finished_run, tmp_path):
     assert (code, "would change the parts of the resumed run" in err) == (2, True)
 
 
-@pytest.mark.parametrize(("step", "again"), [(3, True), (6, False), pytest.param(3, False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("step", "again"), thinned([(3, True), (6, False), (3, False)], 3))
 def test_seeds_killed_when_only_one_was_saved_resume_together(
     gan_run, finished_run, tmp_path, monkeypatch, step, again
 ):
@@ -78,6 +79,7 @@ def test_seeds_killed_when_only_one_was_saved_resume_together(
         assert_equal(both, whole)
 
 
+@pytest.mark.slow
 def test_seeds_with_scalar_parameters_resume(gan_run):
     line = ["dataset=parallel_lines", "model=line", "metric=[]", "objective=null", "logger.mode=disabled", "seeds=2"]
     small = [*line, "model.discriminator.width=8", "trainer.evaluate_every=0", "trainer.sample_every=0"]

@@ -80,6 +80,7 @@ def test_a_run_that_goes_on_keeps_the_pairs_up_to_its_step(tmp_path):
     assert seen(observer, [(3.0, 1.5)]) == pytest.approx([1.0])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_correlates_as_one_never_stopped_and_is_held_to_it(gan_run, tmp_path):
     line = [
         *TINY_RUN,

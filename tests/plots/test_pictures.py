@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from combinations import LOSSES, LOSSES_WITHOUT_DISCRIMINATOR
-from conftest import TINY
+from conftest import TINY, thinned
 from methods import options_of, prepared
 from PIL import Image
 from tiny_runs import TINY_RUN
@@ -171,7 +171,7 @@ def test_a_relativistic_average_push_is_that_on_one_fake_among_the_others(make_s
 
 
 @pytest.mark.parametrize(
-    "loss", [loss for loss in LOSSES if loss not in (*LOSSES_WITHOUT_DISCRIMINATOR, "feature_matching")]
+    "loss", thinned([loss for loss in LOSSES if loss not in (*LOSSES_WITHOUT_DISCRIMINATOR, "feature_matching")], 3)
 )
 def test_a_field_leaves_everything_as_it_was(make_system, loss):
     system = prepared(make_system(*options_of(("mlp", loss, None, "points"))))

@@ -10,6 +10,7 @@ import sys
 import pytest
 import torch
 import yaml
+from conftest import thinned
 from tiny_runs import PICTURE, RESUMED, TINY_RUN, assert_equal, outcome
 
 import gan_runner.train
@@ -17,7 +18,7 @@ from gan_runner.config.documents import read_yaml
 from gan_runner.runs.checkpoints import load_checkpoint
 
 
-@pytest.mark.parametrize("method", RESUMED)
+@pytest.mark.parametrize("method", thinned([*RESUMED], 2))
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(gan_run, tmp_path, monkeypatch, signal_in_step, method):
     """And nothing is initialised a second time, which may mean to train an encoder of sentences."""
     options = [*TINY_RUN, *RESUMED[method], "trainer.steps=7"]
@@ -272,6 +273,7 @@ def test_broken_overrides_are_treated_as_empty(gan_run, finished_run, tmp_path, 
     assert overrides.read_text() == "- trainer.steps=6\n"
 
 
+@pytest.mark.slow
 def test_a_run_with_a_compiled_iteration_resumes(gan_run, tmp_path):
     line = [*TINY_RUN, "trainer.compile=iteration"]
     assert gan_run(*line, "trainer.steps=2", "scheduler=constant", "hydra.run.dir=run")[0] == 0

@@ -143,7 +143,7 @@ def recording(make, seen):
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+@pytest.mark.parametrize("compiled", ["moves", pytest.param("iteration", marks=pytest.mark.slow)])
 def test_compiled_parts_update_as_eager_ones_do(make_system, compiled):
     two = method("a", "b", terms=PENALTIES)
     eager, _ = some_steps(make_system, two, steps=4)

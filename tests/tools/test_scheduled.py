@@ -58,7 +58,7 @@ def test_a_resumed_run_follows_its_own_schedule(make_system, steps):
 
 
 @pytest.mark.usefixtures("_float64")
-@pytest.mark.parametrize("compiled", ["moves", "iteration"])
+@pytest.mark.parametrize("compiled", ["moves", pytest.param("iteration", marks=pytest.mark.slow)])
 def test_scheduled_values_are_no_constants_of_a_graph(make_system, compiled):
     method = ("mlp", "wgan_gp", "ema", "points", *scheduled()[:1], "regularizer.ema.decay=" + RAMP % (0.1, 0.6, 8))
     eager, _ = some_steps(make_system, method, steps=10)
