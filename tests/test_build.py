@@ -39,15 +39,15 @@ def test_every_term_declares_its_turn_type(target):
 
 @pytest.mark.parametrize("method", ["cls", "int", "int_cls"])
 def test_methods_for_captions_are_refused_with_labels(make_system, method):
-    said = f"^method={method} does not work in this game; choose game=text_to_image, or leave it out$"
-    with pytest.raises(ConfigError, match=said):
+    message = f"^method={method} does not work in this game; choose game=text_to_image, or leave it out$"
+    with pytest.raises(ConfigError, match=message):
         make_system("game=conditional", f"method={method}")
 
 
 @pytest.mark.parametrize("method", names_in("method"))
 def test_a_game_with_its_own_head_accepts_no_method(make_system, method):
-    said = rf"^method=([a-z_]+ \| )?{method}( \| [a-z_]+)? needs a condition, and this game has none; choose"
-    with pytest.raises(ConfigError, match=said):
+    message = rf"^method=([a-z_]+ \| )?{method}( \| [a-z_]+)? needs a condition, and this game has none; choose"
+    with pytest.raises(ConfigError, match=message):
         make_system("game=semi_supervised", f"method={method}")
 
 

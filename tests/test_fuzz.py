@@ -176,13 +176,13 @@ def test_no_checkpoint_ends_in_a_traceback(tmp_path, checkpoint, data):
 
 def assert_clean_exit(main, name, *words):
     """Assert that a command succeeds, or ends in one line with the reason."""
-    with redirect_stderr(io.StringIO()) as said, redirect_stdout(io.StringIO()):
+    with redirect_stderr(io.StringIO()) as errors, redirect_stdout(io.StringIO()):
         try:
             code = main(list(words)) or 0
         except SystemExit as exit_:
             code = exit_.code or 0
-    assert code in (0, 2), said.getvalue()
-    assert not code or said.getvalue().splitlines()[-1].startswith(f"{name}: ")
+    assert code in (0, 2), errors.getvalue()
+    assert not code or errors.getvalue().splitlines()[-1].startswith(f"{name}: ")
 
 
 def image(mode, kind):

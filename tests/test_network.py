@@ -57,10 +57,10 @@ def test_the_recorder_sees_connections(calls):
 
 @pytest.mark.parametrize("options", [["logger.mode=disabled"], []])
 def test_a_run_without_an_account_makes_no_connection(calls, options):
-    code, said, made = calls(*LINE, *options)
-    assert code == 0, said
+    code, output, made = calls(*LINE, *options)
+    assert code == 0, output
     assert made == []
-    assert ("no account" in said) == (not options)
+    assert ("no account" in output) == (not options)
 
 
 @pytest.mark.slow
@@ -71,23 +71,23 @@ def test_processes_of_wandb_make_no_connection(calls, tmp_path, options):
         pytest.skip("needs strace")
     trace = tmp_path / "trace"
     strace = ("strace", "-f", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-o", str(trace))
-    code, said, _ = calls(*LINE, *options, wrapped=strace)
-    assert code == 0, said
+    code, output, _ = calls(*LINE, *options, wrapped=strace)
+    assert code == 0, output
     lines = trace.read_text().splitlines()
     assert "exited with 0" in lines[-1]
     assert [line for line in lines if "AF_INET" in line] == []
 
 
 def test_missing_data_is_not_downloaded_by_default(calls, tmp_path):
-    code, said, made = calls(*LINE[1:], "dataset=mnist", f"dataset.root={tmp_path}", "logger.mode=disabled")
+    code, output, made = calls(*LINE[1:], "dataset=mnist", f"dataset.root={tmp_path}", "logger.mode=disabled")
     assert code == 2
-    assert "dataset.download=true" in said
+    assert "dataset.download=true" in output
     assert made == []
 
 
 def test_data_is_downloaded_on_request(calls, tmp_path):
-    code, said, made = calls(
+    code, output, made = calls(
         *LINE[1:], "dataset=mnist", f"dataset.root={tmp_path}", "dataset.download=true", "logger.mode=disabled"
     )
-    assert code == 2, said
+    assert code == 2, output
     assert made

@@ -583,7 +583,7 @@ def test_too_little_memory_gets_one_clear_line(gan_run):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has …"), "2.50 GiB more"),
         (
@@ -595,6 +595,6 @@ def test_too_little_memory_gets_one_clear_line(gan_run):
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "RuntimeError"),
     ],
 )
-def test_out_of_memory_errors_of_libraries_are_recognised(error, told):
-    assert told in cli.explain(error)
+def test_out_of_memory_errors_of_libraries_are_recognised(error, message):
+    assert message in cli.explain(error)
     assert cli.explain(error).startswith("there is not enough memory (")

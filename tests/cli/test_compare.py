@@ -390,5 +390,5 @@ def test_the_page_of_a_trained_run_shows_the_better_direction(gan_run, tmp_path)
 
 def test_help_imports_no_heavy_package():
     script = "import sys; from gan_runner.cli.compare import main\ntry: main(['--help'])\nfinally: print(*sys.modules)"
-    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert {"torch", "plotly", "numpy", "rich", "matplotlib", "wandb", "pydantic"}.isdisjoint(said)
+    modules = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "plotly", "numpy", "rich", "matplotlib", "wandb", "pydantic"}.isdisjoint(modules)

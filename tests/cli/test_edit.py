@@ -87,15 +87,15 @@ def test_an_attribute_is_added_to_images_or_to_samples(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--attribute 7 --strength nan", "--strength: must lie between -1e+06 and 1e+06"),
         ("--attribute 7 --strength inf", "--strength: must lie between -1e+06 and 1e+06"),
         ("--picture there.xyz", "--picture: there.xyz must end in .png"),
     ],
 )
-def test_invalid_numbers_and_names_are_refused(complaint, words, said):
-    assert said in complaint(*words.split())
+def test_invalid_numbers_and_names_are_refused(complaint, words, message):
+    assert message in complaint(*words.split())
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def complaint(capfd):
 @pytest.mark.usefixtures("run")
 def test_options_that_cannot_work_get_one_clear_line(complaint, tmp_path):
     (tmp_path / "text.png").write_text("no image")
-    for options, said in {
+    for options, message in {
         ("--reconstruct", "text.png"): "text.png cannot be read as an image (cannot identify image file",
         ("--between", "a.png", "z.png"): "there is no file z.png; give the path of an image",
         ("--attribute", "17"): "--attribute 17: there is no class '17'; did you mean 7?",
@@ -137,15 +137,15 @@ def test_options_that_cannot_work_get_one_clear_line(complaint, tmp_path):
         ("--attribute", "7", "--gamma", "3"): "--gamma only has an effect with --reject; leave",
     }.items():
         err = complaint(*options)
-        assert said in err
+        assert message in err
         assert err.count("\n") == 1
 
 
 def test_runs_without_encoder_labels_or_images_get_one_clear_line(gan_run, finished_run, tmp_path, complaint):
     save_image(tmp_path / "a.png", np.zeros((8, 8), np.uint8))
     finished_run(*TINY_RUN)
-    said = "--reconstruct needs a run with an encoder, and this run has none; train one with, for example, game=vae"
-    assert said in complaint("--reconstruct", "a.png")
+    message = "--reconstruct needs a run with an encoder, and this run has none; train one with, for example, game=vae"
+    assert message in complaint("--reconstruct", "a.png")
     shutil.rmtree(tmp_path / "run")
     assert gan_run(*RUN, "dataset=ring8", "trainer.steps=1")[0] == 0
     assert "--attribute works on images, but this run generates points" in complaint("--attribute", "3")

@@ -31,8 +31,8 @@ def test_verdict_finds_metrics_and_losses():
         "modes": Expectation(published=8.0, spread=0.5, source="Table 1", at_least=7.0),
         "critic/adversarial": Expectation(at_most=1.0),
     }
-    told = verdict(expected, {"metric/modes": 8.0, "critic/adversarial": 2.0}, True)
-    assert told == {
+    found = verdict(expected, {"metric/modes": 8.0, "critic/adversarial": 2.0}, True)
+    assert found == {
         "published": {"modes": 8.0, "critic/adversarial": None},
         "spread": {"modes": 0.5, "critic/adversarial": None},
         "source": {"modes": "Table 1", "critic/adversarial": None},

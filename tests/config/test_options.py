@@ -44,7 +44,7 @@ def test_entries_of_a_defaults_list():
 
 
 @pytest.mark.parametrize(
-    ("line", "target", "said"),
+    ("line", "target", "answer"),
     [
         ("loss=mmd_rq", "losses.moments.MMD", "loss=mmd_rq"),
         ("loss=mmd", "losses.moments.MMD", "loss=mmd"),
@@ -57,8 +57,8 @@ def test_entries_of_a_defaults_list():
         ("game=conditional", "terms.matching.mismatch", ""),
     ],
 )
-def test_a_part_is_named_by_the_option_that_adds_it(hydra_config, line, target, said):
-    assert brought_by(resolve(hydra_config(*line.split())), f"gan_runner.{target}") == said
+def test_a_part_is_named_by_the_option_that_adds_it(hydra_config, line, target, answer):
+    assert brought_by(resolve(hydra_config(*line.split())), f"gan_runner.{target}") == answer
 
 
 def test_only_few_choices_are_listed():

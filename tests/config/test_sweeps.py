@@ -13,8 +13,8 @@ from gan_runner.config.sweeps import choices_of_parts, leave_to_jobs, parse_over
 def test_a_single_value_beside_a_sweep_over_parts_reaches_each_job_unchanged(typed):
     swept, choice = leave_to_jobs(["experiment=a,b", typed])
     (override,) = parse_overrides([choice])
-    (told,) = override.sweep_string_iterator()
-    (again,), (expected,) = parse_overrides([f"{override.get_key_element()}={told}"]), parse_overrides([typed])
+    (value,) = override.sweep_string_iterator()
+    (again,), (expected,) = parse_overrides([f"{override.get_key_element()}={value}"]), parse_overrides([typed])
     assert swept == "experiment=a,b"
     assert (again.get_key_element(), again.value()) == (expected.get_key_element(), expected.value())
 

@@ -27,7 +27,7 @@ SPECIES = ("Albatross", "Painted_Bunting", "Crow", "Fish_Crow", "Kingfisher")
 
 @dataclass
 class Written:
-    """What a fixture holds: an image's number is its grey; what is said of it; its class; its split."""
+    """The content of a fixture: the number of an image (its grey), its captions, its class, its split."""
 
     captions: dict[int, list[str]] = field(default_factory=dict)
     labels: dict[int, int] = field(default_factory=dict)

@@ -119,7 +119,7 @@ def numbers(batch):
     return ((batch["data"][:, 0].amax((1, 2)) + 1) * 127.5 / 10).round().long()
 
 
-def said(codes):
+def content(codes):
     """Image and number of the caption that each sentence names."""
     words = [decode(code).split() for code in codes]
     return torch.tensor([[int(word[1]), int(word[3])] for word in words])
@@ -131,7 +131,7 @@ def test_a_caption_is_one_of_its_image(resident):
     for batch in islice(data.stream(0, 8, 0), 20):
         assert batch["caption"].shape == (8, 201)
         assert batch["caption"].dtype == torch.int64
-        image, number = said(batch["caption"]).T
+        image, number = content(batch["caption"]).T
         assert torch.equal(image, numbers(batch))
         assert torch.equal(batch["label"], image % 2)
         assert (number <= image % 3).all()
@@ -142,7 +142,7 @@ def test_a_caption_is_one_of_its_image(resident):
 def test_captions_are_drawn_uniformly_and_afresh(resident):
     """Image 2 is drawn 600 times; each of its three captions with probability ⅓."""
     data = Numbered(resident=resident, n=3).load(CPU)
-    seen = torch.cat([said(batch["caption"]) for batch in islice(data.stream(0, 30, 0), 60)])
+    seen = torch.cat([content(batch["caption"]) for batch in islice(data.stream(0, 30, 0), 60)])
     counts = torch.bincount(seen[seen[:, 0] == 2, 1], minlength=3).double()
     assert counts.sum() == 600
     assert ((counts - 200).square() / 200).sum() < 14  # χ² with 2 degrees of freedom, one in a thousand
@@ -172,7 +172,7 @@ def test_which_caption_does_not_depend_on_whether_the_image_is_mirrored():
         assert torch.equal(left["caption"], right["caption"])
     chance = torch.rand(500, 1, 1, 1, generator=rng(0, 0))[:, 0, 0, 0]
     image = Order(3, 0).indices(0, 500)
-    number = said(next(data.stream(0, 500, 0))["caption"])[:, 1].double()
+    number = content(next(data.stream(0, 500, 0))["caption"])[:, 1].double()
     of_third = image == 2
     tied = torch.corrcoef(torch.stack([chance[of_third].double(), number[of_third]]))[0, 1]
     assert abs(tied) < 4 / of_third.sum() ** 0.5
@@ -186,7 +186,7 @@ def test_splits_keep_images_and_captions_together(resident):
         data = dataset.load(CPU, split)
         first = data.first(100)
         assert len(first["data"]) == len(data) == count
-        assert torch.equal(said(first["caption"])[:, 0], numbers(first))
+        assert torch.equal(content(first["caption"])[:, 0], numbers(first))
         shown[split] = set(numbers(first).tolist())
     assert shown["train"] | shown["validation"] == set(range(20))
 
@@ -195,7 +195,7 @@ def test_captions_need_no_images():
     dataset = Numbered(held_out=7)
     codes, labels = dataset.captions(50, "validation")
     assert (codes.shape, codes.dtype, labels.shape) == ((50, 201), torch.int64, (50, 2))
-    image, number = said(codes).T
+    image, number = content(codes).T
     held = set(numbers(dataset.load(CPU, "validation").first(7)).tolist())
     assert set(image.tolist()) == held
     assert torch.equal(labels.argmax(1), image % 2)

@@ -1,4 +1,4 @@
-"""A few labels: which, in what order, and that the others are never told."""
+"""A few labels: which, in what order, and that no player sees the others."""
 
 from itertools import islice
 

@@ -168,13 +168,13 @@ PATTERN = re.compile(r"\b(" + "|".join(sorted(map(re.escape, PHRASES), key=len, 
 def test_that_captions_are_true_and_agree_with_their_labels():
     dataset = few(count=2000, phrasings=1)
     data = dataset.load(CPU).first(2000)
-    captions, said = dataset.captions(2000)
+    captions, mentioned = dataset.captions(2000)
     assert torch.equal(captions, data["caption"])
-    for code, vector, label in zip(captions, said, data["label"]):
+    for code, vector, label in zip(captions, mentioned, data["label"]):
         named = {PHRASES[phrase] for phrase in PATTERN.findall(decode(code))}
         assert named == set(dataset.labels.describe(vector).split(", ")), decode(code)
         assert ((vector == 0) | (label == 1)).all()
-    groups = said.split([len(group) for group in dataset.groups], 1)
+    groups = mentioned.split([len(group) for group in dataset.groups], 1)
     assert (groups[0].sum(1) == 1).all()
     assert (groups[1].sum(1) == 1).all()
     for group in groups[2:]:
@@ -202,11 +202,11 @@ def test_an_image_has_several_captions():
 def test_captions_of_a_split_need_no_image(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Scenes, "draw", None)
-        codes, said = few().captions(64, "test")
+        codes, mentioned = few().captions(64, "test")
     assert codes.shape == (64, 96)
     at_hand = few().load(CPU, "test").captions(64)
     assert torch.equal(codes, at_hand[0])
-    assert torch.equal(said, at_hand[1])
+    assert torch.equal(mentioned, at_hand[1])
 
 
 # Unseen pairs
@@ -228,7 +228,7 @@ def test_test_holds_the_unseen_pairs_and_nothing_else_does():
         assert len(pairs_of(dataset, split)) == 48
         assert not pairs_of(dataset, split) & unseen
     words = [set(PATTERN.findall(decode(code))) for code in dataset.captions(1500)[0]]
-    assert not any({colour, shape} <= said for said in words for colour, shape in unseen)
+    assert not any({colour, shape} <= mentioned for mentioned in words for colour, shape in unseen)
 
 
 @pytest.mark.parametrize("unseen", [1, 8, 16, 40, 56])

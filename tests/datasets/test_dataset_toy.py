@@ -270,7 +270,7 @@ def test_a_mixture_is_set_from_the_command_line(hydra_config):
 
 
 @pytest.mark.parametrize(
-    ("name", "override", "said"),
+    ("name", "override", "message"),
     [
         ("ring8", "dataset.std=0", "dataset.std must be positive"),
         ("ring8", "dataset.count=2.5", "dataset.count=2.5"),
@@ -282,8 +282,8 @@ def test_a_mixture_is_set_from_the_command_line(hydra_config):
         ("swiss_roll", "dataset.nodes=10", "dataset.nodes=10 is too small"),
     ],
 )
-def test_that_bad_options_are_reported_in_one_line(hydra_config, name, override, said):
+def test_that_bad_options_are_reported_in_one_line(hydra_config, name, override, message):
     with pytest.raises(ConfigError) as caught:
         build("dataset", resolve(hydra_config(f"dataset={name}", override)).dataset)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)

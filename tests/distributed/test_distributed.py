@@ -222,7 +222,7 @@ def torchrun(*line, cwd, module="gan_runner", processes=PROCESSES):
 
 
 def ended(process, seconds=120):
-    """Exit code, and what was said, of torchrun's own words nothing."""
+    """Exit code, and output without the lines of torchrun itself."""
     out, err = process.communicate(timeout=seconds)
     return process.returncode, out, [line for line in err.splitlines() if line.startswith("gan-run: ")], err
 
@@ -268,10 +268,10 @@ def test_a_run_of_two_processes_equals_that_of_one_and_resumes_as_one(gan_run, t
 
 @pytest.mark.slow
 def test_a_bad_line_is_reported_once_and_leaves_nothing(tmp_path):
-    code, _, said, err = ended(torchrun("experiment=smoke", "trainer.batch_size=63", cwd=tmp_path))
+    code, _, complaints, err = ended(torchrun("experiment=smoke", "trainer.batch_size=63", cwd=tmp_path))
     assert code == 1  # torchrun's own; its report has each process's
     assert "(exitcode: 2)" in err
-    assert said == ["gan-run: trainer.batch_size=63 cannot be divided equally among 2 processes; choose 64"]
+    assert complaints == ["gan-run: trainer.batch_size=63 cannot be divided equally among 2 processes; choose 64"]
     assert not list(tmp_path.glob("outputs/*"))
 
 
@@ -295,26 +295,26 @@ def started(folder, *line):
 def test_a_stop_signal_stops_all_processes_after_saving(tmp_path):
     process, _ = started(tmp_path)
     process.send_signal(signal.SIGTERM)
-    code, _, said, err = ended(process)
+    code, _, complaints, err = ended(process)
     assert code == 1, err
-    assert said == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"]
+    assert complaints == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"]
     assert summary(tmp_path / "run")["status"] == "interrupted"
     step = torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["step"]
     assert step == summary(tmp_path / "run")["step"]
 
 
-@pytest.mark.slow  # and on a busy machine torchrun may stop the other before it has said why
+@pytest.mark.slow  # and on a busy machine torchrun may stop the other before it has complaints why
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_process_that_is_killed_ends_the_others(tmp_path, victim):
     process, children = started(tmp_path)
     begun = time.monotonic()
     os.kill(sorted(children)[victim], signal.SIGKILL)
-    code, _, said, err = ended(process)
+    code, _, complaints, err = ended(process)
     assert time.monotonic() - begun < SECONDS_TO_END
     assert code == 1
     assert "(exitcode: -9)" in err
     line = "gan-run: another process of this run ended or does not respond; start all processes again with resume=run"
-    assert said == [line]
+    assert complaints == [line]
     assert torch.load(tmp_path / "run" / "checkpoints" / "last.pt", weights_only=True)["step"] >= 20
 
 
@@ -322,9 +322,9 @@ def test_a_process_that_is_killed_ends_the_others(tmp_path, victim):
 def test_a_signal_to_one_process_stops_all_processes(tmp_path):
     process, children = started(tmp_path)
     os.kill(max(children), signal.SIGTERM)
-    _, _, said, err = ended(process)
+    _, _, complaints, err = ended(process)
     assert "143" in err
-    assert said == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"]
+    assert complaints == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"]
     assert summary(tmp_path / "run")["status"] == "interrupted"
 
 
@@ -333,17 +333,17 @@ def test_a_signal_to_one_process_stops_all_processes(tmp_path):
 def test_divergence_ends_all_processes_without_any_observer(tmp_path, left_out):
     line = [*TINY_RUN, "optimizer=sgd", "optimizer.lr=1e30", "hydra.run.dir=run"]
     line += [f"~observer.{name}" for name in left_out]
-    _, _, said, err = ended(torchrun(*line, "trainer.log_every=1", cwd=tmp_path))
+    _, _, complaints, err = ended(torchrun(*line, "trainer.log_every=1", cwd=tmp_path))
     assert "(exitcode: 3)" in err
-    assert len(said) == 1
+    assert len(complaints) == 1
     assert summary(tmp_path / "run")["status"] == "diverged"
 
 
 @pytest.mark.slow
 def test_a_sweep_is_refused(tmp_path):
-    _, _, said, err = ended(torchrun("-m", "experiment=smoke", "seed=0,1", cwd=tmp_path))
+    _, _, complaints, err = ended(torchrun("-m", "experiment=smoke", "seed=0,1", cwd=tmp_path))
     assert "(exitcode: 2)" in err
-    assert said == [
+    assert complaints == [
         "gan-run: torchrun starts several processes of one run, and a sweep is many runs; sweep without torchrun"
     ]
     assert not list(tmp_path.iterdir())
@@ -378,8 +378,8 @@ def test_a_stop_signal_that_also_reaches_data_workers_saves(tmp_path):
     photos(tmp_path)
     process, _ = started(tmp_path, *STREAMED, "trainer.batch_size=8")
     process.send_signal(signal.SIGTERM)
-    _, _, said, err = ended(process)
-    assert said == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"], err
+    _, _, complaints, err = ended(process)
+    assert complaints == ["gan-run: stopped by SIGTERM after saving; continue with: gan-run resume=run"], err
     assert summary(tmp_path / "run")["status"] == "interrupted"
 
 
@@ -388,8 +388,8 @@ def test_a_broken_file_read_by_one_process_ends_all(tmp_path):
     photos(tmp_path)
     process, _ = started(tmp_path, *STREAMED, "trainer.batch_size=2", "dataset.workers=0")
     (tmp_path / "photos" / "07.png").write_bytes(b"no image")
-    _, _, said, err = ended(process)
+    _, _, complaints, err = ended(process)
     assert "(exitcode: 2)" in err
-    assert len(said) == 1
-    assert "07.png cannot be read as an image" in said[0]
+    assert len(complaints) == 1
+    assert "07.png cannot be read as an image" in complaints[0]
     assert summary(tmp_path / "run")["status"] == "failed"

@@ -20,7 +20,7 @@ LAYERS = ["2048", "logits_unbiased"]
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Random ones, which keep the scale of what they are given so that images can be told apart."""
+    """Random weights that keep the scale of their input, so that features of different images differ."""
     path = tmp_path_factory.mktemp("weights") / "inception.pth"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(theirs, "load_state_dict_from_url", lambda *_, **__: {})

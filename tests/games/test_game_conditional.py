@@ -137,9 +137,9 @@ def test_samples_are_made_for_labels_of_the_data(make_system):
     batch = {name: value[:4] for name, value in batch.items()} | {"label": torch.tensor([2, 2, 2, 5])}
     system.game.prepare(system.networks, Drawn(batch), 4)
     rows = system.noise(2000, seed=0)
-    told = rows[:, system.game.latent.dim :]
-    shares = told.mean(0)
-    assert torch.equal(told.sum(1), torch.ones(2000))
+    labels = rows[:, system.game.latent.dim :]
+    shares = labels.mean(0)
+    assert torch.equal(labels.sum(1), torch.ones(2000))
     assert shares[2].item() == pytest.approx(0.75, abs=0.03)
     assert shares[5].item() == pytest.approx(0.25, abs=0.03)
     assert torch.equal(rows, system.noise(2000, seed=0))

@@ -97,7 +97,7 @@ def test_q_as_its_own_player_learns_and_changes_no_other_weight(make_system):
 
 
 def test_samples_determine_their_codes_only_with_the_term(make_system):
-    told = {}
+    information = {}
     for game in ("infogan", "gan_with_codes"):
         wide = ["model.generator.width=32", "model.discriminator.width=32", "optimizer.lr=3e-3", "scheduler=constant"]
         system = prepared(make_system(f"game={game}", *POINTS, *wide, "model.q.width=32"))
@@ -106,13 +106,13 @@ def test_samples_determine_their_codes_only_with_the_term(make_system):
             train_step(system.players, batches)
         rows = system.noise(1000, 0)
         outputs = infer_codes(system, system.sample(rows))
-        told[game] = system.game.joint.information(outputs, system.game.codes_in(rows))["c1"].item()
-    assert told["infogan"] > 0.6
-    assert told["gan_with_codes"] < 0.2
+        information[game] = system.game.joint.information(outputs, system.game.codes_in(rows))["c1"].item()
+    assert information["infogan"] > 0.6
+    assert information["gan_with_codes"] < 0.2
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["loss=ebgan", "game=gan_with_codes"], "choose a loss with a discriminator"),
         (["game=infogan", "method=projection"], "leave out method="),
@@ -123,8 +123,8 @@ def test_samples_determine_their_codes_only_with_the_term(make_system):
         (["game=infogan", "model.q.depth=-1"], "depth must be at least 0, not -1"),
     ],
 )
-def test_incompatible_options_are_refused(make_system, options, said):
-    with pytest.raises(ConfigError, match=said):
+def test_incompatible_options_are_refused(make_system, options, message):
+    with pytest.raises(ConfigError, match=message):
         make_system(*options)
 
 

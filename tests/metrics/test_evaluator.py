@@ -1,4 +1,4 @@
-"""Measuring through features: limits, what is computed once, what is told; and that a run does not notice."""
+"""Measuring through features: limits, what is computed once, what is recorded; and that a run is not changed."""
 
 import json
 from functools import partial
@@ -187,9 +187,9 @@ def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, t
     assert set(summary["measured_on"]) == {
         f"{kind}_classifier" for kind in ("fd", "precision", "recall", "density", "coverage")
     }
-    told = {"samples": 50, "real": 50, "split": "train", "extractor": "classifier", "resize": "none"}
-    assert summary["measured_on"]["fd_classifier"] == told
-    assert summary["measured_on"]["recall_classifier"] == {**told, "k": 5}
+    conditions = {"samples": 50, "real": 50, "split": "train", "extractor": "classifier", "resize": "none"}
+    assert summary["measured_on"]["fd_classifier"] == conditions
+    assert summary["measured_on"]["recall_classifier"] == {**conditions, "k": 5}
     assert set(summary["metric_time_fraction"]) == {"frechet_distance", "precision_recall"}
     assert 0 < sum(summary["metric_time_fraction"].values()) < 1
 

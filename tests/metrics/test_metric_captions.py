@@ -30,11 +30,11 @@ def test_that_accuracies_agree_with_a_hand_count():
 
 
 def test_what_captions_do_not_speak_of_is_not_asked_for():
-    _, said = SMALL.captions(50, "test")
-    asked = mentioned_groups(SMALL, said)
+    _, mentioned = SMALL.captions(50, "test")
+    asked = mentioned_groups(SMALL, mentioned)
     assert asked[:, :2].all()  # every one names colour and shape
     assert 0.2 < asked[:, 2:].double().mean() < 0.8
-    assert torch.equal(asked.sum(1), said.sum(1).long())
+    assert torch.equal(asked.sum(1), mentioned.sum(1).long())
 
 
 def test_that_the_classifier_is_trained_on_all_pairs():
@@ -48,10 +48,10 @@ def test_that_the_classifier_is_trained_on_all_pairs():
 
 def test_that_perfect_logits_match_their_own_captions_and_not_others():
     data = SMALL.load(torch.device("cpu"), "test")
-    seen, said = data.first(50)["label"].double(), data.captions(50)[1]
-    asked = mentioned_groups(SMALL, said)
-    assert set(accuracies(SMALL.labels.correct(seen, said), asked).values()) == {1.0}
-    wrong = accuracies(SMALL.labels.correct(seen.roll(1, 0), said), asked)
+    seen, mentioned = data.first(50)["label"].double(), data.captions(50)[1]
+    asked = mentioned_groups(SMALL, mentioned)
+    assert set(accuracies(SMALL.labels.correct(seen, mentioned), asked).values()) == {1.0}
+    wrong = accuracies(SMALL.labels.correct(seen.roll(1, 0), mentioned), asked)
     assert wrong["caption_accuracy"] < 0.5
     assert wrong["caption_colour_and_shape"] < 0.2
 
@@ -63,7 +63,7 @@ class Recalls:
 
     def __init__(self, order):
         data = SMALL.load(torch.device("cpu"), "test")
-        self.codes, self.said = data.captions(len(order))
+        self.codes, self.mentioned = data.captions(len(order))
         self.images = data.first(len(order))["data"][order]
         self.networks = {"condition": self}
         self.dataset, self.loss = SMALL, None

@@ -114,7 +114,7 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["metric=[mutual_information]"], "this game has none; choose game=infogan"),
         (["metric=[code_error]"], "this game has none; choose game=infogan"),
@@ -140,9 +140,9 @@ def test_information_is_log_size_where_q_is_always_right_and_nothing_where_it_kn
         ),
     ],
 )
-def test_that_unsuitable_systems_are_refused(hydra_config, make_system, options, said):
+def test_that_unsuitable_systems_are_refused(hydra_config, make_system, options, message):
     options = [*options, "model=dcgan", *TINY["dcgan"]]
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         build_metrics(resolve(hydra_config(*options)), make_system(*options))
 
 

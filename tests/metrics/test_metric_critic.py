@@ -22,7 +22,7 @@ from gan_runner.requirements import check_requirements
 GAUSSIANS = ["dataset=gaussian", "model=gaussian", "model.generator.mean=[-0.3,0.0]", "model.generator.std=0.95"]
 
 
-class Judge(nn.Module):
+class GivenCritic(nn.Module):
     """A critic by its function."""
 
     def __init__(self, function):
@@ -47,7 +47,7 @@ def results(make_system):
         system = make_system(*GAUSSIANS)
         system.loss = loss
         p, q = system.dataset.log_prob, system.networks["generator"].log_prob
-        system.networks["discriminator"] = Judge(lambda x: critic(p(x) - q(x), x))
+        system.networks["discriminator"] = GivenCritic(lambda x: critic(p(x) - q(x), x))
         return Results(system, system.noise(n, 0), Reference(system.dataset, n, system.device))
 
     return of

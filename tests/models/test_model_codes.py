@@ -21,7 +21,7 @@ PRIORS = [
 pytestmark = pytest.mark.usefixtures("_float64")
 
 
-def said(code, outputs):
+def distribution(code, outputs):
     """Q(c|x) as a distribution of torch."""
     if isinstance(code, Categorical):
         return distributions.OneHotCategorical(logits=outputs)
@@ -32,7 +32,7 @@ def said(code, outputs):
 @pytest.mark.parametrize("code", [*ALL, Uniform(2, std=0.3)], ids=repr)
 def test_log_prob_equals_torchs(code):
     outputs, drawn = torch.randn(50, code.num_parameters), code.draw(50, CPU)
-    torch.testing.assert_close(code.log_prob(outputs, drawn), said(code, outputs).log_prob(drawn))
+    torch.testing.assert_close(code.log_prob(outputs, drawn), distribution(code, outputs).log_prob(drawn))
 
 
 @pytest.mark.parametrize(("code", "prior"), [*zip(ALL, PRIORS)], ids=[*map(repr, ALL)])
@@ -151,7 +151,7 @@ def test_a_traversal_changes_one_code_only():
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "distribution"),
     [
         (lambda: Categorical(0), "size must be at least 1, not 0"),
         (lambda: Uniform(0), "dim must be at least 1, not 0"),
@@ -161,6 +161,6 @@ def test_a_traversal_changes_one_code_only():
         (lambda: Codes({"a": 3}), "a=3 is not a code"),
     ],
 )
-def test_what_cannot_be_is_said(make, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_cannot_be_is_said(make, distribution):
+    with pytest.raises(ValueError, match=distribution):
         make()

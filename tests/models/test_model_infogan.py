@@ -51,11 +51,13 @@ def test_any_side_that_can_be_halved_twice_works(shape):
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"), [((1, 30, 30), "cannot be halved twice; choose a multiple of 4"), ((2,), "needs square images")]
+    ("shape", "message"),
+    [((1, 30, 30), "cannot be halved twice; choose a multiple of 4"), ((2,), "needs square images")],
+    [((1, 30, 30), "cannot be halved twice; choose a multiple of 4"), ((2,), "needs square images")],
 )
-def test_other_data_is_refused(shape, said):
+def test_other_data_is_refused(shape, message):
     for make in (InfoGANDiscriminator, lambda shape: InfoGANGenerator(4, shape)):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             make(shape)
 
 

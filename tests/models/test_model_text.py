@@ -151,8 +151,8 @@ def test_encoder_generalises_to_unseen_pairs(caplog):
     with caplog.at_level("INFO", "gan_runner"):
         condition = trained(ENOUGH)
     assert float(caplog.text.split("split in ")[1].split(" %")[0]) > 3 * 100 / 64
-    (seen, said), (unseen, true) = (COLOURS.captions(500, split) for split in ("train", "test"))
-    fitted = torch.linalg.lstsq(condition.phi(seen), said[:, :8]).solution
+    (seen, mentioned), (unseen, true) = (COLOURS.captions(500, split) for split in ("train", "test"))
+    fitted = torch.linalg.lstsq(condition.phi(seen), mentioned[:, :8]).solution
     right = (condition.phi(unseen) @ fitted).argmax(1) == true[:, :8].argmax(1)
     assert len({pair[0] for pair in COLOURS.unseen_pairs}) == 4
     assert right.double().mean() > 0.6  # chance level is 1/8

@@ -25,10 +25,10 @@ def test_it_warns_once_with_the_figure(gan_run, caplog, bound, warnings):
     spreads = [line["sample_spread"] for line in logged if "sample_spread" in line]
     assert len(spreads) == 2
     assert all(0.02 < value < 2 for value in spreads)
-    said = [message for message in caplog.messages if "almost equal" in message]
-    assert len(said) == warnings
+    messages = [message for message in caplog.messages if "almost equal" in message]
+    assert len(messages) == warnings
     if warnings:
-        assert f"with {spreads[0]:.2g} of the data's standard deviation" in said[0]
+        assert f"with {spreads[0]:.2g} of the data's standard deviation" in messages[0]
 
 
 def test_a_generator_that_makes_one_point_is_found_out(gan_run, caplog):

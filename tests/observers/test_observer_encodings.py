@@ -145,12 +145,12 @@ def test_games_without_an_encoder_are_refused(gan_run, kind):
 
 
 def test_bad_numbers_are_refused():
-    for make, said in (
+    for make, message in (
         (lambda: Reconstructions(every=1, images=0), "images must be at least 1, not 0"),
         (lambda: LatentSpace(every=1, codes=1), "codes=1 must be at least 2"),
         (lambda: Interpolations(every=1, columns=1), "columns=1 must be at least 2"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             make()
 
 

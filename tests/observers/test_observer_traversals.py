@@ -41,7 +41,7 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
     sample.main([str(drawn), "--traverse", "c3", "--seed", "4"])
     assert capfd.readouterr().out.strip().endswith("traversal_c3_seed4.png")
 
-    for options, said in {
+    for options, message in {
         ("--traverse", "c4"): "there is no such code; choose from c1, c2, c3",
         ("--traverse", "--picture", "x.png"): "there are 3 codes; name one: --traverse c1",
         ("--traverse", "--reject"): "leave out --reject, --weigh, --label and --text",
@@ -49,7 +49,7 @@ def test_a_run_draws_each_code_whenever_it_samples_and_a_checkpoint_the_same(dra
         with pytest.raises(SystemExit) as ended:
             sample.main([str(drawn), *options])
         assert ended.value.code == 2
-        assert said in capfd.readouterr().err
+        assert message in capfd.readouterr().err
 
 
 def test_a_row_is_one_latent_and_a_column_one_value(make_system):

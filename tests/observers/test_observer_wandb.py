@@ -39,8 +39,8 @@ def read_back(run, *options):
     """The records of an offline run, or by `--summary` what it came to, by W&B's own reader."""
     (folder,) = (run / "wandb").glob("offline-run-*")
     inspect = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", *options, str(folder)]
-    said = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
-    return [json.loads(line) for line in said.splitlines()] if not options else json.loads(said)
+    output = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in output.splitlines()] if not options else json.loads(output)
 
 
 def test_offline_without_an_account_says_so_and_keeps_everything(gan_run, tmp_path):
@@ -87,7 +87,7 @@ FAULTS = ["silent", "dead", "slow", "500", "429", "401", "garbage"]
 
 @pytest.fixture
 def online(gan_run, tmp_path, monkeypatch):
-    """Run with a server, impatiently: exit code, what was said, figures on both sides, and seconds."""
+    """Run with a server and short timeouts: exit code, output, values on both sides, and seconds."""
     monkeypatch.setenv("WANDB_API_KEY", "0123456789" * 4)
     monkeypatch.setenv("WANDB_HTTP_TIMEOUT", "1")
     for name, seconds in (("FINISH", 2), ("SPARE", 1)):
@@ -131,9 +131,9 @@ def waited(monkeypatch):
 
 def test_a_server_that_behaves_gets_everything(online):
     with serving() as server:
-        code, said, run = online(server, "trainer.sample_every=2")
-        assert code == 0, said
-        assert "W&B" not in said
+        code, output, run = online(server, "trainer.sample_every=2")
+        assert code == 0, output
+        assert "W&B" not in output
         assert metrics_sent(server) == 4
         assert any(path.startswith("/put/media/images/samples") for path, _ in server.requests)
     complete(run)
@@ -150,21 +150,21 @@ def test_a_server_that_misbehaves_costs_bounded_seconds_and_no_figure(online, wa
     start = 3 if from_start else 10
     monkeypatch.setattr(weights_and_biases, "SECONDS_TO_START", start)
     with serving(fault, from_start, seconds=0.7) as server:
-        code, said, run = online(server)
-        assert code == 0, said
+        code, output, run = online(server)
+        assert code == 0, output
         sent = metrics_sent(server)
     complete(run)
-    assert "retrying" not in said
+    assert "retrying" not in output
     assert sum(waited["start"]) < start + 1
     assert sum(waited["finish"]) < 2 + 1 + 1.5
     assert max(waited["__call__"]) < 0.5
-    assert sent == 4 or "logging offline" in said or "`wandb sync`" in said
+    assert sent == 4 or "logging offline" in output or "`wandb sync`" in output
 
 
 def test_steps_do_not_wait_for_a_slow_server_nor_for_pictures(online, waited):
     with serving("slow", seconds=5) as server:
-        code, said, run = online(server, "trainer.steps=100", "trainer.sample_every=25")
-        assert code == 0, said
+        code, output, run = online(server, "trainer.steps=100", "trainer.sample_every=25")
+        assert code == 0, output
     complete(run, 100)
     assert statistics.median(waited["__call__"]) < 0.005
     assert max(waited["__call__"]) < 0.5
@@ -200,11 +200,11 @@ def test_a_service_that_hangs_is_left_behind_and_the_exit_code_kept(
         signal_in_step(signal.SIGTERM, 3)
     options = ["optimizer=sgd", "optimizer.lr=1e30"] if ending == "diverged" else []
     with serving() as server:
-        answer, said, run = online(server, *options)
-    assert answer == code, said
+        answer, output, run = online(server, *options)
+    assert answer == code, output
     assert json.loads((run / "summary.json").read_text())["status"] == ending
-    assert "logging to W&B stops: it has not finished within 3 s" in said
-    assert f"{run / 'metrics.jsonl'} has all values" in said
+    assert "logging to W&B stops: it has not finished within 3 s" in output
+    assert f"{run / 'metrics.jsonl'} has all values" in output
     assert sum(waited["finish"]) < 3 + 1 + 1
     before = time.perf_counter()
     wandb.teardown()  # as when the process ends
@@ -215,9 +215,9 @@ def test_a_service_that_hangs_is_left_behind_and_the_exit_code_kept(
 def test_after_a_service_that_was_killed_the_next_run_of_a_sweep_has_another(online, monkeypatch, tmp_path):
     stop_service_in(monkeypatch, signal.SIGSTOP, 2)
     with serving() as server:
-        code, said, _ = online(server, "hydra.mode=MULTIRUN", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
-        assert code == 0, said
-        assert said.count("logging to W&B stops") == 1
+        code, output, _ = online(server, "hydra.mode=MULTIRUN", "seed=0,1", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+        assert code == 0, output
+        assert output.count("logging to W&B stops") == 1
         assert metrics_sent(server) >= 4
     complete(tmp_path / "sweep" / "0")
     complete(tmp_path / "sweep" / "1")
@@ -228,10 +228,10 @@ def test_more_than_may_wait_is_not_waited_for(online, waited, monkeypatch):
     monkeypatch.setattr(WeightsAndBiases, "log", lambda *_: hanging.wait())
     monkeypatch.setattr(weights_and_biases, "EVENTS_TO_WAIT", 2)
     with serving() as server:
-        code, said, run = online(server, "trainer.steps=6")
+        code, output, run = online(server, "trainer.steps=6")
         hanging.set()
-    assert code == 0, said
-    assert said.count("logging to W&B stops: 2 events are waiting") == 1
+    assert code == 0, output
+    assert output.count("logging to W&B stops: 2 events are waiting") == 1
     assert sum(waited["finish"]) < 0.1
     complete(run, 6)
 
@@ -242,7 +242,7 @@ def test_a_full_disk_of_wandb_alone_stops_nothing(online, small_disk):
     (run / "wandb").symlink_to(small_disk)
     (small_disk / "ballast").write_bytes(bytes(1_000_000))
     with serving() as server:
-        code, said, run = online(server, "trainer.sample_every=2")
-    assert code == 0, said
-    assert said.count("No space left on device") == 1
+        code, output, run = online(server, "trainer.sample_every=2")
+    assert code == 0, output
+    assert output.count("No space left on device") == 1
     complete(run)

@@ -150,13 +150,13 @@ def test_a_signed_file_that_is_no_checkpoint_gets_one_clear_line_from_every_comm
     save_checkpoint(Path("run/checkpoints/last.pt"), {**saved, key: content})
     code, _, err = gan_run("resume=run", "trainer.steps=6")
     assert code == 2
-    said = [err]
+    messages = [err]
     for tool, words in ((gan_sample, ["run"]), (gan_eval, ["run", "metric=[sliced_wasserstein]", "--samples", "9"])):
         with pytest.raises(SystemExit) as exit_:
             tool(words)
         assert exit_.value.code == 2
-        said.append(capfd.readouterr().err)
-    for line, name in zip(said, ("gan-run", "gan-sample", "gan-eval")):
+        messages.append(capfd.readouterr().err)
+    for line, name in zip(messages, ("gan-run", "gan-sample", "gan-eval")):
         assert re.fullmatch(rf"{name}: .*run/checkpoints/last\.pt .*\n", line), line
         assert expected in line
 
@@ -234,8 +234,8 @@ def test_without_hard_links_only_the_last_checkpoint_is_kept(tmp_path, monkeypat
 @pytest.mark.parametrize("fault", ["torn", "gone"])
 def test_if_the_last_checkpoint_is_lost_the_one_before_it_is_used(gan_run, monkeypatch, fault):
     """By gan-sample, and by resuming, which ends as if nothing had been."""
-    said = set()
-    monkeypatch.setattr(checkpoints, "warn_once", said.add)
+    messages = set()
+    monkeypatch.setattr(checkpoints, "warn_once", messages.add)
     line = [*TINY_RUN, "trainer.steps=6", "trainer.checkpoint_every=2", "objective=null"]
     assert gan_run(*line, "hydra.run.dir=whole")[0] == 0
     assert gan_run(*line, "hydra.run.dir=run")[0] == 0
@@ -250,7 +250,7 @@ def test_if_the_last_checkpoint_is_lost_the_one_before_it_is_used(gan_run, monke
     gan_sample(["run", "--n", "4"])
     code, _, err = gan_run("resume=run")
     assert code == 0, err
-    (line,) = said
+    (line,) = messages
     assert "run/checkpoints/last.pt" in line
     assert line.endswith("run/checkpoints/step_0000004.pt of step 4 instead")
     ended, whole = (load_checkpoint(RunDirectory(Path(name)).last)["system"] for name in ("run", "whole"))

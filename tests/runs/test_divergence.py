@@ -107,11 +107,11 @@ def test_gradient_norms_are_reported_only_for_players_that_moved(gan_run, togeth
     code, _, err = gan_run(*line)
     assert code == 0, err
     lines = [json.loads(one) for one in Path("run", "0" if together else ".", "metrics.jsonl").read_text().splitlines()]
-    told = {
+    reported = {
         one["step"]: [name for name in ("discriminator", "generator") if f"{name}/gradient_norm" in one]
         for one in lines
     }
-    assert told == {1: ["discriminator"], 2: ["discriminator"], 3: ["discriminator", "generator"], 4: ["generator"]}
+    assert reported == {1: ["discriminator"], 2: ["discriminator"], 3: ["discriminator", "generator"], 4: ["generator"]}
 
 
 def test_a_player_without_gradients_reports_no_norm(make_system):

@@ -138,7 +138,7 @@ def test_table_or_schedule_of_a_resumed_run_is_replaced(gan_run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("resume=run/checkpoints/last.pt", "is a file; try resume="),
         ("resume=nowhere/at/all", "does not exist; give the directory of a run"),
@@ -148,7 +148,7 @@ def test_table_or_schedule_of_a_resumed_run_is_replaced(gan_run, tmp_path):
         ("--config-dir own +experiment@_global_=again", "a file sets resume=run; type it on the command line instead"),
     ],
 )
-def test_a_resume_that_cannot_work_gets_one_clear_line(gan_run, finished_run, tmp_path, words, said):
+def test_a_resume_that_cannot_work_gets_one_clear_line(gan_run, finished_run, tmp_path, words, message):
     finished_run(*TINY_RUN)
     finished_run("-m", *TINY_RUN, "seed=0", name="sweep")
     finished_run(*TINY_RUN, name="part")
@@ -159,7 +159,7 @@ def test_a_resume_that_cannot_work_gets_one_clear_line(gan_run, finished_run, tm
     code, _, err = gan_run(*words.split())
     assert code == 2
     assert err.count("\n") == 1, err
-    assert said in err
+    assert message in err
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -225,7 +225,7 @@ def test_no_file_of_a_run_is_overwritten_in_place(gan_run, tmp_path, monkeypatch
 
 
 def test_a_resumed_run_has_no_summary_until_it_ends(gan_run, finished_run, tmp_path, monkeypatch):
-    """What killed it has left no word: no other run may be told that this one completed."""
+    """A run that was killed has no summary, so another run must not report it as completed."""
     finished_run(*TINY_RUN)
     monkeypatch.setattr(gan_runner.train, "write_json", lambda *_: None)
     assert gan_run("resume=run", "trainer.steps=6")[0] == 0

@@ -139,14 +139,14 @@ def test_a_run_resumed_after_a_rollback_keeps_its_new_order_of_data(gan_run, poi
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [
         ("trainer.on_divergence=retry", "trainer.on_divergence=retry"),
         ("trainer.rollbacks=0", "must be at least 1"),
         ("seeds=2", "does not work with seeds="),
     ],
 )
-def test_rollbacks_that_cannot_work_are_refused(gan_run, option, said):
+def test_rollbacks_that_cannot_work_are_refused(gan_run, option, message):
     code, _, err = gan_run(*LINE, option)
     assert code == 2
-    assert said in err
+    assert message in err

@@ -102,7 +102,7 @@ def test_a_critic_that_is_told_conditions_judges_each_sample_beside_its_own(make
     system.game.prepare(system.networks, Drawn(two), 4)
     system.sample = lambda rows: rows[:, :2]  # two of the latents
     sides = torch.tensor([-0.5, 0.5, *[0.0] * 6])  # of the eight labels
-    system.networks["discriminator"] = Told(lambda x, condition: condition @ sides * x[:, 0] - 0.125)
+    system.networks["discriminator"] = Conditional(lambda x, condition: condition @ sides * x[:, 0] - 0.125)
     assert not has_unconditional_critic(system)
     rows = system.noise(40_000, 0)
     samples = system.sample(rows)
@@ -113,7 +113,7 @@ def test_a_critic_that_is_told_conditions_judges_each_sample_beside_its_own(make
     assert accepted.var(0).tolist() == pytest.approx([1.25, 1], rel=0.04)  # of a mixture with means ±½
 
 
-class Told(nn.Module):
+class Conditional(nn.Module):
     """A critic by its function, of points and conditions."""
 
     needs_condition = True

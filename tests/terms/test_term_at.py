@@ -170,14 +170,14 @@ def test_logged_values_of_parts_end_in_their_names(make_system):
 
 
 @pytest.mark.parametrize(
-    ("terms", "said"),
+    ("terms", "message"),
     [
         ([("c", "consistency.consistency")], "c_a: "),
         ([("kl", "autoencoding.kl_of_moments")], "does not work in this game"),
     ],
 )
-def test_a_term_that_does_not_fit_a_part_is_refused(make_system, terms, said):
-    with pytest.raises(ConfigError, match=said):
+def test_a_term_that_does_not_fit_a_part_is_refused(make_system, terms, message):
+    with pytest.raises(ConfigError, match=message):
         make_system("dataset=ring8", "model=mlp", "loss=lsgan", *options(("a", "b"), terms))
 
 

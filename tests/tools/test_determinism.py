@@ -46,13 +46,13 @@ def unpool():
 
 
 def test_same_seed_gives_the_same_run_and_another_seed_another(gan_run, tmp_path):
-    for name, *more in (("one",), ("two",), ("other", "seed=1"), ("told", "trainer.deterministic=true")):
+    for name, *more in (("one",), ("two",), ("other", "seed=1"), ("repeated", "trainer.deterministic=true")):
         assert gan_run(*LINE, f"hydra.run.dir={name}", *more)[0] == 0
-    one, two, other, told = (outcome(tmp_path / name) for name in ("one", "two", "other", "told"))
+    one, two, other, repeated = (outcome(tmp_path / name) for name in ("one", "two", "other", "repeated"))
     assert_equal(one, two)
     assert one["metrics"] != other["metrics"]
     for key in ("checkpoints", "metrics", "pictures"):
-        assert_equal(told[key], one[key])
+        assert_equal(repeated[key], one[key])
 
 
 def test_determinism_is_on_during_a_run_and_off_afterwards(gan_run, in_step):
