@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Protocol
 
 import pytest
@@ -25,7 +26,7 @@ from gan_runner.models.summary import network_lines
 from gan_runner.sheet import Term, sheet_of
 from gan_runner.terms.augmentation_control import AugmentationControl
 from gan_runner.terms.consistency import consistency, fake_consistency
-from gan_runner.tools.formulas import Score, Symbols, formula_of, number, weighted, write
+from gan_runner.tools.formulas import Score, Symbols, fill, formula_of, number, weighted, write
 
 SHEETS = {
     # Goodfellow et al. 2014, Algorithm 1 and the last paragraph of Section 3, D = σ(score).
@@ -485,6 +486,16 @@ def partial_of(target):
 )
 def test_that_numbers_are_short(value, text):
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "text"),
+    [(1.0, "E[σ(−D(x))²] + 1 + 1.1 D(G(z))"), (2.0, "E[σ(−2 D(x))²] + 1 + 2.1 D(G(z))")],
+)
+def test_that_a_factor_of_one_is_not_written(sharpness, text):
+    options = SimpleNamespace(sharpness=sharpness, more=sharpness + 0.1)
+    symbols = Symbols(real="D(x)", fake="D(G(z))")
+    assert fill("E[σ(−{sharpness} {real})²] + 1 + {more} {fake}", options, symbols) == text
 
 
 @pytest.mark.parametrize(

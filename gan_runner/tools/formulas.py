@@ -187,11 +187,15 @@ class Braces(string.Formatter):
         return format(value, format_spec) if isinstance(value, str) else number(value)
 
 
+FACTOR_OF_ONE = re.compile(r"(?<![\w.,])1 (?=[A-Z]\w*\()")
+"""The 1 in `1 D(x)`."""
+
+
 def fill(template: Template, options: Any, symbols: Symbols) -> str:
-    """A template with its braces filled, or the text that its function returns."""
+    """A template with its braces filled and without factors of 1, or the text that its function returns."""
     if callable(template):
         return template(options, symbols)
-    return Braces(options, symbols).format(template)
+    return FACTOR_OF_ONE.sub("", Braces(options, symbols).format(template))
 
 
 def number(value: Any) -> str:
