@@ -63,19 +63,22 @@ class DiskFull(Exception):  # noqa: N818
     Args:
         path: the file.
         size: of its new content, in bytes.
+        limit: whether a limit of the size of files was reached, and not that of the disk.
 
     Attributes:
-        problem: the message without advice.
+        problem: the message, with what to do before the command is typed again.
     """
 
-    def __init__(self, path: Path, size: int):
+    def __init__(self, path: Path, size: int, limit: bool = False):
         free = shutil.disk_usage(path.parent).free
         missing = max(size - free, 0) or size  # a quota may be full where the disk is not
         self.problem = (
-            f"the disk of {path.parent} is full: {path.name} needs {size / 1e6:.3g} MB, {free / 1e6:.3g} MB are free, "
-            f"{missing / 1e6:.3g} MB are missing"
+            f"{path} needs {size / 1e6:.3g} MB, more than a file may have here; raise the limit (ulimit -f)"
+            if limit
+            else f"the disk of {path.parent} is full: {path.name} needs {size / 1e6:.3g} MB, {free / 1e6:.3g} MB are "
+            f"free, {missing / 1e6:.3g} MB are missing; free some space"
         )
-        super().__init__(f"{self.problem}; free some space, then continue with: gan-run {RESUME_HINT}")
+        super().__init__(f"{self.problem}, then continue with: gan-run {RESUME_HINT}")
 
 
 class Diverged(Exception):  # noqa: N818
@@ -109,6 +112,22 @@ class ProcessLost(Exception):  # noqa: N818
     def __init__(self) -> None:
         super().__init__(
             f"another process of this run ended or does not respond; start all processes again with {RESUME_HINT}"
+        )
+
+
+class JobsLost(Exception):  # noqa: N818
+    """The launcher of a sweep failed, for example because a job was killed.
+
+    Args:
+        directory: the directory of the sweep.
+        error: the launcher's error.
+    """
+
+    def __init__(self, directory: Path, error: Exception):
+        reason = f"{type(error).__name__}: {error}".partition(". ")[0].splitlines()[0]
+        super().__init__(
+            f"the launcher ended the sweep ({reason}); to continue its unfinished runs, type the same command with "
+            f"hydra.sweep.dir={directory}"
         )
 
 

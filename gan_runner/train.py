@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,6 +58,7 @@ class Job:
         overrides: the overrides on the command line.
         multirun: whether this is one run of a sweep.
         resumed: whether to resume the run in the directory, perhaps with changed options.
+        command: what was typed; empty for that of this process.
     """
 
     config: DictConfig
@@ -65,6 +67,7 @@ class Job:
     overrides: Sequence[str] = ()
     multirun: bool = False
     resumed: bool = False
+    command: Sequence[str] = ()
 
 
 def train(job: Job) -> float | None:
@@ -99,6 +102,8 @@ def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnin
         run.reseed(max(rollbacks, run.rollbacks + 1))
     if is_complete(run):
         return run.best.value
+    if processes.present.restarts and run.step == 0 and processes.present.is_main:
+        log.warning("torchrun restarted the run before its first checkpoint, so it begins again at step 0")
     processes.present.check_same_start(run.step, [p for player in run.system.players for p in player.parameters])
     run.system.update_scheme = compiled(
         run.config.trainer.compile, run.system.update_scheme, run.system.players, run.system.device
@@ -187,7 +192,7 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
         sheet=sheet,
         label=job.label,
         group=f"{job.label} {fingerprint(config)}",
-        environment=environment(system.device),
+        environment=environment(system.device, job.command or sys.argv),
         multirun=job.multirun,
     )
     for observer in observers.values():

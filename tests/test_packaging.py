@@ -1,5 +1,6 @@
 """Test that a wheel contains the configuration."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from gan_runner.runs.environment import git
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,6 +36,8 @@ def test_installed_wheel_finds_its_configuration(tmp_path):
     committed = [path for path in (ROOT / "conf").rglob("*.yaml") if path.parent.name != "local"]
     assert {f"gan_runner/{path.relative_to(ROOT)}" for path in committed} <= set(names)
     assert "gan_runner/cli/comparison.html.jinja" in names
+    commit = json.loads((tmp_path / "installed/gan_runner/commit.json").read_text())
+    assert commit["git_sha"] == git("rev-parse", "HEAD")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
     line = [sys.executable, "-m", "gan_runner", "--cfg", "job", "loss=wgan_gp"]
     answer = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=environment)

@@ -14,7 +14,10 @@ from gan_runner.cli.flags import VERSION, Parser
 from gan_runner.cli.messages import explain
 from gan_runner.config.resolve import register
 from gan_runner.config.trust import search_working_directory
+from gan_runner.config.validation import SEEDS
+from gan_runner.distributed import processes
 from gan_runner.errors import BadInput, ConfigError, DiskFull
+from gan_runner.tools.files import check_working_directory
 from gan_runner.tools.pipes import pipe_safe_output
 
 
@@ -41,9 +44,12 @@ def command(
             if getattr(options, "trust", []):
                 search_working_directory()
             try:
+                check_working_directory()
+                if not processes.is_first():
+                    return  # torchrun has started the command several times
                 run(options)
             except DiskFull as error:
-                line.fail(1, f"{error.problem}; free some space, then type the same command again")
+                line.fail(1, f"{error.problem}, then type the same command again")
             except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
                 of_file = isinstance(error, OSError) and not isinstance(error, HydraException)
                 line.fail(2, f"{explain_file(error)}; {file_advice}" if of_file else explain(error))
@@ -75,6 +81,14 @@ def refuse(*rules: tuple[object, str]) -> None:
     for holds, message in rules:
         if holds:
             raise ConfigError(message)
+
+
+def seed(text: str) -> int:
+    """Parse a seed of torch's random number generators."""
+    number = int(text)
+    if number not in SEEDS:
+        raise argparse.ArgumentTypeError(f"must lie between {SEEDS[0]} and {SEEDS[-1]}")
+    return number
 
 
 def at_least_one(text: str) -> int:

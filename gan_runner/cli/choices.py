@@ -25,7 +25,7 @@ def evaluation_config(checkpoint: Checkpoint, options: argparse.Namespace) -> Di
     Raises:
         ConfigError: an option would change what was trained.
     """
-    config = checkpoint.config(options.device, options.trust)
+    config = checkpoint.config_anywhere(options.device, options.trust)
     parsed = parse_overrides(options.overrides)
     groups = [override for override in parsed if override.key_or_group in METRIC_GROUPS]
     composed = compose_config(str(override.input_line) for override in groups)

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_runner.cli.arguments import Parser, add_run, command
+from gan_runner.cli.arguments import Parser, add_run, command, seed
 from gan_runner.cli.choices import evaluation_config
 from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError
@@ -39,7 +39,7 @@ def parser() -> Parser:
     )
     arguments.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which one (default last)")
     arguments.add_argument("--samples", type=int, help=f"how many are measured (default {SAMPLES:,})")
-    arguments.add_argument("--seed", type=int, help=f"of the latents (default {SEED})")
+    arguments.add_argument("--seed", type=seed, help=f"of the latents (default {SEED})")
     arguments.add_argument("--split", choices=["train", "validation", "test"], help="of the data (default train)")
     arguments.add_argument(
         "--ensemble",
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from gan_runner.metrics.evaluator import Evaluator, build_metrics, check_own_splits, check_split
 
     samples = SAMPLES if options.samples is None else options.samples
-    seed = SEED if options.seed is None else options.seed
+    of_latents = SEED if options.seed is None else options.seed
     if samples < 2:
         raise ConfigError(f"--samples {samples} is too few to compare with data; choose 2 or more")
     checkpoint = open_checkpoint(options.run, options.checkpoint)
@@ -78,9 +78,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(str(error)) from error
     metrics = build_metrics(config, system)
     check_own_splits(metrics, options.split, system.dataset.splits)
-    evaluator = Evaluator(system, metrics, samples, seed, split)
+    evaluator = Evaluator(system, metrics, samples, of_latents, split)
     values = evaluator.measure()
-    conditions = {"step": checkpoint.state["step"], "seed": seed}
+    conditions = {"step": checkpoint.state["step"], "seed": of_latents}
     measured = {
         name: {"value": value if math.isfinite(value) else None, **conditions, **evaluator.conditions[name]}
         for name, value in values.items()

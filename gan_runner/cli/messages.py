@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 import traceback
@@ -23,6 +24,7 @@ from gan_runner.errors import (
     DataError,
     DiskFull,
     Diverged,
+    JobsLost,
     ProcessLost,
     Stopped,
     WorkerLost,
@@ -44,7 +46,7 @@ def report_error(error: Exception | Stopped, directory: Path | None = None) -> i
     if isinstance(error, ProcessLost):
         line, code = processes.present.first_failure(line, code)
     if processes.present.claim_message(line, code):
-        if code == 1 and not isinstance(error, ProcessLost | DiskFull) and not is_out_of_memory(error):
+        if code == 1 and not isinstance(error, ProcessLost | JobsLost | DiskFull) and not is_out_of_memory(error):
             print(redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")
         print(f"gan-run: {' '.join(redact(line).split())}", file=sys.stderr, flush=True)
     return code
@@ -78,17 +80,24 @@ def explain_kind(error: Exception | Stopped) -> str:
         return explain_composition(" ".join(str(error).split()))
     if isinstance(error, DataError):
         return str(error).strip().splitlines()[-1].rpartition("DataError: ")[2]  # a worker's error has its traceback
-    if isinstance(error, BadInput | DiskFull | Stopped | Diverged | ProcessLost):
+    if isinstance(error, BadInput | DiskFull | Stopped | Diverged | ProcessLost | JobsLost):
         return str(error)
     if isinstance(error, OSError) and error.errno in NO_ROOM:
-        where = f" of {error.filename}" if error.filename else ""
-        return f"the disk{where} is full; free some space, then continue with: gan-run {RESUME_HINT}"
+        return explain_no_room(error)
     if is_out_of_memory(error):
         return (
             f"there is not enough memory ({asked_for(error)}); choose a smaller trainer.batch_size, smaller networks, "
             "fewer observer.evaluation.samples, or dataset.resident=false"
         )
     return f"{type(error).__name__}: {error}"
+
+
+def explain_no_room(error: OSError) -> str:
+    """A line for a full disk, or for a limit of the size of files."""
+    where = f" of {error.filename}" if error.filename else ""
+    if error.errno == errno.EFBIG:
+        return f"a file{where} may not be so large; raise the limit (ulimit -f), then type: gan-run {RESUME_HINT}"
+    return f"the disk{where} is full; free some space, then continue with: gan-run {RESUME_HINT}"
 
 
 def explain_missing(path: str, siblings: Iterable[str]) -> str:

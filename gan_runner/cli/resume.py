@@ -81,7 +81,8 @@ def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:
     typed = [str(override.input_line) for override in overrides]
     if names_packages(typed):
         search_working_directory()
-    return Job(config, directory, checkpoint.state["label"], typed, resumed=True)
+    command = ["gan-run", *arguments]
+    return Job(config, directory, checkpoint.state["label"], typed, resumed=True, command=command)
 
 
 def check_resumable(override: Override) -> None:

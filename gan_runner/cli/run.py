@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import os
 import re
-import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial, update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -44,9 +44,11 @@ from gan_runner.config.trust import (
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, DirectoryInUse, Stopped
 from gan_runner.runs.directory import RunDirectory
+from gan_runner.runs.launchers import prepare_launcher, requeue_on_slurm
 from gan_runner.runs.lock import locked
+from gan_runner.runs.signals import forward_signal
 from gan_runner.runs.sweep import SweepTable
-from gan_runner.tools.files import redact_file, write_json, write_text
+from gan_runner.tools.files import check_working_directory, redact_file, write_json, write_text
 from gan_runner.tools.pipes import pipe_safe_output
 from gan_runner.tools.secrets import name_secrets, redact
 
@@ -62,6 +64,7 @@ def main() -> None:
     sys.argv[1:] = map(name_secrets, sys.argv[1:])
     register()
     try:
+        check_working_directory()
         line = hydra_flags(sys.argv[1:])
         if completed := nested_completions(line):
             print(completed)
@@ -74,7 +77,9 @@ def main() -> None:
             run_hydra()
             end_sweep()
     except Exception as error:
-        sys.exit(report_error(as_bad_input(error)))
+        end(report_error(SweepTable.after_error(as_bad_input(error))))
+    except SystemExit as error:
+        end(error.code)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
@@ -82,8 +87,15 @@ def main() -> None:
         processes.leave()
 
 
+def end(code: str | int | None) -> NoReturn:
+    """End the process with this exit code."""
+    processes.present.record_exit(code)
+    sys.exit(code)
+
+
 def run_hydra() -> None:
     """Let Hydra execute the command line, with `run_composed` as the job."""
+    requeue_on_slurm()
     line = hydra_flags(sys.argv[1:])
     sweep = line.multirun or "hydra.mode=MULTIRUN" in line.overrides
     overrides = leave_to_jobs(without_globs(line)) if sweep else line.overrides
@@ -91,10 +103,12 @@ def run_hydra() -> None:
         check_files(line, overrides)
         if names_packages(line.overrides):
             search_working_directory()
+    command = ["gan-run", *sys.argv[1:]]
     for_hydra = dict(zip(line.overrides, overrides))
     sys.argv[1:] = [for_hydra.get(word, word) for word in sys.argv[1:]]
     options = {**VERSION_BASE, **execution_whitelist(overrides)}
-    hydra.main(config_path=str(CONF), config_name="config", **options)(run_composed)()
+    job = update_wrapper(partial(run_composed, command=command), run_composed)
+    hydra.main(config_path=str(CONF), config_name="config", **options)(job)()
 
 
 def end_sweep() -> None:
@@ -126,23 +140,27 @@ def as_bad_input(error: Exception) -> Exception:
 
 
 class SharedDirectory(Callback):
-    """Hydra's callback for a run of several processes: all use one directory, and sweeps are not allowed."""
+    """Hydra's callback that gives all processes of a run one directory, and checks a sweep before it starts."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Use the main process's directory, whose name contains the time: other clocks may differ."""
-        if processes.present.size > 1:
-            with read_write(config):
-                config.hydra.run.dir = processes.present.broadcast("directory", config.hydra.run.dir)
+        """Use the directory that the main process had first: its name has the time, and torchrun may restart it."""
+        with read_write(config):
+            config.hydra.run.dir = processes.present.first("directory", config.hydra.run.dir)
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Report that a sweep cannot be started by torchrun."""
-        if processes.present.size > 1:
-            refusal = "torchrun starts several processes of one run, and a sweep is many runs; sweep without torchrun"
-            sys.exit(report_error(ConfigError(refusal)))
+        """Report that a sweep cannot be started by torchrun, or with several tasks per run."""
+        try:
+            if processes.present.size > 1:
+                raise ConfigError(
+                    "torchrun starts several processes of one run, and a sweep is many runs; sweep without torchrun"
+                )
+            prepare_launcher(config.hydra.launcher)
+        except ConfigError as error:
+            sys.exit(report_error(error))
 
 
-def run_composed(config: DictConfig) -> float | None:
-    """Train one configuration, as Hydra composed it."""
+def run_composed(config: DictConfig, command: Sequence[str]) -> float | None:
+    """Train one configuration, as Hydra composed it from a command line."""
     from gan_runner.train import Job
 
     hydra_config = HydraConfig.get()
@@ -155,7 +173,7 @@ def run_composed(config: DictConfig) -> float | None:
         if config.get("resume") is not None:
             raise ConfigError(f"a file sets resume={config.resume}; type it on the command line instead")
         typed = list(hydra_config.overrides.task)
-        return Job(config, directory, label_of(hydra_config.runtime.choices), typed, multirun)
+        return Job(config, directory, label_of(hydra_config.runtime.choices), typed, multirun, command=command)
 
     return run_job(job, directory, multirun)
 
@@ -172,6 +190,8 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     try:
         with locked(directory.path) if processes.present.is_main else nullcontext():
             chosen = job()
+            if multirun:
+                announce(directory)
             if chosen.config.explain:
                 print_sheet(chosen)
                 return None
@@ -206,20 +226,18 @@ def print_sheet(job: Job) -> None:
         print(sheet, f"seeds      {seeds}" * (len(jobs) > 1), sep="\n")
 
 
+def announce(directory: RunDirectory) -> None:
+    """Save the options of a job of a sweep, so that the table lists it even if it is killed before it starts."""
+    if not directory.overrides.exists():
+        write_text(directory.overrides, yaml_of(HydraConfig.get().overrides.task))
+
+
 def write_failure(directory: RunDirectory, error: Exception, code: int) -> None:
     """Save why a job of a sweep failed, unless the run has a summary, or another run uses its directory."""
     if isinstance(error, DirectoryInUse) or any(directory.path.glob("**/summary.json")):
         return
-    if not directory.overrides.exists():
-        write_text(directory.overrides, yaml_of(HydraConfig.get().overrides.task))
+    announce(directory)
     write_json(directory.summary, {"status": "failed", "exit_code": code, "error": explain(error, directory.path)})
-
-
-def forward_signal(signum: int) -> None:
-    """Call the handler that a signal had before the run, now that the run is saved: submitit's requeues its job."""
-    handler = signal.getsignal(signum)
-    if callable(handler) and handler is not signal.default_int_handler:
-        handler(signum, None)
 
 
 def label_of(choices: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gan_runner.cli.arguments import DEFAULT_SAMPLES, Parser, add_run, at_least_one, command, factor, png
+from gan_runner.cli.arguments import DEFAULT_SAMPLES, Parser, add_run, at_least_one, command, factor, png, seed
 
 ALL_CODES = ""
 """The value of `--traverse` without a name."""
@@ -16,7 +16,7 @@ def parser() -> Parser:
     arguments = Parser(prog="gan-sample", description="Draw samples from a trained run.")
     add_run(arguments)
     arguments.add_argument("--n", type=at_least_one, help=f"how many samples (default {DEFAULT_SAMPLES})")
-    arguments.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
+    arguments.add_argument("--seed", type=seed, default=0, help="of the latents (default 0)")
     arguments.add_argument("--picture", type=png, metavar="PNG", help="where the picture goes (the run's samples/)")
     arguments.add_argument("--reject", action="store_true", help="keep samples by the density ratio of the critic")
     arguments.add_argument("--gamma", type=float, help="with --reject: more accepts fewer (default 0)")

@@ -16,7 +16,7 @@ from gan_runner.config.expectations import Expectation
 from gan_runner.config.explain import explain_value
 from gan_runner.config.instantiate import build, check_call, constructor_calls
 from gan_runner.config.schema import Config, Logger, PlayerConfig, Trainer
-from gan_runner.config.validation import conform
+from gan_runner.config.validation import SEEDS, conform, source_of
 from gan_runner.errors import ConfigError
 
 
@@ -54,9 +54,19 @@ def resolve(config: DictConfig) -> DictConfig:
         fitting = conform(f"players.{name}", player, PlayerConfig, config)
         player.updates, player.weights = fitting.updates, fitting.weights
     check_places(resolved)
+    check_seed("", resolved, config)
     for key, node in constructor_calls(resolved):
         check_call(key, node, config)
+        check_seed(key, node, config)
     return resolved
+
+
+def check_seed(key: str, node: DictConfig, config: DictConfig) -> None:
+    """Raise ConfigError if the option `seed` of a node is no seed of torch's random number generators."""
+    seed = node.get("seed")
+    if isinstance(seed, int) and seed not in SEEDS:
+        source = source_of(config, f"{key}.seed".lstrip("."))
+        raise ConfigError(f"{source}={seed} is too large for a seed; choose one between {SEEDS[0]} and {SEEDS[-1]}")
 
 
 def without_interpolations(config: DictConfig) -> DictConfig:

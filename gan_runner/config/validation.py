@@ -14,6 +14,9 @@ from gan_runner.config.lookup import either, suggested_knob
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
 
+SEEDS = range(-(2**63), 2**64)
+"""The seeds that torch's random number generators accept."""
+
 
 @dataclass(frozen=True)
 class Check:

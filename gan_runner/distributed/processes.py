@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import timedelta
@@ -27,11 +28,20 @@ GRACE = timedelta(seconds=20)
 """How long the other processes wait for the main one at the end; torchrun kills them after 30 s."""
 
 
+FINAL = (2, 3)
+"""Exit codes of bad input and of divergence, which a restart would only repeat."""
+
+
 class SingleProcess:
-    """A run of one process. `Group` overrides these methods for several processes."""
+    """A run of one process. `Group` overrides these methods for several processes.
+
+    Attributes:
+        restarts: how often torchrun has restarted this run.
+    """
 
     rank = 0
     size = 1
+    restarts = 0
 
     @property
     def is_main(self) -> bool:
@@ -54,8 +64,8 @@ class SingleProcess:
         """Context that the main process leaves before the others enter it, so that only it downloads data."""
         return nullcontext()
 
-    def broadcast(self, key: str, value: str) -> str:
-        """The main process's value under this key."""
+    def first(self, key: str, value: str) -> str:
+        """The first value that the main process had for this key, also before torchrun restarted the run."""
         return value
 
     def all_reduce_max(self, number: int) -> int:
@@ -77,11 +87,52 @@ class SingleProcess:
         """Whether this process should print an error line: no other process has printed the same one."""
         return True
 
+    def record_exit(self, code: object) -> None:
+        """Store the exit code, in case a restart would repeat the failure."""
+
     def leave(self) -> None:
         """Close the connections."""
 
 
-class Group(SingleProcess):
+class Launched(SingleProcess):
+    """A process that torchrun has started, and starts again if it fails.
+
+    Args:
+        environment: the environment variables that torchrun sets.
+
+    Attributes:
+        lasting: what torchrun keeps for the run over its restarts.
+        store: what it keeps until the next restart.
+    """
+
+    def __init__(self, environment: dict[str, str]):
+        import torch.distributed as dist
+
+        self.dist = dist
+        self.rank = int(environment["RANK"])
+        self.size = int(environment["WORLD_SIZE"])
+        self.local_rank = int(environment["LOCAL_RANK"])
+        self.restarts = int(environment.get("TORCHELASTIC_RESTART_COUNT", 0))
+        store, *_ = next(dist.rendezvous("env://", timeout=TIMEOUT))
+        self.lasting = dist.PrefixStore(f"gan_runner/{environment.get('TORCHELASTIC_RUN_ID', '')}", store)
+        self.store = dist.PrefixStore(f"gan_runner/{self.restarts}", store)
+        if self.lasting.check(["failure"]):
+            sys.exit(int(self.lasting.get("failure")))
+
+    def first(self, key: str, value: str) -> str:
+        """The first value that the main process had for this key, also before torchrun restarted the run."""
+        if self.is_main:
+            self.lasting.compare_set(key, "", value)
+        return self.lasting.get(key).decode()
+
+    def record_exit(self, code: object) -> None:
+        """Store the exit code of a failure that a restart would repeat; the restarts then end with it at once."""
+        if code in FINAL:
+            with suppress(RuntimeError):  # the machine that hosts the store may be gone
+                self.lasting.set("failure", str(code))
+
+
+class Group(Launched):
     """One of several processes of a run.
 
     Args:
@@ -90,16 +141,10 @@ class Group(SingleProcess):
 
     def __init__(self, environment: dict[str, str]):
         import torch
-        import torch.distributed as dist
 
-        self.dist = dist
-        self.rank = int(environment["RANK"])
-        self.size = int(environment["WORLD_SIZE"])
-        self.local_rank = int(environment["LOCAL_RANK"])
-        self.store, *_ = next(dist.rendezvous("env://", timeout=TIMEOUT))
-        self.store = dist.PrefixStore(f"gan_runner/{environment.get('TORCHELASTIC_RESTART_COUNT', 0)}", self.store)
+        super().__init__(environment)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size, timeout=TIMEOUT)
+        self.dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size, timeout=TIMEOUT)
 
     def device(self, name: str) -> str:
         """The GPU of this process, or the CPU if `auto` finds no GPU.
@@ -149,12 +194,6 @@ class Group(SingleProcess):
         yield
         if self.is_main:
             self.all_reduce_max(0)
-
-    def broadcast(self, key: str, value: str) -> str:
-        """The main process's value under this key."""
-        if self.is_main:
-            self.store.set(key, value)
-        return self.store.get(key).decode()
 
     def all_reduce_max(self, number: int) -> int:
         """The maximum over all processes, exchanged between CPUs.
@@ -232,9 +271,20 @@ present = SingleProcess()
 def join() -> None:
     """Join the other processes, if torchrun started this one."""
     global present
-    needed = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-    if all(name in os.environ for name in needed) and int(os.environ["WORLD_SIZE"]) > 1:
+    if started_by_torchrun() and int(os.environ["WORLD_SIZE"]) > 1:
         present = Group(dict(os.environ))
+    elif started_by_torchrun() and "TORCHELASTIC_RUN_ID" in os.environ:
+        present = Launched(dict(os.environ))
+
+
+def is_first() -> bool:
+    """Whether this is the only process, or the first of those that torchrun started."""
+    return not started_by_torchrun() or os.environ["RANK"] == "0"
+
+
+def started_by_torchrun() -> bool:
+    """Whether torchrun, or something that sets the same environment variables, started this process."""
+    return all(name in os.environ for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"))
 
 
 def leave() -> None:

@@ -71,7 +71,7 @@ def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: i
     log_probs = [
         log_prob(results.system, x).double()
         for draw in range(draws if results.dataset.bounded else 1)
-        for x in density_inputs(results, n, seed + draw)
+        for x in density_inputs(results, n, (seed + draw) % 2**64)
     ]
     nats = -torch.cat(log_probs).mean() / results.noise.shape[1]
     return {"bits_per_dimension": bits(nats, results.dataset.bounded).item()}

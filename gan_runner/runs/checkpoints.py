@@ -50,6 +50,7 @@ class Content(BaseModel, strict=True):
     elapsed_s: float
     best: dict[str, BestValue]
     measured_on: dict[str, Any]
+    variables: dict[str, str] = {}
     random: dict[str, Any]
     system: dict[str, Any]
 

@@ -76,6 +76,8 @@ class RunDirectory:
 
     def remove_if_empty(self) -> None:
         """Remove the directory of a run that never started, and the day's directory if it is empty then."""
+        if self.path.is_dir() and [path.name for path in self.path.iterdir()] == [self.overrides.name]:
+            self.overrides.unlink()  # a job of a sweep writes it first
         day = [self.path.parent] if self.path.parent.parent.name == "outputs" else []
         for folder in (self.path, *day):
             with suppress(OSError):  # not empty, or already removed

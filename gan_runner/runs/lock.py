@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gan_runner.errors import ConfigError, DirectoryInUse
+from gan_runner.tools.files import NOT_OFFERED
+
+log = logging.getLogger("gan_runner")
 
 HELD: set[BinaryIO] = set()
 """Locked files. A forked process closes them; otherwise it would hold the lock after its parent was killed."""
@@ -52,10 +56,24 @@ def open_locked(path: Path) -> BinaryIO:
     while True:
         file = path.open("ab")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(file)
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
         except BaseException:
             file.close()
             raise
         file.close()  # its previous holder has just removed it
+
+
+def lock(file: BinaryIO) -> None:
+    """Lock an open file. If its file system offers no locks, log that.
+
+    Raises:
+        BlockingIOError: another process holds the lock.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
+        log.warning("%s offers no locks (%s); start no second run in it", Path(file.name).parent, error.strerror)

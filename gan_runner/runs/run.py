@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.build import optimizer_of
 from gan_runner.config.documents import yaml_of
+from gan_runner.config.environment import read_variables
 from gan_runner.config.expectations import Expectation, verdict
 from gan_runner.datasets.base import Batches, Data, Split, derive_seed
 from gan_runner.distributed import processes
@@ -205,6 +206,7 @@ class Run:
         """The run's own entries of a checkpoint: configuration, progress and system."""
         return {
             "config": self.source,
+            "variables": read_variables(self.source),
             "label": self.label,
             "identity": self.identity,
             "wandb_id": self.wandb_id,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from omegaconf import DictConfig, OmegaConf
 
 from gan_runner.config.documents import read_yaml
+from gan_runner.config.environment import with_variables
 from gan_runner.config.fingerprint import NON_TRAINING_KEYS, RUNTIME_KEYS, training_options
 from gan_runner.config.resolve import resolve
 from gan_runner.errors import ConfigError, DataError
@@ -72,12 +73,12 @@ class SavedRun:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """The summary of a run whose process has ended. Without a readable summary the run has failed."""
+        """The summary of a run whose process has ended. Without one the run was killed; with a broken one it failed."""
         try:
             summary = self.summary
         except DataError as error:
             return {"status": "failed", "error": str(error)}
-        killed = {"status": "failed", "error": "there is no summary.json: the run was probably killed"}
+        killed = {"status": "killed", "error": "the run ended without a summary.json"}
         return killed if summary["status"] == "running" else summary
 
     @property
@@ -172,6 +173,10 @@ class Checkpoint:
             config.trainer.device = device
         return config
 
+    def config_anywhere(self, device: str | None = None, trusted: Iterable[str] = ()) -> DictConfig:
+        """The same for use without resuming: environment variables that are not set have the values they had."""
+        return with_variables(self.config(device, trusted), self.state.get("variables", {}))
+
     def system(self, device: str | None = None, trusted: Iterable[str] = ()) -> System:
         """The trained system. The arguments are those of `config`.
 
@@ -179,7 +184,7 @@ class Checkpoint:
             CheckpointError: the saved state does not fit.
             ConfigError: the configuration cannot work, or names code outside the allow-list.
         """
-        return self.build(resolve(self.config(device, trusted)))
+        return self.build(resolve(self.config_anywhere(device, trusted)))
 
     def build(self, config: DictConfig) -> System:
         """The system of a configuration, with the trained weights.

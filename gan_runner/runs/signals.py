@@ -19,8 +19,12 @@ before they end a job."""
 class StopSignals:
     """Context that stores the first signal of `SIGNALS`. A second one has its usual effect. `nohup` is respected.
 
+    Where a launcher handles the second one, it waits until this context ends: SLURM sends SIGTERM and SIGUSR2 to a job
+    that it preempts, and submitit ignores the first and requeues the job on the second.
+
     Attributes:
         received: the signal, if one came.
+        postponed: later signals that a launcher handles.
         stepping: whether training has started. Before, a signal stops the run at once.
         has_checkpoint: whether there was a checkpoint before the first step.
         process: the process that handles the signals; its child processes, which read data, ignore them.
@@ -32,6 +36,7 @@ class StopSignals:
     has_checkpoint: bool = False
     process: int = field(default_factory=os.getpid)
     previous: dict[int, Any] = field(default_factory=dict)
+    postponed: list[int] = field(default_factory=list)
 
     def __enter__(self) -> StopSignals:
         for signum in SIGNALS:
@@ -46,11 +51,29 @@ class StopSignals:
             Stopped: training has not started, so there is nothing to save.
         """
         self.received = signum
-        for number in self.previous:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in self.previous.items():
+            signal.signal(number, self.postpone if is_of_launcher(handler) else signal.SIG_DFL)
         if not self.stepping and os.getpid() == self.process:
             raise Stopped(signum, saved=self.has_checkpoint)
+
+    def postpone(self, signum: int, frame: FrameType | None) -> None:
+        """Keep a signal for the launcher's handler."""
+        self.postponed.append(signum)
 
     def __exit__(self, *exception: object) -> None:
         for signum, handler in self.previous.items():
             signal.signal(signum, handler)
+        for signum in self.postponed:
+            signal.raise_signal(signum)
+
+
+def is_of_launcher(handler: Any) -> bool:
+    """Whether a signal handler was set by whoever started the run, such as submitit."""
+    return callable(handler) and handler is not signal.default_int_handler
+
+
+def forward_signal(signum: int) -> None:
+    """Call the handler that a signal had before the run, now that the run is saved: submitit's requeues its job."""
+    handler: Any = signal.getsignal(signum)
+    if is_of_launcher(handler):
+        handler(signum, None)

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
+from gan_runner.errors import BadInput, JobsLost
 from gan_runner.runs.saved import SavedRun, runs_in
 from gan_runner.tools.files import relative, remove_partial, write_json, write_text
 
@@ -74,6 +77,15 @@ class SweepTable(SweepCallback):
         """Forget an earlier sweep of this process."""
         cls.started, cls.exit_code = None, 0
         cls.errors.clear()
+
+    @classmethod
+    def after_error(cls, error: Exception) -> Exception:
+        """Print and save the table of this process's sweep if its launcher failed; return the error to report."""
+        runs = runs_in(cls.started) if cls.started is not None else []
+        if cls.started is None or not runs or isinstance(error, BadInput | HydraException | OmegaConfBaseException):
+            return error
+        report(cls.started, runs)
+        return JobsLost(relative(cls.started), error)
 
     @classmethod
     def remove_if_nothing_ran(cls) -> None:

@@ -8,15 +8,19 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gan_runner.errors import DiskFull
+from gan_runner.errors import ConfigError, DiskFull
 from gan_runner.tools.secrets import redact
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The errors of a full disk, a full quota and a limit of the size of files."""
+
+NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK, errno.EPERM, errno.EACCES)
+"""The errors of file systems that do not offer an operation: some network file systems, FUSE, shared folders."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -33,20 +37,37 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         with partial.open("wb") as file:
             file.write(content.getbuffer())
             file.flush()
-            os.fsync(file.fileno())
+            sync(file.fileno())
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)  # free its space before it is measured
         if error.errno in NO_ROOM:
-            raise DiskFull(path, content.getbuffer().nbytes) from error
+            raise DiskFull(path, content.getbuffer().nbytes, limit=error.errno == errno.EFBIG) from error
         raise
     finally:
         partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+    with where_offered():
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            sync(folder)
+        finally:
+            os.close(folder)
+
+
+def sync(descriptor: int) -> None:
+    """Write a file or folder to the disk, if its file system offers that."""
+    with where_offered():
+        os.fsync(descriptor)
+
+
+@contextmanager
+def where_offered() -> Iterator[None]:
+    """Context of an operation that is left out where the file system does not offer it."""
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        yield
+    except OSError as error:
+        if error.errno not in NOT_OFFERED:
+            raise
 
 
 def remove_partial(folder: Path, older_than_s: float = 0.0) -> None:
@@ -76,5 +97,16 @@ def redact_file(path: Path) -> None:
 
 def relative(path: Path) -> Path:
     """A path as a user would type it: relative to the working directory if it lies below it."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return path
     return path.relative_to(here) if path.is_relative_to(here) and path != here else path
+
+
+def check_working_directory() -> None:
+    """Raise ConfigError if the working directory was removed."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ConfigError(f"the working directory is gone ({error.strerror}); change to another one with cd") from None

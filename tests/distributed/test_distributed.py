@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from gan_runner.build import build_system
 from gan_runner.datasets.base import Batches
 from gan_runner.datasets.digits import Digits
 from gan_runner.datasets.toy import Ring
-from gan_runner.distributed import sharding
+from gan_runner.distributed import processes, sharding
 
 PROCESSES = 2
 
@@ -212,10 +214,20 @@ SECONDS_TO_END = 25
 """So long, at most, the others go on when a process is killed, torchrun's own 30 s notwithstanding."""
 
 
-def torchrun(*line, cwd, module="gan_runner", processes=PROCESSES):
+def torchrun(*line, cwd, module="gan_runner", processes=PROCESSES, options=()):
     """The command, started; each process keeps its own output."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "-m", module, *line]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        str(processes),
+        *options,
+        "-m",
+        module,
+        *line,
+    ]
     return subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -337,6 +349,68 @@ def test_divergence_ends_all_processes_without_any_observer(tmp_path, left_out):
     assert "(exitcode: 3)" in err
     assert len(complaints) == 1
     assert summary(tmp_path / "run")["status"] == "diverged"
+
+
+@pytest.fixture
+def restart(monkeypatch):
+    """Set the environment of a process that torchrun has restarted n times; its store lasts."""
+    store = torch.distributed.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    fixed = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "MASTER_ADDR": "localhost", "MASTER_PORT": store.port}
+    fixed |= {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+
+    def restarted(n):
+        for name, value in {**fixed, "TORCHELASTIC_RESTART_COUNT": n}.items():
+            monkeypatch.setenv(name, str(value))
+
+    yield restarted
+    processes.leave()
+    del store
+
+
+def test_a_restarted_run_keeps_its_directory(gan_run, restart):
+    restart(0)
+    code, _, err = gan_run(*TINY_RUN, "trainer.steps=2")
+    assert code == 0, err
+    (first,) = Path("outputs").glob("*/*")
+    restart(1)
+    assert gan_run(*TINY_RUN, "trainer.steps=2")[0] == 0
+    assert list(Path("outputs").glob("*/*")) == [first]
+
+
+@pytest.mark.parametrize(("code", "ends"), [(1, False), (2, True), (3, True), (128 + signal.SIGTERM, False)])
+def test_only_a_failure_that_would_be_the_same_again_is_not_repeated(restart, code, ends):
+    restart(0)
+    processes.join()
+    processes.present.record_exit(code)
+    restart(1)
+    with pytest.raises(SystemExit, match=f"^{code}$") if ends else nullcontext():
+        processes.join()
+
+
+def test_a_bad_option_is_not_repeated(gan_run, restart):
+    restart(0)
+    assert gan_run("experiment=smoke", "los=hinge")[:2] == (2, "")
+    restart(1)
+    assert gan_run("experiment=smoke", "los=hinge") == (2, "", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rendezvous", [[], ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]])
+def test_a_killed_run_is_restarted_by_torchrun_where_it_was(tmp_path, rendezvous):
+    line = [*LONG[:-1], "trainer.steps=300", "trainer.checkpoint_every=20"]
+    process = torchrun(*line, cwd=tmp_path, options=["--max-restarts=2", *rendezvous])
+    for _ in range(1200):
+        if list(tmp_path.glob("outputs/*/*/checkpoints/last.pt")) or process.poll() is not None:
+            break
+        time.sleep(0.1)
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
+    os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
+    code, _, _, err = ended(process, 240)
+    assert code == 0, err
+    (run,) = tmp_path.glob("outputs/*/*")
+    assert summary(run)["step"] == 300
+    assert [line["step"] for line in figures(run)] == sorted({line["step"] for line in figures(run)})
+    assert "begins again at step 0" not in (run / "run.log").read_text()
 
 
 @pytest.mark.slow

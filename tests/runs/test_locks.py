@@ -1,5 +1,6 @@
 """One run a directory, however many begin at once, and signals that stop it."""
 
+import errno
 import json
 import os
 import signal
@@ -79,6 +80,17 @@ def test_the_lock_is_released_although_a_worker_process_lives(tmp_path):
         os.kill(worker, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path, monkeypatch, caplog, number):
+    def flock(file, operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with locked(tmp_path):
+        assert (tmp_path / ".lock").exists()
+    assert f"{tmp_path} offers no locks ({os.strerror(number)}); start no second run in it" in caplog.text
+
+
 def test_only_one_of_many_processes_gets_the_lock(tmp_path):
     """They race for a lock that its holder takes away when it leaves: never are two inside."""
     code = (
@@ -138,39 +150,6 @@ def test_an_earlier_signal_handler_is_called_after_saving(gan_run, signal_in_ste
         signal.signal(signal.SIGUSR2, before)
     assert seen == [(signal.SIGUSR2, "interrupted")]
     assert code == 128 + signal.SIGUSR2
-
-
-@pytest.mark.slow
-def test_submitit_requeues_a_job_which_continues_in_its_directory(tmp_path, monkeypatch):
-    """By its local executor, which starts the job again when it was sent what a scheduler sends before a time limit."""
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
-    monkeypatch.chdir(tmp_path)
-    launcher = ["hydra/launcher=submitit_local", "hydra.sweep.dir=sweep", "hydra.launcher.timeout_min=5"]
-    line = [sys.executable, "-m", "gan_runner", "-m", *TINY_RUN, "trainer.steps=2000", "trainer.checkpoint_every=0"]
-    line += ["trainer.evaluate_every=0", "trainer.sample_every=0", "objective=null"]
-    process = subprocess.Popen(
-        [*line, *launcher, "seed=7"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    run = tmp_path / "sweep" / "0"
-    deadline = time.monotonic() + 120
-    while not (run / "metrics.jsonl").exists() or not (run / "metrics.jsonl").stat().st_size:
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    (worker,) = [
-        int(folder.name)
-        for folder in Path("/proc").iterdir()
-        if folder.name.isdigit() and b"submitit.core._submit" in (folder / "cmdline").read_bytes()
-        and str(tmp_path).encode() in (folder / "cmdline").read_bytes()
-    ]  # fmt: skip
-    os.kill(worker, signal.SIGUSR2)
-    out, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, out
-    summary = json.loads((run / "summary.json").read_text())
-    assert (summary["status"], summary["step"], summary["seed"]) == ("completed", 2000, 7)
-    log = (run / "run.log").read_text()
-    assert "interrupted at step" in log
-    assert log.index("interrupted at step") < log.index("completed at step 2000")
 
 
 def test_a_second_sweep_in_a_directory_is_refused_and_the_first_continues(gan_run, start):

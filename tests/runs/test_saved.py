@@ -28,7 +28,7 @@ def test_runs_are_found_once_and_in_order(tmp_path):
 def test_a_run_without_a_summary_is_running_and_after_its_sweep_it_has_failed(tmp_path):
     run = save(tmp_path, overrides="[seed=1]")
     assert run.summary == {"status": "running"}
-    assert run.outcome == {"status": "failed", "error": "there is no summary.json: the run was probably killed"}
+    assert run.outcome == {"status": "killed", "error": "the run ended without a summary.json"}
     assert (run.lines, dict(run.config), run.label, run.curve("fd")) == ([], {}, "", {})
 
 
@@ -62,3 +62,23 @@ def test_a_checkpoint_is_found_from_its_run_and_its_own_trusted_list_is_ignored(
     assert run.checkpoint("best").state["step"] == best["step"]
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
         SavedRun(tmp_path).checkpoint()
+
+
+def test_a_checkpoint_is_used_without_the_variables_that_it_was_trained_with(gan_run, monkeypatch, tmp_path):
+    monkeypatch.setenv("PROJECT", "digits")
+    monkeypatch.setenv("API_TOKEN", "very secret")
+    line = ["logger.project=${oc.env:PROJECT}", "logger.group=${oc.env:API_TOKEN}", "logger.name=${oc.env:OTHER,none}"]
+    code, _, err = gan_run(*TINY_RUN, *line, "hydra.run.dir=run")
+    assert code == 0, err
+    checkpoint = open_checkpoint(tmp_path / "run")
+    monkeypatch.delenv("API_TOKEN")
+    monkeypatch.setenv("PROJECT", "another")
+    assert checkpoint.config_anywhere().logger.project == "another"
+    monkeypatch.delenv("PROJECT")
+    logger = checkpoint.config_anywhere().logger
+    assert (logger.project, logger.group, logger.name) == ("digits", "(API_TOKEN is not set)", "none")
+    checkpoint.system("cpu")
+    assert b"very secret" not in (tmp_path / "run/checkpoints/last.pt").read_bytes()
+    code, _, err = gan_run("resume=run", "trainer.steps=6")
+    assert code == 2
+    assert err == "gan-run: logger.project: Environment variable 'PROJECT' not found\n"

@@ -55,3 +55,14 @@ def test_text_after_a_full_disk_is_written_again(tmp_path):
     full.room = True
     stream.write("kept")
     assert full.getvalue() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", "1+-2 x sigma ?"), ("latin-1", "1\xb12 \xd7 sigma ?"), ("utf-8", "1±2 × σ 字")]
+)
+def test_characters_that_a_stream_cannot_write_are_replaced(encoding, shown):
+    raw = io.BytesIO()
+    stream = PipeSafeStream(io.TextIOWrapper(raw, encoding=encoding))
+    assert stream.write("1±2 × σ 字") == 9
+    stream.flush()
+    assert raw.getvalue().decode(encoding) == shown
