@@ -18,6 +18,7 @@ from gan_runner.config.validation import SEEDS
 from gan_runner.distributed import processes
 from gan_runner.errors import BadInput, ConfigError, DiskFull
 from gan_runner.tools.files import check_working_directory
+from gan_runner.tools.home import ensure_home
 from gan_runner.tools.pipes import pipe_safe_output
 
 
@@ -40,6 +41,7 @@ def command(
             line = parser()
             line.add_argument("--version", action="version", version=VERSION)
             options = line.parse_intermixed_args(arguments)
+            ensure_home()
             register()
             if getattr(options, "trust", []):
                 search_working_directory()

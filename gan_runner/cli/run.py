@@ -49,6 +49,7 @@ from gan_runner.runs.lock import locked
 from gan_runner.runs.signals import forward_signal
 from gan_runner.runs.sweep import SweepTable
 from gan_runner.tools.files import check_working_directory, redact_file, write_json, write_text
+from gan_runner.tools.home import ensure_home
 from gan_runner.tools.pipes import pipe_safe_output
 from gan_runner.tools.secrets import name_secrets, redact
 
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """The command `gan-run`."""
     SweepTable.reset()
+    ensure_home()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises its errors, which are reported here
     sys.argv[1:] = map(name_secrets, sys.argv[1:])
     register()

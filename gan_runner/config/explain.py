@@ -31,6 +31,9 @@ def explain_value(error: OmegaConfBaseException, config: DictConfig | None = Non
         siblings = [sibling.name for sibling in fields(error.object_type)]
     if name and (siblings or (unknown and family in GROUPS)) and name not in siblings:
         return f"there is no option {key}{suggested_knob(name, siblings, family)}"
+    if unset := re.search(r"Environment variable '(\w+)' not found", str(error)):
+        reader = f"{key} takes its value" if key else "an option takes its value"
+        return f"{reader} from the environment variable {unset[1]}, which is not set; set it, or type a value"
     if isinstance(error, InterpolationKeyError):
         return unread(error, key)
     if re.search("Cannot merge (DictConfig with ListConfig|incompatible container types)", str(error)):

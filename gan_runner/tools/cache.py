@@ -1,7 +1,6 @@
 """A cache that runs share, for trained classifiers and statistics of data.
 
-It lies in the folder that `GAN_RUNNER_CACHE` names, or in ~/.cache/gan-runner, and may be removed at any time. A user
-without a home directory has it in the folder for temporary files.
+It lies in the folder that `GAN_RUNNER_CACHE` names, or in ~/.cache/gan-runner, and may be removed at any time.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -28,10 +26,7 @@ def folder() -> Path:
     chosen = os.environ.get("GAN_RUNNER_CACHE")
     if chosen:
         return Path(chosen).expanduser()
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "gan-runner"
-    except RuntimeError:  # HOME is not set, and the user is not known
-        return Path(tempfile.gettempdir()) / f"gan-runner-{os.getuid()}"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").expanduser() / "gan-runner"
 
 
 def key_of(parts: Iterable[str | bytes]) -> str:

@@ -212,3 +212,17 @@ def test_a_job_whose_time_is_over_is_requeued_by_slurm_and_resumes(tmp_path, mon
     assert (tmp_path / "requeued.txt").read_text() == "requeue 77\n"
     log = (tmp_path / "sweep/0/run.log").read_text()
     assert log.index("interrupted at step") < log.index("completed at step 2000")
+
+
+@pytest.mark.slow
+def test_ray_runs_a_sweep(tmp_path):
+    """In processes of its own, since Ray starts a server for them."""
+    pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    ray = ["hydra/launcher=ray", "+hydra.launcher.ray.init.num_cpus=2"]
+    line = [sys.executable, "-m", "gan_runner", "-m", *TINY_RUN, *ray, "seed=0,1", "hydra.sweep.dir=sweep"]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads((tmp_path / "sweep/sweep.json").read_text())[0]["completed"] == 2
+    for number in "01":
+        environment = json.loads((tmp_path / "sweep" / number / "environment.json").read_text())
+        assert environment["command"] == ["gan-run", *line[3:]]

@@ -1,6 +1,7 @@
 """Files on file systems that lack operations, without a home directory, and without a working directory."""
 
 import errno
+import getpass
 import os
 import stat
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from gan_runner.errors import ConfigError, DiskFull
 from gan_runner.tools import cache
 from gan_runner.tools.files import check_working_directory, relative, write_text
+from gan_runner.tools.home import ensure_home
 
 
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
@@ -46,15 +48,45 @@ def test_a_limit_of_the_size_of_files_is_not_called_a_full_disk(tmp_path, monkey
         write_text(tmp_path / "a.txt", "text")
 
 
-def test_a_user_without_a_home_has_the_cache_in_the_temporary_folder(monkeypatch, tmp_path):
-    monkeypatch.delenv("GAN_RUNNER_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.delenv("HOME")
+@pytest.fixture
+def unknown_user(monkeypatch, tmp_path):
+    for name in ("HOME", "USER", "LOGNAME", "LNAME", "USERNAME", "GAN_RUNNER_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "")  # restored after the test
+        monkeypatch.delenv(name)
     monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert cache.folder() == tmp_path / f"gan-runner-{os.getuid()}"
+    return tmp_path / f"gan-runner-{os.getuid()}"
+
+
+def test_an_unknown_user_gets_a_home_and_a_name(unknown_user):
+    ensure_home()
+    assert (Path.home(), getpass.getuser()) == (unknown_user, f"user{os.getuid()}")
+    assert unknown_user.stat().st_mode & 0o777 == 0o700
+    assert cache.folder() == unknown_user / ".cache/gan-runner"
+    del os.environ["HOME"]
+    ensure_home()
+    assert Path.home() == unknown_user
+
+
+@pytest.mark.parametrize("kind", ["writable by all", "a link"])
+def test_a_folder_that_others_can_write_to_is_no_home(unknown_user, kind):
+    if kind == "a link":
+        (unknown_user.parent / "other").mkdir(mode=0o700)
+        unknown_user.symlink_to("other")
+    else:
+        unknown_user.mkdir()
+        unknown_user.chmod(0o777)
+    ensure_home()
+    assert Path.home() != unknown_user
+    assert Path.home().parent == unknown_user.parent
+
+
+def test_a_known_user_keeps_home_and_name(monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
-    assert cache.folder() == Path("/home/me/.cache/gan-runner")
+    monkeypatch.setenv("USER", "me")
+    before = dict(os.environ)
+    ensure_home()
+    assert dict(os.environ) == before
 
 
 def test_a_working_directory_that_was_removed_is_reported_in_one_line(tmp_path, monkeypatch, gan_run):

@@ -58,7 +58,7 @@ def test_text_after_a_full_disk_is_written_again(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "shown"), [("ascii", "1+-2 x sigma ?"), ("latin-1", "1\xb12 \xd7 sigma ?"), ("utf-8", "1±2 × σ 字")]
+    ("encoding", "shown"), [("ascii", "1+-2 x sigma ?"), ("latin-1", "1+-2 x sigma ?"), ("utf-8", "1±2 × σ 字")]
 )
 def test_characters_that_a_stream_cannot_write_are_replaced(encoding, shown):
     raw = io.BytesIO()
