@@ -88,7 +88,7 @@ def build_system(config: DictConfig) -> System:
     used = any("loss" in term for player in config.players.values() for _, term in constructor_calls(player.terms))
     used = used and critic_name(game) in {None, *networks}  # otherwise it is the loss of a code discriminator
     loss = build("loss", config.loss) if used else None
-    return System(dataset, game, networks, players, build("play", config.play), device, loss)
+    return System(dataset, game, networks, players, build("play", config.play), device, config.trainer.batch_size, loss)
 
 
 def network_kwargs_of(game: Game, dataset: Dataset) -> dict[str, Any]:

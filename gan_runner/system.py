@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.constraints.base import KeepsAverages
-from gan_runner.datasets.base import Dataset
+from gan_runner.datasets.base import Dataset, HasDensity
+from gan_runner.datasets.images import quantised
 from gan_runner.errors import CheckpointError
 from gan_runner.games.base import Game
+from gan_runner.models.layers.batch_norm import BATCH_NORMS
 from gan_runner.players import Player, plain
 from gan_runner.step import UpdateScheme
 from gan_runner.tools.scheduled import schedules_in
@@ -31,6 +33,7 @@ class System:
         players: in the order in which they move.
         update_scheme: makes one training step of all players and returns their report.
         device: where networks and batches are.
+        batch_size: rows of a batch in training.
         loss: gives the critic's scores their meaning, or is a distance between samples without a critic; None if the
             method has neither.
     """
@@ -41,6 +44,7 @@ class System:
     players: list[Player]
     update_scheme: UpdateScheme
     device: torch.device
+    batch_size: int
     loss: Any = None
 
     def __post_init__(self) -> None:
@@ -73,10 +77,15 @@ class System:
 
     @torch.no_grad()
     def sample(self, noise: Tensor, chunk: int = 512) -> Tensor:
-        """Samples (n, *shape) for rows of `noise` (n, …), with networks in evaluation mode, a chunk at a time."""
+        """Samples (n, *shape) for rows of `noise` (n, …), with networks in evaluation mode, a chunk at a time.
+
+        A generator with a density has the density of dequantised images; its images are mapped back to bytes.
+        """
         networks = self.sampling_networks()
         with eval_mode(networks):
-            return torch.cat([self.game.sample(networks, part) for part in noise.to(self.device).split(chunk)])
+            samples = torch.cat([self.game.sample(networks, part) for part in noise.to(self.device).split(chunk)])
+        of_bytes = self.dataset.bounded and isinstance(networks.get("generator"), HasDensity)
+        return quantised(samples) if of_bytes else samples
 
     def noise(self, n: int, seed: int) -> Tensor:
         """Latents and conditions for n samples; a seed gives the same rows on every device."""
@@ -147,3 +156,24 @@ class eval_mode:  # noqa: N801  (used as a context)
     def __exit__(self, *exception: object) -> None:
         for module, training in zip(self.modules, self.training):
             module.training = training
+
+
+class scoring_mode(eval_mode):  # noqa: N801  (used as a context)
+    """Evaluation mode, except that batch norms use the statistics of the batch, as in training; none are kept.
+
+    A critic with batch norm is trained on scores by the statistics of each batch of data or fakes. Its running
+    statistics mix both, so scores by them have another meaning.
+    """
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        modes = zip(self.modules, self.training)
+        self.norms = [module for module, training in modes if training and isinstance(module, BATCH_NORMS)]
+        self.tracking = [norm.track_running_stats for norm in self.norms]
+        for norm in self.norms:
+            norm.training, norm.track_running_stats = True, False
+
+    def __exit__(self, *exception: object) -> None:
+        super().__exit__(*exception)
+        for norm, tracking in zip(self.norms, self.tracking):
+            norm.track_running_stats = tracking

@@ -306,6 +306,14 @@ def dequantised(images: Tensor, noise: Tensor) -> Tensor:
     return ((images + 1) * 127.5 + noise) * (2 / LEVELS) - 1
 
 
+def quantised(points: Tensor) -> Tensor:
+    """Images (n, …) on [−1, 1] whose values are those of bytes, from points of a density of `dequantised` images.
+
+    It is the inverse of `dequantised` for every noise: byte = ⌊128 (x + 1)⌋.
+    """
+    return ((points + 1) * (LEVELS / 2)).floor().clamp(0, LEVELS - 1) / 127.5 - 1
+
+
 def bits(nats: Tensor, of_bytes: bool) -> Tensor:
     """Convert −ln p per dimension, p a density on [−1, 1], to bits per dimension.
 

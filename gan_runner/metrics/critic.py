@@ -152,7 +152,7 @@ def transport(results: Results, n: int = 2000) -> dict[str, float]:
     with slope K exceeds K W₁ (Villani 2009, Theorem 5.10), so the gap is not negative.
     """
     real, fake = match_optimally(results.real[:n], results.samples[:n])
-    scores = [score(results.system, x).double().mean() for x in (real, fake)]
+    scores = [score(results.system, x, mode=eval_mode).double().mean() for x in (real, fake)]
     distances = (real - fake).flatten(1).norm(dim=1)
     steepest = gradient_norms_between(results.system, real, fake).max()
     return {"transport_gap": 1 - ((scores[0] - scores[1]) / (steepest * distances.double().mean())).item()}

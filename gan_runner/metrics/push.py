@@ -11,7 +11,7 @@ from gan_runner.metrics.base import metric
 from gan_runner.metrics.critic import needs_critic
 from gan_runner.metrics.results import GivenScores, Results
 from gan_runner.sampling.critic import critic_of
-from gan_runner.system import eval_mode
+from gan_runner.system import scoring_mode
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -36,7 +36,7 @@ def push(results: Results) -> dict[str, float]:
     system, loss = results.system, results.loss
     value = -loss.discriminator(GivenScores(results.real_scores, results.fake_scores))
     parameters = list(system.networks["generator"].parameters())
-    with eval_mode(system.networks), torch.enable_grad():
+    with scoring_mode(system.networks), torch.enable_grad():
         fake = system.game.sample(system.networks, results.noise)
         scores = GivenScores(results.real_scores, critic_of(system).score(system.networks, fake))
         gradients = torch.autograd.grad(loss.generator(scores), parameters)

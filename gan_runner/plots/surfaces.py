@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_runner.losses.base import GivenScores
 from gan_runner.sampling.critic import descends, has_unconditional_critic, identifies, sample_gradient, score
-from gan_runner.system import System
+from gan_runner.system import System, eval_mode
 from gan_runner.terms.adversarial import generator_loss
 
 
@@ -49,9 +49,10 @@ def critic_surface(system: System) -> Surface | None:
     """
     if not has_unconditional_critic(system):
         return None
+    values = partial(score, system, mode=eval_mode)
     if identifies(system) in ("ratio", "relative"):
-        return Surface("the critic's log ratio p/q", lambda x: system.loss.log_ratio(score(system, x)), centred=True)
-    return Surface("the critic's score", partial(score, system))
+        return Surface("the critic's log ratio p/q", lambda x: system.loss.log_ratio(values(x)), centred=True)
+    return Surface("the critic's score", values)
 
 
 def sample_gradient_field(system: System, real: Tensor, samples: Tensor) -> Field | None:

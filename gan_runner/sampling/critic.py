@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from gan_runner.games.base import HasCritic
 from gan_runner.losses.base import GivenScores, Identifies, Loss, generator_slope
 from gan_runner.requirements import AddsFakes, declaration
-from gan_runner.system import System, eval_mode
+from gan_runner.system import System, eval_mode, scoring_mode
 
 
 def critic_of(system: System) -> HasCritic:
@@ -20,16 +20,28 @@ def critic_of(system: System) -> HasCritic:
 
 
 @torch.no_grad()
-def score(system: System, x: Tensor, rows: Tensor | None = None, chunk: int = 512) -> Tensor:
-    """Return the critic's scores (n,) of points (n, *shape), in evaluation mode, in chunks.
+def score(
+    system: System, x: Tensor, rows: Tensor | None = None, mode: Callable[..., eval_mode] = scoring_mode
+) -> Tensor:
+    """Return the critic's scores (n,) of points (n, *shape), which are all data or all samples, as in training.
 
-    A conditional critic needs the latents `rows` (n, …) that the samples were generated from. For a critic that uses
-    statistics of the batch (minibatch discrimination), a chunk is a batch.
+    Scores of batch norm and minibatch discrimination depend on the batch. So x is scored in batches of the size that
+    the critic was trained on; the last one is filled up with the first points.
+
+    Args:
+        system: the trained system.
+        x: the points.
+        rows: the latents (n, …) that the samples were generated from; a conditional critic needs them.
+        mode: the mode of the networks; `eval_mode` for points that are not distributed like data or samples.
     """
-    beside = repeat(None) if rows is None else rows.split(chunk)
-    with eval_mode(system.networks):
-        pairs = zip(x.to(system.device).split(chunk), beside)
-        return torch.cat([critic_of(system).score(system.networks, part, row) for part, row in pairs])
+    batches = -(-len(x) // system.batch_size)
+    indices = (torch.arange(batches * system.batch_size) % len(x)).split(system.batch_size)
+    with mode(system.networks):
+        scores = [
+            critic_of(system).score(system.networks, x[some].to(system.device), None if rows is None else rows[some])
+            for some in indices
+        ]
+    return torch.cat(scores)[: len(x)]
 
 
 def has_unconditional_critic(system: System) -> bool:

@@ -14,13 +14,12 @@ from torch import Tensor, nn
 
 from gan_runner.distributed.sharding import all_gather
 from gan_runner.games.gan import GANTurn
+from gan_runner.models.layers.batch_norm import BATCH_NORMS
 from gan_runner.models.networks import Network, is_scored
 from gan_runner.requirements import requires
 from gan_runner.tools import per_sample
 from gan_runner.tools.formulas import fill, formula
 from gan_runner.tools.precision import full_precision
-
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def per_sample_scores(networks: Mapping[str, nn.Module]) -> None:

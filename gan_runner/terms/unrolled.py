@@ -20,7 +20,7 @@ from gan_runner.tools.precision import full_precision
 from gan_runner.tools.scheduled import Schedule, Scheduled, scheduled, value_of
 
 Weights = dict[str, Tensor]
-"""The parameters of a network, by name."""
+"""The parameters of a network, by name; to compute with them, also its buffers."""
 
 
 def no_encoder(networks: Mapping[str, nn.Module]) -> None:
@@ -50,7 +50,8 @@ class UnrolledGeneratorLoss(nn.Module):
 
     The gradient flows through the updates by way of the fakes. All updates use the batch and the fakes of this move.
     With k = 0 it is the plain generator's loss. Stateful terms of the discriminator, such as historical averaging, are
-    left out of the simulation.
+    left out of the simulation. The simulation has its own copy of the discriminator's buffers, so the statistics of
+    batch norm and the vectors of spectral norm always belong to weights that the discriminator really had.
 
     The simulated optimizer is Adam, as in the paper, or plain gradient descent without `betas`. Adam's moments are
     stored here: each move updates them with its first simulated gradient.
@@ -117,19 +118,20 @@ class UnrolledGeneratorLoss(nn.Module):
     def look_ahead(self, turn: GANTurn) -> Tensor:
         """The generator's loss after k simulated updates, computed in the precision of the weights."""
         weights: Weights = dict(turn.networks[self.critic].named_parameters())
+        buffers = {name: buffer.clone() for name, buffer in turn.networks[self.critic].named_buffers()}
         state: State = (self.moves, list(self.first), list(self.second))
         for step in range(self.steps):
-            ahead = self.turn_with(turn, weights, (self.critic,))
+            ahead = self.turn_with(turn, {**weights, **buffers}, (self.critic,))
             total = torch.stack([value_of(self.weights[name]) * term(ahead) for name, term in self.terms.items()]).sum()
             gradients = all_reduce_mean(torch.autograd.grad(total, list(weights.values()), create_graph=True))
             changes, state = self.update(gradients, state)
             weights = {name: weight - change for (name, weight), change in zip(weights.items(), changes, strict=True)}
             if step == 0:
                 self.keep_moments(*state)
-        return self.loss.generator(self.turn_with(turn, weights, turn.owned).scores)
+        return self.loss.generator(self.turn_with(turn, {**weights, **buffers}, turn.owned).scores)
 
     def turn_with(self, turn: GANTurn, weights: Weights, owned: tuple[str, ...]) -> GANTurn:
-        """The turn with other weights of the critic, for the player that owns the networks named in `owned`."""
+        """The turn with other weights and buffers of the critic, for the player that owns these networks."""
         return turn.replace({**turn.networks, self.critic: WithWeights(self.calls[0], weights)}, owned)
 
     @torch.no_grad()
@@ -183,7 +185,7 @@ class Calls(nn.Module):
 
 
 class WithWeights:
-    """A critic computed with other weights."""
+    """A critic computed with other weights and buffers."""
 
     def __init__(self, calls: Calls, weights: Weights):
         self.calls = calls

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 from conftest import TINY
+from methods import Drawn
 
-from gan_runner.datasets.images import bits, dequantised, normalised
+from gan_runner.datasets.images import as_bytes, bits, dequantised, normalised, quantised
 from gan_runner.metrics.evaluator import Evaluator
 from gan_runner.metrics.likelihood import bits_per_dimension, needs_density
 from gan_runner.models.latents import Sphere
 from gan_runner.requirements import check_requirements
+from gan_runner.sampling.inference import draw_codes, encode
 
 FLOW = ["model=real_nvp", "loss=maximum_likelihood", *(o for o in TINY["real_nvp"] if "discriminator" not in o)]
 
@@ -28,6 +30,32 @@ def test_bins_of_all_bytes_fill_the_interval_and_do_not_meet():
     torch.testing.assert_close(low[1:], high[:-1])
     assert (low[0].item(), high[-1].item()) == pytest.approx((-1, 1))
     assert torch.equal((128 * (low + high) / 2 + 128).long(), torch.arange(256))
+
+
+def test_every_point_of_a_bin_comes_back_as_its_byte():
+    bytes_ = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    for place in (0.001, 0.3, 0.5, 0.7, 0.999):
+        points = dequantised(normalised(bytes_), torch.full((1, 1, 16, 16), place))
+        assert torch.equal(as_bytes(quantised(points)), bytes_)
+    beyond = torch.tensor([-1.2, -1.0, 1.0, 1.2])
+    assert as_bytes(quantised(beyond)).tolist() == [0, 0, 255, 255]
+
+
+@pytest.mark.parametrize(
+    "options", [FLOW, ["model=gaussian", "model.latent.dim=64", "loss=maximum_likelihood"]], ids=["flow", "gaussian"]
+)
+def test_samples_of_a_density_of_images_are_bytes(make_system, options):
+    system = make_system("dataset=digits", "dataset.image_size=8", *options)
+    images = system.sample(system.noise(20, 0))
+    assert torch.equal(images, normalised(as_bytes(images)))
+
+
+def test_images_come_back_from_any_code_of_a_flow(make_system):
+    system = make_system("dataset=digits", "dataset.image_size=8", *FLOW)
+    x = normalised(torch.randint(256, (50, 1, 8, 8), dtype=torch.uint8))
+    system.game.prepare(system.networks, Drawn({"data": x}), 50)
+    for codes in (encode(system, x), draw_codes(system, x, 0)):
+        assert (as_bytes(system.sample(codes)) == as_bytes(x)).double().mean() > 0.999  # up to rounding
 
 
 def test_uniform_density_on_images_has_eight_bits():

@@ -1,5 +1,7 @@
 """Rejection and reweighting with a critic that is exactly right: samples then follow the data's density."""
 
+import copy
+
 import pytest
 import torch
 from combinations import overrides
@@ -8,10 +10,12 @@ from methods import Drawn
 from torch import nn
 
 from gan_runner.cli.sample import main as gan_sample
+from gan_runner.datasets.base import Batches
 from gan_runner.errors import ConfigError
 from gan_runner.sampling import rejection
-from gan_runner.sampling.critic import has_unconditional_critic
+from gan_runner.sampling.critic import has_unconditional_critic, score
 from gan_runner.sampling.rejection import acceptance_logit, effective_sample_size, importance_weights, rejection_samples
+from gan_runner.system import eval_mode
 
 GAUSSIANS = ["dataset=gaussian", "model=gaussian", "model.generator.mean=[-0.5,0.0]", "model.generator.std=1.2"]
 
@@ -124,6 +128,39 @@ class Conditional(nn.Module):
 
     def forward(self, x, condition):
         return self.function(x, condition)
+
+
+SCORED_BY_BATCH = {
+    "batch norm": ["model.discriminator.norm=batch"],
+    "minibatch discrimination": ["model.discriminator.norm=none", "regularizer=[minibatch_discrimination]"],
+    "both, with a condition": ["regularizer=[minibatch_discrimination]", "game=conditional"],
+}
+
+
+@pytest.mark.parametrize("options", SCORED_BY_BATCH.values(), ids=SCORED_BY_BATCH)
+def test_samples_have_the_scores_that_the_critic_is_trained_on(make_system, options):
+    system = make_system("dataset=ring8", "model=mlp", *TINY["mlp"], "model.discriminator.norm=batch", *options)
+    batches = Batches(system.dataset.load(system.device), system.batch_size, 0)
+    for _ in range(3):
+        system.step(batches)
+    turns = [system.game.turn(system.networks, ("discriminator",), next(batches)) for _ in range(2)]
+    state = copy.deepcopy(system.networks["discriminator"].state_dict())
+    rows = [torch.cat([turn.noise, *turn.computed("rows").values()], 1) for turn in turns]
+    if options[-1] == "game=conditional":
+        rows = [torch.cat([turn.noise, turn.condition], 1) for turn in turns]
+    fakes = [turn.fake for turn in turns]
+    scores = score(system, torch.cat(fakes), torch.cat(rows))
+    assert all(torch.equal(state[name], value) for name, value in system.networks["discriminator"].state_dict().items())
+    assert all(module.training for module in system.networks["discriminator"].modules())
+    torch.testing.assert_close(scores, torch.cat([turn.fake_scores for turn in turns]))
+    with eval_mode(system.networks):
+        assert not torch.allclose(scores[:4], system.game.score(system.networks, fakes[0][:4], rows[0][:4]), rtol=1e-2)
+
+
+def test_a_last_batch_is_filled_up_with_the_first_points(make_system):
+    system = make_system("dataset=ring8", "model=mlp", *TINY["mlp"], "model.discriminator.norm=batch", batch_size=8)
+    x = torch.randn(11, 2)
+    torch.testing.assert_close(score(system, x)[8:], score(system, torch.cat([x[8:], x[:5]]))[:3])
 
 
 def test_strictness_without_rejection_is_refused(gan_run, capfd):

@@ -136,3 +136,24 @@ def test_the_discriminator_is_not_changed_and_not_saved_twice(make_system):
 def test_stateful_terms_cannot_be_simulated(make_system):
     with pytest.raises(ConfigError, match="cannot be simulated; leave out regularizer=unrolled"):
         make_system("dataset=ring8", "model=mlp", *TINY["mlp"], "loss=began", "regularizer=[unrolled]")
+
+
+@pytest.mark.parametrize("options", [["norm=batch"], ["norm=none", "weight_norm=spectral"]], ids=["batch", "spectral"])
+@pytest.mark.parametrize("steps", [0, 2])
+def test_statistics_of_the_discriminator_are_not_those_of_simulated_weights(make_system, options, steps):
+    changed = [f"model.discriminator.{option}" for option in options]
+    system = make_system(
+        "dataset=ring8",
+        "model=mlp",
+        *TINY["mlp"],
+        "regularizer=[unrolled]",
+        f"regularizer.unrolled.steps={steps}",
+        *changed,
+    )
+    before = {name: buffer.clone() for name, buffer in system.networks["discriminator"].named_buffers()}
+    assert before
+    system.players[1].move({"data": torch.randn(8, 2)})
+    after = dict(system.networks["discriminator"].named_buffers())
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    system.players[0].move({"data": torch.randn(8, 2)})
+    assert any(not torch.equal(before[name], after[name]) for name in before)

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 from gan_runner.distributed.sharding import all_reduce_sum, global_batch, shards
 from gan_runner.tools.formulas import formula
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+"""Layers that normalise by statistics of the batch in training, and by running statistics in evaluation mode."""
+
 
 @formula("γ (h − mean) / √(var + {eps}) + β, statistics of the batch")
 class BatchNorm1d(nn.BatchNorm1d):
@@ -39,9 +42,10 @@ def normalise(norm: nn.BatchNorm1d | nn.BatchNorm2d, input: Tensor) -> Tensor:
     mean = all_reduce_sum(x.sum(dims)) / count
     centred = x - mean.view(shape)
     variance = all_reduce_sum(centred.square().sum(dims)) / count
-    with torch.no_grad():
-        norm.num_batches_tracked += 1  # type: ignore[operator, assignment]
-        norm.running_mean.lerp_(mean, norm.momentum)  # type: ignore[union-attr, arg-type]
-        norm.running_var.lerp_(variance * count / (count - 1), norm.momentum)  # type: ignore[union-attr, arg-type]
+    if norm.track_running_stats:
+        with torch.no_grad():
+            norm.num_batches_tracked += 1  # type: ignore[operator, assignment]
+            norm.running_mean.lerp_(mean, norm.momentum)  # type: ignore[union-attr, arg-type]
+            norm.running_var.lerp_(variance * count / (count - 1), norm.momentum)  # type: ignore[union-attr, arg-type]
     scale = norm.weight * (variance + norm.eps).rsqrt()
     return (centred * scale.view(shape) + norm.bias.view(shape)).to(input.dtype)
