@@ -46,10 +46,16 @@ def report_error(error: Exception | Stopped, directory: Path | None = None) -> i
     if isinstance(error, ProcessLost):
         line, code = processes.present.first_failure(line, code)
     if processes.present.claim_message(line, code):
-        if code == 1 and not isinstance(error, ProcessLost | JobsLost | DiskFull) and not is_out_of_memory(error):
+        if code == 1 and not is_explained(error):
             print(redact("".join(traceback.format_exception(error))), file=sys.stderr, end="")
         print(f"gan-run: {' '.join(redact(line).split())}", file=sys.stderr, flush=True)
     return code
+
+
+def is_explained(error: Exception | Stopped) -> bool:
+    """Whether the line of an error says all that there is to know, so that its traceback would not help."""
+    no_room = isinstance(error, OSError) and error.errno in NO_ROOM
+    return no_room or isinstance(error, ProcessLost | JobsLost | DiskFull) or is_out_of_memory(error)
 
 
 def exit_code(error: Exception | Stopped) -> int:

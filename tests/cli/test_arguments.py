@@ -12,6 +12,8 @@ BAD = {
     (sample, "run --foo"): "gan-sample: unrecognized arguments: --foo; see gan-sample --help\n",
     (sample, ""): "gan-sample: the following arguments are required: run; see gan-sample --help\n",
     (sample, "run --n 0"): "gan-sample: argument --n: must be at least 1; see gan-sample --help\n",
+    (sample, f"run --seed {2**64}"): f"gan-sample: argument --seed: must lie between {-(2**63)} and {2**64 - 1}; see",
+    (evaluate, f"run --seed {2**64}"): f"gan-eval: argument --seed: must lie between {-(2**63)} and {2**64 - 1}; see",
     (sample, "run --grid --interpolate"): "gan-sample: argument --interpolate: not allowed with argument --grid; see",
     (evaluate, "run --foo"): "gan-eval: unrecognized arguments: --foo; see gan-eval --help\n",
     (evaluate, "run metric=[parzen] --split tset"): "gan-eval: argument --split: invalid choice: 'tset' (choose from",
@@ -27,6 +29,19 @@ def test_a_bad_line_gets_one_clear_line(capfd, command, line):
     out, err = capfd.readouterr()
     assert (stopped.value.code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(BAD[command, line])
+
+
+@pytest.mark.parametrize("command", [sample, evaluate, compare])
+def test_one_of_the_processes_that_torchrun_starts_does_the_work(capfd, monkeypatch, command):
+    for name, value in {"WORLD_SIZE": 2, "LOCAL_RANK": 0, "MASTER_ADDR": "localhost", "MASTER_PORT": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("RANK", "1")
+    command.main(["nowhere"])
+    assert capfd.readouterr() == ("", "")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["nowhere"])
+    assert capfd.readouterr().err.count("\n") == 1
 
 
 FILES = {

@@ -18,6 +18,7 @@ from tiny_runs import TINY_RUN, assert_equal
 from gan_runner.cli.evaluate import main as gan_eval
 from gan_runner.cli.sample import main as gan_sample
 from gan_runner.errors import CheckpointError, DiskFull
+from gan_runner.observers.metrics_file import MetricsFile
 from gan_runner.observers.weights_and_biases import WeightsAndBiases
 from gan_runner.runs import checkpoints
 from gan_runner.runs.checkpoints import load_checkpoint, read_checkpoint, save_checkpoint, signed
@@ -287,6 +288,22 @@ def test_a_full_disk_keeps_the_old_file_and_reports_the_missing_space(path, monk
         save_checkpoint(path, {**STATE, "step": 8})
     assert path.read_bytes() == before
     assert [other.name for other in path.parent.iterdir()] == ["one.pt"]
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [(errno.ENOSPC, "the disk is full; free some space"), (errno.EFBIG, "a file may not be so large")],
+)
+def test_a_log_that_has_no_room_ends_the_run_in_one_line(gan_run, monkeypatch, number, line):
+    def write(self, event):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(MetricsFile, "__call__", write)
+    code, _, err = gan_run(*TINY_RUN, "hydra.run.dir=run")
+    assert code == 1
+    assert err.startswith(f"gan-run: {line}")
+    assert err.count("\n") == 1
+    assert Path("run/checkpoints/last.pt").exists()
 
 
 def test_a_run_on_a_full_disk_keeps_its_last_checkpoint(gan_run, monkeypatch):
