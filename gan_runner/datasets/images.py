@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import atexit
 import math
+import multiprocessing
+import os
 import signal
+import threading
+import time
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -127,8 +131,10 @@ class ImageDataset:
             size = len(source) * self.channels * self.image_size**2
             resident = size < SHARE_OF_FREE_MEMORY * free_memory(device)
         if not resident:
-            return StreamedImages(source, device, self.flip, self.workers)
+            return StreamedImages(source, device, self.flip, self.workers, self.labels)
         images, labels = source.all(self.workers)
+        if self.labels is not None:
+            self.labels.check(labels, source.name)
         return ResidentImages(source.name, images.to(device), labels.to(device), self.flip)
 
 
@@ -223,8 +229,12 @@ class ArraySource(Source):
 
 
 def fit(image: Image.Image | Tensor, size: int, channels: int) -> Tensor:
-    """Resize, crop and convert a PIL image or tensor (…, c, h, w) to uint8 (…, channels, size, size)."""
-    pixels = to_tensor(standardise(image)) if isinstance(image, Image.Image) else image
+    """Resize, crop and convert a PIL image or tensor (…, c, h, w) to uint8 (…, channels, size, size).
+
+    Raises:
+        ValueError: it holds numbers that are neither bytes nor from 0 to 1.
+    """
+    pixels = to_tensor(standardise(image)) if isinstance(image, Image.Image) else to_bytes(image)
     if pixels.shape[-3] > channels:
         pixels = to_grey(pixels)
     if pixels.shape[-2:] != (size, size):
@@ -261,14 +271,42 @@ def to_grey(image: Tensor) -> Tensor:
 
 
 def standardise(image: Image.Image) -> Image.Image:
-    """Convert an image to 8-bit grey or colour, upright, with 16-bit grey scaled down and transparency on white."""
+    """Convert an image to 8-bit grey or colour, upright, with transparency on white.
+
+    16 bits, and floats from 0 to 1, are scaled.
+
+    Raises:
+        ValueError: it holds other numbers, so that it is unknown which of them is white.
+    """
+    sixteen_bits = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
+    if sixteen_bits:
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        image = Image.fromarray(to_bytes(torch.from_numpy(np.array(image))).numpy())
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def to_bytes(pixels: Tensor) -> Tensor:
+    """Convert bytes, booleans, or floats from 0 to 1 to uint8, of the same shape.
+
+    Raises:
+        ValueError: these are other numbers.
+    """
+    if pixels.dtype == torch.uint8:
+        return pixels
+    if pixels.dtype == torch.bool:
+        return pixels.to(torch.uint8) * 255
+    if pixels.is_floating_point() and bool(((pixels >= 0) & (pixels <= 1)).all()):  # false for NaN
+        return (pixels * 255).round().to(torch.uint8)
+    kind, (low, high) = str(pixels.dtype).removeprefix("torch."), pixels.aminmax()
+    raise ValueError(
+        f"its values are {kind} from {low.item():g} to {high.item():g}, where 8 or 16 bits or floats from 0 to 1 are "
+        "needed"
+    )
 
 
 def free_memory(device: torch.device) -> int:
@@ -394,13 +432,22 @@ class ResidentImages(Data):
 
 
 class StreamedImages(Data):
-    """Images decoded during training by worker processes."""
+    """Images decoded during training by worker processes.
 
-    def __init__(self, source: Source, device: torch.device, flip: bool, workers: int):
+    Args:
+        source: the images.
+        device: device of the batches.
+        flip: whether to mirror images at random.
+        workers: number of processes.
+        labels: the meaning of the labels, which are checked when they are read.
+    """
+
+    def __init__(self, source: Source, device: torch.device, flip: bool, workers: int, labels: Labels | None = None):
         self.source = source
         self.device = device
         self.flip = flip
         self.workers = workers
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.source)
@@ -408,9 +455,7 @@ class StreamedImages(Data):
     def stream(self, start: int, size: int, seed: int, rows: slice = ALL) -> Iterator[Batch]:
         """Yield batches from number `start` on."""
         on_gpu = self.device.type == "cuda"
-        batches: Iterator[Item] = decode(
-            self.source,
-            self.workers,
+        batches = self.decode(
             batch_sampler=BatchOrder(len(self.source), start, size, seed, rows),
             prefetch_factor=PREFETCH if self.workers else None,
             pin_memory=on_gpu,
@@ -420,6 +465,17 @@ class StreamedImages(Data):
             data = normalised(images)
             data = mirrored(data, size, seed, number, rows) if self.flip else data
             yield {"data": data, "label": labels}
+
+    def decode(self, **options: Any) -> Iterator[Item]:
+        """Yield batches on the CPU; `options` are those of the DataLoader.
+
+        Raises:
+            DataError: an image is broken, or a label is not one of the dataset's.
+        """
+        for images, labels in decode(self.source, self.workers, **options):
+            if self.labels is not None:
+                self.labels.check(labels, self.source.name)
+            yield images, labels
 
     def chunks(self, n: int) -> Iterator[Tensor]:
         """Yield the fixed choice of n images in chunks."""
@@ -471,7 +527,7 @@ def decode(source: Source, workers: int, **options: Any) -> Iterator[Item]:
             num_workers=workers,
             collate_fn=Arrays.collate,
             generator=torch.Generator(),  # leaves the run's own random numbers alone
-            worker_init_fn=ignore_signals,
+            worker_init_fn=prepare_worker,
             **options,
         )
     )
@@ -528,14 +584,25 @@ class Arrays(NamedTuple):
         return images.pin_memory(), labels.pin_memory()
 
 
-def ignore_signals(worker: int) -> None:
-    """Make a worker process ignore Ctrl-C and the first SIGTERM, which reach all processes of a run.
+def prepare_worker(worker: int) -> None:
+    """Make a worker process end with its parent, and outlive the signals that reach all processes of a run.
 
-    A worker that ended on them would end the run before it has saved. The second SIGTERM ends the worker.
+    A worker that ended on Ctrl-C or the first SIGTERM would end the run before it has saved. The second SIGTERM ends
+    the worker.
     """
     for signum in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """End this process soon after its parent, which may have been killed, although a thread may still wait to send."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while os.getppid() == parent.pid:
+        time.sleep(1)
+    os._exit(1)
 
 
 def prefetch_to_gpu(batches: Iterable[Item], device: torch.device) -> Iterator[Item]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gan_runner.config.suggestions import did_you_mean
+from gan_runner.errors import DataError
 
 
 class Labels(Protocol):
@@ -26,6 +27,13 @@ class Labels(Protocol):
     @property
     def dim(self) -> int:
         """The length of a label vector."""
+
+    def check(self, label: Tensor, name: str) -> None:
+        """Check labels (n, …) that were read; `name` is that of the data.
+
+        Raises:
+            DataError: a label means none of the classes or attributes.
+        """
 
     def vectors(self, label: Tensor) -> Tensor:
         """Convert a batch of labels, as the dataset yields them, to vectors (n, dim)."""
@@ -77,6 +85,25 @@ class Classes:
     def dim(self) -> int:
         """The number of classes."""
         return len(self.names)
+
+    def check(self, label: Tensor, name: str) -> None:
+        """Check that labels (n,) are numbers of classes, or −1 where the class is unknown.
+
+        Raises:
+            DataError: they are not.
+        """
+        if label.dim() != 1:
+            raise DataError(
+                f"the labels of {name} are vectors and not classes; set dataset.classes=null, and perhaps "
+                "dataset.attributes"
+            )
+        largest, smallest = int(label.max()), int(label.min())
+        if largest >= self.dim or smallest < -1:
+            outside = largest if largest >= self.dim else smallest
+            raise DataError(
+                f"{name} has an image of class {outside}, and its {self.dim} classes are numbered from 0 to "
+                f"{self.dim - 1}; set dataset.classes to {max(largest + 1, self.dim)} or as many names"
+            )
 
     def vectors(self, label: Tensor) -> Tensor:
         """Return one-hot vectors (n, dim) of labels (n,); an unknown class, such as −1, gives zeros."""
@@ -137,6 +164,17 @@ class Attributes:
     def dim(self) -> int:
         """The number of attributes, all groups included."""
         return len(self.names)
+
+    def check(self, label: Tensor, name: str) -> None:
+        """Check that labels (n, dim) are zeros and ones.
+
+        Raises:
+            DataError: they are not.
+        """
+        if label.shape[1:] != (self.dim,) or not bool(((label == 0) | (label == 1)).all()):
+            raise DataError(
+                f"the labels of {name} are not zeros and ones of {self.dim} attributes; correct dataset.attributes"
+            )
 
     def vectors(self, label: Tensor) -> Tensor:
         """Convert labels (n, dim) to floats."""

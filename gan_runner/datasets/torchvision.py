@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from torch import Tensor
@@ -13,6 +15,9 @@ from torch import Tensor
 from gan_runner.datasets.images import ArraySource, ImageDataset, Source
 from gan_runner.datasets.labels import Attributes, Labels, as_classes
 from gan_runner.errors import DataError
+
+OPENED: WeakValueDictionary[str, Any] = WeakValueDictionary()
+"""The torchvision datasets in use, by their constructor call: a process may open an LMDB folder only once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +69,26 @@ class TorchvisionImages(ImageDataset):
         return self.open(f"{self.name} (test)", **(self.test or {}))
 
     def open(self, name: str, **options: Any) -> Source:
-        """Construct torchvision's dataset; use its array of images if it has one.
+        """Construct torchvision's dataset; use its array of images if it has one, and nothing transforms its items.
 
         Raises:
             DataError: torchvision raised an error; each of its datasets has its own error types for missing files.
         """
+        call = f"{self.images} {options}"
         try:
-            items = self.images(**options)
+            items = OPENED.get(call) or self.images(**options)
         except ImportError as error:
             raise DataError(f"{self.name} needs {error.name or error}: pip install 'gan-runner[datasets]'") from error
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             folder = Path(self.root).expanduser().absolute()
             raise DataError(f"no {self.name} at {folder} ({reason}); {self.missing_data_advice()}") from error
+        with suppress(TypeError):  # a list, for example, cannot be referenced weakly
+            OPENED[call] = items
         array = getattr(items, "data", None)
         labels = getattr(items, "targets", getattr(items, "labels", None))
-        if isinstance(array, np.ndarray | Tensor) and labels is not None:
+        plain = labels is not None and np.ndim(labels) == 1 and getattr(items, "transforms", None) is None
+        if isinstance(array, np.ndarray | Tensor) and plain:
             return ArraySource(name, array, labels, self.image_size, self.channels)
         files = getattr(items, "filename", None)
         return Source(name, items, self.image_size, self.channels, files)

@@ -1,5 +1,6 @@
 """A folder of the user's own images, in whatever state it is."""
 
+import json
 import multiprocessing
 import os
 import subprocess
@@ -68,8 +69,9 @@ def test_the_order_does_not_depend_on_that_of_the_disk(tmp_path, monkeypatch):
     def backwards(*arguments, **options):
         for parent, folders, names in walk(*arguments, **options):
             yield parent, folders, names[::-1]
+            folders.reverse()
 
-    monkeypatch.setattr(os, "walk", lambda *a, **o: reversed(list(backwards(*a, **o))))
+    monkeypatch.setattr(os, "walk", backwards)
     behind = load(tmp_path)
     assert shades(behind) == shades(ahead)
     assert torch.equal(behind.labels, ahead.labels)
@@ -96,7 +98,7 @@ def test_links_to_folders_are_followed(tmp_path):
     assert shades(load(tmp_path / "images")) == [5]
 
 
-@pytest.mark.parametrize("extension", ["PNG", "jpg", "JPEG", "webp", "bmp", "tif", "gif", "ppm", "pgm"])
+@pytest.mark.parametrize("extension", ["PNG", "jpg", "JPEG", "jfif", "webp", "avif", "bmp", "tif", "gif", "ppm", "pgm"])
 def test_extensions_in_either_case(tmp_path, extension):
     paint(tmp_path / f"a.{extension}", 128)
     assert abs(shades(load(tmp_path))[0] - 128) <= 2
@@ -204,6 +206,129 @@ def test_a_run_that_meets_a_broken_file_among_many_ends(tmp_path, options):
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90)  # or it raises
     assert answer.returncode == 2
     assert answer.stderr.splitlines()[-1].startswith(f"gan-run: {path} cannot be read as an image")
+
+
+def test_folders_linked_in_circles_are_read_once(tmp_path):
+    root, other = tmp_path / "images", tmp_path / "other"
+    for i, path in enumerate([root / "a" / "0.png", root / "b" / "0.png", other / "c" / "0.png"]):
+        paint(path, i)
+    (root / "a" / "up").symlink_to(root)
+    (root / "a" / "beside").symlink_to(root / "b")
+    (root / "b" / "back").symlink_to("../a")
+    (root / "c").symlink_to(other / "c")
+    (other / "c" / "self").symlink_to(other / "c")
+    data = load(root)
+    assert dict(zip(shades(data), data.labels.tolist())) == {0: 0, 1: 1, 2: 2}
+    assert len(data.images) == 3
+
+
+def test_a_link_to_a_hidden_folder_is_followed(tmp_path):
+    paint(tmp_path / ".versions" / "2" / "0.png", 5)
+    (tmp_path / "current").symlink_to(tmp_path / ".versions" / "2")
+    assert shades(load(tmp_path)) == [5]
+
+
+def test_a_link_that_leads_nowhere_is_refused(tmp_path):
+    paint(tmp_path / "a" / "0.png")
+    (tmp_path / "b").symlink_to(tmp_path / "not mounted")
+    with pytest.raises(DataError, match=f"^{tmp_path}/b is a link to {tmp_path}/not mounted, which does not exist; "):
+        load(tmp_path)
+
+
+def test_the_pictures_of_runs_and_sweeps_are_no_data(tmp_path):
+    for i, path in enumerate(["a/0.png", "b/0.png", "outputs/2026/run/samples/1.png", "outputs/sweep/0/samples/1.png"]):
+        paint(tmp_path / path, i)
+    for path in ("2026/run/overrides.yaml", "2026/run/environment.json", "sweep/multirun.yaml"):
+        (tmp_path / "outputs" / path).write_text("")
+    data = load(tmp_path)
+    assert dict(zip(shades(data), data.labels.tolist())) == {0: 0, 1: 1}
+
+
+def test_folders_without_images_and_those_of_archive_programs_are_no_classes(tmp_path):
+    for path in ("a/0.png", "b/0.png", "__MACOSX/a/._0.png", "__MACOSX/1.png", "@eaDir/0.png"):
+        paint(tmp_path / path)
+    (tmp_path / "empty" / "too").mkdir(parents=True)
+    assert ImageFolder(root=str(tmp_path)).labels.names == ("a", "b")
+
+
+def test_a_named_class_without_images_is_refused(tmp_path):
+    paint(tmp_path / "a" / "0.png")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DataError, match=f"^{tmp_path} has no image of the class b; add some, or set dataset.classes$"):
+        load(tmp_path, classes=("a", "b"))
+
+
+def test_a_folder_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        paint(tmp_path / name / "0.png")
+    scandir = os.scandir
+
+    def denied(path):
+        if os.fspath(path) == str(tmp_path / "b"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match=f"^{tmp_path}/b cannot be read .Permission denied.; change its permissions$"):
+        load(tmp_path)
+
+
+def test_images_of_kinds_that_are_not_read_are_counted(tmp_path, caplog):
+    paint(tmp_path / "0.png")
+    for name in ("1.heic", "2.HEIC", "3.jxl", "notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    load(tmp_path)
+    (record,) = caplog.records
+    assert "images that cannot be read and are left out (2 .heic, 1 .jxl)" in record.getMessage()
+
+
+def test_a_pipe_is_no_image(tmp_path):
+    paint(tmp_path / "0.png", 3)
+    os.mkfifo(tmp_path / "1.png")
+    assert shades(load(tmp_path)) == [3]
+
+
+def nvidia_folder(root, labels):
+    """A folder as NVIDIA's `dataset_tool.py` writes it: numbered images, a thousand to a subfolder."""
+    names = [f"{i // 2:05}/img{i:08}.png" for i in range(4)]
+    for i, name in enumerate(names):
+        paint(root / name, i)
+    pairs = None if labels is None else [[name, label] for name, label in zip(names, labels)]
+    (root / "dataset.json").write_text(json.dumps({"labels": pairs}))
+
+
+def test_nvidias_labels_are_the_classes(tmp_path):
+    nvidia_folder(tmp_path, [10, 2, 2, 10])
+    data = load(tmp_path)
+    assert ImageFolder(root=str(tmp_path)).labels.names == ("2", "10")
+    assert dict(zip(shades(data), data.labels.tolist())) == {0: 1, 1: 0, 2: 0, 3: 1}
+
+
+@pytest.mark.parametrize("labels", [None, [[0.5, 1.0]] * 4])
+def test_nvidias_folders_without_classes_have_none(tmp_path, labels):
+    nvidia_folder(tmp_path, labels)
+    assert ImageFolder(root=str(tmp_path)).labels is None
+    assert len(load(tmp_path).images) == 4
+
+
+def test_an_image_that_nvidias_labels_lack_is_named(tmp_path):
+    nvidia_folder(tmp_path, [0, 1, 1])
+    with pytest.raises(DataError, match=r"dataset\.json has no label for 00001/img00000003\.png; add it, or remove"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[1", '{"labels": [1, 2]}'])
+def test_broken_labels_are_named(tmp_path, content):
+    paint(tmp_path / "00000" / "0.png")
+    (tmp_path / "dataset.json").write_text(content)
+    with pytest.raises(DataError, match=r"dataset\.json cannot be read as labels .*; repair or remove it"):
+        load(tmp_path)
+
+
+def test_another_file_of_that_name_is_no_label_file(tmp_path):
+    paint(tmp_path / "a" / "0.png")
+    (tmp_path / "dataset.json").write_text('{"title": "photographs"}')
+    assert ImageFolder(root=str(tmp_path)).labels.names == ("a",)
 
 
 def test_a_slash_at_the_end_changes_nothing(tmp_path):

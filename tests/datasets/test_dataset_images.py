@@ -31,13 +31,14 @@ from gan_runner.datasets.images import (
     decode,
     end_workers,
     fit,
-    ignore_signals,
     mirrored,
     normalised,
     prefetch_to_gpu,
+    prepare_worker,
     resize,
     to_grey,
 )
+from gan_runner.datasets.labels import Attributes, Classes
 from gan_runner.errors import DataError, WorkerLost
 
 CPU = torch.device("cpu")
@@ -192,9 +193,31 @@ def test_sixteen_bits_are_scaled_to_eight():
         assert torch.equal(fit(picture, 16, 1), torch.as_tensor(values.astype(np.uint8)).unsqueeze(0))
 
 
-def test_thirty_two_bit_greys_beyond_the_range_are_clipped():
-    picture = Image.fromarray(np.array([[-5, 0], [65535, 10**6]], dtype=np.int32))
-    assert fit(picture, 2, 1).flatten().tolist() == [0, 0, 255, 255]
+def test_floats_from_zero_to_one_are_scaled():
+    values = np.arange(256, dtype=np.float32).reshape(16, 16) / 255
+    expected = torch.arange(256, dtype=torch.uint8).view(1, 16, 16)
+    assert torch.equal(fit(stored(Image.fromarray(values), "tiff"), 16, 1), expected)
+    assert torch.equal(fit(torch.from_numpy(values)[None], 16, 1), expected)
+
+
+def test_a_portable_greymap_of_sixteen_bits_is_scaled():
+    values = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    picture = stored(Image.fromarray(values * 257), "ppm")
+    assert torch.equal(fit(picture, 16, 1), torch.as_tensor(values.astype(np.uint8)).unsqueeze(0))
+
+
+@pytest.mark.parametrize("values", [[0, 255], [0, 65535], [-5, 10**6]])
+def test_thirty_two_bits_are_refused_because_white_is_unknown(values):
+    picture = stored(Image.fromarray(np.array([values], dtype=np.int32)), "tiff")
+    with pytest.raises(ValueError, match=f"its values are int32 from {values[0]} to .* 8 or 16 bits .* are needed"):
+        fit(picture, 2, 1)
+
+
+@pytest.mark.parametrize("values", [[0.0, 77.0], [-0.1, 0.5], [np.nan, 0.5]])
+def test_other_floats_are_refused_because_white_is_unknown(values):
+    picture = stored(Image.fromarray(np.array([values], dtype=np.float32)), "tiff")
+    with pytest.raises(ValueError, match=r"its values are float32 from .* to .*, where 8 or 16 bits or floats"):
+        fit(picture, 2, 1)
 
 
 def test_one_bit_is_black_and_white():
@@ -225,7 +248,7 @@ def test_a_palette_is_looked_up():
         ("CMYK", (0, 0, 0, 255), (0, 0, 0)),
         ("YCbCr", (255, 128, 128), (255, 255, 255)),
         ("HSV", (0, 255, 255), (255, 0, 0)),
-        ("F", 77.0, (77, 77, 77)),
+        ("F", 0.2, (51, 51, 51)),
     ],
 )
 def test_every_mode_is_converted(mode, colour, seen):
@@ -427,6 +450,30 @@ def test_many_images_are_decoded_by_processes_without_many_open_files(monkeypatc
     assert torch.equal(images[:, 0, 0, 0].long(), torch.arange(1200) % 256)
 
 
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("labels", [[0, 1, 3], [0, -2, 2]])
+def test_labels_outside_of_the_classes_are_refused(resident, labels):
+    @dataclass(frozen=True, kw_only=True)
+    class ThreeClasses(Pictures):
+        labels = Classes(("a", "b", "c"))
+
+    items = [(flat("L", 0), label) for label in labels]
+    dataset = ThreeClasses(items=items, image_size=6, channels=1, resident=resident, workers=0)
+    with pytest.raises(DataError, match=f"pictures has an image of class {max(labels, key=abs)}, and its 3 classes"):
+        next(dataset.load(CPU).stream(0, 3, 0))
+
+
+def test_a_label_of_minus_one_is_an_unknown_class():
+    Classes(("a", "b")).check(torch.tensor([-1, 0, 1]), "pictures")
+
+
+def test_labels_of_another_kind_are_refused():
+    with pytest.raises(DataError, match=r"vectors and not classes; set dataset.classes=null"):
+        Classes(("a", "b")).check(torch.zeros(3, 2), "pictures")
+    with pytest.raises(DataError, match="not zeros and ones of 3 attributes"):
+        Attributes(("a", "b", "c")).check(torch.zeros(3, 2), "pictures")
+
+
 # Processes that decode
 
 
@@ -490,12 +537,12 @@ def test_decoding_needs_neither_shared_memory_nor_sockets_in_the_temporary_folde
 
 
 def test_a_killed_process_ends_decoding_with_advice(capsys):
-    batches = decoding()
+    batches = numbered(8, resident=False, workers=2).load(CPU).stream(0, 2, 0)
     next(batches)
 
     def kill_and_go_on():
         os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
-        list(batches)
+        list(islice(batches, 100))
 
     with pytest.raises((WorkerLost, RuntimeError), match=r"DataLoader worker.*(killed|exited)") as caught:
         kill_and_go_on()
@@ -513,6 +560,18 @@ def test_a_process_that_cannot_be_started_is_reported_with_advice(monkeypatch):
     monkeypatch.setattr(multiprocessing.Process, "start", start)
     with pytest.raises(WorkerLost, match=r"Resource temporarily unavailable.*dataset.workers=0"):
         next(decoding())
+
+
+def test_a_process_that_decodes_ends_when_its_parent_was_killed():
+    receive, send = os.pipe()
+    parent = multiprocessing.Process(target=lambda: (os.setsid(), next(decoding()), os.kill(os.getpid(), 9)))
+    parent.start()
+    os.close(send)
+    parent.join(20)
+    signal.alarm(20)
+    assert os.read(receive, 1) == b""  # its workers have the other end of the pipe open
+    signal.alarm(0)
+    os.close(receive)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -563,7 +622,7 @@ def test_a_batch_is_handed_out_after_its_copy_and_with_the_next_on_its_way(monke
 def test_a_worker_outlives_the_signals_that_stop_a_run_but_not_a_second_sigterm(signals, ending):
     worker = os.fork()
     if worker == 0:
-        ignore_signals(0)
+        prepare_worker(0)
         for signum in signals:
             os.kill(os.getpid(), signum)
         os._exit(7)

@@ -203,7 +203,7 @@ def test_a_folders_classes_are_its_subfolders(tmp_path):
     dataset = ImageFolder(root=str(tmp_path / "train"))
     assert dataset.labels == Classes(("a", "b", "c"))
     paint(tmp_path / "train" / "0.png")
-    assert dataset.labels == Classes((".", "a", "b", "c"))
+    assert ImageFolder(root=str(tmp_path / "train")).labels == Classes((".", "a", "b", "c"))
     assert ImageFolder(root=str(tmp_path / "train" / "a" / "deep")).labels is None
     assert ImageFolder(root=str(tmp_path / "missing")).labels is None
 

@@ -24,7 +24,7 @@ from gan_runner.cli.messages import explain
 from gan_runner.config.instantiate import build
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import resolve
-from gan_runner.datasets.images import fit
+from gan_runner.datasets.images import as_bytes, fit
 from gan_runner.datasets.torchvision import TorchvisionImages
 from gan_runner.errors import ConfigError, DataError
 
@@ -361,6 +361,47 @@ def test_a_set_without_arrays_is_read_one_by_one(tmp_path):
     data = dataset.load(CPU)
     assert data.images[:, 0, 0, 0].tolist() == [0, 1]
     assert data.labels.tolist() == [1, 0]
+
+
+class Invert:
+    """A transform to floats from 0 to 1, inverted."""
+
+    def __call__(self, image):
+        return torch.as_tensor(1 - np.asarray(image, dtype=np.float32) / 255)[None]
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_a_transform_is_applied_to_sets_kept_as_arrays_too(tmp_path, resident):
+    written = write_mnist(tmp_path)
+    images = functools.partial(
+        torchvision.datasets.MNIST, root=str(tmp_path), transform=Invert(), target_transform=lambda label: 9 - label
+    )
+    options = {"image_size": 28, "channels": 1, "resident": resident, "workers": 0}
+    data = TorchvisionImages(images=images, name="digits", root="", classes=10, **options).load(CPU)
+    batch = next(data.epoch(12))
+    assert torch.equal(as_bytes(batch["data"]), torch.as_tensor(255 - written.images))
+    assert batch["label"].tolist() == (9 - written.labels).tolist()
+
+
+def test_qmnist_has_numbers_as_labels(tmp_path):
+    raw = tmp_path / "QMNIST" / "raw"
+    raw.mkdir(parents=True)
+    images, labels = noise(6, 28, 28), (np.arange(48).reshape(6, 8) // 8).astype(">i4")
+    write_idx(raw / "qmnist-train-images-idx3-ubyte", images)
+    (raw / "qmnist-train-labels-idx2-int").write_bytes(struct.pack(">BBBB2I", 0, 0, 12, 2, 6, 8) + labels.tobytes())
+    images_of = functools.partial(torchvision.datasets.QMNIST, root=str(tmp_path))
+    options = {"image_size": 28, "channels": 1, "classes": 10}
+    data = TorchvisionImages(images=images_of, name="QMNIST", root=str(tmp_path), **options).load(CPU)
+    assert np.array_equal(data.images[:, 0].numpy(), images)
+    assert data.labels.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_splits_and_copies_of_a_streamed_lsun_open_it_once(configured, tmp_path):
+    written = write_lsun(tmp_path)
+    train, again = (configured("lsun", tmp_path, resident=False, workers=0, held_out=2) for _ in range(2))
+    images = [*train.load(CPU).epoch(3), *again.load(CPU, "validation").epoch(2)]
+    found = [image.tobytes() for batch in images for image in as_bytes(batch["data"]).numpy()]
+    assert sorted(found) == sorted(image.tobytes() for image in written.images)
 
 
 def test_the_real_mnist(configured, data_root):
