@@ -29,6 +29,10 @@ class DirectoryInUse(ConfigError):  # noqa: N818
     """Another run uses the directory."""
 
 
+class ForeignDirectory(ConfigError):  # noqa: N818
+    """A directory for a new run holds files that no run wrote."""
+
+
 class DataError(BadInput):
     """Data is missing or broken."""
 

@@ -43,11 +43,11 @@ from gan_runner.config.trust import (
 )
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, DirectoryInUse, Stopped
-from gan_runner.runs.directory import RunDirectory
+from gan_runner.runs.directory import RunDirectory, check_own, mark_own
 from gan_runner.runs.launchers import prepare_launcher, requeue_on_slurm
 from gan_runner.runs.lock import locked
 from gan_runner.runs.signals import forward_signal
-from gan_runner.runs.sweep import SweepTable
+from gan_runner.runs.sweep import SweepTable, sweep_directory
 from gan_runner.tools.files import check_working_directory, redact_file, write_json, write_text
 from gan_runner.tools.home import ensure_home
 from gan_runner.tools.pipes import pipe_safe_output
@@ -142,23 +142,30 @@ def as_bad_input(error: Exception) -> Exception:
 
 
 class SharedDirectory(Callback):
-    """Hydra's callback that gives all processes of a run one directory, and checks a sweep before it starts."""
+    """Hydra's callback before a run or a sweep: it checks the directory, which all processes of a run share."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Use the directory that the main process had first: its name has the time, and torchrun may restart it."""
         with read_write(config):
             config.hydra.run.dir = processes.present.first("directory", config.hydra.run.dir)
+        try:
+            if processes.present.is_main:
+                check_own(Path(config.hydra.run.dir), "hydra.run.dir")
+        except Exception as error:
+            sys.exit(report_error(as_bad_input(error)))
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Report that a sweep cannot be started by torchrun, or with several tasks per run."""
+        """Report a sweep that torchrun starts, that has several tasks per run, or that would overwrite other files."""
         try:
             if processes.present.size > 1:
                 raise ConfigError(
                     "torchrun starts several processes of one run, and a sweep is many runs; sweep without torchrun"
                 )
             prepare_launcher(config.hydra.launcher)
-        except ConfigError as error:
-            sys.exit(report_error(error))
+            check_own(sweep_directory(config), "hydra.sweep.dir")
+            mark_own(sweep_directory(config))
+        except Exception as error:
+            sys.exit(report_error(as_bad_input(error)))
 
 
 def run_composed(config: DictConfig, command: Sequence[str]) -> float | None:
@@ -170,6 +177,8 @@ def run_composed(config: DictConfig, command: Sequence[str]) -> float | None:
     if multirun:
         redact_file(Path(hydra_config.sweep.dir) / "multirun.yaml")  # Hydra writes the command line into it
     directory = RunDirectory(Path(hydra_config.runtime.output_dir))
+    if multirun:
+        check_own(directory.path, "hydra.sweep.subdir", in_sweep=True)
 
     def job() -> Job:
         if config.get("resume") is not None:

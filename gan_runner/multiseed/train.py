@@ -21,7 +21,7 @@ from gan_runner.errors import ConfigError, Diverged, Stopped
 from gan_runner.multiseed.stack import Stack
 from gan_runner.observers.base import Observer
 from gan_runner.runs.checkpoints import random_state
-from gan_runner.runs.directory import RunDirectory, step_of
+from gan_runner.runs.directory import RunDirectory, check_own, mark_own, step_of
 from gan_runner.runs.event import StepEvent
 from gan_runner.runs.lock import locked
 from gan_runner.runs.log import LogFile
@@ -60,6 +60,7 @@ def train_together(job: Job) -> float | None:
     with StopSignals() as signals, stopping_sweep(job, signals), deterministically, ExitStack() as held:
         signals.has_checkpoint = any(one.directory.has_checkpoint for one in jobs)
         for one in jobs:
+            check_own(one.directory.path, "hydra.run.dir")
             held.callback(one.directory.remove_if_empty)
             held.enter_context(locked(one.directory.path))
         return fit_all(job, jobs, signals)
@@ -74,6 +75,7 @@ def fit_all(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None
     if all(complete):
         return mean_objective(runs)
     stack = stacked(jobs[0].config, runs, randomness)
+    mark_own(job.directory.path)
     remove_partial(job.directory.path)
     for run, one in zip(runs, jobs):
         prepare_directory(run, one)

@@ -15,8 +15,9 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gan_runner.config.documents import read_yaml
-from gan_runner.errors import ConfigError
-from gan_runner.tools.files import remove_partial, write_text
+from gan_runner.errors import ConfigError, ForeignDirectory
+from gan_runner.runs.environment import versions
+from gan_runner.tools.files import remove_partial, write_json, write_text
 
 log = logging.getLogger("gan_runner")
 
@@ -145,6 +146,57 @@ class RunDirectory:
             log.warning("%s; it is treated as empty", error)
             return []
         return content
+
+
+NOT_STARTED_FILES = {"multirun.yaml", "environment.json", "overrides.yaml", "summary.json"}
+"""The files of a sweep, and of a run in it, that never started. A lock file would mean that it still may."""
+
+
+def check_own(path: Path, option: str, in_sweep: bool = False) -> None:
+    """Check that a directory is empty (but for hidden files), or was written by this package.
+
+    Args:
+        path: the directory, which need not exist.
+        option: the option that names it, for the message.
+        in_sweep: whether it belongs to a run of a sweep, which writes some files before it starts.
+
+    Raises:
+        ForeignDirectory: it holds something else.
+    """
+    try:
+        names = {each.name for each in path.iterdir() if not each.name.startswith(".")}
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        raise ForeignDirectory(f"{path} is a file; choose another {option}") from None
+    if in_sweep:
+        names = {name for name in names - NOT_STARTED_FILES if not name.endswith(".log")}
+    if names and not is_own(path):
+        shown = ", ".join(sorted(names)[:3]) + ", …" * (len(names) > 3)
+        raise ForeignDirectory(
+            f"{path.absolute()} holds files that no run wrote ({shown}) and could be overwritten; choose another {option}"
+        )
+
+
+def is_own(path: Path) -> bool:
+    """Whether this package wrote a directory: the directory of a run, of several seeds, or of a sweep.
+
+    Their `environment.json` names the package. Older sweeps and several seeds have it in the directories of runs only.
+    """
+    for file in (path / "environment.json", path / "0" / "environment.json"):
+        with suppress(OSError, ValueError, RecursionError):
+            content = json.loads(file.read_text(encoding="utf-8"))
+            if isinstance(content, dict) and "gan-runner" in (content.get("versions") or ()):
+                return True
+    with suppress(OSError, ValueError):
+        return "gan_runner.runs." in (path / "multirun.yaml").read_text(encoding="utf-8")
+    return False
+
+
+def mark_own(path: Path) -> None:
+    """Write `environment.json` into the directory of a sweep or of several seeds, before anything else."""
+    if not is_own(path):
+        write_json(path / "environment.json", {"versions": versions()})
 
 
 def metrics_of(line: bytes) -> dict[str, Any] | None:

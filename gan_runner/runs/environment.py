@@ -29,7 +29,7 @@ def environment(device: torch.device, command: Sequence[str]) -> dict[str, Any]:
         **commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: installed(name) for name in PACKAGES},
+        "versions": versions(),
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
         "cpu_instructions": torch.backends.cpu.get_cpu_capability(),
@@ -63,6 +63,11 @@ def git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of this package and of those that it relies on."""
+    return {name: installed(name) for name in PACKAGES}
 
 
 def installed(name: str) -> str | None:

@@ -307,12 +307,12 @@ class Run:
     def describe(self, overrides: list[str], resumed: bool) -> None:
         """Write the files that describe the run. A resumed run appends to its overrides."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.directory.environment, {"group": self.group, **self.environment})  # first: it marks a run
         write_text(self.directory.config, yaml_of(self.config))
         write_text(self.directory.method, f"```\n{self.sheet}\n```\n")
         if resumed:
             overrides = [*self.directory.read_overrides(), *overrides]
         write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))
-        write_json(self.directory.environment, {"group": self.group, **self.environment})
 
 
 def peak_memory_gb(device: torch.device) -> float:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_runner.errors import BadInput, JobsLost
+from gan_runner.runs.directory import NOT_STARTED_FILES
 from gan_runner.runs.saved import SavedRun, runs_in
 from gan_runner.tools.files import relative, remove_partial, write_json, write_text
 
@@ -89,18 +90,18 @@ class SweepTable(SweepCallback):
 
     @classmethod
     def remove_if_nothing_ran(cls) -> None:
-        """Remove the sweep's directory if it holds only Hydra's `multirun.yaml`."""
-        if cls.started is not None and cls.started.is_dir() and holds_only(cls.started, {"multirun.yaml"}):
+        """Remove the sweep's directory if it holds no run."""
+        if (
+            cls.started is not None
+            and cls.started.is_dir()
+            and holds_only(cls.started, {"multirun.yaml", "environment.json"})
+        ):
             shutil.rmtree(cls.started)
 
 
 def sweep_directory(config: DictConfig) -> Path:
     """The directory of a sweep, from the configuration that Hydra passes to callbacks."""
     return Path(config.hydra.sweep.dir)
-
-
-NOT_STARTED_FILES = {"multirun.yaml", "overrides.yaml", "summary.json"}
-"""The files of a run that never started. A lock file would mean that it still may."""
 
 
 def holds_only(directory: Path, names: set[str]) -> bool:

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -70,9 +71,14 @@ def where_offered() -> Iterator[None]:
             raise
 
 
+def is_partial(path: Path) -> bool:
+    """Whether a file has the name of a partial file that `write_atomically` or a checkpoint's second name leaves."""
+    return bool(re.fullmatch(r"\..+(\.\d+-[0-9a-f]+|\.pt)\.partial", path.name))
+
+
 def remove_partial(folder: Path, older_than_s: float = 0.0) -> None:
     """Remove the partial files that killed writers left in a folder, except those modified less than this ago."""
-    for path in folder.glob(".*.partial"):
+    for path in filter(is_partial, folder.glob(".*.partial")):
         with suppress(FileNotFoundError):  # another process removed it
             if time.time() - path.stat().st_mtime >= older_than_s:
                 path.unlink()
