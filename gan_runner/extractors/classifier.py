@@ -13,13 +13,13 @@ from gan_runner.datasets.base import evaluation_split
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.datasets.labels import Labels
 from gan_runner.extractors.base import Extractor, Features, LoadedExtractor
-from gan_runner.tools.cache import key_of, train_or_load
+from gan_runner.tools.cache import bytes_of, key_of, train_or_load
 
 if TYPE_CHECKING:
     from gan_runner.datasets.base import Data, Dataset
     from gan_runner.system import System
 
-FORMAT = "3"
+FORMAT = "4"
 """Version of the cached classifiers; change it if the same description would train another network."""
 
 
@@ -91,7 +91,8 @@ class TrainedClassifier(Extractor):
         assert labels is not None
         first = next(data.stream(0, self.batch_size, seed=0))
         excerpts = (data.real(500), first["data"], first["label"])
-        key = key_of([FORMAT, repr(self), str(len(data)), *(part.cpu().numpy().tobytes() for part in excerpts)])
+        recipe = (FORMAT, self, dataset.shape, labels, dataset.splits, len(data))
+        key = key_of([repr(recipe), *map(bytes_of, excerpts)])
 
         def train() -> dict[str, Any]:
             trained = self.train(self.new(dataset.shape, labels.dim, device), data, labels)
@@ -115,7 +116,7 @@ class TrainedClassifier(Extractor):
             features = network.body(images)
             return Features(features, network.head(features))
 
-        return LoadedExtractor(extract, key)
+        return LoadedExtractor(extract, key_of(map(bytes_of, network.state_dict().values())))
 
     def new(self, shape: tuple[int, ...], classes: int, device: torch.device) -> Trunk:
         """Initialise the network with a fixed seed, without changing the run's random numbers."""

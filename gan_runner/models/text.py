@@ -18,7 +18,7 @@ from gan_runner.datasets.base import Data, evaluation_split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset
 from gan_runner.distributed import processes
 from gan_runner.models.sizes import at_least_one
-from gan_runner.tools.cache import key_of, train_or_load
+from gan_runner.tools.cache import bytes_of, key_of, train_or_load
 from gan_runner.turn import Batch
 
 FORMAT = "1"
@@ -188,8 +188,9 @@ class JointEmbedding:
             like: an encoder of the same sizes; its weights are not used.
         """
         first = next(data.stream(0, self.batch_size, seed=0))
-        recipe = [FORMAT, repr(self), repr((like.caption_length, like.dim, like.widths)), str(len(data))]
-        key = key_of([*recipe, *(first[name].cpu().numpy().tobytes() for name in sorted(first))])
+        sizes = (like.caption_length, like.dim, like.widths)
+        recipe = (FORMAT, self, sizes, captioned.shape, captioned.labels, captioned.splits, len(data))
+        key = key_of([repr(recipe), *(bytes_of(first[name]) for name in sorted(first))])
 
         def train() -> dict[str, Any]:
             text, image = self.train_encoders(captioned, data, like)

@@ -174,7 +174,8 @@ def check_own(path: Path, option: str, in_sweep: bool = False) -> None:
     if names and not is_own(path):
         shown = ", ".join(sorted(names)[:3]) + ", …" * (len(names) > 3)
         raise ForeignDirectory(
-            f"{path.absolute()} holds files that no run wrote ({shown}) and could be overwritten; choose another {option}"
+            f"{path.absolute()} holds files that no run wrote ({shown}); a run could overwrite them, so choose another "
+            f"{option}"
         )
 
 

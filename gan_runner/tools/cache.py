@@ -38,6 +38,11 @@ def key_of(parts: Iterable[str | bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
+def bytes_of(tensor: torch.Tensor) -> bytes:
+    """The content of a tensor."""
+    return tensor.detach().cpu().numpy().tobytes()
+
+
 def load_or_make(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Tensors and plain values, read from the cache, or made and written to it.
 

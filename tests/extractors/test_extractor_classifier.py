@@ -167,6 +167,29 @@ def test_looking_leaves_no_graph(cache):
     assert not seen.logits.requires_grad
 
 
+@pytest.mark.parametrize(
+    ("names", "channels", "trained"),
+    [("ab", 1, 1), ("abc", 1, 2), ("ac", 1, 2), ("ab", 3, 2)],
+    ids=["again", "more classes", "other classes", "colours"],
+)
+def test_the_key_has_the_classes_and_the_shape(cache, trainings, names, channels, trained):
+    def logits(names, channels):
+        class Black(ImageDataset):
+            """Black images of two classes."""
+
+            labels = Classes(tuple(names))
+
+            def source(self):
+                return ArraySource("black", torch.zeros(64, 4, 4).byte(), torch.arange(64) % 2, 4, channels)
+
+        data = Black(image_size=4, channels=channels)
+        return QUICK.open(data, CPU).extract(data.load(CPU).real(3)).logits
+
+    logits("ab", 1)
+    assert logits(names, channels).shape == (3, len(names))
+    assert len(trainings) == trained
+
+
 def test_equal_images_have_one_classifier_however_they_are_held(cache, trainings):
     streamed = Digits(image_size=8, held_out=300, resident=False, workers=0)
     assert QUICK.open(streamed, CPU).identity == QUICK.open(DIGITS, CPU).identity

@@ -31,7 +31,7 @@ def content(folder):
 @pytest.mark.parametrize("name", [name for name in USERS if not name.startswith(".")])
 def test_one_file_of_the_user_is_enough(tmp_path, name):
     write(tmp_path, {name: USERS[name]})
-    with pytest.raises(ForeignDirectory, match=r"holds files that no run wrote \(.*\) and could be overwritten"):
+    with pytest.raises(ForeignDirectory, match=r"holds files that no run wrote \(.*\); a run could overwrite them"):
         check_own(tmp_path, "hydra.run.dir")
 
 
@@ -66,7 +66,7 @@ def test_files_of_the_user_stay_as_they_are(gan_run, tmp_path, line):
     code, _, err = gan_run(*line, *TINY_RUN)
     assert code == 2
     option = line[-1].partition("=")[0]
-    assert err.splitlines()[-1].endswith(f"and could be overwritten; choose another {option}")
+    assert err.splitlines()[-1].endswith(f"; a run could overwrite them, so choose another {option}")
     assert {name: text for name, text in content(tmp_path).items() if not name.startswith("sweep/")} == USERS
 
 
