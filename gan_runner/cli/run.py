@@ -6,7 +6,6 @@ not say whether an experiment reached its expected values: `passed` in `summary.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
@@ -29,6 +28,7 @@ from gan_runner.cli.flags import hydra_flags
 from gan_runner.cli.messages import explain, report_error
 from gan_runner.cli.mistakes import check_words
 from gan_runner.cli.resume import resumed_directory, resumed_job
+from gan_runner.cli.search import search_options, set_search_defaults
 from gan_runner.config.compose import VERSION_BASE
 from gan_runner.config.documents import yaml_of
 from gan_runner.config.paths import CONF
@@ -79,7 +79,7 @@ def main() -> None:
             run_hydra()
             end_sweep()
     except Exception as error:
-        end(report_error(SweepTable.after_error(as_bad_input(error))))
+        end(report_error(SweepTable.after_error(error, as_bad_input(error))))
     except SystemExit as error:
         end(error.code)
     except KeyboardInterrupt:
@@ -98,6 +98,7 @@ def end(code: str | int | None) -> NoReturn:
 def run_hydra() -> None:
     """Let Hydra execute the command line, with `run_composed` as the job."""
     requeue_on_slurm()
+    set_search_defaults()
     line = hydra_flags(sys.argv[1:])
     sweep = line.multirun or "hydra.mode=MULTIRUN" in line.overrides
     overrides = leave_to_jobs(without_globs(line)) if sweep else line.overrides
@@ -107,7 +108,8 @@ def run_hydra() -> None:
             search_working_directory()
     command = ["gan-run", *sys.argv[1:]]
     for_hydra = dict(zip(line.overrides, overrides))
-    sys.argv[1:] = [for_hydra.get(word, word) for word in sys.argv[1:]]
+    search = search_options(line, overrides) if sweep else []
+    sys.argv[1:] = [*(for_hydra.get(word, word) for word in sys.argv[1:]), *search]
     options = {**VERSION_BASE, **execution_whitelist(overrides)}
     job = update_wrapper(partial(run_composed, command=command), run_composed)
     hydra.main(config_path=str(CONF), config_name="config", **options)(job)()
@@ -193,7 +195,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     """Train. An error ends the process; in a sweep it is saved in `summary.json`, and the other jobs continue.
 
     Returns:
-        The value that a sweeper minimises or maximises; NaN if the job failed.
+        The value that a sweeper minimises or maximises; None if the job failed.
     """
     from gan_runner.train import train
 
@@ -220,7 +222,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
         if not multirun:
             sys.exit(code)
         write_failure(directory, error, code)
-        return math.nan
+        return None
     finally:
         directory.remove_if_empty()
 

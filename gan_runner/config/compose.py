@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
@@ -48,3 +49,11 @@ def register_resolver(name: str, resolver: Any) -> None:
     """Register a resolver with OmegaConf 2.3 or 2.4, whose functions for it have different names."""
     register: Any = OmegaConf.register_resolver if HAS_EXECUTION_WHITELIST else OmegaConf.register_new_resolver
     register(name, resolver, replace=True)
+
+
+def change_defaults(group: str, name: str, changed: Mapping[str, Any]) -> None:
+    """Change the default options of an installed launcher, sweeper or sampler; Hydra 1.4 wants to be told of it."""
+    store: Any = ConfigStore.instance()
+    node = store.load(f"{group}/{name}.yaml").node
+    replaced = {"replace": True} if HAS_EXECUTION_WHITELIST else {}
+    store.store(name, OmegaConf.merge(node, changed), group, **replaced)

@@ -164,22 +164,29 @@ class UserFiles:
 
             return list(names_in(group))
 
+    def lines(self, overrides: Sequence[Override]) -> list[str]:
+        """The options to compose."""
+        typed = [str(o.input_line) for o in overrides if o.get_key_element() != "hydra.searchpath"]
+        return [*typed, self.searchpath()]
+
+    def compose(self, overrides: Sequence[Override]) -> DictConfig:
+        """The configuration that Hydra will compose from these options, with the key `hydra`."""
+        return compose_config(self.lines(overrides), self.name, self.folder, with_hydra=True)
+
     def check(self, overrides: Sequence[Override]) -> DictConfig:
         """The configuration that Hydra will compose from these options, with the key `hydra`.
 
         Raises:
             ConfigError: a file sets a key that only the command line may set.
         """
-        lines = [str(o.input_line) for o in overrides if o.get_key_element() != "hydra.searchpath"]
-        lines.append(self.searchpath())
-        config = compose_config(lines, self.name, self.folder, with_hydra=True)
+        config = self.compose(overrides)
         own = own_config(config.hydra.runtime.choices)
         allowed = {*leaves(own.hydra), *plugin_leaves()}
         for key, value in leaves(config.hydra):
             known = key.startswith(SET_BY_HYDRA) or f"hydra.{key}" in self.typed or (key, value) in allowed
             if not known and not is_data(key, value):
                 raise ConfigError(refusal(f"hydra.{key}"))
-        if {*config.hydra.overrides.hydra, *config.hydra.overrides.task} != {*lines}:
+        if {*config.hydra.overrides.hydra, *config.hydra.overrides.task} != {*self.lines(overrides)}:
             raise ConfigError(refusal("hydra.overrides"))
         if not self.trusted and config.get("trusted") != own.trusted:
             raise ConfigError(refusal("trusted"))

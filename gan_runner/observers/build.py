@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from gan_runner.build import build_checked
 from gan_runner.config.suggestions import did_you_mean
 from gan_runner.errors import ConfigError
-from gan_runner.metrics.base import directions_of
+from gan_runner.metrics.base import Better, directions_of
 from gan_runner.metrics.evaluator import metric_names_by_option
 from gan_runner.observers.base import Observer
 from gan_runner.system import System
@@ -24,6 +24,12 @@ def build_observers(config: DictConfig, system: System) -> dict[str, Observer]:
     """
     observers: dict[str, Observer] = build_checked("observer", config, system, "observer.")
     return dict(sorted(observers.items(), key=lambda item: item[1].writes))
+
+
+def directions_by_name(metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> dict[str, Better]:
+    """`min` or `max`, whichever is better, by the name of each value that is measured."""
+    measured = [directions_of(metric) for metric in metrics.values()] + [each.measures for each in observers.values()]
+    return {name: better for directions in measured for name, better in directions.items()}
 
 
 def check_metric_names(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
@@ -43,7 +49,7 @@ def check_metric_names(config: DictConfig, metrics: Mapping[str, Any], observers
                 else did_you_mean(name, [other for names in options.values() for other in names])
             )
             raise ConfigError(f"observer.{observer_name} needs {name}, which no metric measures{advice}")
-    known = [*measured, *(name for observer in observers.values() for name in observer.measures)]
+    known = list(directions_by_name(metrics, observers))
     if known and config.objective is not None and config.objective not in known:
         raise ConfigError(f"no metric measures objective={config.objective}{did_you_mean(config.objective, known)}")
     if config.objective is None and config.logger.artifacts == "best":

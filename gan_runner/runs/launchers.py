@@ -9,8 +9,9 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from gan_runner.config.compose import change_defaults
 from gan_runner.errors import ConfigError
 
 MAX_TIMEOUTS = 1000
@@ -21,10 +22,8 @@ lost. The plugin's default is never, and submitit counts any job of up to ten mi
 def requeue_on_slurm() -> None:
     """Let `hydra/launcher=submitit_slurm` requeue jobs whose time is over, unless the user sets `max_num_timeout`."""
     Plugins.instance()  # registers the launchers that are installed
-    store = ConfigStore.instance()
-    if "submitit_slurm.yaml" in store.list("hydra/launcher"):
-        node = store.load("hydra/launcher/submitit_slurm.yaml").node
-        store.store("submitit_slurm", OmegaConf.merge(node, {"max_num_timeout": MAX_TIMEOUTS}), "hydra/launcher")
+    if "submitit_slurm.yaml" in ConfigStore.instance().list("hydra/launcher"):
+        change_defaults("hydra/launcher", "submitit_slurm", {"max_num_timeout": MAX_TIMEOUTS})
 
 
 def prepare_launcher(launcher: DictConfig) -> None:

@@ -80,11 +80,21 @@ class SweepTable(SweepCallback):
         cls.errors.clear()
 
     @classmethod
-    def after_error(cls, error: Exception) -> Exception:
-        """Print and save the table of this process's sweep if its launcher failed; return the error to report."""
+    def after_error(cls, error: Exception, bad_input: Exception) -> Exception:
+        """Print and save the table of this process's sweep if its launcher failed, or its search found nothing.
+
+        Args:
+            error: the error that ended the command.
+            bad_input: the error to report if it came before the runs.
+
+        Returns:
+            The error to report.
+        """
         runs = runs_in(cls.started) if cls.started is not None else []
-        if cls.started is None or not runs or isinstance(error, BadInput | HydraException | OmegaConfBaseException):
-            return error
+        found_nothing = type(error) is ValueError and all(run.outcome["status"] != "completed" for run in runs)
+        early = isinstance(bad_input, BadInput | HydraException | OmegaConfBaseException)
+        if cls.started is None or not runs or (early and not found_nothing):
+            return bad_input
         report(cls.started, runs)
         return JobsLost(relative(cls.started), error)
 
