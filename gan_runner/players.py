@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from gan_runner.distributed.sharding import all_reduce_mean
 from gan_runner.games.base import Game
@@ -191,6 +192,10 @@ class Player:
             for group, rate in zip(self.optimizer.param_groups, rates):
                 group["lr"] *= rate / (group["initial_lr"] or 1.0)  # keeps the saved run's place on the schedule
                 group["initial_lr"] = rate
+        if isinstance(self.scheduler, LambdaLR):  # a closed form, also of a run that was at the end of a shorter one
+            factors = [factor(self.scheduler.last_epoch) for factor in self.scheduler.lr_lambdas]
+            for group, rate, factor in zip(self.optimizer.param_groups, self.scheduler.base_lrs, factors):
+                group["lr"] = rate * factor
         if state["scaler"] and self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
             self.loss_scale = self.read_loss_scale()

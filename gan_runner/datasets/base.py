@@ -137,11 +137,13 @@ class Batches:
         seed: fixes the order.
         drawn: number of batches that a resumed run has drawn already.
         rows: rows of each batch to yield.
+        seen: number of samples that a resumed run has drawn already; None for `drawn` batches of this size.
     """
 
-    def __init__(self, data: Data, size: int, seed: int, drawn: int = 0, rows: slice = ALL):
+    def __init__(self, data: Data, size: int, seed: int, drawn: int = 0, rows: slice = ALL, seen: int | None = None):
         self.size = size
         self.drawn = drawn
+        self.seen = drawn * size if seen is None else seen
         self.waited_s = 0.0
         self.stream = data.stream(drawn, size, seed, rows)
 
@@ -150,6 +152,7 @@ class Batches:
 
     def __next__(self) -> Batch:
         self.drawn += 1
+        self.seen += self.size
         began = perf_counter()
         batch = next(self.stream)
         self.waited_s += perf_counter() - began

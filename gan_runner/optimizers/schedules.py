@@ -1,6 +1,6 @@
 """Schedules: the factor of the learning rate, or another option of the optimizer, as a function of the training step.
 
-They are closed forms: a run that is resumed with more steps follows the longer schedule from its next step on.
+They are closed forms: a run that is resumed with more steps follows the longer schedule at once.
 """
 
 from __future__ import annotations

@@ -46,6 +46,7 @@ class Content(BaseModel, strict=True):
     wandb_id: str
     step: int
     drawn: int
+    images_seen: int | None = None
     rollbacks: int
     elapsed_s: float
     best: dict[str, BestValue]

@@ -140,17 +140,27 @@ class Run:
             self.splits[split] = self.system.dataset.load(self.system.device, split)
         return self.splits[split]
 
-    def batches_from(self, drawn: int) -> Batches:
-        """The batches of this run from number `drawn` on; of each batch, the rows of this process."""
+    def batches_from(self, drawn: int, seen: int | None = None) -> Batches:
+        """The batches of this run from number `drawn` on, after `seen` samples; of each, the rows of this process."""
         size = self.config.trainer.batch_size
         seed = derive_seed(self.config.seed, self.rollbacks) if self.rollbacks else self.config.seed
         data = training_data(self.system.game, self.system.dataset, self.data)
-        return Batches(data, size, seed, drawn, processes.present.rows(size))
+        return Batches(data, size, seed, drawn, processes.present.rows(size), seen)
+
+    def batches_after(self, state: Mapping[str, Any], saved_size: int) -> Batches:
+        """The batches after those of a checkpoint, which had the saved size.
+
+        With another size they begin at the next multiple of the new one, so no sample is seen twice in an epoch.
+        """
+        drawn, seen, size = state["drawn"], state.get("images_seen"), self.config.trainer.batch_size
+        seen = drawn * saved_size if seen is None else seen
+        position = drawn * saved_size
+        return self.batches_from(drawn if size == saved_size else -(-position // size), seen)
 
     def reseed(self, rollbacks: int) -> None:
         """Change the order of the data and the random numbers, after this many rollbacks."""
         self.rollbacks = rollbacks
-        self.batches = self.batches_from(self.batches.drawn)
+        self.batches = self.batches_from(self.batches.drawn, self.batches.seen)
         random.seed(derive_seed(self.config.seed, rollbacks))
         torch.manual_seed(derive_seed(self.config.seed, rollbacks))
 
@@ -186,7 +196,7 @@ class Run:
     @property
     def images_seen(self) -> int:
         """Real samples drawn so far."""
-        return self.batches.drawn * self.batches.size
+        return self.batches.seen
 
     @property
     def elapsed_s(self) -> float:
@@ -212,6 +222,7 @@ class Run:
             "wandb_id": self.wandb_id,
             "step": self.step,
             "drawn": self.batches.drawn,
+            "images_seen": self.images_seen,
             "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
             "measured_on": json.loads(json.dumps(self.measured_on)),  # plain values, as in the summary
@@ -247,7 +258,7 @@ class Run:
         self.elapsed_before_s = state["elapsed_s"]
         self.started = time.perf_counter()
         self.rollbacks = state["rollbacks"]
-        self.batches = self.batches_from(state["drawn"])
+        self.batches = self.batches_after(state, saved.trainer.batch_size)
         for name, part in self.registered.items():
             if name in state:
                 part.load_state_dict(state[name])

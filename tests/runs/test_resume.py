@@ -15,6 +15,8 @@ from tiny_runs import PICTURE, RESUMED, TINY_RUN, assert_equal, outcome
 
 import gan_runner.train
 from gan_runner.config.documents import read_yaml
+from gan_runner.datasets.images import ResidentImages
+from gan_runner.players import Player
 from gan_runner.runs.checkpoints import load_checkpoint
 
 
@@ -282,3 +284,35 @@ def test_a_run_with_a_compiled_iteration_resumes(gan_run, tmp_path):
     state = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["system"]["players"]["generator"]["scheduler"]
     assert state["_last_lr"] == [5e-4]
     assert all(isinstance(rate, float) for rate in state["_last_lr"])
+
+
+DIGITS_RUN = [*TINY_RUN, "dataset=digits", "scheduler=linear", "metric=[]", "objective=null", "expected={}"]
+
+
+def test_a_resumed_run_with_another_batch_size_goes_on_with_the_next_samples(gan_run, tmp_path, monkeypatch):
+    """3 batches of 12 are followed by number 4 of 9, then by the next of 9; all samples are counted."""
+    assert gan_run(*DIGITS_RUN, "trainer.steps=3", "trainer.batch_size=12", "hydra.run.dir=run")[0] == 0
+    asked, stream = [], ResidentImages.stream
+    monkeypatch.setattr(ResidentImages, "stream", lambda *arguments: asked.append(arguments[1:3]) or stream(*arguments))
+    for steps, size, expected in ((5, 9, (4, 9)), (6, 9, (6, 9)), (7, 2, (32, 2))):
+        code, _, err = gan_run("resume=run", f"trainer.steps={steps}", f"trainer.batch_size={size}")
+        assert code == 0, err
+        assert asked[-1] == expected
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["images_seen"] == 3 * 12 + 3 * 9 + 2
+
+
+@pytest.mark.parametrize("changed", [[], ["optimizer.lr=0.001"]], ids=["same rate", "another rate"])
+def test_the_first_step_after_the_end_of_a_shorter_schedule_has_a_rate(gan_run, tmp_path, monkeypatch, changed):
+    """The run ends at rate 0. With 4 of 8 steps done, the linear schedule is at one half."""
+    assert gan_run(*DIGITS_RUN, "trainer.steps=4", "optimizer.lr=0.002", "hydra.run.dir=run")[0] == 0
+    rates, step = [], Player.step_optimizer
+
+    def stepping(player, gradients):
+        rates.append(player.optimizer.param_groups[0]["lr"])
+        step(player, gradients)
+
+    monkeypatch.setattr(Player, "step_optimizer", stepping)
+    assert gan_run("resume=run", "trainer.steps=8", *changed)[0] == 0
+    full = 0.001 if changed else 0.002
+    assert rates[::2] == pytest.approx([full * share for share in (1 / 2, 3 / 8, 1 / 4, 1 / 8)])
