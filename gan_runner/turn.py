@@ -6,10 +6,11 @@ a turn, not an argument to every loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,7 @@ Batch = Mapping[str, Tensor]
 Value = TypeVar("Value")
 Network = TypeVar("Network")
 Self = TypeVar("Self", bound="Quantities")
+Own = TypeVar("Own", bound="Turn")
 
 NO_CONTEXT = nullcontext()
 
@@ -45,6 +47,8 @@ class lazy(Generic[Value]):  # noqa: N801  (it reads as a decorator)
     def __get__(self, instance: Any, owner: type) -> Any:
         if instance is None:
             return self
+        if isinstance(instance, Turn):
+            return instance.find(self.name, lambda: self.compute(instance))
         value = instance.__dict__[self.name] = self.compute(instance)
         return value
 
@@ -63,6 +67,64 @@ class Quantities:
         return {name: getattr(self, name) for name in names if name in vars(self)}
 
 
+class Networks(Mapping[str, Any]):
+    """The networks of a turn by name. It notes which of them are read.
+
+    Args:
+        networks: all networks of the whole game, by name.
+        names: each network's name in this turn, and its name in the whole game.
+        read: names in the whole game of the networks read so far.
+    """
+
+    def __init__(self, networks: Mapping[str, Any], names: Mapping[str, str], read: set[str]):
+        self.networks = networks
+        self.names = names
+        self.read = read
+
+    def __getitem__(self, name: str) -> Any:
+        outer = self.names[name]
+        self.read.add(outer)
+        return self.networks[outer]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def select(self, names: Mapping[str, str]) -> Networks:
+        """The networks of a part, by their names in the part; `names` gives their names in this turn."""
+        kept = {name: self.names[outer] for name, outer in names.items() if outer in self.names}
+        return Networks(self.networks, kept, self.read)
+
+    def replace(self, name: str, network: Any) -> Networks:
+        """The same networks but for one."""
+        return Networks({**self.networks, self.names[name]: network}, self.names, self.read)
+
+
+class Quantity(NamedTuple):
+    """A value computed by a turn, and the names in the whole game of the networks that it depends on."""
+
+    value: Any
+    read: frozenset[str]
+
+    def is_without(self, network: str) -> bool:
+        """Whether the value is the same for any network of this name."""
+        return network not in self.read and is_data(self.value)
+
+
+def is_data(value: Any) -> bool:
+    """Whether a value is made of tensors, so that nothing in it is computed later."""
+    if isinstance(value, Mapping):
+        return all(map(is_data, value.values()))
+    return isinstance(value, Tensor | float | int | str | None) or (
+        isinstance(value, tuple | list) and all(map(is_data, value))
+    )
+
+
 class Turn(Quantities):
     """Base class of every game's turn: the networks, the batch, and the names of the networks that the player trains.
 
@@ -74,9 +136,15 @@ class Turn(Quantities):
 
     Attributes:
         whole: the turn of the whole game, if this is the turn of a part.
+        place: the name of that part; empty for the turn of the whole game.
+        origin: the turn of which this is a copy with another network (`replace`).
+        replaced: the name in the whole game of that network.
     """
 
     whole: Turn
+    place: str = ""
+    origin: Turn | None = None
+    replaced: str = ""
     logged: tuple[str, ...] = ()
     """Names of the quantities that are logged, as means over the batch, if a term reads them."""
 
@@ -85,11 +153,14 @@ class Turn(Quantities):
 
     def __init__(self, game: Any, networks: Mapping[str, nn.Module], owned: tuple[str, ...], batch: Batch):
         self.game = game
-        self.networks = networks
+        if not isinstance(networks, Networks):
+            networks = Networks(networks, {name: name for name in networks}, set())
+        self.networks: Networks = networks
         self.owned = owned
         self.batch = batch
         self.values: dict[str, Tensor] = {}
         self.parts: dict[str, Turn] = {}
+        self.quantities: dict[Hashable, Quantity] = {}
 
     @property
     def symbols(self) -> dict[str, str]:
@@ -99,15 +170,64 @@ class Turn(Quantities):
     def part(self, name: str) -> Turn:
         """The turn of a part of the game, made on first use."""
         if name not in self.parts:
-            self.parts[name] = self.game.parts[name].turn(self)
+            part = self.parts[name] = self.game.parts[name].turn(self).given(place=name)
+            if self.origin is not None:
+                part.given(origin=self.origin.part(name), replaced=self.replaced)
         return self.parts[name]
+
+    def find(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """The value of a quantity, computed if no turn that shares it has done so."""
+        quantity = self.known(key)
+        if quantity is None:
+            read = self.networks.read
+            before = set(read)
+            read.clear()
+            value = compute()
+            quantity = Quantity(value, frozenset(read))
+            read.update(before)
+            self.keep(key, quantity)
+        self.networks.read.update(quantity.read)
+        return quantity.value
+
+    def known(self, key: Hashable) -> Quantity | None:
+        """A quantity that is already computed, here or in the turn that this one is a copy of."""
+        if key in self.quantities or self.origin is None:
+            return self.quantities.get(key)
+        quantity = self.origin.known(key)
+        return quantity if quantity is not None and quantity.is_without(self.replaced) else None
+
+    def keep(self, key: Hashable, quantity: Quantity) -> None:
+        """Store a quantity for all turns that share it."""
+        self.quantities[key] = quantity
+        if self.origin is not None and quantity.is_without(self.replaced):
+            self.origin.keep(key, quantity)
+
+    def computed(self, *names: str) -> dict[str, Any]:
+        """The named quantities that are already computed or given."""
+        return {name: getattr(self, name) for name in names if name in vars(self) or self.known(name)}
+
+    def replace(self: Own, name: str, network: Any) -> Own:
+        """A copy with another network in place of the named one, which the player of the copy trains, too.
+
+        Quantities that do not depend on this network are shared: whichever turn computes them first, both have the same
+        noise, fakes, codes and reconstructions, with the same graph. All others are computed in each turn. This holds
+        for tensors, and for tuples, lists and mappings of tensors; other objects are made anew.
+        """
+        if self.place:
+            outer = self.whole.game.parts[self.place].networks[name]
+            return cast(Own, self.whole.replace(outer, network).part(self.place))
+        other = copy.copy(self)
+        other.networks = self.networks.replace(name, network)
+        other.owned = (*self.owned, name)
+        other.values, other.parts, other.quantities = {}, {}, {}
+        return other.given(origin=self, replaced=self.networks.names[name])
 
     def grad_if_owned(self, *names: str) -> AbstractContextManager[Any]:
         """Context that records gradients only if the player owns one of the named networks."""
         wanted = any(name in self.owned for name in names)
         return NO_CONTEXT if wanted == torch.is_grad_enabled() else torch.set_grad_enabled(wanted)
 
-    @lazy
+    @property
     def parameters(self) -> list[Tensor]:
         """The parameters that the moving player trains."""
         return [p for name in self.owned for p in self.networks[name].parameters()]
@@ -150,5 +270,5 @@ class Part:
     def turn(self, whole: Turn) -> Turn:
         """The part's turn, from the turn of the whole game."""
         owned = tuple(name for name, outer in self.networks.items() if outer in whole.owned)
-        turn: Turn = self.game.turn(self.select(whole.networks), owned, whole.batch)
+        turn: Turn = self.game.turn(whole.networks.select(self.networks), owned, whole.batch)
         return turn.given(whole=whole)

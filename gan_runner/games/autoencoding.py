@@ -94,7 +94,7 @@ class AutoencodingTurn(EncodingTurn):
     def code_features(self) -> Tensor:
         """Features of the real samples, by a code discriminator that also sees the samples: (n, num_features)."""
         with self.grad_if_owned("code_discriminator"):
-            return self.networks["code_discriminator"].features(self.real)  # type: ignore[operator]
+            return self.networks["code_discriminator"].features(self.real)
 
     @lazy
     def code_scores(self) -> Tensor:
@@ -112,7 +112,7 @@ class AutoencodingTurn(EncodingTurn):
         """The code discriminator's scores (n,) of codes (n, latent_dim); a joint one also sees the real samples."""
         code_critic = self.networks["code_discriminator"]
         if self.game.codes_beside_data:
-            return code_critic.score(self.code_features, self.real, z)  # type: ignore[operator]
+            return code_critic.score(self.code_features, self.real, z)
         return code_critic(z)
 
 
@@ -141,17 +141,17 @@ class BidirectionalTurn(EncodingTurn):
     def real_scores(self) -> Tensor:
         """Scores of real samples with their codes: (n,)."""
         with self.grad_if_owned(self.critic_name, "encoder"):
-            return self.networks[self.critic_name].score(self.real_features, *self.real_critic_inputs)  # type: ignore[operator]
+            return self.networks[self.critic_name].score(self.real_features, *self.real_critic_inputs)
 
     @lazy
     def fake_scores(self) -> Tensor:
         """Scores of fakes with their noise: (n,)."""
         with self.grad_if_owned(self.critic_name, "generator"):
-            return self.networks[self.critic_name].score(self.fake_features, *self.fake_critic_inputs)  # type: ignore[operator]
+            return self.networks[self.critic_name].score(self.fake_features, *self.fake_critic_inputs)
 
     def critic(self, x: Tensor, *codes: Tensor) -> Tensor:
         """Scores (n,) of pairs of samples (n, *shape) and codes (n, latent_dim)."""
-        return self.networks[self.critic_name].score(self.features(x), x, *codes)  # type: ignore[operator]
+        return self.networks[self.critic_name].score(self.features(x), x, *codes)
 
 
 @dataclass(frozen=True)

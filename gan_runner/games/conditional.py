@@ -57,7 +57,7 @@ class ConditionalTurn(GANTurn):
 
     def score_with(self, features: Tensor, x: Tensor, condition: Tensor) -> Tensor:
         """The discriminator's scores (n,) of samples `x` with these features, given conditions (n, condition_dim)."""
-        return self.networks[self.critic_name].score(features, x, condition)  # type: ignore[operator]
+        return self.networks[self.critic_name].score(features, x, condition)
 
 
 def takes_conditions(networks: Mapping[str, nn.Module]) -> None:

@@ -86,22 +86,17 @@ class GANTurn(GenerativeTurn):
         """The name of the network that scores."""
         return self.game.critic
 
-    def replace(self, networks: Mapping[str, Any], owned: tuple[str, ...]) -> GANTurn:
-        """A turn on the same batch, noise and fakes, for other networks or another player."""
-        other = type(self)(self.game, networks, owned, self.batch)
-        return other.given(noise=self.noise, fake=self.fake, **self.computed("whole"))
-
     def features(self, x: Tensor) -> Tensor:
         """The critic's features of `x`: (n, num_features)."""
-        return self.networks[self.critic_name].features(x)  # type: ignore[operator]
+        return self.networks[self.critic_name].features(x)
 
     def score(self, features: Tensor, x: Tensor) -> Tensor:
         """The critic's scores (n,) of samples `x` with these features."""
-        return self.networks[self.critic_name].score(features, x)  # type: ignore[operator]
+        return self.networks[self.critic_name].score(features, x)
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits (n, classes) from features, for a critic that also classifies."""
-        return self.networks[self.critic_name].classify(features)  # type: ignore[operator]
+        return self.networks[self.critic_name].classify(features)
 
     def critic(self, x: Tensor) -> Tensor:
         """The critic's scores (n,) of samples `x`."""

@@ -74,7 +74,7 @@ class CodesTurn(GenerativeTurn):
     def real_features(self) -> Tensor:
         """Codes of the real samples: (n, code_dim)."""
         with self.grad_if_owned("autoencoder"):
-            return self.networks["autoencoder"].features(self.real)  # type: ignore[operator]
+            return self.networks["autoencoder"].features(self.real)
 
     @lazy
     def fake_features(self) -> Tensor:
@@ -86,13 +86,13 @@ class CodesTurn(GenerativeTurn):
     def fake(self) -> Tensor:
         """Fakes (n, *shape): decoded codes."""
         with self.grad_if_owned("code_generator", "autoencoder"):
-            return self.networks["autoencoder"].decode(self.fake_features)  # type: ignore[operator]
+            return self.networks["autoencoder"].decode(self.fake_features)
 
     @lazy
     def errors(self) -> Tensor:
         """Reconstruction errors of the real samples: (n,)."""
         with self.grad_if_owned("autoencoder"):
-            return -self.networks["autoencoder"].score(self.real_features, self.real)  # type: ignore[operator]
+            return -self.networks["autoencoder"].score(self.real_features, self.real)
 
 
 @dataclass(frozen=True)

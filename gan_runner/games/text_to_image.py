@@ -59,6 +59,10 @@ class TextTurn(ConditionalTurn):
 
     def between(self, share_of_own: float) -> tuple[Tensor, Tensor]:
         """Interpolated conditions β t₁ + (1 − β) t₂ (n, condition_dim) of two captions, and fakes for them."""
+        return self.find(("between", share_of_own), lambda: self.interpolated(share_of_own))
+
+    def interpolated(self, share_of_own: float) -> tuple[Tensor, Tensor]:
+        """Compute what `between` returns."""
         condition = share_of_own * self.condition + (1 - share_of_own) * self.other_condition
         with self.grad_if_owned("generator"):
             return condition, self.networks["generator"](torch.cat([self.noise, condition], 1))

@@ -25,4 +25,4 @@ def fake_classification(turn: ConditionalTurn) -> Tensor:
 
 def cross_entropy(turn: ConditionalTurn, features: Tensor) -> Tensor:
     """−E[log P(c|x)] in nats, a scalar, of samples with these features (n, num_features)."""
-    return turn.networks["condition"].negative_log_likelihood(turn.classify(features), turn.condition).mean()  # type: ignore[operator]
+    return turn.networks["condition"].negative_log_likelihood(turn.classify(features), turn.condition).mean()

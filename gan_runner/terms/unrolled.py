@@ -121,18 +121,18 @@ class UnrolledGeneratorLoss(nn.Module):
         buffers = {name: buffer.clone() for name, buffer in turn.networks[self.critic].named_buffers()}
         state: State = (self.moves, list(self.first), list(self.second))
         for step in range(self.steps):
-            ahead = self.turn_with(turn, {**weights, **buffers}, (self.critic,))
+            ahead = self.turn_with(turn, {**weights, **buffers})
             total = torch.stack([value_of(self.weights[name]) * term(ahead) for name, term in self.terms.items()]).sum()
             gradients = all_reduce_mean(torch.autograd.grad(total, list(weights.values()), create_graph=True))
             changes, state = self.update(gradients, state)
             weights = {name: weight - change for (name, weight), change in zip(weights.items(), changes, strict=True)}
             if step == 0:
                 self.keep_moments(*state)
-        return self.loss.generator(self.turn_with(turn, {**weights, **buffers}, turn.owned).scores)
+        return self.loss.generator(self.turn_with(turn, {**weights, **buffers}).scores)
 
-    def turn_with(self, turn: GANTurn, weights: Weights, owned: tuple[str, ...]) -> GANTurn:
-        """The turn with other weights and buffers of the critic, for the player that owns these networks."""
-        return turn.replace({**turn.networks, self.critic: WithWeights(self.calls[0], weights)}, owned)
+    def turn_with(self, turn: GANTurn, weights: Weights) -> GANTurn:
+        """The turn with other weights and buffers of the critic; gradients also flow to the player's networks."""
+        return turn.replace(self.critic, WithWeights(self.calls[0], weights))
 
     @torch.no_grad()
     def keep_moments(self, moves: Tensor, first: Sequence[Tensor], second: Sequence[Tensor]) -> None:

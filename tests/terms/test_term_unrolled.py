@@ -3,6 +3,7 @@
 import pytest
 import torch
 from conftest import TINY, thinned
+from methods import batches_of
 
 from gan_runner.errors import ConfigError
 from gan_runner.games.gan import GAN
@@ -31,8 +32,8 @@ def game():
     }
     noise, data = torch.randn(6, 2), torch.randn(6, 2)
 
-    def turn():
-        fresh = GAN(Normal(2)).turn(networks, ("generator",), {"data": data})
+    def turn(owned="generator"):
+        fresh = GAN(Normal(2)).turn(networks, (owned,), {"data": data})
         fresh.given(noise=noise)
         return fresh
 
@@ -101,11 +102,41 @@ def test_simulated_updates_equal_real_ones():
     discriminator = networks["discriminator"]
     optimizer = torch.optim.SGD(discriminator.parameters(), lr=0.1)
     for _ in range(2):
-        seen = turn().replace(networks, ("discriminator",))
+        seen = turn("discriminator")
         optimizer.zero_grad()
         (discriminator_loss(seen, loss) + 0.1 * r1(seen)).backward(inputs=list(discriminator.parameters()))
         optimizer.step()
     assert torch.isclose(ahead, generator_loss(turn(), loss))
+
+
+@pytest.mark.usefixtures("_float64")
+@pytest.mark.parametrize(
+    "options",
+    [("game=alpha_gan", "encoder=gaussian"), ("loss=relativistic", "game=conditional"), ("loss=relativistic_average",)],
+    ids=["reconstructions", "conditions", "real scores"],
+)
+def test_the_gradient_through_the_updates_equals_finite_differences_in_every_game(make_system, options):
+    smooth = [f"model.{name}.activation=tanh" for name in ("generator", "discriminator")]
+    knobs = ("regularizer=[unrolled]", "regularizer.unrolled={steps: 2, lr: 0.3, betas: null}")
+    system = make_system("dataset=ring8", "model=mlp", *TINY["mlp"], *smooth, *options, *knobs)
+    torch.nn.ModuleDict(system.networks).double()
+    batch = {name: x.double() if x.is_floating_point() else x for name, x in next(batches_of(system)).items()}
+    (player,) = (player for player in system.players if player.name == "generator")
+
+    def value():
+        torch.manual_seed(0)
+        return player.terms["adversarial"](system.game.turn(system.networks, player.owned, batch))
+
+    gradients = torch.autograd.grad(value(), player.parameters)
+    for parameter, gradient in zip(player.parameters, gradients):
+        index = gradient.abs().argmax()
+        flat, slope = parameter.data.view(-1), gradient.flatten()[index]
+        flat[index] += 1e-5
+        above = value().detach()
+        flat[index] -= 2e-5
+        below = value().detach()
+        flat[index] += 1e-5
+        torch.testing.assert_close(slope, (above - below) / 2e-5, rtol=1e-5, atol=1e-9)
 
 
 @pytest.mark.usefixtures("_float64")
