@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan_runner.datasets.images import dequantised
 from gan_runner.models.encoders import Posterior
-from gan_runner.models.flows import ActNorm, Bounded, Composition, Coupling, Flatten, Invertible, MultiScale
+from gan_runner.models.flows import CORNERS, ActNorm, Bounded, Composition, Coupling, Flatten, Invertible, MultiScale
 from gan_runner.models.layers.normalization import Norm, WeightNorm, reparametrize
 from gan_runner.models.mlp import hidden_layers
 from gan_runner.models.networks import Generator, elements
@@ -31,10 +31,14 @@ def checkerboard(shape: tuple[int, ...], phase: int) -> Tensor:
     return ((torch.arange(height).unsqueeze(1) + torch.arange(width) + phase) % 2).float().unsqueeze(0)
 
 
-def halves(shape: tuple[int, ...], phase: int) -> Tensor:
-    """The first half of the channels, or the second: (channels, 1, 1) (Dinh et al. 2017, Figure 3 right)."""
-    channels = shape[0]
-    return ((torch.arange(channels) < channels // 2) == (phase == 0)).float().view(-1, 1, 1)
+def rows_of_squares(shape: tuple[int, ...], phase: int) -> Tensor:
+    """In a squeezed image the lower pixels of each 2×2 square, or the upper ones: (channels, 1, 1).
+
+    The masks of the unsqueezed image separate the colours of the checkerboard. These cut each colour in half, so the
+    two partitions are not redundant (Dinh et al. 2017, Section 3.6 and Figure 3 right).
+    """
+    chosen = torch.tensor([(row == 1) == (phase == 0) for row, _ in CORNERS])
+    return chosen.repeat_interleave(shape[0] // len(CORNERS)).float().view(-1, 1, 1)
 
 
 def scale_sizes(shape: tuple[int, ...]) -> list[tuple[int, int]]:
@@ -86,10 +90,11 @@ class RealNVP(Generator):
     """Latents (n, elements) ↔ data (n, *shape) by affine couplings, whose inverse gives the density of data.
 
     Vectors: fully connected couplings that alternate between even and odd elements. Images: each scale has couplings
-    with checkerboard masks, a squeeze, and couplings with masks of half the channels; then half of the channels are
-    factored out. The coarsest scale has checkerboard couplings only, one more of them. The networks are residual and
-    convolutional, and their width doubles with each scale. ActNorm replaces the paper's batch norm, so that the density
-    of a sample does not depend on its batch. Bounded data passes through a logit.
+    with checkerboard masks, a squeeze, and couplings that separate the rows of each 2×2 square; then one colour of the
+    checkerboard, half of the channels, is factored out. The coarsest scale has checkerboard couplings only, one more of
+    them. The networks are residual and convolutional, and their width doubles with each scale. ActNorm replaces the
+    paper's batch norm, so that the density of a sample does not depend on its batch. Bounded data passes through a
+    logit.
 
     Args:
         latent_dim: length of z, the number of elements of a sample.
@@ -160,7 +165,7 @@ class RealNVP(Generator):
         return MultiScale(
             shape,
             fine=self.coupling_layers(shape, checkerboard, self.couplings, width),
-            coarse=self.coupling_layers(squeezed, halves, self.couplings, 2 * width),
+            coarse=self.coupling_layers(squeezed, rows_of_squares, self.couplings, 2 * width),
             rest=self.scale((2 * channels, height // 2, wide // 2), scales - 1, 2 * width),
         )
 

@@ -1,13 +1,14 @@
 """Test Real NVP's inverse, its density and its scales."""
 
+import itertools
 import math
 
 import pytest
 import torch
 from torch.autograd.functional import jacobian
 
-from gan_runner.models.flows import ActNorm
-from gan_runner.models.real_nvp import RealNVP, alternating, checkerboard, halves, num_scales
+from gan_runner.models.flows import ActNorm, Coupling, MultiScale, unsqueeze
+from gan_runner.models.real_nvp import RealNVP, alternating, checkerboard, num_scales, rows_of_squares
 
 SHAPES = [(2,), (5,), (1,), (1, 8, 8), (1, 28, 28), (3, 32, 32), (2, 5, 3), (1, 6, 6)]
 
@@ -90,11 +91,27 @@ def test_number_of_scales_leaves_a_side_of_four_to_seven(shape, count):
     assert num_scales(shape, None) == count
 
 
-@pytest.mark.parametrize(("shape", "make"), [((5,), alternating), ((3, 5, 4), checkerboard), ((4, 2, 2), halves)])
+@pytest.mark.parametrize(
+    ("shape", "make"), [((5,), alternating), ((3, 5, 4), checkerboard), ((12, 2, 2), rows_of_squares)]
+)
 def test_masks_are_complementary_halves(shape, make):
     masks = [make(shape, phase).expand(shape) for phase in (0, 1)]
     assert torch.equal(masks[0] + masks[1], torch.ones(shape))
     assert masks[0].mean().item() == pytest.approx(0.5, abs=0.11)
+
+
+def test_masks_after_the_squeeze_cut_each_colour_of_the_checkerboard_in_half():
+    """Mapped back to pixels, they pair each colour with each row of a square equally often, at every scale."""
+    flow = RealNVP(3 * 16 * 16, (3, 16, 16), True, width=2, depth=1)
+    scales = [module for module in flow.modules() if isinstance(module, MultiScale)]
+    assert [scale.kept for scale in scales] == [(6, 8, 8), (12, 4, 4)]
+    for scale in scales:
+        channels, height, width = scale.kept
+        shape = (channels // 2, 2 * height, 2 * width)
+        fine = [step.mask.expand(shape) for step in scale.fine.steps if isinstance(step, Coupling)]
+        coarse = [step.mask.expand(2 * channels, height, width) for step in scale.coarse.steps[::2]]
+        for colour, rows in itertools.product(fine, map(unsqueeze, (mask[None] for mask in coarse))):
+            assert (colour * rows).mean((0, 2, 3)).tolist() == [0.25] * shape[0]
 
 
 def test_neighbours_on_the_checkerboard_differ():
