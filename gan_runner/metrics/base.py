@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from gan_runner.datasets.base import Split
 from gan_runner.metrics.results import Reference
 from gan_runner.requirements import Declared, Options, Requirement, declaration
 
@@ -62,6 +63,14 @@ def at_most(option: str) -> Counts:
 def all_of_them(options: Mapping[str, Any], samples: int, real: int) -> dict[str, int]:
     """All samples and real samples."""
     return {}
+
+
+@runtime_checkable
+class ChoosesSplit(Protocol):
+    """A metric with an option for the split that it measures on."""
+
+    def measured_split(self, splits: Sequence[Split], selecting: bool) -> Split:
+        """The split to measure on, of those that the dataset has; `selecting`: whether values select a checkpoint."""
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -52,9 +52,13 @@ class ClassificationError:
             raise ValueError("this game does not classify; choose game=semi_supervised, or leave it out")
         resolve_split(system.dataset, self.split)
 
+    def measured_split(self, splits: Sequence[Split], selecting: bool) -> Split:
+        """The split to classify; see `gan_runner.metrics.base.ChoosesSplit`."""
+        return self.split or evaluation_split(splits, selecting)
+
     def __call__(self, results: Results) -> dict[str, float]:
         """Classify every sample of the split."""
-        split = resolve_split(results.dataset, self.split, results.reference.selecting)
+        split = self.measured_split(results.dataset.splits, results.reference.selecting)
         data = results.reference.split(split)
         wrong = [misclassified(classify(results.system, batch["data"]), batch["label"]) for batch in all_batches(data)]
         errors, count = sum(int(chunk.sum()) for chunk in wrong), sum(map(len, wrong))

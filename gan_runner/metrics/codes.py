@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,7 +21,6 @@ from gan_runner.requirements import Requirement
 from gan_runner.sampling.inference import infer_codes
 
 if TYPE_CHECKING:
-    from gan_runner.datasets.base import Dataset
     from gan_runner.system import System
 
 
@@ -122,14 +121,14 @@ class CodeError:
         for option, split in {"matched_on": self.matched_on, "measured_on": self.measured_on}.items():
             if split is not None and split not in system.dataset.splits:
                 raise ValueError(f"{option}={split}, but this dataset only has {have}; {advice}")
-        if self.test_split(system.dataset) == self.matched_on:
+        if self.measured_split(system.dataset.splits, selecting=False) == self.matched_on:
             raise ValueError(
                 f"matched_on={self.matched_on}, errors need another split, and this dataset only has {have}; {advice}"
             )
 
-    def test_split(self, dataset: Dataset, selecting: bool = False) -> Split:
-        """Return the split on which errors are counted; `selecting` is whether the values select a checkpoint."""
-        left = [split for split in dataset.splits if split != self.matched_on]
+    def measured_split(self, splits: Sequence[Split], selecting: bool) -> Split:
+        """The split on which errors are counted; see `gan_runner.metrics.base.ChoosesSplit`."""
+        left = [split for split in splits if split != self.matched_on]
         return self.measured_on or evaluation_split(left, selecting)
 
     def chosen_code(self, game: Any) -> str:
@@ -148,7 +147,7 @@ class CodeError:
 
     def __call__(self, results: Results) -> dict[str, float]:
         """Match categories with classes, then count errors."""
-        split = self.test_split(results.dataset, results.reference.selecting)
+        split = self.measured_split(results.dataset.splits, results.reference.selecting)
         matching, measuring = results.reference.split(self.matched_on), results.reference.split(split)
         batches = islice(matching.stream(0, CHUNK, seed=0), -(-self.matched // CHUNK))
         categories, labels = self.infer(results, batches)

@@ -19,7 +19,7 @@ from gan_runner.config.paths import CONF
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import DrawsConditions
-from gan_runner.metrics.base import HasConditions, HasCounts, Prepares, Streams, directions_of
+from gan_runner.metrics.base import ChoosesSplit, HasConditions, HasCounts, Prepares, Streams, directions_of
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import declaration
 
@@ -49,6 +49,7 @@ class Evaluator:
         conditions: how each value was measured, by name: number of samples, of real samples if any were read, their
             split, and the metric's own conditions.
         seconds: total time of each metric; generating samples counts for the first metric that needs them.
+        of_test: names of the values that depend on the test split. They must select nothing.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Evaluator:
         self.noise = self.draw_noise(samples, seed, split)
         self.conditions: dict[str, Mapping[str, Any]] = {}
         self.seconds: dict[str, float] = defaultdict(float)
+        self.of_test: set[str] = set()
 
     def draw_noise(self, samples: int, seed: int, split: Split) -> Tensor:
         """Draw the latents of the samples, with conditions from the data of the split."""
@@ -92,11 +94,14 @@ class Evaluator:
         measured: dict[str, dict[str, float]] = {}
         for name, metric in sorted(self.metrics.items(), key=lambda item: is_streaming(item[1])):
             began = time.perf_counter()
+            self.reference.seen.clear()
             try:
                 measured[name] = metric(results)
             except ValueError as error:
                 raise ConfigError(f"metric={name}: {error}") from error
             self.seconds[name] += time.perf_counter() - began
+            if "test" in {*self.reference.seen, self.conditions_of(metric).get("split")}:
+                self.of_test.update(measured[name])
         for name, values in measured.items():  # after all metrics, which together determine how much data is read
             self.conditions |= dict.fromkeys(values, self.conditions_of(self.metrics[name]))
         return {name: value for values in measured.values() for name, value in values.items()}
@@ -145,6 +150,19 @@ def check_own_splits(metrics: Mapping[str, Any], split: str | None, splits: Sequ
         own = metric_conditions(metric, splits).get("split", split)
         if split is not None and own != split:
             raise ConfigError(f"metric={name} always measures on split {own}; leave out --split {split} or the metric")
+
+
+def split_during_training(metric: Any, splits: Sequence[Split], split: Split) -> Split:
+    """Return the split that a metric measures on during training, for data with these splits.
+
+    Args:
+        metric: the metric.
+        splits: the splits of the dataset.
+        split: the split of the evaluation, for metrics that do not choose their own.
+    """
+    if isinstance(metric, ChoosesSplit):
+        return metric.measured_split(splits, selecting=True)
+    return metric_conditions(metric, splits, selecting=True).get("split", split)
 
 
 def check_split(dataset: Dataset, split: Split, option: str) -> None:

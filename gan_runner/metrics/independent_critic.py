@@ -101,7 +101,7 @@ def needs_held_out_data(system: System) -> None:
 @metric(
     independent_wasserstein=min,
     requires=(needs_held_out_data,),
-    conditions={"split": lambda splits, selecting: evaluation_split(splits)},
+    conditions={"split": evaluation_split},
     counts=lambda options, samples, real: {"samples": min(samples, options["n"]), "real": None},  # it reads other data
 )
 def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
@@ -116,7 +116,7 @@ def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed:
         steps: training steps of the critic.
         seed: seed of the critic.
     """
-    split = evaluation_split(results.dataset.splits)
+    split = evaluation_split(results.dataset.splits, results.reference.selecting)
     real = results.reference.split(split).real(n)
     real_train, real_test = real.chunk(2)
     fake_train, fake_test = results.samples[:n].chunk(2)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from gan_runner.datasets.base import Split
 from gan_runner.losses.kernels import require_positive, squared_distances
 from gan_runner.metrics.base import metric
 
@@ -72,28 +73,35 @@ def needs_validation_and_test(system: System) -> None:
             raise ValueError(f"it needs a {split} split, and this dataset has none; {advice}")
 
 
-@metric(parzen_nats=max, requires=(needs_validation_and_test,), conditions={"split": "test"})
+def measured_on(splits: Sequence[Split], selecting: bool) -> Split:
+    """The split on which the likelihood is measured; values that select a checkpoint must not see test images."""
+    return "validation" if selecting else "test"
+
+
+@metric(parzen_nats=max, requires=(needs_validation_and_test,), conditions={"split": measured_on})
 def parzen(
     results: Results, sigmas: Sequence[float] = AUTHORS_SIGMAS, validation: int = 1000, test: int = 10000
 ) -> dict[str, float]:
     """Mean log-likelihood in nats of test images on [0, 1] under a Parzen window of the samples, and its standard error
     (Goodfellow et al. 2014, arXiv:1406.2661, Section 5; sigmas and sizes as in the authors' code).
 
+    During a run, other validation images stand for the test images, so that the test split chooses no checkpoint.
+
     Args:
         results: results with the samples.
         sigmas: candidates; the one with the highest likelihood on validation images is used.
-        validation: number of validation images.
-        test: number of test images.
+        validation: number of validation images that choose; during a run at most half of them.
+        test: number of images that the likelihood is measured on.
     """
-    samples, chosen_by, measured_on = (
-        (x.flatten(1) + 1) / 2
-        for x in (
-            results.samples,
-            results.reference.split("validation").real(validation),
-            results.reference.split("test").real(test),
-        )
-    )
-    sigma = choose_sigma(chosen_by, samples, sigmas)
-    values = log_likelihood(measured_on, samples, sigma)
+    reference = results.reference
+    if reference.selecting:
+        images = reference.split("validation").real(validation + test)
+        first = min(validation, len(images) // 2)
+        choosing, measuring = images[:first], images[first:][:test]
+    else:
+        choosing, measuring = reference.split("validation").real(validation), reference.split("test").real(test)
+    samples, choosing, measuring = ((x.flatten(1) + 1) / 2 for x in (results.samples, choosing, measuring))
+    sigma = choose_sigma(choosing, samples, sigmas)
+    values = log_likelihood(measuring, samples, sigma)
     error = values.std() / len(values) ** 0.5
     return {"parzen_nats": values.mean().item(), "parzen_standard_error": error.item(), "parzen_sigma": sigma}

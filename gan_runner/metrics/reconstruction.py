@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gan_runner.datasets.base import Split
+from gan_runner.datasets.base import Split, evaluation_split
 from gan_runner.metrics.classification import resolve_split
 from gan_runner.metrics.results import Results
 from gan_runner.requirements import Requirement
@@ -22,7 +23,8 @@ class Reconstruction:
     x̂ is generated from the code of x, with averaged weights if there are any. Images are in [−1, 1].
 
     Args:
-        split: split of the data; None takes test, else validation, else train.
+        split: split of the data; None takes test, else validation, else train. During training, None takes validation
+            first.
         samples: maximal number of reconstructions; None takes the number of samples of the evaluation.
     """
 
@@ -45,9 +47,13 @@ class Reconstruction:
         """Raise ValueError if the dataset does not have the split."""
         resolve_split(system.dataset, self.split)
 
+    def measured_split(self, splits: Sequence[Split], selecting: bool) -> Split:
+        """The split to reconstruct; see `gan_runner.metrics.base.ChoosesSplit`."""
+        return self.split or evaluation_split(splits, selecting)
+
     def __call__(self, results: Results) -> dict[str, float]:
         """Reconstruct the data in chunks and return the errors."""
-        split = resolve_split(results.dataset, self.split, results.reference.selecting)
+        split = self.measured_split(results.dataset.splits, results.reference.selecting)
         absolute, squared, elements, count = 0.0, 0.0, 0, 0
         for number, x in enumerate(results.reference.split(split).chunks(self.samples or results.reference.n)):
             error = (reconstruct(results.system, x, seed=number) - x).double()

@@ -51,12 +51,14 @@ class Reference(Quantities):
         self.chosen_split = split
         self.selecting = selecting
         self.data: dict[Split, Data] = {} if data is None else {split: data}
+        self.seen: set[Split] = set()
         self.loaded: dict[tuple[Extractor, bool], LoadedExtractor] = {}
         self.known_features: dict[Extractor, Features] = {}
         self.known_moments: dict[Extractor, Moments] = {}
 
     def split(self, split: Split) -> Data:
-        """Return the data of a split."""
+        """Return the data of a split; `seen` notes which splits are read."""
+        self.seen.add(split)
         if split not in self.data:
             self.data[split] = self.dataset.load(self.device, split)
         return self.data[split]

@@ -9,10 +9,12 @@ from omegaconf import DictConfig
 
 from gan_runner.build import build_checked
 from gan_runner.config.suggestions import did_you_mean
+from gan_runner.datasets.base import Dataset
 from gan_runner.errors import ConfigError
 from gan_runner.metrics.base import Better, directions_of
-from gan_runner.metrics.evaluator import metric_names_by_option
+from gan_runner.metrics.evaluator import metric_names_by_option, split_during_training
 from gan_runner.observers.base import Observer
+from gan_runner.observers.evaluation import Evaluation
 from gan_runner.system import System
 
 
@@ -60,3 +62,22 @@ def check_metric_names(config: DictConfig, metrics: Mapping[str, Any], observers
     for name in map(str, config.expected):
         if name not in known and "/" not in name:  # names with a slash are reported by players
             raise ConfigError(f"no metric measures expected.{name}{did_you_mean(name, known)}")
+
+
+def check_objective(
+    objective: str | None, metrics: Mapping[str, Any], observers: Mapping[str, Observer], dataset: Dataset
+) -> None:
+    """Check that the objective does not depend on the test split.
+
+    Raises:
+        ConfigError: it does. The message names the metric, and how to have validation data.
+    """
+    chosen_by = {name: metric for name, metric in metrics.items() if objective in directions_of(metric)}
+    for evaluation in [observer for observer in observers.values() if isinstance(observer, Evaluation)]:
+        for name, metric in chosen_by.items():
+            if split_during_training(metric, dataset.splits, evaluation.split) == "test":
+                raise ConfigError(
+                    f"objective={objective} would choose the best checkpoint by the test split, on which "
+                    f"metric={name} measures here; set dataset.held_out=1000 and no split, so that it measures on "
+                    "validation data, or objective=null"
+                )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 class Evaluation(Periodic):
     """Measures the metrics on generated samples, with averaged weights if there are any.
 
+    A value that depends on the test split is logged, but no step is the best by it.
+
     Args:
         every: steps between two evaluations.
         samples: number of samples, compared with as many real samples.
@@ -57,5 +59,6 @@ class Evaluation(Periodic):
             name: best for metric in self.run.metrics.values() for name, best in directions_of(metric).items()
         }
         for name, value in self.evaluator.measure().items():
-            event.measure(name, Measurement(value, directions.get(name), self.evaluator.conditions[name]))
+            better = None if name in self.evaluator.of_test else directions.get(name)
+            event.measure(name, Measurement(value, better, self.evaluator.conditions[name]))
         event.metric_seconds = dict(self.evaluator.seconds)

@@ -77,7 +77,8 @@ def test_of_a_generator_it_is_that_of_test_images_on_the_unit_interval():
     """The window's width is the one that validation images like best; training images have no say."""
     splits = {"validation": torch.rand(30, 1, 3, 3) * 2 - 1, "test": torch.rand(40, 1, 3, 3) * 2 - 1}
     samples = torch.rand(60, 1, 3, 3) * 2 - 1
-    reference = SimpleNamespace(split=lambda name: SimpleNamespace(real=lambda n: splits[name][:n]))
+    held = {name: SimpleNamespace(real=lambda n, images=images: images[:n]) for name, images in splits.items()}
+    reference = SimpleNamespace(split=held.get, selecting=False)
     found = parzen(SimpleNamespace(samples=samples, reference=reference), [0.05, 0.2, 0.8], validation=20, test=35)
     x, y, validation = ((images.flatten(1) + 1) / 2 for images in (splits["test"][:35], samples, splits["validation"]))
     assert found["parzen_sigma"] == choose_sigma(validation[:20], y, [0.05, 0.2, 0.8])
@@ -95,12 +96,19 @@ def test_of_a_generator_it_is_that_of_test_images_on_the_unit_interval():
 
 
 def test_that_a_run_on_mnist_reports_the_parzen_value_and_its_conditions(gan_run, tmp_path, data_root):
-    line = ["dataset=mnist", f"dataset.root={data_root}", "dataset.held_out=500", "trainer.steps=1", "objective=null"]
+    line = [
+        "dataset=mnist",
+        f"dataset.root={data_root}",
+        "dataset.held_out=500",
+        "trainer.steps=1",
+        "objective=parzen_nats",
+    ]
     line += ["metric=[parzen]", "metric.parzen.validation=50", "metric.parzen.test=70", "trainer.batch_size=4"]
     line += ["model.generator.width=4", "model.discriminator.width=4", "observer.evaluation.samples=40"]
+    line += ["objective=parzen_nats"]
     code, _, err = gan_run(*line, "trainer.sample_every=0", "logger.mode=disabled", "hydra.run.dir=run")
     assert code == 0, err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert set(summary["measured_on"]) == {"parzen_nats", "parzen_standard_error", "parzen_sigma"}
-    assert summary["measured_on"]["parzen_nats"] == {"samples": 40, "split": "test"}
+    assert summary["measured_on"]["parzen_nats"] == {"samples": 40, "split": "validation"}
     assert summary["final"]["metric/parzen_sigma"] in [10 ** (i / 9 - 1) for i in range(10)]
