@@ -51,22 +51,28 @@ def mmd(
     """Unbiased MMD², and the p-value of a permutation test that samples and data are equally distributed (Gretton et
     al. 2012).
 
+    The unit of MMD² is the median distance among the data alone. With samples in it, the unit would grow with their
+    distance from the data, and MMD² would fall. The unit of the test is the median among both, which no permutation
+    changes, as its level needs.
+
     The p-value is the fraction of permutations, including the identity, whose MMD² is at least that of the samples.
     Under the null hypothesis it is at most α with probability at most α.
 
     Args:
         results: results with samples and data, which are flattened.
         kernel: kernel of the MMD.
-        median: whether distances are in units of the median distance among samples and data.
+        median: whether distances are in units of a median distance.
         points: maximal number of samples, and of real samples.
         permutations: number of permutations in addition to the identity.
     """
     n = min(points, len(results.samples), len(results.real))
     x, y = results.real[:n].flatten(1).double(), results.samples[:n].flatten(1).double()
-    scaled = in_units(kernel, median_squared_distance(torch.cat([x, y]))) if median else kernel
-    drawn = permuted_mmd2(scaled, x, y, permutations)
+    of_data, of_both = (
+        in_units(kernel, median_squared_distance(points)) if median else kernel for points in (x, torch.cat([x, y]))
+    )
+    drawn = permuted_mmd2(of_both, x, y, permutations)
     at_least = drawn >= drawn[0] - 1e-12  # equal up to rounding counts
-    return {"mmd2": drawn[0].item(), "mmd_p_value": at_least.double().mean().item()}
+    return {"mmd2": unbiased_mmd2(of_data, x, y).item(), "mmd_p_value": at_least.double().mean().item()}
 
 
 def needs_gaussians(system: System) -> None:

@@ -74,6 +74,13 @@ def test_that_the_median_unit_makes_values_independent_of_scale():
     assert measured(x, y, median=False)["mmd2"] == pytest.approx(unbiased_mmd2(KERNELS[0], x, y).item(), rel=1e-4)
 
 
+def test_that_mmd2_grows_with_the_distance_from_the_data():
+    x, y = torch.randn(100, 2), torch.randn(100, 2)
+    values = [measured(y + shift, x, permutations=1)["mmd2"] for shift in (0.0, 1.0, 4.0, 8.0, 100.0)]
+    assert values == sorted(values)
+    assert values[-1] == pytest.approx(values[-2], rel=0.01)
+
+
 def test_that_values_do_not_depend_on_the_random_state():
     x, y = torch.randn(30, 2), torch.randn(30, 2)
     torch.manual_seed(1)

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import ot
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 
+from gan_runner.metrics import optimal_transport as module
 from gan_runner.metrics.base import directions_of
 from gan_runner.metrics.optimal_transport import match_optimally, optimal_transport
 
@@ -31,6 +33,27 @@ def test_of_a_translation_it_is_its_length(shape):
     """The mean's shift is a lower bound, by Jensen; the translation attains it."""
     x, shift = torch.randn(100, *shape).double(), torch.randn(*shape).double()
     assert w1(x, (x + shift).flip(0)) == pytest.approx(shift.norm().item(), rel=1e-9)
+
+
+def test_it_is_exact_where_the_default_limit_of_pot_stops_too_early(monkeypatch):
+    """The limit that POT has by default is lowered here, and points are few, so that the test is short."""
+    x, y = torch.randn(300, 2).double(), torch.randn(300, 2).double() + 1
+    exact = linear_sum_assignment(torch.cdist(x, y).numpy())
+    assert w1(x, y) == pytest.approx(torch.cdist(x, y)[exact].mean().item(), rel=1e-12)
+    monkeypatch.setattr(module, "MAX_ITERATIONS", 100)
+    with pytest.raises(ValueError, match=r"of 300 points was not found in 100 iterations, .* set a smaller n"):
+        w1(x, y)
+
+
+@pytest.mark.slow
+def test_of_five_thousand_points_it_is_that_of_another_exact_solver():
+    """The network simplex takes more iterations than POT allows by default, and then the plan is 0.3 % too long."""
+    x, y = torch.randn(5000, 2).double(), 0.8 * torch.randn(5000, 2).double() + 0.5
+    costs = torch.cdist(x, y)
+    exact = linear_sum_assignment(costs.numpy())
+    with pytest.warns(UserWarning, match="numItermax reached"):
+        assert ot.emd2([], [], costs.numpy()) > 1.0001 * costs[exact].mean().item()
+    assert w1(x, y, n=5000) == pytest.approx(costs[exact].mean().item(), rel=1e-12)
 
 
 def test_it_is_a_metric():
