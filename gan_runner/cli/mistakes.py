@@ -64,5 +64,5 @@ def not_installed(group: str, name: str) -> str:
     return ""
 
 
-PLUGINS = {"hydra/launcher": ("ray", "rq"), "hydra/sweeper": ("ax", "nevergrad")}
+PLUGINS = {"hydra/launcher": ("rq",), "hydra/sweeper": ("ax", "nevergrad")}
 """Other plugins of Hydra, by group, as they are named in `hydra-NAME-launcher` and `hydra-NAME-sweeper`."""
