@@ -165,14 +165,14 @@ def test_max_num_timeout_can_be_typed(gan_run):
         assert f"max_num_timeout: {number}\n" in out
 
 
-SBATCH = """#!{python}
+SBATCH = """#!PYTHON
 import os, subprocess, sys
-environment = {{**os.environ, "SLURM_JOB_ID": "77", "SUBMITIT_EXECUTOR": "slurm"}}
-subprocess.Popen(["sh", sys.argv[1]], env=environment, start_new_session=True)
+output = {"stdin": subprocess.DEVNULL, "stdout": open("job.txt", "w"), "stderr": subprocess.STDOUT}
+subprocess.Popen(["sh", sys.argv[1]], env={**os.environ, "SLURM_JOB_ID": "77"}, start_new_session=True, **output)
 open("script.txt", "w").write(sys.argv[1])
 print("Submitted batch job 77")
 """
-SRUN = """#!{python}
+SRUN = """#!PYTHON
 import os, sys
 words = sys.argv[1:]
 while words[0].startswith("--"):
@@ -193,7 +193,7 @@ def test_a_job_whose_time_is_over_is_requeued_by_slurm_and_resumes(tmp_path, mon
         "sacct": "#!/bin/sh\nprintf 'JobID|State|NodeList\\n77|RUNNING|n\\n'\n",
     }
     for name, text in scripts.items():
-        (tmp_path / name).write_text(text.replace("{python}", sys.executable).replace("{{", "{").replace("}}", "}"))
+        (tmp_path / name).write_text(text.replace("PYTHON", sys.executable))
         (tmp_path / name).chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     line = [*SLURM, "trainer.steps=2000", "trainer.checkpoint_every=0", "trainer.evaluate_every=0", "objective=null"]
@@ -201,13 +201,16 @@ def test_a_job_whose_time_is_over_is_requeued_by_slurm_and_resumes(tmp_path, mon
         [sys.executable, "-m", "gan_runner", *line, "hydra.launcher.timeout_min=10"],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    metrics, deadline = tmp_path / "sweep/0/metrics.jsonl", time.monotonic() + 240
-    while not metrics.exists() or not metrics.stat().st_size:
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.kill(int((tmp_path / "worker.txt").read_text()), signal.SIGUSR2)
-    out, _ = process.communicate(timeout=240)
+    try:
+        metrics, deadline = tmp_path / "sweep/0/metrics.jsonl", time.monotonic() + 240
+        while not metrics.exists() or not metrics.stat().st_size:
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline, (tmp_path / "job.txt").read_text()
+            time.sleep(0.05)
+        os.kill(int((tmp_path / "worker.txt").read_text()), signal.SIGUSR2)
+        out, _ = process.communicate(timeout=240)
+    finally:
+        process.kill()
     assert process.returncode == 0, out
     assert (tmp_path / "requeued.txt").read_text() == "requeue 77\n"
     log = (tmp_path / "sweep/0/run.log").read_text()
