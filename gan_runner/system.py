@@ -88,9 +88,9 @@ class System:
         return quantised(samples) if of_bytes else samples
 
     def noise(self, n: int, seed: int) -> Tensor:
-        """Latents and conditions for n samples; a seed gives the same rows on every device."""
-        generator = torch.Generator().manual_seed(seed)
-        return self.game.noise(self.networks, n, generator).to(self.device)
+        """Latents and conditions for n samples; row i depends only on the seed and i."""
+        drawn = self.game.noise(self.networks, multiple_of_16(n), torch.Generator().manual_seed(seed))
+        return drawn[:n].to(self.device)
 
     def state_dict(self) -> dict[str, Any]:
         """The state of networks and players, for a checkpoint."""
@@ -177,3 +177,8 @@ class scoring_mode(eval_mode):  # noqa: N801  (used as a context)
         super().__exit__(*exception)
         for norm, tracking in zip(self.norms, self.tracking):
             norm.track_running_stats = tracking
+
+
+def multiple_of_16(n: int) -> int:
+    """The next multiple of 16 from n on. `torch.randn` on a CPU draws other numbers for a rest of less than 16."""
+    return -(-n // 16) * 16

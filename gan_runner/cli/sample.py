@@ -26,7 +26,7 @@ def parser() -> Parser:
         action="append",
         default=[],
         metavar="LABEL",
-        help="of a conditional run: a class by name or number, or attributes with commas between them; "
+        help="of a conditional run: a class by name, or by number unless names are numbers, or attributes with commas; "
         "with --interpolate two lead from one to the other",
     )
     arguments.add_argument(

@@ -46,7 +46,9 @@ def resolve(config: DictConfig) -> DictConfig:
         ConfigError: unknown options, wrong types, values out of range, or targets that are not trusted.
     """
     resolved = without_interpolations(config)
-    conform("trainer", resolved.trainer, Trainer, config).check_together()
+    trainer = conform("trainer", resolved.trainer, Trainer, config)
+    trainer.check_together()
+    resolved.trainer.update(vars(trainer))
     conform("logger", resolved.logger, Logger, config)
     for metric, options in resolved.expected.items():
         conform(f"expected.{metric}", options, Expectation, config)

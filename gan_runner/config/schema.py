@@ -11,27 +11,49 @@ from gan_runner.config.validation import Check
 from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError
 
-Positive = Ge(1)
-NotNegative = Ge(0)
+
+class AtLeast(Check):
+    """`Annotated[Any, AtLeast(1)]`: a whole number, which may be typed as `1e4`; Hydra refuses that for an `int`."""
+
+    def __init__(self, least: int):
+        super().__init__(Annotated[int, Ge(least)])
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """The schema of the number, without true and false, which pydantic would take for 1 and 0."""
+        from pydantic_core import core_schema
+
+        number = super().__get_pydantic_core_schema__(source, handler)
+        return core_schema.no_info_before_validator_function(refuse_booleans, number)
+
+
+def refuse_booleans(value: Any) -> Any:
+    """Return a value that is not a boolean."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number")
+    return value
+
+
+Positive = Annotated[Any, AtLeast(1)]
+NotNegative = Annotated[Any, AtLeast(0)]
 
 
 @dataclass
 class Trainer:
     """Options of the training loop. Intervals (`…_every`) are in steps; 0 means never."""
 
-    steps: Annotated[int, Positive] = 2500
-    batch_size: Annotated[int, Positive] = 64
+    steps: Positive = 2500
+    batch_size: Positive = 64
     device: str = "auto"
     compile: Annotated[Any, Check(Literal["auto", False, True, "iteration"])] = "auto"
     precision: Annotated[str, Check(Literal["fp32", "tf32", "bf16", "fp16"])] = "fp32"
     deterministic: bool = False
     channels_last: bool = True
-    log_every: Annotated[int, NotNegative] = 50
-    sample_every: Annotated[int, NotNegative] = 500
-    evaluate_every: Annotated[int, NotNegative] = 500
-    checkpoint_every: Annotated[int, NotNegative] = 500
+    log_every: NotNegative = 50
+    sample_every: NotNegative = 500
+    evaluate_every: NotNegative = 500
+    checkpoint_every: NotNegative = 500
     on_divergence: Annotated[str, Check(Literal["stop", "rollback"])] = "stop"
-    rollbacks: Annotated[int, Positive] = 3
+    rollbacks: Positive = 3
 
     def check_together(self) -> None:
         """Raise ConfigError for options that exclude each other, or do not fit the number of processes."""

@@ -167,6 +167,11 @@ def derive_seed(seed: int, number: int) -> int:
     return (state ^ (state >> 31)) >> 1
 
 
+def independent(rng: torch.Generator, number: int = 0) -> torch.Generator:
+    """Return a generator that depends on the seed of another one, and not on what has been drawn from that."""
+    return torch.Generator(rng.device).manual_seed(derive_seed(rng.initial_seed(), number))
+
+
 def rng(seed: int, number: int, device: torch.device | str = "cpu") -> torch.Generator:
     """Return the random number generator for item `number` of the stream `seed`."""
     return torch.Generator(device).manual_seed(derive_seed(seed, number))

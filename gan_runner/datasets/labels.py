@@ -111,16 +111,17 @@ class Classes:
         return (label.unsqueeze(-1) == classes).to(torch.get_default_dtype())
 
     def index_of(self, text: str) -> int:
-        """Return the index of a class, given its name (in any case) or its number."""
+        """Return the index of a class, given its name (in any case), or its number if no name is a number."""
         name = match_name(text, self.names)
-        if name is None and text.strip().isdecimal() and int(text) < self.dim:
+        numbered = any(each.strip().isdecimal() for each in self.names)  # then a number is meant as a name
+        if name is None and text.strip().isdecimal() and not numbered and int(text) < self.dim:
             name = self.names[int(text)]
         if name is None:
             raise ValueError(f"there is no class {text.strip()!r}{suggest(text, self.names)}")
         return self.names.index(name)
 
     def parse(self, text: str) -> Tensor:
-        """Return the one-hot vector (dim,) of a class, given its name (in any case) or its number."""
+        """Return the one-hot vector (dim,) of a class, given as for `index_of`."""
         return self.vectors(torch.tensor(self.index_of(text)))
 
     def describe(self, vector: Tensor) -> str:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets.base import Data, Dataset
+from gan_runner.datasets.base import Data, Dataset, independent
 from gan_runner.games.base import SampleGrid
 from gan_runner.games.gan import CPU, GAN, GANTurn, scored
 from gan_runner.models.conditions import condition_network
@@ -123,12 +123,12 @@ class ConditionalGAN(GAN):
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """Latents, each followed by the condition of a training sample: (n, latent_dim + condition_dim)."""
         latents = super().noise(networks, n, rng)
-        return torch.cat([latents, condition_network(networks).draw(n, rng)], 1)
+        return torch.cat([latents, condition_network(networks).draw(n, independent(rng))], 1)
 
     def noise_like(self, networks: Mapping[str, nn.Module], data: Data, n: int, rng: torch.Generator) -> Tensor:
         """Latents, each followed by the condition of a sample of this data: (n, latent_dim + condition_dim)."""
         latents = super().noise(networks, n, rng)
-        return torch.cat([latents, condition_network(networks).draw(n, rng, data)], 1)
+        return torch.cat([latents, condition_network(networks).draw(n, independent(rng), data)], 1)
 
     def sample_grid(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> SampleGrid:
         """A picture with one condition per row and one latent per column."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_runner.datasets.base import Data, Dataset
+from gan_runner.datasets.base import Data, Dataset, independent
 from gan_runner.games.gan import CPU, GAN, GANTurn, scored
 from gan_runner.models.codes import Code, Codes
 from gan_runner.models.layers.conditioning import Conditioned
@@ -95,7 +95,7 @@ class InfoGAN(GAN):
 
     def rows(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
         """Draw n latents, each followed by codes: (n, latent_dim + codes)."""
-        return torch.cat([self.latent(n, device, rng), self.joint.draw(n, device, rng)], 1)
+        return torch.cat([self.latent(n, device, rng), self.joint.draw(n, device, rng and independent(rng))], 1)
 
     def noise(self, networks: Mapping[str, nn.Module], n: int, rng: torch.Generator) -> Tensor:
         """Latents, each followed by codes, for n samples: (n, latent_dim + codes)."""

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax
 
+from gan_runner.datasets.base import independent
 from gan_runner.models.sizes import at_least_one
 from gan_runner.tools.formulas import fill, formula
 
@@ -255,7 +256,8 @@ class Codes:
 
     def draw(self, n: int, device: torch.device, rng: torch.Generator | None = None) -> Tensor:
         """Draw n of each code: (n, dim)."""
-        return torch.cat([code.draw(n, device, rng) for code in self.codes.values()], 1)
+        own = (rng and independent(rng, number) for number in range(len(self.codes)))
+        return torch.cat([code.draw(n, device, one) for code, one in zip(self.codes.values(), own)], 1)
 
     def split(self, codes: Tensor) -> dict[str, Tensor]:
         """Split rows (n, dim) into codes by name, (n, dim of the code) each."""

@@ -238,9 +238,16 @@ def test_a_checkpoint_knows_the_classes_of_a_folder_that_is_gone(gan_run, tmp_pa
     assert list(OmegaConf.load("run/config.yaml").dataset.classes) == ["7", "cat"]
 
 
-def test_one_thing_is_named_by_its_place():
-    labels = Classes(("cat", "7", "dog"))
-    assert [labels.index_of(text) for text in ("Dog", "7", "0")] == [2, 1, 0]  # a name before a number
+def test_a_class_is_named_by_its_name_or_its_number():
+    assert [Classes(("cat", "dog")).index_of(text) for text in ("Dog", "0")] == [1, 0]
+    for names, text, index in ((("01", "02", "03"), "02", 1), (("3", "8"), "8", 1), (("cat", "7", "dog"), "7", 1)):
+        assert Classes(names).index_of(text) == index
+    for names in (("01", "02", "03"), ("3", "8"), ("cat", "7", "dog")):  # a number is meant as a name
+        with pytest.raises(ValueError, match="there is no class '1'"):
+            Classes(names).index_of("1")
+
+
+def test_an_attribute_is_named_by_its_name():
     assert Attributes(("red", "blue", "Wearing_Hat"), (("red", "blue"),)).index_of("wearing hat") == 2
     with pytest.raises(ValueError, match="there is no attribute 'blau'; did you mean blue"):
         Attributes(("red", "blue")).index_of("blau")
