@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gan_runner.metrics.base import Better
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -15,19 +19,31 @@ class BestValues:
 
     Args:
         objective: the metric that selects `best.pt`, if any.
-        values: by metric: `value`, `step`, `better`.
+        values: by metric: `value`, `step`, `better`, and the `conditions` under which it was measured.
     """
 
     objective: str | None
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def update(self, name: str, value: float, better: Better, step: int) -> None:
-        """Store a value if it is finite and the best so far."""
+    def update(self, name: str, value: float, better: Better, step: int, conditions: Mapping[str, Any]) -> None:
+        """Store a value if it is finite and the best so far. Values under other conditions are not compared."""
         if not math.isfinite(value):
             return
-        if name in self.values and better(value, self.values[name]["value"]) == self.values[name]["value"]:
+        before = self.values.get(name)
+        if before and before["conditions"] != conditions:
+            earlier = before["conditions"]
+            differing = [key for key in {**earlier, **conditions} if earlier.get(key) != conditions.get(key)]
+            log.warning(
+                "%s is measured differently from step %d on (%s), so its best value before that, %.4g, is forgotten",
+                name,
+                step,
+                ", ".join(differing),
+                before["value"],
+            )
+            before = None
+        if before and better(value, before["value"]) == before["value"]:
             return
-        self.values[name] = {"value": value, "step": step, "better": better.__name__}
+        self.values[name] = {"value": value, "step": step, "better": better.__name__, "conditions": dict(conditions)}
 
     @property
     def value(self) -> float | None:

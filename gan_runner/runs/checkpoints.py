@@ -26,15 +26,16 @@ from gan_runner.tools.files import write_atomically
 
 log = logging.getLogger("gan_runner")
 
-FORMAT = 5
+FORMAT = 6
 
 
 class BestValue(BaseModel, strict=True):
-    """The best value of a metric so far, its step, and whether `min` or `max` is better."""
+    """The best value of a metric so far, its step, whether `min` or `max` is better, and how it was measured."""
 
     value: float
     step: int
     better: Literal["min", "max"]
+    conditions: dict[str, Any]
 
 
 class Content(BaseModel, strict=True):

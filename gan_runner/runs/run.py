@@ -92,7 +92,7 @@ class Run:
         environment: versions and device.
         multirun: whether the run is part of a sweep.
         step: training steps done.
-        measured_on: how each metric was measured last.
+        measured_on: the step at which each metric was measured last, and how.
         metric_seconds: seconds that each metric took since the run was started or resumed.
         rollbacks: how often the run went back to a checkpoint after it diverged. Each time changes the order of the
             data.
@@ -176,10 +176,10 @@ class Run:
     def record(self, event: StepEvent) -> None:
         """Store the measurements of a step: best values, conditions, and durations."""
         for name, measurement in event.measurements.items():
+            conditions = json.loads(json.dumps(measurement.conditions or {}))  # plain values, as in a checkpoint
             if measurement.better is not None:
-                self.best.update(name, measurement.value, measurement.better, event.step)
-            if measurement.conditions is not None:
-                self.measured_on[name] = measurement.conditions
+                self.best.update(name, measurement.value, measurement.better, event.step, conditions)
+            self.measured_on[name] = {"step": event.step, **conditions}
         if event.metric_seconds:
             self.metric_seconds = event.metric_seconds
 
@@ -225,7 +225,7 @@ class Run:
             "images_seen": self.images_seen,
             "rollbacks": self.rollbacks,
             "elapsed_s": self.elapsed_s,
-            "measured_on": json.loads(json.dumps(self.measured_on)),  # plain values, as in the summary
+            "measured_on": self.measured_on,
             "system": self.system.state_dict(),
         }
 
@@ -311,9 +311,14 @@ class Run:
             "final": {key: value if math.isfinite(value) else None for key, value in final.items()},
             "best": self.best.values,
             "measured_on": self.measured_on,
-            **verdict(self.expected, final, status == "completed"),
+            **verdict(self.expected, self.current(final), status == "completed"),
             **({"error": error} if error else {}),
         }
+
+    def current(self, final: Mapping[str, float]) -> dict[str, float]:
+        """The values logged last that belong to the present step: metrics measured at an earlier one are left out."""
+        steps = {f"metric/{name}": conditions["step"] for name, conditions in self.measured_on.items()}
+        return {key: value for key, value in final.items() if steps.get(key, self.step) == self.step}
 
     def describe(self, overrides: list[str], resumed: bool) -> None:
         """Write the files that describe the run. A resumed run appends to its overrides."""

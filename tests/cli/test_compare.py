@@ -61,7 +61,7 @@ def save_run(path, seed=0, best=1.0, summary=True, lines=None, typed=(), **optio
             "elapsed_s": 2.0 + seed,
             "steps_per_second": 2.0,
             "objective": "fd",
-            "best": {"fd": {"value": best, "step": 4, "better": "min"}},
+            "best": {"fd": {"value": best, "step": 4, "better": "min", "conditions": {}}},
             "final": {"metric/fd": best + 0.5, "generator/adversarial": best, "steps_per_second": 99.0},
             **(summary if isinstance(summary, dict) else {}),
         }
@@ -163,7 +163,7 @@ def test_nothing_is_marked_without_a_better_direction(tmp_path):
     save_run(tmp_path / "0", best=1.0)
     save_run(tmp_path / "1", best=2.0, loss___target_="b", summary={"best": {"fd": {"value": 2.0, "step": 4}}})
     assert directions(configurations_in(tmp_path)) == {"best/fd": "min", "metric/fd": "min"}
-    save_run(tmp_path / "2", summary={"best": {"fd": {"value": 2.0, "step": 4, "better": "max"}}})
+    save_run(tmp_path / "2", summary={"best": {"fd": {"value": 2.0, "step": 4, "better": "max", "conditions": {}}}})
     assert directions(configurations_in(tmp_path)) == {}
     assert Tables(page_in(tmp_path)).marked == []
     assert best_mean([{"mean": 1.0}, None, {"mean": 3.0}], "max") == "3"

@@ -66,6 +66,17 @@ def test_a_run_without_evaluation_is_not_checked(gan_run, tmp_path):
     assert "passed" not in out
 
 
+def test_a_value_of_an_earlier_step_gives_no_verdict(gan_run, tmp_path):
+    assert gan_run(*SMOKE, "+expected.sliced_wasserstein={at_most:1e9}")[0] == 0
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["passed"] is True
+    code, out, err = gan_run("resume=run", "trainer.steps=4", "trainer.evaluate_every=0")
+    assert code == 0, err
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["measured_on"]["sliced_wasserstein"]["step"] == 2
+    assert (summary["step"], summary["passed"], summary["measured"]) == (4, None, {"sliced_wasserstein": None})
+    assert "\nnot checked: sliced_wasserstein was not measured (trainer.evaluate_every=0)\n" in out
+
+
 SMOKE = ["experiment=smoke", "trainer.steps=2", "logger.mode=disabled", "hydra.run.dir=run"]
 
 

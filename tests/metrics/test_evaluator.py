@@ -187,7 +187,14 @@ def test_a_run_that_is_measured_by_features_trains_as_one_that_is_not(gan_run, t
     assert set(summary["measured_on"]) == {
         f"{kind}_classifier" for kind in ("fd", "precision", "recall", "density", "coverage")
     }
-    conditions = {"samples": 50, "real": 50, "split": "train", "extractor": "classifier", "resize": "none"}
+    conditions = {
+        "step": summary["step"],
+        "samples": 50,
+        "real": 50,
+        "split": "train",
+        "extractor": "classifier",
+        "resize": "none",
+    }
     assert summary["measured_on"]["fd_classifier"] == conditions
     assert summary["measured_on"]["recall_classifier"] == {**conditions, "k": 5}
     assert set(summary["metric_time_fraction"]) == {"frechet_distance", "precision_recall"}

@@ -110,5 +110,5 @@ def test_that_a_run_on_mnist_reports_the_parzen_value_and_its_conditions(gan_run
     assert code == 0, err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert set(summary["measured_on"]) == {"parzen_nats", "parzen_standard_error", "parzen_sigma"}
-    assert summary["measured_on"]["parzen_nats"] == {"samples": 40, "split": "validation"}
+    assert summary["measured_on"]["parzen_nats"] == {"step": summary["step"], "samples": 40, "split": "validation"}
     assert summary["final"]["metric/parzen_sigma"] in [10 ** (i / 9 - 1) for i in range(10)]

@@ -96,7 +96,7 @@ def test_an_incomplete_file_gets_one_clear_line(path, length):
 @pytest.mark.parametrize("version", [3, 99])
 def test_another_format_gets_one_clear_line(path, version):
     save_checkpoint(path, {"parts": {}, "format": version})
-    advice = "this version reads only format 5; train the run again, or use the version of gan-runner that saved it"
+    advice = "this version reads only format 6; train the run again, or use the version of gan-runner that saved it"
     with pytest.raises(CheckpointError, match=f"one.pt has checkpoint format {version}, but {advice}$"):
         read_checkpoint(path)
 
@@ -130,10 +130,14 @@ BAD_CONTENT = {
     "mistyped": ("config", "trainer: {}\nmetric: [1]", "is not the configuration of a run: "),
     "text as best": (
         "best",
-        {"fid": {"value": "abc", "step": 1, "better": "min"}},
+        {"fid": {"value": "abc", "step": 1, "better": "min", "conditions": {}}},
         "entries are missing or wrong: best;",
     ),
-    "no best": ("best", {"fid": {"value": 1.0, "step": 1, "better": "most"}}, "entries are missing or wrong: best;"),
+    "no best": (
+        "best",
+        {"fid": {"value": 1.0, "step": 1, "better": "most", "conditions": {}}},
+        "entries are missing or wrong: best;",
+    ),
     "no rollbacks": ("rollbacks", "abc", "entries are missing or wrong: rollbacks;"),
 }
 
