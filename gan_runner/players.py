@@ -56,6 +56,7 @@ class Player:
         autocast_dtype: the dtype of matrix products and convolutions; None for that of the weights.
         parameters: the parameters of its networks; the gradient of one that no term depends on is None.
         updates: the number of moves in the current training step; with 0 the player reports nothing.
+        rate: the learning rate of the last training step.
         move: maps a batch to named losses and gradients. A pure function, so that it can be compiled.
         update: takes gradients and makes an optimizer step.
     """
@@ -81,6 +82,7 @@ class Player:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.autocast_dtype is torch.float16)
         self.loss_scale = self.read_loss_scale()
         self.begin_step()
+        self.rate: float | Tensor = self.optimizer.param_groups[0]["lr"]
         self.move, self.update = self.losses_and_gradients, self.step_optimizer
         self.optimizer_step = eager_step(self.optimizer)
 
@@ -139,7 +141,9 @@ class Player:
         self.updates = self.phases[max(first for first in self.phases if first <= self.scheduler.last_epoch)]
 
     def end_step(self) -> None:
-        """Step the learning rate schedule, also if the player does not move in this phase."""
+        """Step the learning rate schedule, also if the player does not move in this phase; keep the rate until then."""
+        rate = self.optimizer.param_groups[0]["lr"]
+        self.rate = rate.clone() if isinstance(rate, Tensor) else rate  # the schedule changes a tensor in place
         if self.scheduler.last_epoch > 0:
             self.scheduler.step()
             return

@@ -146,6 +146,7 @@ class Stack:
                             for key, value in joint.optimizer.state[stacked].items()
                         }
                 player.scheduler.load_state_dict(joint.scheduler.state_dict())
+                player.rate = joint.rate
                 for group, own_group in zip(joint.optimizer.param_groups, player.optimizer.param_groups):
                     own_group.update(options_in(group))
 

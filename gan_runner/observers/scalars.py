@@ -38,7 +38,7 @@ class Scalars(Periodic):
         """Fetch all values from the device at once."""
         event.scalars |= fetch(self.run.system, event)
         for player in self.run.system.players:
-            event.scalars[f"{player.name}/learning_rate"] = float(player.optimizer.param_groups[0]["lr"])
+            event.scalars[f"{player.name}/learning_rate"] = float(player.rate)
         now = time.perf_counter()
         event.scalars["images_seen"] = self.run.images_seen
         began = max(self.clock, self.run.started)  # other observers may have taken long to start

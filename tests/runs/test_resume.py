@@ -119,6 +119,7 @@ def test_optimizer_of_a_resumed_run_takes_other_options(gan_run, tmp_path):
     code, _, err = gan_run(*line)
     assert code == 0, err
     whole, run = rates(tmp_path / "whole"), rates(tmp_path / "run")
+    assert whole == pytest.approx([1e-3 * (1 - step / 8) for step in range(8)])  # the rates that the steps used
     assert run == pytest.approx([*whole[:4], *(100 * rate for rate in whole[4:])])
     players = load_checkpoint(tmp_path / "run/checkpoints/last.pt")["system"]["players"]
     assert [players[name]["optimizer"]["param_groups"][0]["betas"] for name in players] == [(0.1, 0.2)] * 2
