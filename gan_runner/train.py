@@ -31,7 +31,7 @@ from gan_runner.runs.divergence import check_weights, fetch
 from gan_runner.runs.environment import environment
 from gan_runner.runs.event import StepEvent
 from gan_runner.runs.log import BufferedWarnings, LogFile
-from gan_runner.runs.run import RandomNumbers, Run
+from gan_runner.runs.run import RandomNumbers, Run, reset_peak_memory
 from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.signals import StopSignals
 from gan_runner.sheet import Sheet, sheet_of
@@ -97,6 +97,7 @@ def train(job: Job) -> float | None:
 def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnings) -> float | None:
     """Train until the last step, a signal or divergence: set up, step, observe, stop."""
     signals.stepping, signals.has_checkpoint = False, job.directory.has_checkpoint
+    reset_peak_memory()
     run, observers = setup(job)
     if rollbacks:
         run.reseed(max(rollbacks, run.rollbacks + 1))
