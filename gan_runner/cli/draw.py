@@ -19,7 +19,7 @@ from gan_runner.config.suggestions import did_you_mean
 from gan_runner.datasets.base import HasDensity
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import InfersCodes
-from gan_runner.models.conditions import condition_network
+from gan_runner.models.conditions import LabelCondition, condition_network
 from gan_runner.models.latents import spherical_interpolation
 from gan_runner.plots.grids import draw_traversal, image_grid, save_image, to_uint8
 from gan_runner.plots.samples import draw
@@ -52,10 +52,8 @@ def run(options: argparse.Namespace) -> list[Path]:
         return [draw_interpolation(system, options, folder)]
     samples, rows = samples_of(system, options)
     if options.out is not None:
-        write_separately(options.out, samples)
-        if options.weigh:
-            assert rows is not None  # --weigh and --reject exclude one another
-            write_weights(options.out, importance_weights(system, samples, rows))
+        weights = importance_weights(system, samples, rows) if options.weigh and rows is not None else None
+        write_separately(system, options.out, samples, rows, weights)
         return [options.out]
     return [draw_grid(system, options, folder, samples, rows)]
 
@@ -88,7 +86,7 @@ def check_combination(system: System, options: argparse.Namespace) -> None:
     refuse(
         (
             options.out is not None and options.out.suffix.lower() in (".png", ".jpg", ".jpeg"),
-            "--out is a folder for one file per sample; for one picture of all samples use --picture FILE",
+            "--out is a folder for one file per sample, or FILE.npz; for one picture of all samples use --picture FILE",
         ),
         (options.gamma is not None and not options.reject, "--gamma only has an effect with --reject; add --reject"),
         (
@@ -255,17 +253,41 @@ def samples_of(system: System, options: argparse.Namespace) -> tuple[Tensor, Ten
     return system.sample(rows), rows
 
 
-def write_weights(folder: Path, weights: Tensor) -> None:
-    """Write the weights (n,), one per line, in the order of the samples."""
-    write_atomically(folder / "weights.csv", lambda file: np.savetxt(file, weights.cpu().numpy()))
-    print(f"effective sample size {effective_sample_size(weights):.0f} of {len(weights)}")
+def write_separately(system: System, out: Path, samples: Tensor, rows: Tensor | None, weights: Tensor | None) -> None:
+    """Write samples into a folder: PNG files, or points as the rows of `samples.csv`; weights as `weights.csv`.
 
-
-def write_separately(folder: Path, samples: Tensor) -> None:
-    """Write images as PNG files, or points as the rows of a CSV file."""
-    if samples.dim() == 4:
-        for number, image in enumerate(to_uint8(samples)):
-            pixels = image.permute(1, 2, 0).squeeze(2) if image.shape[0] == 1 else image.permute(1, 2, 0)
-            save_image(folder / f"{number:05d}.png", pixels.numpy())
+    With the ending .npz it is one file instead, as evaluation scripts of others read it: `arr_0` has images as bytes
+    (n, h, w, c), or points (n, d); `arr_1` the labels, if the generator takes some: class indices (n,), or attributes
+    (n, dim); `weights` the weights (n,), if there are any.
+    """
+    if weights is not None:
+        print(f"effective sample size {effective_sample_size(weights):.0f} of {len(weights)}")
+    images = to_uint8(samples).permute(0, 2, 3, 1).cpu().numpy() if samples.dim() == 4 else None
+    if out.suffix.lower() == ".npz":
+        labels = labels_of(system, rows)
+        arrays: dict[str, Any] = {"arr_0": samples.cpu().numpy() if images is None else images}
+        arrays |= {} if labels is None else {"arr_1": labels.numpy()}
+        arrays |= {} if weights is None else {"weights": weights.cpu().numpy()}
+        write_atomically(out, lambda file: np.savez(file, **arrays))
+        return
+    if images is None:
+        write_table(out / "samples.csv", samples, [f"x{number + 1}" for number in range(samples.shape[1])])
     else:
-        write_atomically(folder / "samples.csv", lambda file: np.savetxt(file, samples.cpu().numpy(), delimiter=","))
+        for number, pixels in enumerate(images):
+            save_image(out / f"{number:05d}.png", pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+    if weights is not None:
+        write_table(out / "weights.csv", weights, ["weight"])
+
+
+def write_table(path: Path, values: Tensor, columns: Sequence[str]) -> None:
+    """Write numbers (n,) or (n, columns) as CSV under a line with the names of the columns."""
+    numbers, header = values.cpu().numpy(), ",".join(columns)
+    write_atomically(path, lambda file: np.savetxt(file, numbers, delimiter=",", header=header, comments=""))
+
+
+def labels_of(system: System, rows: Tensor | None) -> Tensor | None:
+    """The labels of samples, as a dataset yields them, from the rows of noise (n, …); None without labels."""
+    condition: Any = system.networks.get("condition")
+    if condition is None or rows is None or not isinstance(condition, LabelCondition):
+        return None
+    return condition.labels.from_vectors(rows[:, system.game.latent.dim :].cpu())

@@ -40,7 +40,12 @@ def parser() -> Parser:
     )
     form = arguments.add_mutually_exclusive_group()
     form.add_argument("--grid", action="store_true", help="one picture of all (the default)")
-    form.add_argument("--out", type=Path, metavar="DIR", help="one file a sample: PNG images, or samples.csv of points")
+    form.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR|NPZ",
+        help="one file a sample: PNG images, or samples.csv of points; FILE.npz: one array of all",
+    )
     form.add_argument("--interpolate", action="store_true", help="rows that lead from one latent to another")
     form.add_argument(
         "--reconstruct",

@@ -38,6 +38,9 @@ class Labels(Protocol):
     def vectors(self, label: Tensor) -> Tensor:
         """Convert a batch of labels, as the dataset yields them, to vectors (n, dim)."""
 
+    def from_vectors(self, vectors: Tensor) -> Tensor:
+        """Convert vectors (n, dim) to labels, as the dataset yields them."""
+
     def index_of(self, text: str) -> int:
         """Return the index of the one class or attribute that the text names.
 
@@ -110,6 +113,10 @@ class Classes:
         classes = torch.arange(self.dim, device=label.device)
         return (label.unsqueeze(-1) == classes).to(torch.get_default_dtype())
 
+    def from_vectors(self, vectors: Tensor) -> Tensor:
+        """Return the indices (n,) of the classes of one-hot vectors (n, dim)."""
+        return vectors.argmax(1)
+
     def index_of(self, text: str) -> int:
         """Return the index of a class, given its name (in any case), or its number if no name is a number."""
         name = match_name(text, self.names)
@@ -180,6 +187,10 @@ class Attributes:
     def vectors(self, label: Tensor) -> Tensor:
         """Convert labels (n, dim) to floats."""
         return label.to(torch.get_default_dtype())
+
+    def from_vectors(self, vectors: Tensor) -> Tensor:
+        """Return vectors (n, dim) as zeros and ones."""
+        return (vectors > 0.5).to(torch.uint8)
 
     def index_of(self, text: str) -> int:
         """Return the index of an attribute, given its name in any case."""

@@ -17,7 +17,7 @@ REFUSED = {
     "plain": {
         "--label 3": "this run's generator takes no condition; leave out --label",
         "--text cat": "this run's generator takes no condition; leave out --text",
-        "--out three.png": "--out is a folder for one file per sample; for one picture of all samples use --picture",
+        "--out three.png": "--out is a folder for one file per sample, or FILE.npz; for one picture of all samples",
         "--interpolate --gamma 1": "--gamma only has an effect with --reject; add --reject",
     },
     "labels": {
@@ -70,7 +70,9 @@ def test_unknown_characters_of_a_sentence_are_reported(gan_run, capfd):
 def test_samples_for_sentences_have_importance_weights(gan_run, tmp_path):
     assert gan_run(*TEXT, *RUN)[0] == 0
     gan_sample(["run", "--n", "3", "--weigh", "--out", "weighed"])
-    weights = [float(line) for line in (tmp_path / "weighed" / "weights.csv").read_text().split()]
+    header, *weights = (tmp_path / "weighed" / "weights.csv").read_text().split()
+    weights = [float(line) for line in weights]
+    assert header == "weight"
     assert sum(weights) == pytest.approx(1)
     assert len(set(weights)) == 3
 

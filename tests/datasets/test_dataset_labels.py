@@ -247,6 +247,14 @@ def test_a_class_is_named_by_its_name_or_its_number():
             Classes(names).index_of("1")
 
 
+def test_vectors_are_converted_back_to_labels():
+    labels = torch.tensor([2, 0, 1])
+    assert torch.equal(Classes(("a", "b", "c")).from_vectors(Classes(("a", "b", "c")).vectors(labels)), labels)
+    attributes = torch.tensor([[1, 0, 1], [0, 1, 0]], dtype=torch.uint8)
+    red_or_blue = Attributes(("red", "blue", "hat"), (("red", "blue"),))
+    assert torch.equal(red_or_blue.from_vectors(red_or_blue.vectors(attributes)), attributes)
+
+
 def test_an_attribute_is_named_by_its_name():
     assert Attributes(("red", "blue", "Wearing_Hat"), (("red", "blue"),)).index_of("wearing hat") == 2
     with pytest.raises(ValueError, match="there is no attribute 'blau'; did you mean blue"):

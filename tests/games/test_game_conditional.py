@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from combinations import overrides
@@ -243,7 +244,7 @@ def test_a_conditional_critic_has_no_surface_and_no_score_of_points(make_system,
     turn = system.game.turn(system.networks, (), {"data": x})
     turn.given(condition=rows[:, 4:])
     nn.ModuleDict(system.networks).eval()
-    torch.testing.assert_close(score(system, x, rows, chunk=3), turn.real_scores)
+    torch.testing.assert_close(score(system, x, rows), turn.real_scores)
 
 
 def test_a_critic_that_classifies_has_a_surface(make_system):
@@ -263,7 +264,14 @@ def test_a_conditional_run_on_points_has_pictures_metrics_and_samples(gan_run, t
     assert (tmp_path / "run" / "samples" / "step_0000002.png").exists()
     gan_sample(["run", "--n", "9", "--reject"])
     gan_sample(["run", "--n", "9", "--weigh", "--out", "weighed"])
-    assert len((tmp_path / "weighed" / "weights.csv").read_text().split()) == 9
+    assert (tmp_path / "weighed" / "weights.csv").read_text().startswith("weight\n")
+    table = np.loadtxt(tmp_path / "weighed" / "samples.csv", delimiter=",", skiprows=1)
+    gan_sample(["run", "--n", "9", "--weigh", "--out", "points.npz"])
+    arrays = np.load(tmp_path / "points.npz")
+    np.testing.assert_allclose(arrays["arr_0"], table)
+    assert arrays["arr_1"].shape == arrays["weights"].shape == (9,)
+    gan_sample(["run", "--n", "3", "--label", "5", "--out", "fives.npz"])
+    assert np.load(tmp_path / "fives.npz")["arr_1"].tolist() == [5, 5, 5]
     with pytest.raises(SystemExit):
         gan_sample(["run", "--label", "3", "--weigh", "--out", "weighed"])
     assert "--reject and --weigh need unconditional samples" in capfd.readouterr().err
