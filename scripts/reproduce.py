@@ -33,7 +33,8 @@ from rich.table import Column, Table
 from gan_runner.config.expectations import Expectation, all_accepted, final_value, was_measured
 from gan_runner.config.paths import CONF
 from gan_runner.runs.saved import SavedRun
-from gan_runner.runs.sweep import cell, mean_and_sd
+from gan_runner.runs.statistics import mean_and_sd
+from gan_runner.runs.sweep import cell
 from gan_runner.tools.files import write_text
 
 EXPERIMENTS = CONF / "experiment"

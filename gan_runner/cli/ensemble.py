@@ -17,7 +17,7 @@ from gan_runner.errors import ConfigError
 from gan_runner.games.base import Classifies
 from gan_runner.metrics.classification import all_batches, misclassified, resolve_split
 from gan_runner.runs.saved import Checkpoint, runs_in
-from gan_runner.runs.sweep import mean_and_sd
+from gan_runner.runs.statistics import mean_and_sd
 from gan_runner.sampling.inference import classify
 from gan_runner.system import System
 from gan_runner.tools.files import write_json

@@ -20,7 +20,8 @@ from omegaconf import OmegaConf
 from gan_runner.config.fingerprint import NON_TRAINING_KEYS, training_options
 from gan_runner.config.instantiate import DIRECTIVES
 from gan_runner.runs.saved import SavedRun
-from gan_runner.runs.sweep import aggregate, cell, distinguishing_words, mean_and_sd
+from gan_runner.runs.statistics import mean_and_sd
+from gan_runner.runs.sweep import aggregate, cell, distinguishing_words
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import statistics
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gan_runner.errors import BadInput, JobsLost
 from gan_runner.runs.directory import NOT_STARTED_FILES
 from gan_runner.runs.saved import SavedRun, runs_in
+from gan_runner.runs.statistics import differences_from_best, mean_and_sd
 from gan_runner.tools.files import relative, remove_partial, write_json, write_text
 
 if TYPE_CHECKING:
@@ -137,10 +137,11 @@ def aggregate(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Aggregate runs of one configuration.
 
     Returns:
-        `runs` and `completed`, numbers of runs; `metrics`, mean, sd and n of each value of `values_of` over the
-        completed runs.
+        `runs` and `completed`, numbers of runs; `metrics`, mean, sd, n and values of each value of `values_of` over the
+        completed runs, and `better` (min or max) where it is known.
     """
     done = [summary for summary in summaries if summary["status"] == "completed"]
+    better = {name: best["better"] for summary in done for name, best in summary["best"].items() if "better" in best}
     values: dict[str, list[float | None]] = defaultdict(list)
     for summary in done:
         for key, value in values_of(summary).items():
@@ -149,8 +150,17 @@ def aggregate(summaries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "runs": len(summaries),
         "completed": len(done),
-        "metrics": {key: spread for key, spread in spreads.items() if spread is not None},
+        "metrics": {
+            key: spread | ({"better": better[name]} if (name := name_of_metric(key)) in better else {})
+            for key, spread in spreads.items()
+            if spread is not None
+        },
     }
+
+
+def name_of_metric(key: str) -> str:
+    """The name of the metric in the key of its best or its last value: `best/NAME`, `metric/NAME`."""
+    return key.removeprefix("best/").removeprefix("metric/")
 
 
 def values_of(summary: dict[str, Any]) -> dict[str, float | None]:
@@ -160,13 +170,19 @@ def values_of(summary: dict[str, Any]) -> dict[str, float | None]:
     return {**best, **summary["final"], **whole}
 
 
-def mean_and_sd(values: Iterable[float | None]) -> dict[str, Any] | None:
-    """Mean, standard deviation (n − 1; None for a single value) and number of the finite values; None without any."""
-    finite = [value for value in values if value is not None]
-    if not finite:
-        return None
-    sd = statistics.stdev(finite) if len(finite) > 1 else None
-    return {"mean": statistics.fmean(finite), "sd": sd, "n": len(finite)}
+def add_differences(rows: Sequence[dict[str, Any]]) -> None:
+    """Add to each metric of each row with a better direction: `from_best`, its difference from the best mean, as text.
+
+    The row with the best mean has none.
+    """
+    keys = dict.fromkeys(key for row in rows for key, spread in row["metrics"].items() if "better" in spread)
+    for key in keys:
+        spreads = [row["metrics"].get(key, {}) for row in rows]
+        better = next(spread["better"] for spread in spreads if "better" in spread)
+        found = differences_from_best([spread.get("values", []) for spread in spreads], better)
+        for spread, difference in zip(spreads, found):
+            if difference is not None:
+                spread["from_best"] = str(difference)
 
 
 def report(directory: Path, runs: Sequence[SavedRun]) -> None:
@@ -174,12 +190,17 @@ def report(directory: Path, runs: Sequence[SavedRun]) -> None:
     from rich.console import Console  # imported here, and below, so that --help does not wait for it
 
     rows = aggregate_seeds(runs)
+    add_differences(rows)
     write_json(directory / "sweep.json", rows)
     write_text(directory / "sweep.md", markdown(rows))
     console = Console()
     if not console.is_terminal:  # do not wrap lines in a file
         console.width = 500
-    console.print(table(rows, title=f"mean ± sd over seeds ({relative(directory)})"))
+    console.print(table(rows, title=f"mean ± standard deviation (n − 1) over seeds ({relative(directory)})"))
+    objectives = {f"metric/{run.outcome.get('objective')}" for run in runs}
+    for key, configuration, difference in differences_of(rows):
+        if key in objectives:
+            console.print(f"{key} of {configuration}: {difference}", highlight=False, markup=False)
     for run in runs:
         if run.outcome["status"] != "completed":
             name, outcome = run.path.relative_to(directory), run.outcome
@@ -206,7 +227,47 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in [header, ["---"] * len(header), *lines])
+    seeds = [
+        [key, row["overrides"] or "(defaults)", f"`{dots(row['metrics'][key]['values'], ends_of(rows, key))}`"]
+        for key in keys
+        for row in rows
+        if key in row["metrics"]
+    ]
+    tables = [
+        [header, *lines],
+        [["value", "configuration", "a dot per seed, from the least to the greatest value of the table"], *seeds],
+        [["value", "configuration", INTERVALS], *map(list, differences_of(rows))],
+    ]
+    texts = (
+        "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
+        for head, *lines in tables
+        if lines
+    )
+    return f"Mean ± standard deviation (n − 1) over seeds.\n\n{chr(10).join(texts)}"
+
+
+INTERVALS = "difference from the best mean; all intervals of a metric hold together with 95 % (Welch, Bonferroni)"
+
+
+def differences_of(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """The key, the configuration and the difference from the best mean, for each metric's last value."""
+    for key in dict.fromkeys(key for row in rows for key in shown_metrics(row) if key.startswith("metric/")):
+        for row in rows:
+            if difference := row["metrics"].get(key, {}).get("from_best"):
+                yield key, row["overrides"] or "(defaults)", difference
+
+
+def ends_of(rows: Sequence[dict[str, Any]], key: str) -> tuple[float, float]:
+    """The least and the greatest value of a key in a table."""
+    values = [value for row in rows for value in row["metrics"].get(key, {}).get("values", ())]
+    return min(values), max(values)
+
+
+def dots(values: Sequence[float], ends: tuple[float, float], width: int = 24) -> str:
+    """A line with a dot for each value, from the lower end to the upper one: `·•··•·`."""
+    low, high = ends
+    places = {round((value - low) / (high - low or 1.0) * (width - 1)) for value in values}
+    return "".join("•" if place in places else "·" for place in range(width))
 
 
 def table(rows: list[dict[str, Any]], title: str) -> Table:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from tiny_runs import PICTURE, TINY_RUN
 
-from gan_runner.runs.sweep import aggregate_seeds, report
+from gan_runner.runs.sweep import aggregate_seeds, dots, report
 
 
 def run(overrides, status="completed", best=1.0):
@@ -19,9 +19,40 @@ def test_groups_by_everything_but_the_seed():
     rows = aggregate_seeds([run(["loss=a", f"seed={s}"], best=s) for s in (1, 2, 6)] + [run(["seed=1", "loss=b"])])
     assert [row["overrides"] for row in rows] == ["loss=a", "loss=b"]
     figure = rows[0]["metrics"]["best/fd"]
-    assert figure == {"mean": 3.0, "sd": pytest.approx(statistics.stdev([1, 2, 6])), "n": 3}
+    assert figure == {"mean": 3.0, "sd": pytest.approx(statistics.stdev([1, 2, 6])), "n": 3, "values": [1, 2, 6]}
     assert rows[0]["metrics"]["loss"]["mean"] == 6.0
     assert rows[1]["metrics"]["best/fd"]["sd"] is None
+
+
+def test_configurations_are_compared_with_the_best_mean(tmp_path, capsys):
+    def measured(loss, seed, value):
+        best = {"fd": {"value": value, "step": 3, "better": "min"}}
+        final = {"metric/fd": value}
+        outcome = {"status": "completed", "best": best, "final": final, "objective": "fd"}
+        return SimpleNamespace(overrides=[f"loss={loss}", f"seed={seed}"], outcome=outcome)
+
+    values = {"a": (1.0, 1.1, 0.9), "b": (1.05, 0.95, 1.2), "c": (5.0, 5.1, 4.9)}
+    runs = [measured(loss, seed, value) for loss, found in values.items() for seed, value in enumerate(found)]
+    report(tmp_path, runs)
+    lines = {
+        line.split(" of ")[1][:6]: line
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("metric/fd of")
+    }
+    assert set(lines) == {"loss=b", "loss=c"}  # a has the best mean
+    assert "cannot be told apart with 3 against 3 seeds" in lines["loss=b"]
+    assert lines["loss=c"].startswith("metric/fd of loss=c: +4, from +3.")
+    text = (tmp_path / "sweep.md").read_text()
+    assert "| metric/fd | loss=c | +4, from +3." in text
+    assert "standard deviation (n − 1)" in text
+    rows = json.loads((tmp_path / "sweep.json").read_text())
+    assert rows[2]["metrics"]["metric/fd"]["values"] == [5.0, 5.1, 4.9]
+
+
+def test_dots_lie_between_the_ends():
+    assert dots([0.0, 1.0], (0.0, 1.0), 5) == "•···•"
+    assert dots([0.5], (0.0, 1.0), 5) == "··•··"
+    assert dots([2.0], (2.0, 2.0), 3) == "•··"
 
 
 def test_failed_runs_are_counted_and_not_averaged():
@@ -74,8 +105,8 @@ def test_six_runs_and_their_table(gan_run, tmp_path):
     values = [summaries[str(i)]["best"]["sliced_wasserstein"]["value"] for i in range(3)]
     assert rows[0]["metrics"]["best/sliced_wasserstein"]["mean"] == pytest.approx(statistics.fmean(values))
     assert rows[0]["metrics"]["best/sliced_wasserstein"]["sd"] == pytest.approx(statistics.stdev(values))
-    assert "mean ± sd over seeds" in out
-    assert (sweep / "sweep.md").read_text().count("\n") == 4
+    assert "mean ± standard deviation (n − 1) over seeds" in out
+    assert (sweep / "sweep.md").read_text().split("\n\n")[1].count("\n") == 3  # a header and two configurations
 
 
 def test_a_failing_run_does_not_end_the_sweep(gan_run, tmp_path):
