@@ -198,9 +198,9 @@ def report(directory: Path, runs: Sequence[SavedRun]) -> None:
         console.width = 500
     console.print(table(rows, title=f"mean ± standard deviation (n − 1) over seeds ({relative(directory)})"))
     objectives = {f"metric/{run.outcome.get('objective')}" for run in runs}
-    for key, configuration, difference in differences_of(rows):
+    for key, configurations, difference in differences_of(rows):
         if key in objectives:
-            console.print(f"{key} of {configuration}: {difference}", highlight=False, markup=False)
+            console.print(f"{key}, {configurations} (best): {difference}", highlight=False, markup=False)
     for run in runs:
         if run.outcome["status"] != "completed":
             name, outcome = run.path.relative_to(directory), run.outcome
@@ -228,15 +228,15 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     seeds = [
-        [key, row["overrides"] or "(defaults)", f"`{dots(row['metrics'][key]['values'], ends_of(rows, key))}`"]
+        [key, name, f"`{dots(row['metrics'][key]['values'], ends_of(rows, key))}`"]
         for key in keys
-        for row in rows
+        for name, row in zip(names_of(rows), rows)
         if key in row["metrics"]
     ]
     tables = [
         [header, *lines],
         [["value", "configuration", "a dot per seed, from the least to the greatest value of the table"], *seeds],
-        [["value", "configuration", INTERVALS], *map(list, differences_of(rows))],
+        [["value", "configurations", INTERVALS], *map(list, differences_of(rows))],
     ]
     texts = (
         "".join(f"| {' | '.join(line)} |\n" for line in [head, ["---"] * len(head), *lines])
@@ -246,15 +246,23 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     return f"Mean ± standard deviation (n − 1) over seeds.\n\n{chr(10).join(texts)}"
 
 
-INTERVALS = "difference from the best mean; all intervals of a metric hold together with 95 % (Welch, Bonferroni)"
+INTERVALS = (
+    "difference of the means from the best one; all intervals of a metric hold together with 95 % (Welch, Bonferroni)"
+)
 
 
 def differences_of(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
-    """The key, the configuration and the difference from the best mean, for each metric's last value."""
+    """For the last value of each metric: its key, `CONFIGURATION minus BEST`, and the difference."""
+    names = names_of(rows)
     for key in dict.fromkeys(key for row in rows for key in shown_metrics(row) if key.startswith("metric/")):
-        for row in rows:
-            if difference := row["metrics"].get(key, {}).get("from_best"):
-                yield key, row["overrides"] or "(defaults)", difference
+        found = {name: row["metrics"].get(key, {}).get("from_best") for name, row in zip(names, rows)}
+        best = next((name for name, row in zip(names, rows) if key in row["metrics"] and not found[name]), "")
+        yield from ((key, f"{name} minus {best}", text) for name, text in found.items() if text)
+
+
+def names_of(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The names of configurations: the words that differ."""
+    return [name or "(defaults)" for name in distinguishing_words([row["overrides"].split() for row in rows])]
 
 
 def ends_of(rows: Sequence[dict[str, Any]], key: str) -> tuple[float, float]:
@@ -276,8 +284,8 @@ def table(rows: list[dict[str, Any]], title: str) -> Table:
     from rich.text import Text
 
     shown = Table("", "completed", "metric", "mean ± sd", title=Text(title, "table.title"), title_justify="left")
-    for name, row in zip(distinguishing_words([row["overrides"].split() for row in rows]), rows):
-        label, done = name or "(defaults)", f"{row['completed']} of {row['runs']}"
+    for name, row in zip(names_of(rows), rows):
+        label, done = name, f"{row['completed']} of {row['runs']}"
         for key in shown_metrics(row) or ["–"]:
             shown.add_row(Text(label), done, Text(key), cell(row["metrics"].get(key)))
             label = done = ""

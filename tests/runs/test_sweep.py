@@ -34,16 +34,15 @@ def test_configurations_are_compared_with_the_best_mean(tmp_path, capsys):
     values = {"a": (1.0, 1.1, 0.9), "b": (1.05, 0.95, 1.2), "c": (5.0, 5.1, 4.9)}
     runs = [measured(loss, seed, value) for loss, found in values.items() for seed, value in enumerate(found)]
     report(tmp_path, runs)
-    lines = {
-        line.split(" of ")[1][:6]: line
-        for line in capsys.readouterr().out.splitlines()
-        if line.startswith("metric/fd of")
-    }
-    assert set(lines) == {"loss=b", "loss=c"}  # a has the best mean
-    assert "cannot be told apart with 3 against 3 seeds" in lines["loss=b"]
-    assert lines["loss=c"].startswith("metric/fd of loss=c: +4, from +3.")
+    compared = [line for line in capsys.readouterr().out.splitlines() if line.startswith("metric/fd, ")]
+    assert [line.partition(":")[0] for line in compared] == [
+        "metric/fd, loss=b minus loss=a (best)",
+        "metric/fd, loss=c minus loss=a (best)",
+    ]
+    assert "cannot be told apart with 3 against 3 seeds" in compared[0]
+    assert ": +4, from +3." in compared[1]
     text = (tmp_path / "sweep.md").read_text()
-    assert "| metric/fd | loss=c | +4, from +3." in text
+    assert "| metric/fd | loss=c minus loss=a | +4, from +3." in text
     assert "standard deviation (n − 1)" in text
     rows = json.loads((tmp_path / "sweep.json").read_text())
     assert rows[2]["metrics"]["metric/fd"]["values"] == [5.0, 5.1, 4.9]
