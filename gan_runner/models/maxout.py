@@ -48,8 +48,9 @@ he_weights = linear_weights(nn.init.kaiming_uniform_, nonlinearity="relu")
 
 
 class SigmoidGenerator(Generator):
-    """A generator with a sigmoid output, whose bias is initialised to the mean of each element of the data.
+    """A generator with a sigmoid output, whose bias is initialised to the mean of each element over one batch of data.
 
+    The authors' code takes the mean over all training images (`init_bias_target_marginals` of their Pylearn2).
     In the papers data lies in [0, 1]; here it lies in [−1, 1], so the output is 2σ(a) − 1 = tanh(a / 2). For unbounded
     data the output is linear.
     """
@@ -61,7 +62,7 @@ class SigmoidGenerator(Generator):
 
     @torch.no_grad()
     def prepare(self, inputs: Tensor, data: Tensor) -> None:
-        """Initialise from data, and set the output bias so that G(z) starts at the mean of the data."""
+        """Initialise from data, and set the output bias so that G(z) starts near the mean of this batch."""
         super().prepare(inputs, data)
         mean = data.flatten(1).mean(0)
         margin = 1 / (len(data) + 1)  # keeps the logit of a constant pixel finite

@@ -122,7 +122,11 @@ def code_discriminator_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
 
 @formula(lambda term, symbols: symbols.loss(term.loss.generator, "prior_scores", "code_scores"))
 def code_encoder_loss(turn: AutoencodingTurn, loss: Loss) -> Tensor:
-    """The generator's half of a loss, on codes of data: it moves the encoder towards the prior."""
+    """The generator's half of a loss, on codes of data: it moves the encoder towards the prior.
+
+    Makhzani et al. 2015 give the encoder an update of its own by this loss, after one by the reconstruction error. Here
+    the encoder makes one update by the sum of its terms.
+    """
     return loss.generator(code_scores(turn))
 
 
@@ -148,6 +152,8 @@ def feature_reconstruction(turn: AutoencodingTurn) -> Tensor:
     """½ E‖f(x) − f(x̂)‖² for the critic's features f: a learned similarity.
 
     Up to a constant it is E[−log N(f(x); f(x̂), I)] in nats (Larsen et al. 2016, arXiv:1512.09300, Eqs. 7 and 8).
+    There f is a function of one sample. With batch norm in the discriminator it is not: data and reconstructions are
+    normalised apart, each by the statistics of its own batch.
     """
     return 0.5 * (turn.reconstruction_features - turn.real_features).square().sum(1).mean()
 

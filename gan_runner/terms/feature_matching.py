@@ -16,6 +16,7 @@ def feature_matching(turn: GANTurn) -> Tensor:
     """The squared difference of the mean features of real samples and fakes (Salimans et al. 2016, arXiv:1606.03498).
 
     The paper sums over features; this is the mean over features, as in the authors' code, so that its weight does not
-    depend on the width of the layer.
+    depend on the width of the layer. In the paper a feature is a function of one sample. With batch norm in the
+    discriminator it is not: data and fakes are normalised apart, each by the statistics of its own batch.
     """
     return (all_gather(turn.real_features).mean(0) - all_gather(turn.fake_features).mean(0)).square().mean()

@@ -39,5 +39,8 @@ def between_captions(term: Any, symbols: Symbols) -> str:
 
 @formula(between_captions)
 def interpolation(turn: TextTurn, loss: Loss, beta: float = 0.5) -> Tensor:
-    """The generator's loss of fakes for interpolated captions β t₁ + (1 − β) t₂ (Eq. 5)."""
+    """The generator's loss of fakes for interpolated captions β t₁ + (1 − β) t₂ (Eq. 5).
+
+    The paper adds it to the generator's loss and gives no weight; `method.interpolation` is our choice.
+    """
     return loss.generator(turn.scores_against(turn.scores_between(beta)))
