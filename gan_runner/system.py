@@ -18,6 +18,7 @@ from gan_runner.games.base import Game
 from gan_runner.models.layers.batch_norm import BATCH_NORMS
 from gan_runner.players import Player, plain
 from gan_runner.step import UpdateScheme
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.scheduled import schedules_in
 from gan_runner.turn import Batch
 
@@ -82,8 +83,9 @@ class System:
         A generator with a density has the density of dequantised images; its images are mapped back to bytes.
         """
         networks = self.sampling_networks()
-        with eval_mode(networks):
-            samples = torch.cat([self.game.sample(networks, part) for part in noise.to(self.device).split(chunk)])
+        parts = noise.to(self.device).split(chunk)
+        with eval_mode(networks), Activity("drawing samples", len(noise), "samples") as activity:
+            samples = torch.cat([self.game.sample(networks, part) for part in activity.count(parts)])
         of_bytes = self.dataset.bounded and isinstance(networks.get("generator"), HasDensity)
         return quantised(samples) if of_bytes else samples
 

@@ -30,12 +30,13 @@ from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.divergence import check_weights, fetch
 from gan_runner.runs.environment import environment
 from gan_runner.runs.event import StepEvent
-from gan_runner.runs.log import BufferedWarnings, LogFile
+from gan_runner.runs.log import BufferedLog, LogFile
 from gan_runner.runs.run import RandomNumbers, Run, reset_peak_memory
 from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.signals import StopSignals
 from gan_runner.sheet import Sheet, sheet_of
 from gan_runner.system import System
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import relative, write_json
 from gan_runner.tools.precision import prepare_device
@@ -84,7 +85,7 @@ def train(job: Job) -> float | None:
         Stopped: a signal came; the run is saved, unless it made no step.
     """
     deterministically = deterministic(job.config.trainer.get("deterministic", False))
-    with StopSignals() as signals, stopping_sweep(job, signals), BufferedWarnings() as buffered, deterministically:
+    with StopSignals() as signals, stopping_sweep(job, signals), BufferedLog() as buffered, deterministically:
         rollbacks = 0
         while True:
             try:
@@ -94,7 +95,7 @@ def train(job: Job) -> float | None:
                 rollbacks += 1
 
 
-def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnings) -> float | None:
+def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedLog) -> float | None:
     """Train until the last step, a signal or divergence: set up, step, observe, stop."""
     signals.stepping, signals.has_checkpoint = False, job.directory.has_checkpoint
     reset_peak_memory()
@@ -109,10 +110,12 @@ def fit(job: Job, rollbacks: int, signals: StopSignals, buffered: BufferedWarnin
     run.system.update_scheme = compiled(
         run.config.trainer.compile, run.system.update_scheme, run.system.players, run.system.device
     )
-    with prepared_directory(run, job, buffered), Trainer(run, observers).fitting() as trainer:
+    first = Activity("the first training step")
+    with prepared_directory(run, job, buffered), Trainer(run, observers).fitting() as trainer, first:
         signals.stepping = True
         while run.step < run.config.trainer.steps:
             event = run.advance(signals)
+            first.end()
             trainer.observe(event)
             raise_if_diverged_or_stopped(run, event)
     return run.best.value
@@ -181,7 +184,7 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     """
     config, system, metrics, observers = build_all(job)
     sheet = sheet_of(config, system, job.label)
-    with processes.present.main_first():
+    with processes.present.main_first(), Activity("reading the data"):
         data = system.dataset.load(system.device)
     run = Run(
         config=config,
@@ -268,7 +271,7 @@ def is_complete(run: Run) -> bool:
 
 
 @contextmanager
-def prepared_directory(run: Run, job: Job, buffered: BufferedWarnings) -> Iterator[None]:
+def prepared_directory(run: Run, job: Job, buffered: BufferedLog) -> Iterator[None]:
     """Context in which the main process has cleared its directory of later files and opened `run.log`."""
     if not processes.present.is_main:
         yield

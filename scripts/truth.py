@@ -17,7 +17,7 @@ import re
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from rich.table import Table
 
 from gan_runner.config.paths import CONF
 from gan_runner.runs.saved import runs_in
+from gan_runner.tools.activity import Activity
 
 ESTIMATES = {
     "ratio": "log p/q",
@@ -51,9 +52,11 @@ def main() -> None:
     chosen = options.names or names
     started = time.perf_counter()
     cores = min(os.cpu_count() or 1, len(chosen))
-    with ThreadPoolExecutor(cores) as pool:
+    with ThreadPoolExecutor(cores) as pool, Activity("training critics", len(chosen), "losses") as activity:
         shares = [chosen[core::cores] for core in range(cores)]
-        list(pool.map(lambda core: sweep(shares[core], options.out / str(core), options.seed), range(cores)))
+        sweeps = [pool.submit(sweep, shares[core], options.out / str(core), options.seed) for core in range(cores)]
+        while wait(sweeps, timeout=1).not_done:
+            activity.done = len(list(options.out.glob("*/*/summary.json")))
     rows = [row for core in range(cores) for row in rows_of(options.out / str(core))]
     finished = {row["loss"] for row in rows}
     rows += [row_of(name, "none", None, "the run left no result", {}) for name in chosen if name not in finished]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,16 @@ from gan_runner.config.trust import search_working_directory
 from gan_runner.config.validation import SEEDS
 from gan_runner.distributed import processes
 from gan_runner.errors import BadInput, ConfigError, DiskFull
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.files import check_working_directory
 from gan_runner.tools.home import ensure_home
 from gan_runner.tools.pipes import pipe_safe_output
 
+log = logging.getLogger("gan_runner")
+
 
 def command(
-    parser: Callable[[], Parser], file_advice: str
+    parser: Callable[[], Parser], doing: str, file_advice: str
 ) -> Callable[[Callable[[argparse.Namespace], None]], Callable[..., None]]:
     """Decorate a function of parsed options to make it the main function of a command.
 
@@ -32,6 +37,7 @@ def command(
 
     Args:
         parser: returns the parser of the command line.
+        doing: what the command does, said after two seconds.
         file_advice: what to do if a file cannot be read or written.
     """
 
@@ -49,7 +55,8 @@ def command(
                 check_working_directory()
                 if not processes.is_first():
                     return  # torchrun has started the command several times
-                run(options)
+                with Activity(doing), shown_log():
+                    run(options)
             except DiskFull as error:
                 line.fail(1, f"{error.problem}, then type the same command again")
             except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
@@ -59,6 +66,18 @@ def command(
         return main
 
     return decorate
+
+
+@contextmanager
+def shown_log() -> Iterator[None]:
+    """Context in which what the package logs is printed on standard error."""
+    handler = logging.StreamHandler()
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def explain_file(error: Any) -> str:

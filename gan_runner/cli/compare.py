@@ -26,7 +26,7 @@ def parser() -> Parser:
     return arguments
 
 
-@command(parser, file_advice="choose another place by --out")
+@command(parser, doing="reading the runs and drawing the page", file_advice="choose another place by --out")
 def main(options: argparse.Namespace) -> None:
     """The command `gan-compare`."""
     print(compare(options.runs, options.out))

@@ -6,6 +6,7 @@ import sys
 
 from gan_runner.cli.flags import Parser, answer, hydra_flags
 from gan_runner.errors import BadInput
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.pipes import pipe_safe_output
 
 
@@ -19,6 +20,7 @@ def main() -> None:
             except BadInput as error:
                 Parser(prog="gan-run").fail(2, str(error))
     else:
-        from gan_runner.cli import run
+        with Activity("starting: loading Hydra and PyTorch, reading the configuration"):
+            from gan_runner.cli import run
 
-        run.main()
+            run.main()

@@ -49,7 +49,9 @@ def parser() -> Parser:
     return arguments
 
 
-@command(parser, file_advice="choose a run whose directory can be read and written")
+@command(
+    parser, doing="loading the run and measuring it", file_advice="choose a run whose directory can be read and written"
+)
 def main(options: argparse.Namespace) -> None:
     """The command `gan-eval`."""
     if options.ensemble:

@@ -48,6 +48,7 @@ from gan_runner.runs.launchers import prepare_launcher, requeue_on_slurm
 from gan_runner.runs.lock import locked
 from gan_runner.runs.signals import forward_signal
 from gan_runner.runs.sweep import SweepTable, sweep_directory
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.files import check_working_directory, redact_file, write_json, write_text
 from gan_runner.tools.home import ensure_home
 from gan_runner.tools.pipes import pipe_safe_output
@@ -73,6 +74,7 @@ def main() -> None:
             return
         check_words(line.unknown, line.overrides)
         processes.join()
+        Activity.silent = not processes.present.is_main
         if directory := resumed_directory(sys.argv[1:]):
             run_job(lambda: resumed_job(directory, sys.argv[1:]), directory, multirun=False)
         else:
@@ -199,6 +201,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     """
     from gan_runner.train import train
 
+    Activity.end_all()  # the command has started
     sys.argv[1:] = map(redact, sys.argv[1:])  # W&B stores the command line
     try:
         with locked(directory.path) if processes.present.is_main else nullcontext():

@@ -80,7 +80,7 @@ def parser() -> Parser:
     return arguments
 
 
-@command(parser, file_advice="choose where by --picture or --out")
+@command(parser, doing="loading the run and drawing samples", file_advice="choose where by --picture or --out")
 def main(options: argparse.Namespace) -> None:
     """The command `gan-sample`."""
     from gan_runner.cli.draw import run

@@ -31,6 +31,7 @@ from torch.utils.data import Dataset as TorchDataset
 from gan_runner.datasets.base import ALL, Data, Order, Split, rng
 from gan_runner.datasets.labels import Labels, frequencies
 from gan_runner.errors import DataError, WorkerLost
+from gan_runner.tools.activity import Activity
 from gan_runner.turn import Batch
 
 Resident = Literal["auto"] | bool
@@ -187,10 +188,12 @@ class Source(TorchDataset[Item]):
         images = torch.empty(len(self), self.channels, self.size, self.size, dtype=torch.uint8)
         labels: list[Tensor] = []
         rest = images
-        for chunk, label in self.chunks(workers):
-            rest[: len(chunk)] = chunk
-            rest = rest[len(chunk) :]
-            labels.append(label)
+        with Activity(f"decoding {self.name}", len(self), "images") as activity:
+            for chunk, label in self.chunks(workers):
+                rest[: len(chunk)] = chunk
+                rest = rest[len(chunk) :]
+                labels.append(label)
+                activity.done += len(chunk)
         return images, torch.cat(labels)
 
 

@@ -13,6 +13,7 @@ from gan_runner.datasets.base import evaluation_split
 from gan_runner.datasets.images import ImageDataset
 from gan_runner.datasets.labels import Labels
 from gan_runner.extractors.base import Extractor, Features, LoadedExtractor
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.cache import bytes_of, key_of, train_or_load
 
 if TYPE_CHECKING:
@@ -127,12 +128,14 @@ class TrainedClassifier(Extractor):
     def train(self, network: Trunk, data: Data, labels: Labels) -> Trunk:
         """Train the network by cross-entropy, summed over groups of attributes if there are any."""
         optimizer, schedule = self.optimizer(network)
-        for _, batch in zip(range(self.steps), data.stream(0, self.batch_size, seed=0)):
-            loss = labels.negative_log_likelihood(network(batch["data"]), labels.vectors(batch["label"])).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+        batches = data.stream(0, self.batch_size, seed=0)
+        with Activity(f"training the {self.title}", self.steps, "steps") as activity:
+            for activity.done, batch in zip(range(self.steps), batches):
+                loss = labels.negative_log_likelihood(network(batch["data"]), labels.vectors(batch["label"])).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
         return network.eval()
 
 

@@ -22,6 +22,7 @@ from gan_runner.games.base import DrawsConditions
 from gan_runner.metrics.base import ChoosesSplit, HasConditions, HasCounts, Prepares, Streams, directions_of
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import declaration
+from gan_runner.tools.activity import Activity
 
 if TYPE_CHECKING:
     from gan_runner.system import System
@@ -96,7 +97,8 @@ class Evaluator:
             began = time.perf_counter()
             self.reference.seen.clear()
             try:
-                measured[name] = metric(results)
+                with Activity(f"measuring {name}"):
+                    measured[name] = metric(results)
             except ValueError as error:
                 raise ConfigError(f"metric={name}: {error}") from error
             self.seconds[name] += time.perf_counter() - began

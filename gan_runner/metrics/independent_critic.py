@@ -13,6 +13,7 @@ from gan_runner.models.dcgan import DCGANDiscriminator, resolutions
 from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.models.sizes import at_least_one
 from gan_runner.terms.gradient_penalties import gradient_norms
+from gan_runner.tools.activity import Activity
 
 if TYPE_CHECKING:
     from gan_runner.metrics.results import Results
@@ -76,15 +77,18 @@ def independent_wasserstein(
         torch.random.default_generator.manual_seed(seed)  # torch.manual_seed would also seed every GPU
         critic = make_critic(tuple(real.shape[1:])).to(device)
         optimizer = torch.optim.Adam(critic.parameters(), lr=learning_rate, betas=(0.5, 0.9))
-        for step in range(steps):
-            x, y = ((data[torch.randint(len(data), (batch_size,)).to(device)] / unit).float() for data in (real, fake))
-            share = torch.rand(batch_size, *[1] * (x.dim() - 1)).to(device)
-            penalty = (gradient_norms(critic, x + share * (y - x)) - 1).relu().square().mean()
-            loss = critic(y).mean() - critic(x).mean() + weight * penalty
-            optimizer.param_groups[0]["lr"] = learning_rate * (1 - step / steps)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+        with Activity("training the independent critic", steps, "steps") as activity:
+            for activity.done in range(steps):
+                x, y = (
+                    (data[torch.randint(len(data), (batch_size,)).to(device)] / unit).float() for data in (real, fake)
+                )
+                share = torch.rand(batch_size, *[1] * (x.dim() - 1)).to(device)
+                penalty = (gradient_norms(critic, x + share * (y - x)) - 1).relu().square().mean()
+                loss = critic(y).mean() - critic(x).mean() + weight * penalty
+                optimizer.param_groups[0]["lr"] = learning_rate * (1 - activity.done / steps)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
     with torch.no_grad():
         scores = [
             torch.cat([critic((part / unit).float()) for part in data.split(1000)]) for data in (real_test, fake_test)

@@ -14,6 +14,7 @@ from gan_runner.extractors.base import Extractor, Features, LoadedExtractor
 from gan_runner.losses.base import GivenScores as GivenScores
 from gan_runner.metrics.frechet import Moments, moments
 from gan_runner.sampling.critic import score
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.cache import key_of, load_or_make
 from gan_runner.turn import Quantities, lazy
 
@@ -60,7 +61,8 @@ class Reference(Quantities):
         """Return the data of a split; `seen` notes which splits are read."""
         self.seen.add(split)
         if split not in self.data:
-            self.data[split] = self.dataset.load(self.device, split)
+            with Activity(f"reading the data of split {split}"):
+                self.data[split] = self.dataset.load(self.device, split)
         return self.data[split]
 
     @lazy
@@ -147,7 +149,8 @@ class Results(Quantities):
         if self.computed("samples"):
             yield from self.samples.split(CHUNK)
         else:
-            yield from (self.system.sample(noise) for noise in self.noise.split(CHUNK))
+            with Activity("drawing samples", len(self.noise), "samples") as activity:
+                yield from activity.count(self.system.sample(noise) for noise in self.noise.split(CHUNK))
 
     def extract(self, extractor: Extractor) -> Features:
         """Return features and logits of the generated samples."""

@@ -18,6 +18,7 @@ from gan_runner.datasets.base import Data, evaluation_split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset
 from gan_runner.distributed import processes
 from gan_runner.models.sizes import at_least_one
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.cache import bytes_of, key_of, train_or_load
 from gan_runner.turn import Batch
 
@@ -219,13 +220,15 @@ class JointEmbedding:
             image = ImageEncoder(captioned.shape, like.dim).to(device, dtype)
             adam = torch.optim.Adam([*text.parameters(), *image.parameters()], self.lr)
             schedule = torch.optim.lr_scheduler.LinearLR(adam, 1.0, 0.0, max(1, self.steps))
-            for _, batch in zip(range(self.steps), data.stream(0, self.batch_size, seed=0)):
-                classes = classes_of(batch, captioned)
-                loss = joint_embedding_loss(image(batch["data"].to(dtype)), text(batch["caption"]), classes)
-                adam.zero_grad()
-                loss.backward()
-                adam.step()
-                schedule.step()
+            batches = data.stream(0, self.batch_size, seed=0)
+            with Activity("training the text encoder", self.steps, "steps") as activity:
+                for activity.done, batch in zip(range(self.steps), batches):
+                    classes = classes_of(batch, captioned)
+                    loss = joint_embedding_loss(image(batch["data"].to(dtype)), text(batch["caption"]), classes)
+                    adam.zero_grad()
+                    loss.backward()
+                    adam.step()
+                    schedule.step()
         return text.eval(), image.eval()
 
 

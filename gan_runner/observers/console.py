@@ -15,10 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gan_runner.observers.base import Observer
 from gan_runner.runs.event import StepEvent
+from gan_runner.tools.activity import THEN_EVERY_S
 from gan_runner.tools.files import relative
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
+
+ENOUGH_TO_TIME_S = 10.0
+"""Seconds of training from which the time of the rest is estimated."""
+
+HOURS_TO_WARN_OF = 3.0
+"""Hours that a user should know of."""
 
 log = logging.getLogger("gan_runner")
 
@@ -42,6 +49,9 @@ class Console(Observer):
         self.console = RichConsole()
         self.bar: Progress | None = None
         self.printed_at = float("-inf")
+        self.silent_since = time.monotonic()
+        self.first_step = run.step
+        self.is_timed = run.system.device.type != "cpu"
         live = self.console.is_terminal and not run.multirun
         if live:
             self.handler: logging.Handler = RichHandler(console=self.console, show_path=False, show_level=False)
@@ -65,15 +75,32 @@ class Console(Observer):
             if "steps_per_second" in event.scalars:
                 text = "  ".join(f"{name} {value:.4g}" for name, value in losses.items() if "metric/" not in name)
                 self.bar.update(self.task, rate=event.scalars["steps_per_second"], losses=text)
-        if not losses:
-            return
+        self.warn_of_time(event.step)
         now = time.monotonic()
+        if not losses and now - self.silent_since < THEN_EVERY_S:
+            return
         if event.last or now - self.printed_at >= self.seconds:
-            self.printed_at = now
+            self.printed_at = self.silent_since = now
             values = {name: event.scalars[name] for name in ("steps_per_second",) if name in event.scalars} | losses
             text = " ".join(f"{name}={value:.4g}" for name, value in values.items())
             level = logging.DEBUG if self.bar is not None else logging.INFO
             log.log(level, "step=%d/%d %s", event.step, self.steps, text)
+
+    def warn_of_time(self, step: int) -> None:
+        """Once, after ten seconds of steps on a CPU: warn if the rest takes hours. Compiling counts for no step."""
+        compiles, done = self.run.config.trainer.compile not in (False, "auto"), step - self.first_step
+        elapsed = time.perf_counter() - self.run.started
+        if self.is_timed or elapsed < ENOUGH_TO_TIME_S or done <= compiles:
+            return
+        self.is_timed = True
+        rest = (self.steps - step) * elapsed / done
+        if rest > HOURS_TO_WARN_OF * 3600:
+            log.warning(
+                "the rest takes about %.0f hours on this CPU, at %.2g s a step; use a GPU, or choose a smaller "
+                "dataset.image_size, smaller networks or fewer trainer.steps",
+                rest / 3600,
+                elapsed / done,
+            )
 
     def logged(self, scalars: Mapping[str, float]) -> list[str]:
         """The names of the players' terms and of metrics."""

@@ -15,6 +15,7 @@ from gan_runner.observers.base import Periodic
 from gan_runner.plots.grids import nearest_grid, save_image
 from gan_runner.requirements import Requirement
 from gan_runner.runs.event import StepEvent
+from gan_runner.tools.activity import Activity
 
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
@@ -133,8 +134,10 @@ class Neighbours(Periodic):
         """Search the training data and draw the pictures."""
         samples = self.run.system.sample(self.noise)
         data: Any = self.run.data
-        images = (batch["data"] for batch in data.epoch(self.chunk))
-        for name, found in nearest(samples, images, self.spaces, self.k).items():
+        with Activity("searching for neighbours of samples", len(data), "training images") as activity:
+            images = activity.count(batch["data"] for batch in data.epoch(self.chunk))
+            neighbours = nearest(samples, images, self.spaces, self.k)
+        for name, found in neighbours.items():
             path = self.run.directory.samples / f"neighbours_{name}_{event.step:07d}.png"
             save_image(path, nearest_grid(samples, found.images))
             event.pictures[f"neighbours/{name}"] = path

@@ -11,20 +11,22 @@ from gan_runner.tools.secrets import redact_record
 log = logging.getLogger("gan_runner")
 
 
-class BufferedWarnings(logging.Handler):
-    """Warnings before the run's log is open: printed on standard error, and kept until `LogFile` writes them."""
+class BufferedLog(logging.Handler):
+    """The log of a run before its file is open: printed on standard error, and kept until `LogFile` writes it."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self.records: list[logging.LogRecord] = []
 
-    def __enter__(self) -> BufferedWarnings:
+    def __enter__(self) -> BufferedLog:
+        log.setLevel(logging.DEBUG)
+        log.propagate = False
         log.addFilter(redact_record)
         log.addHandler(self)
         return self
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print and store a warning."""
+        """Print and store a record."""
         self.records.append(record)
         print(record.getMessage(), file=sys.stderr)
 
@@ -37,10 +39,10 @@ class LogFile:
 
     Args:
         directory: the run's directory.
-        buffered: earlier warnings, which are written first. It is switched off while the log is open.
+        buffered: the log so far, which is written first. It is switched off while the log is open.
     """
 
-    def __init__(self, directory: RunDirectory, buffered: BufferedWarnings | None = None):
+    def __init__(self, directory: RunDirectory, buffered: BufferedLog | None = None):
         self.handler = logging.FileHandler(directory.log, encoding="utf-8")
         self.handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         self.buffered = buffered

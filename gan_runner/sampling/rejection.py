@@ -13,6 +13,7 @@ from gan_runner.errors import ConfigError
 from gan_runner.games.base import HasCritic
 from gan_runner.sampling.critic import extra_fakes, identifies, score
 from gan_runner.system import System
+from gan_runner.tools.activity import Activity
 
 BURN_IN = 10_000
 """Number of samples for the initial estimate of the maximal ratio, as in the paper."""
@@ -81,16 +82,20 @@ def rejection_samples(system: System, n: int, seed: int, gamma: float = 0.0) -> 
     luck = torch.Generator().manual_seed(seed)
     accepted: list[Tensor] = []
     drawn = kept = 0
-    while kept < n:
-        if drawn >= PATIENCE:
-            raise ConfigError(f"only {kept} of {drawn} samples were accepted; choose a smaller --gamma than {gamma:g}")
-        rows = system.noise(CHUNK, derive_seed(seed, drawn // CHUNK + 1))
-        samples = system.sample(rows)
-        ratios = log_ratio(system, samples, rows)
-        ceiling = torch.maximum(ceiling, ratios.max())
-        chance = acceptance_logit(ratios, ceiling, gamma).sigmoid().cpu()
-        accepted.append(samples[(torch.rand(CHUNK, generator=luck) < chance).to(samples.device)])
-        drawn, kept = drawn + CHUNK, kept + len(accepted[-1])
+    with Activity("accepting samples", n, "samples") as activity:
+        while kept < n:
+            if drawn >= PATIENCE:
+                raise ConfigError(
+                    f"only {kept} of {drawn} samples were accepted; choose a smaller --gamma than {gamma:g}"
+                )
+            rows = system.noise(CHUNK, derive_seed(seed, drawn // CHUNK + 1))
+            samples = system.sample(rows)
+            ratios = log_ratio(system, samples, rows)
+            ceiling = torch.maximum(ceiling, ratios.max())
+            chance = acceptance_logit(ratios, ceiling, gamma).sigmoid().cpu()
+            accepted.append(samples[(torch.rand(CHUNK, generator=luck) < chance).to(samples.device)])
+            drawn, kept = drawn + CHUNK, kept + len(accepted[-1])
+            activity.done = kept
     return torch.cat(accepted)[:n], kept / drawn
 
 
