@@ -28,6 +28,7 @@ from gan_runner.cli.entry import main as gan_run_main
 from gan_runner.config import compose
 from gan_runner.config.paths import CONF
 from gan_runner.config.resolve import register, resolve
+from gan_runner.tools import activity
 from gan_runner.tools.files import write_atomically
 
 TINY = {
@@ -100,6 +101,14 @@ def _nothing_kept_from_before(common_folder):
     """Put the cache into a folder of these tests, so that a classifier is trained once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAN_RUNNER_CACHE", str(common_folder / "cache"))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_said_because_a_machine_is_slow():
+    """Let no line about what takes long come between the lines that tests expect."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(activity, "FIRST_AFTER_S", 3600.0)
         yield
 
 

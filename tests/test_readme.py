@@ -1,10 +1,12 @@
 """Test that the documents show commands, code, links and pictures that work."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 from itertools import product
 from pathlib import Path
 
@@ -213,13 +215,18 @@ def test_code_is_that_of_the_package_or_is_tested():
     assert [block for block in shown if block not in tested and block not in package] == []
 
 
+def write_files(text, folder):
+    """Write the files that a section shows, each below its name."""
+    for name, content in re.findall(r"`(\w\S*\.(?:py|yaml))`[^`]*\n\n```\w+\n(.*?)```", text, re.DOTALL):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+
+
 @pytest.mark.parametrize(("title", "short"), ADDED.items())
 def test_added_code_works_as_typed(gan_run, tmp_path, title, short):
-    """Test that the files of a section pass their tests, and that its command trains with the installed `gan-run`."""
+    """Test that the files of a section pass their tests, and that its command trains, resumes and samples."""
     text = section("gan_runner/README.md", title)
-    for name, content in re.findall(r"`(\w\S*\.(?:py|yaml))`[^`]*\n\n```\w+\n(.*?)```", text, re.DOTALL):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(content, encoding="utf-8")
+    write_files(text, tmp_path)
     (block,) = blocks(text, "bash")
     lines = [shlex.split(line) for line in block.splitlines()]
     for _, *arguments in (line for line in lines if line[0] == "pytest"):
@@ -229,10 +236,10 @@ def test_added_code_works_as_typed(gan_run, tmp_path, title, short):
     line += [*short, "trainer.steps=2", "trainer.sample_every=0", "logger.mode=disabled", "hydra.run.dir=run"]
     code, _, err = gan_run(*(word for word in line if not word.startswith("trusted")))
     assert code == 2
-    assert "add trusted=[package]" in err
+    (trusted,) = (word for word in line if word.startswith("trusted"))
+    assert f"add '{trusted}'" in err
     code, _, err = gan_run(*line)
     assert code == 0, err
-    (trusted,) = (word for word in line if word.startswith("trusted"))
     code, out, err = gan_run("resume=run", "trainer.steps=3", trusted)
     assert code == 0, err
     assert "completed at step 3" in out
@@ -241,6 +248,67 @@ def test_added_code_works_as_typed(gan_run, tmp_path, title, short):
         summary = json.loads(Path("run/summary.json").read_text())
         assert set(summary["parameters"]) == {"discriminator", "generator", "coarse"}
         assert {"coarse/adversarial", "generator/coarse", "generator/adversarial"} <= set(summary["final"])
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A function that types a line in an environment with the installed package, whose path nothing has changed."""
+    pytest.importorskip("hatchling")
+    folder = tmp_path_factory.mktemp("environment")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"PATH": f"{folder / 'bin'}:{environment['PATH']}", "WANDB_MODE": "disabled"}
+    pip = [sys.executable, "-m", "pip"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    subprocess.run([*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run(
+        [*pip, "--python", str(folder / "bin" / "python"), "install", "-q", "--no-deps", str(wheel)], check=True
+    )
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # its own .pth files are not read
+    script = f"#!{folder / 'bin' / 'python'}\nimport pytest\n\nraise SystemExit(pytest.console_main())\n"
+    (folder / "bin" / "pytest").write_text(script)
+    (folder / "bin" / "pytest").chmod(0o755)
+
+    def typed(line, cwd):
+        answer = subprocess.run(["bash", "-c", line], cwd=cwd, env=environment, capture_output=True, text=True)
+        return answer.returncode, answer.stdout, answer.stderr
+
+    _, out, _ = typed("python -c 'import gan_runner; print(gan_runner.__file__)'", folder)
+    assert Path(out).is_relative_to(packages)
+    return typed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("title", "short"), ADDED.items())
+def test_added_code_works_as_typed_where_the_package_is_installed(installed, tmp_path, title, short):
+    """Test the lines of a section, then resuming, sampling, measuring and a sweep, in a shell."""
+    text = section("gan_runner/README.md", title)
+    write_files(text, tmp_path)
+    (block,) = blocks(text, "bash")
+    options = " ".join([*(f"'{option}'" for option in short), "trainer.steps=2", "trainer.sample_every=0"])
+    train = next(line for line in block.splitlines() if line.startswith("gan-run"))
+    (package,) = re.findall(r"trusted=\[(\w+)\]", train)
+    for line in block.splitlines():
+        code, _, err = installed(f"{line} {options} hydra.run.dir=run" if line == train else line, tmp_path)
+        assert code == 0, (line, err)
+    for line in (
+        f"gan-run resume=run trainer.steps=3 'trusted=[{package}]'",
+        f"gan-sample run --n 4 --trust {package}",
+        f"gan-eval run --samples 50 --trust {package}",
+        f"{train} {options} seeds=2",
+        f"{train} {options} -m seed=0,1 hydra/launcher=joblib hydra.launcher.n_jobs=2",
+    ):
+        code, _, err = installed(line, tmp_path)
+        assert code == 0, (line, err)
+    for line, advice in {
+        "gan-run resume=run trainer.steps=4": f"'trusted=[{package}]'",
+        "gan-sample run": f"add --trust {package}\n",
+        "gan-eval run": f"add --trust {package}\n",
+    }.items():
+        code, _, err = installed(line, tmp_path)
+        assert code == 2
+        assert advice in err
 
 
 def test_working_directory_is_searched_only_for_named_packages(gan_run, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +62,7 @@ def command(
                 line.fail(1, f"{error.problem}, then type the same command again")
             except (BadInput, HydraException, OmegaConfBaseException, OSError) as error:
                 of_file = isinstance(error, OSError) and not isinstance(error, HydraException)
-                line.fail(2, f"{explain_file(error)}; {file_advice}" if of_file else explain(error))
+                line.fail(2, f"{explain_file(error)}; {file_advice}" if of_file else in_flags(explain(error)))
 
         return main
 
@@ -78,6 +79,17 @@ def shown_log() -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
+
+
+FLAGS = {r"'?\btrusted=\[([^]]*)\]'?": r"--trust \1", r"\btrainer\.device=": "--device "}
+"""Options of `gan-run` that the other commands have as flags: a pattern, and its replacement."""
+
+
+def in_flags(line: str) -> str:
+    """An error line whose advice names the flags of this command instead of options of `gan-run`."""
+    for option, flag in FLAGS.items():
+        line = re.sub(option, flag, line)
+    return line
 
 
 def explain_file(error: Any) -> str:

@@ -109,9 +109,9 @@ def run_hydra() -> None:
         if names_packages(line.overrides):
             search_working_directory()
     command = ["gan-run", *sys.argv[1:]]
-    for_hydra = dict(zip(line.overrides, overrides))
     search = search_options(line, overrides) if sweep else []
-    sys.argv[1:] = [*(for_hydra.get(word, word) for word in sys.argv[1:]), *search]
+    flags = [word for word in sys.argv[1:] if word not in line.overrides]
+    sys.argv[1:] = [*flags, *overrides, *search]  # Hydra takes no flag between overrides
     options = {**VERSION_BASE, **execution_whitelist(overrides)}
     job = update_wrapper(partial(run_composed, command=command), run_composed)
     hydra.main(config_path=str(CONF), config_name="config", **options)(job)()

@@ -68,7 +68,7 @@ def locate(target: Any, trusted: Iterable[str], key: str = "_target_") -> Callab
     if not isinstance(target, str) or not f"{target}.".startswith(prefixes):
         raise ConfigError(
             f"{key}._target_={target} is outside the allow-list of code that may run; if you trust its package, add "
-            "trusted=[package]"
+            f"'trusted=[{str(target).partition('.')[0]}]'"
         )
     path, _, name = target.rpartition(".")
     try:
@@ -81,10 +81,11 @@ def locate(target: Any, trusted: Iterable[str], key: str = "_target_") -> Callab
     if found is None or not callable(found):
         names = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         raise ConfigError(f"{key}._target_={target} does not exist: {path} has no {name}{did_you_mean(name, names)}")
-    if not f"{getattr(found, '__module__', '')}.".startswith(prefixes):
+    place = str(getattr(found, "__module__", "?"))
+    if not f"{place}.".startswith(prefixes):
         raise ConfigError(
-            f"{key}._target_={target} is defined in {getattr(found, '__module__', '?')}, outside the allow-list of "
-            "code that may run; if you trust that package, add trusted=[package]"
+            f"{key}._target_={target} is defined in {place}, outside the allow-list of code that may run; if you trust "
+            f"that package, add 'trusted=[{place.partition('.')[0]}]'"
         )
     kinds = next((kinds for prefix, kinds in KINDS.items() if target.startswith(prefix)), ())
     if kinds and not {base.__name__ for base in getattr(found, "__mro__", ())} & set(kinds):

@@ -186,8 +186,9 @@ def test_bad_sweep_leaves_nothing_and_exits_with_2(gan_run, tmp_path):
 
 
 def test_cfg_job_resolves_without_running(gan_run, tmp_path):
-    code, out, _ = gan_run("loss=wgan_gp", "--cfg", "job", "--resolve")
-    assert code == 0
+    code, out, err = gan_run("loss=wgan_gp", "--cfg", "job", "trainer.steps=7", "--resolve")
+    assert code == 0, err
+    assert "steps: 7" in out
     assert "gan_runner.losses.wasserstein.Wasserstein" in out
     assert "updates: 5" in out
     assert not list(tmp_path.iterdir())

@@ -112,7 +112,7 @@ BAD = {
     "--split test": "this dataset has no split test; set --split to train",
     "--split validation": "this dataset has no split validation; set --split to train",
     "--samples 1": "--samples 1 is too few to compare with data; choose 2 or more",
-    "--device nope": "trainer.device=nope cannot be used",
+    "--device nope": "--device nope cannot be used",
 }
 
 
