@@ -25,7 +25,7 @@ from gan_runner.distributed import processes
 from gan_runner.errors import ConfigError, Diverged, Stopped, with_directory
 from gan_runner.metrics.evaluator import build_metrics
 from gan_runner.observers.base import Observer
-from gan_runner.observers.build import build_observers, check_metric_names, check_objective
+from gan_runner.observers.build import build_observers, check_metrics, check_objective
 from gan_runner.runs.directory import RunDirectory
 from gan_runner.runs.divergence import check_weights, fetch
 from gan_runner.runs.environment import environment
@@ -237,7 +237,7 @@ def build_all(job: Job) -> tuple[DictConfig, System, Mapping[str, Metric], dict[
     prepare_device(system.device, config.trainer.precision)
     metrics = build_metrics(config, system)
     observers = build_observers(config, system)
-    check_metric_names(config, metrics, observers)
+    check_metrics(config, metrics, observers)
     check_objective(config.objective, metrics, observers, system.dataset)
     return config, system, metrics, observers
 

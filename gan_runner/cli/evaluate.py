@@ -64,7 +64,7 @@ def main(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Load a run, measure it, print and save the values; return them with the conditions of each."""
-    from gan_runner.metrics.evaluator import Evaluator, build_metrics, check_own_splits, check_split
+    from gan_runner.metrics.evaluator import Evaluator, build_metrics, check_own_splits, check_samples, check_split
 
     samples = SAMPLES if options.samples is None else options.samples
     of_latents = SEED if options.seed is None else options.seed
@@ -79,6 +79,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     metrics = build_metrics(config, system)
+    check_samples(metrics, samples, "--samples is")
     check_own_splits(metrics, options.split, system.dataset.splits)
     evaluator = Evaluator(system, metrics, samples, of_latents, split)
     values = evaluator.measure()

@@ -124,7 +124,7 @@ def type_hints(target: Any) -> dict[str, Any]:
     # The types of a dataclass's inherited fields can only be resolved in the module of their own class.
     constructor = inspect.isclass(target) and not is_dataclass(target)
     try:
-        return typing.get_type_hints(target.__init__ if constructor else inspect.unwrap(target))
+        return typing.get_type_hints(target.__init__ if constructor else inspect.unwrap(target), include_extras=True)
     except NameError:  # a type that is imported only under TYPE_CHECKING
         return {}
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+from annotated_types import Ge
+
 
 from gan_runner.datasets.base import Split
 from gan_runner.metrics.results import Reference
 from gan_runner.requirements import Declared, Options, Requirement, declaration
+
+Positive = Annotated[int, Ge(1)]
+"""A number of things, such as samples, that is at least one."""
+
+TwoOrMore = Annotated[int, Ge(2)]
+"""A number of things that is at least two."""
 
 Better = Callable[[float, float], float]
 """`min` or `max`: the better one of two values."""
@@ -88,6 +97,15 @@ class Streams(Protocol):
     streaming: bool
 
 
+@runtime_checkable
+class NeedsSamples(Protocol):
+    """A metric that needs more than one sample, and more than one of the data."""
+
+    @property
+    def least_samples(self) -> int:
+        """The smallest number of samples that it works with."""
+
+
 class MetricFunction(Declared[Options, Values]):
     """A function of the results as a metric.
 
@@ -97,6 +115,7 @@ class MetricFunction(Declared[Options, Values]):
         requirements: checks of the system.
         conditions: see `HasConditions`.
         counts: see `HasCounts`.
+        least_samples: see `NeedsSamples`.
     """
 
     def __init__(
@@ -106,11 +125,13 @@ class MetricFunction(Declared[Options, Values]):
         requirements: tuple[Requirement, ...],
         conditions: Mapping[str, Any],
         counts: Counts,
+        least_samples: int,
     ):
         super().__init__(function, requirements)
         self.directions = directions
         self.conditions = conditions
         self.counts = counts
+        self.least_samples = least_samples
 
 
 def metric(
@@ -118,6 +139,7 @@ def metric(
     requires: tuple[Requirement, ...] = (),
     conditions: Mapping[str, Any] | None = None,
     counts: Counts = all_of_them,
+    least_samples: int = 1,
     **directions: Better,
 ) -> Callable[[Callable[Options, Values]], MetricFunction[Options]]:
     """Decorate a function of `Results` as a metric.
@@ -126,9 +148,10 @@ def metric(
         requires: checks of the system.
         conditions: see `HasConditions`.
         counts: see `HasCounts`.
+        least_samples: see `NeedsSamples`.
         directions: the values that can be compared, each with `min` or `max`, whichever is better.
     """
-    return lambda function: MetricFunction(function, directions, requires, conditions or {}, counts)
+    return lambda function: MetricFunction(function, directions, requires, conditions or {}, counts, least_samples)
 
 
 def directions_of(metric: Any) -> Mapping[str, Better]:

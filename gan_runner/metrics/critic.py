@@ -12,7 +12,7 @@ from gan_runner.datasets.base import HasDensity
 from gan_runner.games.base import HasCritic
 from gan_runner.losses.base import BoundsDivergence, Identifies
 from gan_runner.losses.density_ratios import log_mean_exp
-from gan_runner.metrics.base import at_most, metric
+from gan_runner.metrics.base import Positive, at_most, metric
 from gan_runner.metrics.optimal_transport import match_optimally
 from gan_runner.metrics.results import GivenScores, Results
 from gan_runner.models.latents import Normal
@@ -145,7 +145,7 @@ def divergence(results: Results, reach: float = 8.0, nodes: int = 801) -> dict[s
 
 
 @metric(transport_gap=min, requires=(needs_critic, needs_points, needs_identified("potential")), counts=at_most("n"))
-def transport(results: Results, n: int = 2000) -> dict[str, float]:
+def transport(results: Results, n: Positive = 2000) -> dict[str, float]:
     """1 − (E_p[D] − E_q[D]) / (K W₁): the fraction of the exact W₁ that the critic misses, on n reals and n fakes.
 
     K is the largest gradient norm of the critic on the lines of the optimal transport. By Kantorovich duality no critic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Sized
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,15 @@ from gan_runner.config.paths import CONF
 from gan_runner.datasets.base import Data, Dataset, Split
 from gan_runner.errors import ConfigError
 from gan_runner.games.base import DrawsConditions
-from gan_runner.metrics.base import ChoosesSplit, HasConditions, HasCounts, Prepares, Streams, directions_of
+from gan_runner.metrics.base import (
+    ChoosesSplit,
+    HasConditions,
+    HasCounts,
+    NeedsSamples,
+    Prepares,
+    Streams,
+    directions_of,
+)
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.requirements import declaration
 from gan_runner.tools.activity import Activity
@@ -80,7 +88,14 @@ class Evaluator:
         return game.noise_like(system.networks, self.reference.split(split), samples, rng).to(system.device)
 
     def prepare(self) -> None:
-        """Load what metrics need, such as feature networks, so that errors occur before training and not during it."""
+        """Load what metrics need, such as feature networks, so that errors occur before training and not during it.
+
+        Raises:
+            ConfigError: there is less data than a metric needs.
+        """
+        data = self.reference.split(self.reference.chosen_split) if self.metrics else None
+        if isinstance(data, Sized):
+            check_samples(self.metrics, len(data), "the number of its data is")
         for metric in self.metrics.values():
             if isinstance(metric, Prepares):
                 metric.prepare(self.reference)
@@ -140,6 +155,27 @@ def metric_conditions(metric: Any, splits: Sequence[Split], selecting: bool = Fa
     declared = declaration(metric)
     conditions = declared.conditions if isinstance(declared, HasConditions) else {}
     return {name: value(splits, selecting) if callable(value) else value for name, value in conditions.items()}
+
+
+def check_samples(metrics: Metrics, samples: int, what: str) -> None:
+    """Check that a number of samples is enough for every metric.
+
+    Args:
+        metrics: by name.
+        samples: the number of samples, or of the data.
+        what: what the error message says before it, such as `--samples is`.
+
+    Raises:
+        ConfigError: it is not. The message names the first metric that needs more.
+    """
+    for name, metric in metrics.items():
+        declared = declaration(metric)
+        least = declared.least_samples if isinstance(declared, NeedsSamples) else 1
+        if samples < least:
+            raise ConfigError(
+                f"metric={name} needs at least {least} samples, but {what} {samples}; choose more samples, or smaller "
+                f"options of metric.{name}"
+            )
 
 
 def check_own_splits(metrics: Mapping[str, Any], split: str | None, splits: Sequence[Split]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gan_runner.datasets.labels import Attributes, Labels
 from gan_runner.extractors.base import Extractor
 from gan_runner.extractors.classifier import TrainedClassifier
-from gan_runner.metrics.base import Better
+from gan_runner.metrics.base import Better, Positive, TwoOrMore
 from gan_runner.metrics.classifier_score import classifier_score
 from gan_runner.metrics.frechet import frechet_distance, moments
 from gan_runner.metrics.kernel_distance import kernel_distance, size_of_subsets
@@ -53,6 +53,7 @@ class FrechetDistance(FeatureMetric):
     """Fréchet distance between Gaussians fitted to features: `fid` by Inception, `fd_NAME` by another network."""
 
     streaming: ClassVar[bool] = True
+    least_samples: ClassVar[int] = 2
 
     @property
     def directions(self) -> Mapping[str, Better]:
@@ -75,8 +76,10 @@ class KernelDistance(FeatureMetric):
         subset_size: samples per subset, at most.
     """
 
-    subsets: int = 100
-    subset_size: int = 1000
+    subsets: Positive = 100
+    subset_size: TwoOrMore = 1000
+
+    least_samples: ClassVar[int] = 2
 
     @property
     def directions(self) -> Mapping[str, Better]:
@@ -104,7 +107,12 @@ class PrecisionRecall(FeatureMetric):
         k: the radius of a ball is the distance to the k-th nearest neighbour.
     """
 
-    k: int = 5
+    k: Positive = 5
+
+    @property
+    def least_samples(self) -> int:
+        """One more than `k`, since a sample is no neighbour of itself."""
+        return self.k + 1
 
     @property
     def directions(self) -> Mapping[str, Better]:
@@ -163,7 +171,12 @@ class ClassifierScore(FeatureMetric):
         splits: number of splits of the samples to average over.
     """
 
-    splits: int = 10
+    splits: Positive = 10
+
+    @property
+    def least_samples(self) -> int:
+        """One for each split."""
+        return self.splits
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:

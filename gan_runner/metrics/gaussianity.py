@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_runner.datasets.base import derive_seed, evaluation_split
-from gan_runner.metrics.base import metric
+from gan_runner.metrics.base import TwoOrMore, metric
 from gan_runner.metrics.likelihood import held_out
 from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
@@ -68,7 +68,7 @@ def needs_normal_latents(system: System) -> None:
     requires=(encodes, needs_normal_latents),
     conditions={"samples": None, "real": None, "split": evaluation_split},
 )
-def latent_gaussianity(results: Results, n: int = 2000, seed: int = 0) -> dict[str, float]:
+def latent_gaussianity(results: Results, n: TwoOrMore = 2000, seed: int = 0) -> dict[str, float]:
     """How close the codes of held-out data are to N(0, I).
 
     Maximum likelihood leads to such codes; flows trained by a critic do not have them (Danihelka et al. 2017,

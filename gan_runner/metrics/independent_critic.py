@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_runner.datasets.base import evaluation_split
-from gan_runner.metrics.base import metric
+from gan_runner.metrics.base import Positive, TwoOrMore, metric
+from gan_runner.metrics.results import Results
 from gan_runner.models.dcgan import DCGANDiscriminator, resolutions
 from gan_runner.models.mlp import MLPDiscriminator
 from gan_runner.models.sizes import at_least_one
@@ -16,7 +17,6 @@ from gan_runner.terms.gradient_penalties import gradient_norms
 from gan_runner.tools.activity import Activity
 
 if TYPE_CHECKING:
-    from gan_runner.metrics.results import Results
     from gan_runner.system import System
 
 
@@ -104,11 +104,14 @@ def needs_held_out_data(system: System) -> None:
 
 @metric(
     independent_wasserstein=min,
+    least_samples=2,
     requires=(needs_held_out_data,),
     conditions={"split": evaluation_split},
     counts=lambda options, samples, real: {"samples": min(samples, options["n"]), "real": None},  # it reads other data
 )
-def independent_critic(results: Results, n: int = 5000, steps: int = 1000, seed: int = 0) -> dict[str, float]:
+def independent_critic(
+    results: Results, n: TwoOrMore = 5000, steps: Positive = 1000, seed: int = 0
+) -> dict[str, float]:
     """W₁ estimated by an independent critic, trained on one half of the held-out data and tested on the other half.
 
     It is in units of the data. `independent_wasserstein_of_data` compares held-out data with training data instead of

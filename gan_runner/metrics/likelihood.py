@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_runner.datasets.base import HasDensity, Split, evaluation_split
 from gan_runner.datasets.images import bits, dequantised
-from gan_runner.metrics.base import metric
+from gan_runner.metrics.base import Positive, metric
 from gan_runner.metrics.classification import resolve_split
 from gan_runner.metrics.results import Results
 from gan_runner.models.latents import Normal
@@ -52,7 +52,7 @@ def density_inputs(results: Results, n: int, seed: int) -> Iterator[Tensor]:
     requires=(needs_density,),
     conditions={"samples": None, "real": None, "split": evaluation_split},
 )
-def bits_per_dimension(results: Results, n: int = 10000, draws: int = 1, seed: int = 0) -> dict[str, float]:
+def bits_per_dimension(results: Results, n: Positive = 10000, draws: Positive = 1, seed: int = 0) -> dict[str, float]:
     """−E log₂ p(x) / D on held-out data, where D is the dimension of a sample; with averaged weights if there are any.
 
     For images, this is an upper bound on the bits per byte of the discrete model, by uniform dequantisation (Theis et

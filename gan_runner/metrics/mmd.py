@@ -18,7 +18,7 @@ from gan_runner.losses.kernels import (
     squared_distances,
     unbiased_mmd2,
 )
-from gan_runner.metrics.base import at_most, metric
+from gan_runner.metrics.base import Positive, TwoOrMore, at_most, metric
 from gan_runner.metrics.results import Results
 from gan_runner.models.gaussian import Gaussian
 
@@ -44,9 +44,9 @@ def permuted_mmd2(kernel: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, perm
     return (within_first + within_second) / (n * (n - 1)) - 2 * across / n**2
 
 
-@metric(mmd2=min, mmd_p_value=max, counts=at_most("points"))
+@metric(mmd2=min, least_samples=2, mmd_p_value=max, counts=at_most("points"))
 def mmd(
-    results: Results, kernel: Kernel, median: bool = True, points: int = 500, permutations: int = 200
+    results: Results, kernel: Kernel, median: bool = True, points: TwoOrMore = 500, permutations: Positive = 200
 ) -> dict[str, float]:
     """Unbiased MMD², and the p-value of a permutation test that samples and data are equally distributed (Gretton et
     al. 2012).
@@ -83,7 +83,7 @@ def needs_gaussians(system: System) -> None:
         raise ValueError("it needs Gaussian data and samples; choose dataset=gaussian model=gaussian")
 
 
-@metric(mmd_gap=min, requires=(needs_gaussians,))
+@metric(mmd_gap=min, least_samples=2, requires=(needs_gaussians,))
 @torch.no_grad()
 def mmd_gap(results: Results, kernel: RBF | RationalQuadratic) -> dict[str, float]:
     """Error of the unbiased estimate of MMD², against the closed form between the Gaussians of data and generator."""

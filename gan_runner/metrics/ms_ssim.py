@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gan_runner.metrics.base import metric
+from gan_runner.metrics.base import Positive, metric
+from gan_runner.metrics.results import Results
 
 if TYPE_CHECKING:
-    from gan_runner.metrics.results import Results
     from gan_runner.system import System
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -114,8 +114,8 @@ def needs_large_images(system: System) -> None:
         raise ValueError(f"it needs images of {WINDOW} px or more, and this data has shape {list(shape)}; leave it out")
 
 
-@metric(ms_ssim=min, requires=(needs_large_images,))
-def ms_ssim_diversity(results: Results, pairs: int = 500) -> dict[str, float]:
+@metric(ms_ssim=min, least_samples=2, requires=(needs_large_images,))
+def ms_ssim_diversity(results: Results, pairs: Positive = 500) -> dict[str, float]:
     """Mean MS-SSIM of random pairs of samples, and of the data; samples far above the data lack diversity."""
     return {
         "ms_ssim": diversity(results.samples, pairs),

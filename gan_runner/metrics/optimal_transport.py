@@ -7,7 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
-from gan_runner.metrics.base import at_most, metric
+from gan_runner.metrics.base import Positive, at_most, metric
 from gan_runner.metrics.results import Results
 
 MAX_ITERATIONS = 10_000_000
@@ -36,7 +36,7 @@ def match_optimally(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @metric(wasserstein=min, counts=at_most("n"))
-def optimal_transport(results: Results, n: int = 1000) -> dict[str, float]:
+def optimal_transport(results: Results, n: Positive = 1000) -> dict[str, float]:
     """Exact W₁ between n samples and n real samples, as an assignment (Peyré & Cuturi 2019, arXiv:1803.00567, Ch. 2).
 
     It is in units of the data. Two finite sets of samples of the same density have a positive distance.

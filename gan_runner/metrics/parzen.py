@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gan_runner.datasets.base import Split
 from gan_runner.losses.kernels import require_positive, squared_distances
-from gan_runner.metrics.base import metric
+from gan_runner.metrics.base import Positive, TwoOrMore, metric
+from gan_runner.metrics.results import Results
 
 if TYPE_CHECKING:
-    from gan_runner.metrics.results import Results
     from gan_runner.system import System
 
 AUTHORS_SIGMAS = tuple(10 ** (i / 9 - 1) for i in range(10))
@@ -80,7 +80,7 @@ def measured_on(splits: Sequence[Split], selecting: bool) -> Split:
 
 @metric(parzen_nats=max, requires=(needs_validation_and_test,), conditions={"split": measured_on})
 def parzen(
-    results: Results, sigmas: Sequence[float] = AUTHORS_SIGMAS, validation: int = 1000, test: int = 10000
+    results: Results, sigmas: Sequence[float] = AUTHORS_SIGMAS, validation: Positive = 1000, test: TwoOrMore = 10000
 ) -> dict[str, float]:
     """Mean log-likelihood in nats of test images on [0, 1] under a Parzen window of the samples, and its standard error
     (Goodfellow et al. 2014, arXiv:1406.2661, Section 5; sigmas and sizes as in the authors' code).

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from gan_runner.metrics.base import equally_many, metric
+from gan_runner.metrics.base import Positive, equally_many, metric
 from gan_runner.metrics.results import Results
 
 
 @metric(sliced_wasserstein=min, counts=equally_many)
-def sliced_wasserstein(results: Results, projections: int = 256) -> dict[str, float]:
+def sliced_wasserstein(results: Results, projections: Positive = 256) -> dict[str, float]:
     """Sliced W₁ (Bonneel et al. 2015, doi:10.1007/s10851-014-0506-3): the mean W₁ of random projections.
 
     Directions are uniform on the sphere and the same every time. In one dimension, W₁ is the mean distance of sorted

@@ -53,6 +53,13 @@ class Observer:
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Close open files and services at the end of the run; `summary` is that of summary.json."""
 
+    def check_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Check before data is read that the observer can measure these metrics.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state for checkpoints: tensors and plain values."""
         return {}

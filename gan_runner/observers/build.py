@@ -34,12 +34,15 @@ def directions_by_name(metrics: Mapping[str, Any], observers: Mapping[str, Obser
     return {name: better for directions in measured for name, better in directions.items()}
 
 
-def check_metric_names(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
-    """Check that the objective, expected metrics and metrics that observers read are measured.
+def check_metrics(config: DictConfig, metrics: Mapping[str, Any], observers: Mapping[str, Observer]) -> None:
+    """Check that the objective, expected metrics and metrics that observers read are measured, and can be.
 
     Raises:
-        ConfigError: a metric is not measured. The message names it and the option that measures it, or a similar name.
+        ConfigError: a metric cannot be measured, or is not. The message names it, and the option that measures it or a
+            similar name.
     """
+    for observer in observers.values():
+        observer.check_metrics(metrics)
     measured = [name for metric in metrics.values() for name in directions_of(metric)]
     for observer_name, observer in observers.items():
         for name in [name for name in observer.reads if name not in measured]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan_runner.datasets.base import Split
-from gan_runner.metrics.base import directions_of
-from gan_runner.metrics.evaluator import Evaluator, check_split
+from gan_runner.metrics.base import Positive, directions_of
+from gan_runner.metrics.evaluator import Evaluator, check_samples, check_split, metric_conditions
 from gan_runner.observers.base import Periodic
 from gan_runner.requirements import Requirement
 from gan_runner.runs.event import Measurement, StepEvent
@@ -15,6 +17,8 @@ from gan_runner.runs.event import Measurement, StepEvent
 if TYPE_CHECKING:
     from gan_runner.runs.run import Run
     from gan_runner.system import System
+
+log = logging.getLogger("gan_runner")
 
 
 @dataclass
@@ -30,7 +34,7 @@ class Evaluation(Periodic):
         split: split of the real samples: train, validation or test.
     """
 
-    samples: int = 2000
+    samples: Positive = 2000
     seed: int = 1
     split: Split = "train"
 
@@ -43,12 +47,22 @@ class Evaluation(Periodic):
         """Raise ValueError if the dataset does not have the split."""
         check_split(system.dataset, self.split, "split")
 
+    def check_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Check that every metric works with this number of samples.
+
+        Raises:
+            ConfigError: one needs more.
+        """
+        if self.every > 0:
+            check_samples(metrics, self.samples, "observer.evaluation.samples is")
+
     def start(self, run: Run) -> None:
         """Draw the latents, and load what metrics need."""
         self.run = run
         data = run.data if self.split == "train" else None
         self.evaluator = Evaluator(run.system, run.metrics, self.samples, self.seed, self.split, data, selecting=True)
         if self.every > 0:
+            warn_of_training_data(run.metrics, run.system.dataset.splits)
             self.evaluator.prepare()
 
     def observe(self, event: StepEvent) -> None:
@@ -62,3 +76,14 @@ class Evaluation(Periodic):
             better = None if name in self.evaluator.of_test else directions.get(name)
             event.measure(name, Measurement(value, better, self.evaluator.conditions[name]))
         event.metric_seconds = dict(self.evaluator.seconds)
+
+
+def warn_of_training_data(metrics: Mapping[str, Any], splits: Sequence[Split]) -> None:
+    """Warn of metrics that measure on data not trained on if there is any, but here there is none."""
+    for name, metric in metrics.items():
+        if metric_conditions(metric, splits, selecting=True).get("split") == "train":
+            log.warning(
+                "metric=%s is measured on the training data, because the dataset has no other split; set "
+                "dataset.held_out=N, or choose a dataset with a test split",
+                name,
+            )

@@ -104,7 +104,7 @@ BAD = {
     "metric=[parzen]": "metric=parzen: it needs a validation split",
     "metric.nope.k=3": "there is no option metric.nope",
     "metric=[precision_recall] metric.precision_recall.kk=3": "there is no option metric.precision_recall.kk",
-    "metric=[precision_recall] metric.precision_recall.k=50": "metric=precision_recall: k=50 must be at least 1",
+    "metric=[precision_recall] metric.precision_recall.k=50": "needs at least 51 samples, but --samples is",
     "extractor=inception": "are not part of this package; set extractor.weights=FILE",
     "trainer.steps=9": "trainer.steps=9 would change the trained run; choose only metric=[…], extractor=…",
     "dataset.image_size=16": "dataset.image_size=16 would change the trained run",

@@ -9,7 +9,7 @@ from gan_runner.config.expectations import Expectation, verdict
 from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
 from gan_runner.errors import CheckpointError, ConfigError
-from gan_runner.observers.build import check_metric_names
+from gan_runner.observers.build import check_metrics
 from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.runs.directory import RunDirectory
 
@@ -120,7 +120,7 @@ def test_full_scale_experiments_measure_what_they_expect(hydra_config, experimen
     """They are too long to be run here, and need images and weights that are not here."""
     config = resolve(hydra_config(f"experiment=cifar10/{experiment}"))
     metrics = {name: build(f"metric.{name}", node) for name, node in config.metric.items()}
-    check_metric_names(config, metrics, {})
+    check_metrics(config, metrics, {})
     assert config.full_scale
     assert config.objective in config.expected
 
@@ -128,6 +128,6 @@ def test_full_scale_experiments_measure_what_they_expect(hydra_config, experimen
 def test_the_best_checkpoint_needs_an_objective(hydra_config, tmp_path):
     config = resolve(hydra_config("objective=null", "logger.artifacts=best"))
     with pytest.raises(ConfigError, match=r"set objective=METRIC, or choose logger.artifacts=last"):
-        check_metric_names(config, {}, {})
+        check_metrics(config, {}, {})
     with pytest.raises(CheckpointError, match="only a run that measures its objective=METRIC saves one; use the last"):
         load_checkpoint(RunDirectory(tmp_path).best)

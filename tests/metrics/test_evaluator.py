@@ -1,6 +1,8 @@
 """Measuring through features: limits, what is computed once, what is recorded; and that a run is not changed."""
 
 import json
+import logging
+import math
 from functools import partial
 from types import SimpleNamespace
 
@@ -15,7 +17,8 @@ from gan_runner.extractors.base import Features, LoadedExtractor
 from gan_runner.extractors.classifier import SoftmaxRegression
 from gan_runner.losses.kernels import RBF
 from gan_runner.metrics import results as results_module
-from gan_runner.metrics.evaluator import Evaluator, check_own_splits
+from gan_runner.metrics.classification import ClassificationError
+from gan_runner.metrics.evaluator import Evaluator, check_own_splits, check_samples
 from gan_runner.metrics.features import ClassifierScore, FrechetDistance, KernelDistance, PrecisionRecall
 from gan_runner.metrics.likelihood import bits_per_dimension
 from gan_runner.metrics.mmd import mmd
@@ -23,6 +26,7 @@ from gan_runner.metrics.optimal_transport import optimal_transport
 from gan_runner.metrics.parzen import parzen
 from gan_runner.metrics.results import Reference, Results
 from gan_runner.metrics.sliced_wasserstein import sliced_wasserstein
+from gan_runner.observers.evaluation import warn_of_training_data
 
 CPU = torch.device("cpu")
 DIGITS = Digits(image_size=8, held_out=600)
@@ -48,6 +52,56 @@ def figures_of(images, *metrics, split="train"):
 
 
 ALL = FrechetDistance(RECIPE), KernelDistance(RECIPE), PrecisionRecall(RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("metric", "least"),
+    [
+        (FrechetDistance(RECIPE), 2),
+        (KernelDistance(RECIPE), 2),
+        (PrecisionRecall(RECIPE, k=3), 4),
+        (ClassifierScore(RECIPE, splits=7), 7),
+        (partial(mmd, kernel=RBF((1.0,))), 2),
+        (sliced_wasserstein, 1),
+    ],
+)
+def test_a_number_of_samples_that_cannot_be_measured_is_refused_before(metric, least):
+    """Test that the declared number is the smallest that works, with the data itself as samples."""
+    images = DIGITS.load(CPU).real(least)
+
+    def is_measured(images):
+        try:
+            return all(map(math.isfinite, figures_of(images, metric).values()))
+        except (ConfigError, ZeroDivisionError):
+            return False
+
+    assert is_measured(images)
+    check_samples({"it": metric}, least, "--samples is")
+    if least > 1:
+        assert not is_measured(images[:-1])
+        with pytest.raises(
+            ConfigError, match=f"^metric=it needs at least {least} samples, but --samples is {least - 1}"
+        ):
+            check_samples({"it": metric}, least - 1, "--samples is")
+
+
+def test_less_data_than_a_metric_needs_is_refused_before_training():
+    data = Digits(image_size=8, held_out=1790).load(CPU)
+    parts = parts_that_return(data.real(7), Digits(image_size=8, held_out=1790))
+    evaluator = Evaluator(parts, {"it": PrecisionRecall(RECIPE, k=7)}, 100, 0, "train", data)
+    with pytest.raises(ConfigError, match="metric=it needs at least 8 samples, but the number of its data is 7"):
+        evaluator.prepare()
+
+
+def test_a_metric_of_held_out_data_warns_where_it_measures_on_training_data(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("gan_runner"), "propagate", True)
+    metrics = {"errors": ClassificationError(), "chosen": ClassificationError("train"), "distance": sliced_wasserstein}
+    warn_of_training_data(metrics, ("train",))
+    (message,) = caplog.messages
+    assert message.startswith("metric=errors is measured on the training data, because the dataset has no other split;")
+    caplog.clear()
+    warn_of_training_data(metrics, ("train", "validation"))
+    assert caplog.messages == []
 
 
 def test_the_data_themselves_are_at_no_distance_and_cover_all():

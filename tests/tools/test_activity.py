@@ -88,7 +88,6 @@ def test_the_training_of_a_classifier_says_its_step(said, make_system):
     network = Classifier(steps=6).new(system.dataset.shape, 10, torch.device("cpu"))
     network.body.insert(0, Slow())
     Classifier(steps=6).train(network, data, system.dataset.labels)
-    assert [line.partition(" (")[0] for line in said] == [
-        f"training the classifier: {line.split()[3]} of 6 steps" for line in said
-    ]
-    assert said
+    steps = [line.partition(" (")[0] for line in said if line.startswith("training")]
+    assert steps
+    assert set(steps) <= {f"training the classifier: {step} of 6 steps" for step in range(6)}
