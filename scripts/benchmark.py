@@ -51,6 +51,7 @@ from rich.table import Table
 from gan_runner.build import choose_device
 from gan_runner.errors import ConfigError
 from gan_runner.runs.environment import environment
+from gan_runner.tools.activity import Activity
 
 console = Console(markup=False)
 
@@ -111,7 +112,8 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         rows: dict[str, dict[str, Any]] = {}
         for name in options.games:
-            rows[name] = measure(name, options)
+            with Activity(f"timing {name}"):
+                rows[name] = measure(name, options)
             report(rows, options)
 
 

@@ -28,6 +28,7 @@ from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTen
 from gan_runner.build import choose_device
 from gan_runner.datasets.folder import ImageFolder
 from gan_runner.datasets.torchvision import TorchvisionImages
+from gan_runner.tools.activity import Activity
 
 
 def main() -> None:
@@ -53,8 +54,9 @@ def main() -> None:
     resident = data.stream(0, options.batch_size, seed=0)
     decoded = decoding(images, sizes["image_size"], options.batch_size, device)
     pairs = []
-    for _ in range(options.turns + 1):  # the first warms up
-        pairs.append((rate(resident, 20 * options.batches, device), rate(decoded, options.batches, device)))
+    with Activity("measuring", options.turns + 1, "turns") as activity:
+        for activity.done in range(options.turns + 1):  # the first warms up
+            pairs.append((rate(resident, 20 * options.batches, device), rate(decoded, options.batches, device)))
     fast, slow = zip(*pairs[1:])
     ratios = [left / right for left, right in zip(fast, slow)]
     print(f"{data.describe()}; batches of {options.batch_size}, {torch.get_num_threads()} threads\n")

@@ -27,6 +27,7 @@ from gan_runner.datasets.base import Batches
 from gan_runner.multiseed.stack import Stack
 from gan_runner.runs.checkpoints import random_state
 from gan_runner.system import System
+from gan_runner.tools.activity import Activity
 
 SMALL = [
     *("dataset=ring8", "model=mlp", "trainer.batch_size=32"),
@@ -51,16 +52,18 @@ def main() -> None:
         "vectorised, compiled": vectorised_step(typed, options.seeds, compiled=True),
     }
     seeds_a_step = dict(zip(contestants, (1, 1, options.seeds, options.seeds)))
-    for step in contestants.values():
-        for _ in range(12):
-            step()
-    rates: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(options.rounds):
-        for name, step in contestants.items():
-            started = time.perf_counter()
-            for _ in range(options.steps):
+    with Activity("compiling"):
+        for step in contestants.values():
+            for _ in range(12):
                 step()
-            rates[name].append(options.steps * seeds_a_step[name] / (time.perf_counter() - started))
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    with Activity("measuring", options.rounds, "rounds") as activity:
+        for activity.done in range(options.rounds):
+            for name, step in contestants.items():
+                started = time.perf_counter()
+                for _ in range(options.steps):
+                    step()
+                rates[name].append(options.steps * seeds_a_step[name] / (time.perf_counter() - started))
     reference = next(iter(rates.values()))
     print(f"{options.seeds} seeds of {' '.join(typed)}; {torch.get_num_threads()} threads\n")
     print("| | steps/s, over all seeds | relative to the first row: median (min – max) |\n| --- | --- | --- |")

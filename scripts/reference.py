@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gan_runner.config.comments import Knob, Option, groups, options, own_knobs, root_knobs, shared_knobs
 from gan_runner.config.paths import CONF
+from gan_runner.tools.activity import Activity
 
 ROOT = Path(__file__).parent.parent
 INTRODUCTION = """# Options
@@ -113,13 +114,17 @@ def record_refusals():
 def main():
     (CONF / "README.md").write_text(page(), encoding="utf-8")
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-    for group, names in record_refusals().items():
+    with Activity("trying new options with all others"):
+        tried = record_refusals()
+    for group, names in tried.items():
         print(f"tried {group}={', '.join(names)} with all others" if names else f"no new {group}")
     from conftest import same_conditions, system_of
     from test_traces import METHODS, record  # which look at what was just recorded
 
     same_conditions()
-    print("traces of", ", ".join(record(system_of, METHODS)) or "no new method")
+    with Activity("recording three steps of new methods"):
+        recorded = record(system_of, METHODS)
+    print("traces of", ", ".join(recorded) or "no new method")
 
 
 if __name__ == "__main__":

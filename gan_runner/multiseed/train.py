@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,6 +29,7 @@ from gan_runner.runs.run import Run
 from gan_runner.runs.saved import runs_in
 from gan_runner.runs.signals import StopSignals
 from gan_runner.runs.sweep import report
+from gan_runner.tools.activity import Activity
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import remove_partial
 from gan_runner.train import (
@@ -183,8 +184,11 @@ def fit_together(stack: Stack, trainers: Sequence[Trainer], signals: StopSignals
         for trainer in trainers:
             trainer.start()
         signals.stepping = True
+        first: AbstractContextManager[Any] = Activity("the first training step")
         while active and runs[0].step < steps:
-            reports = stack.step([run.batches for run in runs])
+            with first:
+                reports = stack.step([run.batches for run in runs])
+            first = nullcontext()
             for run in runs:
                 run.step += 1
             last = runs[0].step == steps
