@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import NoReturn
 
 from gan_runner import __version__
 from gan_runner.cli.help import help_text
+from gan_runner.config.suggestions import near
 
 VERSION = f"gan-runner {__version__}"
 """The text that `--version` prints."""
@@ -17,8 +19,11 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one line, without the usage, and exits with 2."""
 
     def error(self, message: str) -> NoReturn:
-        """End the command with the message, and say where the options are listed."""
-        self.fail(2, f"{message}; see {self.prog} --help")
+        """End the command with the message, and the flag that may be meant or where the options are listed."""
+        unknown = re.match(r"unrecognized arguments: -*(\w[^=\s]*)", message)
+        similar = unknown and near(f"--{unknown[1]}", re.findall(r"--[\w-]+", self.format_usage()), 0.7)
+        meant = f"; did you mean {similar}?" if similar else f"; see {self.prog} --help"
+        self.fail(2, f"{message}{meant}")
 
     def fail(self, code: int, message: str) -> NoReturn:
         """End the command with one line on standard error."""

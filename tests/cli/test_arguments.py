@@ -1,14 +1,18 @@
 """Bad lines, and a full disk, of the commands that are not `gan-run`."""
 
 import errno
+import logging
 import os
 
 import pytest
 from tiny_runs import TINY_RUN
 
 from gan_runner.cli import compare, evaluate, sample
+from gan_runner.cli.arguments import in_flags, shown_log
 
 BAD = {
+    (sample, "run n=64"): "gan-sample: unrecognized arguments: n=64; did you mean --n?\n",
+    (sample, "run --num 4"): "gan-sample: unrecognized arguments: --num 4; did you mean --n?\n",
     (sample, "run --foo"): "gan-sample: unrecognized arguments: --foo; see gan-sample --help\n",
     (sample, ""): "gan-sample: the following arguments are required: run; see gan-sample --help\n",
     (sample, "run --n 0"): "gan-sample: argument --n: must be at least 1; see gan-sample --help\n",
@@ -65,3 +69,18 @@ def test_a_full_disk_gets_one_clear_line(finished_run, capfd, monkeypatch, comma
     assert (stopped.value.code, err.count("\n")) == (1, 1), err
     assert f" is full: {FILES[command, line]} needs " in err
     assert err.endswith(" MB are missing; free some space, then type the same command again\n")
+
+
+def test_advice_names_the_flags_of_the_command():
+    line = "a._target_=my_games.A may not run; add 'trusted=[my_games]'"
+    assert in_flags(line) == "a._target_=my_games.A may not run; add --trust my_games"
+    assert in_flags("trainer.device=cuda cannot be used; choose cpu") == "--device cuda cannot be used; choose cpu"
+    assert in_flags("set dataset.root=FOLDER") == "set dataset.root=FOLDER"
+
+
+def test_what_a_command_logs_is_shown_while_it_runs(capfd):
+    log = logging.getLogger("gan_runner")
+    with shown_log():
+        log.info("training the classifier")
+    log.info("over")
+    assert capfd.readouterr() == ("", "training the classifier\n")
