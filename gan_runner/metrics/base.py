@@ -7,7 +7,6 @@ from typing import Annotated, Any, Protocol, runtime_checkable
 
 from annotated_types import Ge
 
-
 from gan_runner.datasets.base import Split
 from gan_runner.metrics.results import Reference
 from gan_runner.requirements import Declared, Options, Requirement, declaration

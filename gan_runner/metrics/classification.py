@@ -39,7 +39,7 @@ class ClassificationError:
     directions: ClassVar = {"errors": min, "error_rate": min}
 
     def __post_init__(self) -> None:
-        self.conditions: dict[str, Any] = {} if self.split else {"split": evaluation_split}
+        self.conditions: dict[str, Any] = {}
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:

@@ -36,7 +36,7 @@ class Reconstruction:
     def __post_init__(self) -> None:
         if self.samples is not None and self.samples < 1:
             raise ValueError(f"samples={self.samples} must be at least 1")
-        self.conditions: dict[str, Any] = {} if self.split else {"split": evaluation_split}
+        self.conditions: dict[str, Any] = {}
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:

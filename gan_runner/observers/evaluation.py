@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_runner.datasets.base import Split
 from gan_runner.metrics.base import Positive, directions_of
-from gan_runner.metrics.evaluator import Evaluator, check_samples, check_split, metric_conditions
+from gan_runner.metrics.evaluator import Evaluator, check_samples, check_split, split_during_training
 from gan_runner.observers.base import Periodic
 from gan_runner.requirements import Requirement
 from gan_runner.runs.event import Measurement, StepEvent
@@ -79,9 +79,10 @@ class Evaluation(Periodic):
 
 
 def warn_of_training_data(metrics: Mapping[str, Any], splits: Sequence[Split]) -> None:
-    """Warn of metrics that measure on data not trained on if there is any, but here there is none."""
+    """Warn of metrics that measure on data that is not trained on, if the dataset has none."""
     for name, metric in metrics.items():
-        if metric_conditions(metric, splits, selecting=True).get("split") == "train":
+        chooses_train = split_during_training(metric, splits, "test") == "train"  # not just that of the evaluation
+        if chooses_train and "test" not in splits and "validation" not in splits:
             log.warning(
                 "metric=%s is measured on the training data, because the dataset has no other split; set "
                 "dataset.held_out=N, or choose a dataset with a test split",

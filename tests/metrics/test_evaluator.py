@@ -95,7 +95,7 @@ def test_less_data_than_a_metric_needs_is_refused_before_training():
 
 def test_a_metric_of_held_out_data_warns_where_it_measures_on_training_data(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("gan_runner"), "propagate", True)
-    metrics = {"errors": ClassificationError(), "chosen": ClassificationError("train"), "distance": sliced_wasserstein}
+    metrics = {"errors": ClassificationError(), "distance": sliced_wasserstein}
     warn_of_training_data(metrics, ("train",))
     (message,) = caplog.messages
     assert message.startswith("metric=errors is measured on the training data, because the dataset has no other split;")
