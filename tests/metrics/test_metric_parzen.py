@@ -96,13 +96,7 @@ def test_of_a_generator_it_is_that_of_test_images_on_the_unit_interval():
 
 
 def test_that_a_run_on_mnist_reports_the_parzen_value_and_its_conditions(gan_run, tmp_path, data_root):
-    line = [
-        "dataset=mnist",
-        f"dataset.root={data_root}",
-        "dataset.held_out=500",
-        "trainer.steps=1",
-        "objective=parzen_nats",
-    ]
+    line = ["dataset=mnist", f"dataset.root={data_root}", "dataset.held_out=500", "trainer.steps=1"]
     line += ["metric=[parzen]", "metric.parzen.validation=50", "metric.parzen.test=70", "trainer.batch_size=4"]
     line += ["model.generator.width=4", "model.discriminator.width=4", "observer.evaluation.samples=40"]
     line += ["objective=parzen_nats"]
