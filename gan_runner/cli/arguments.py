@@ -105,6 +105,7 @@ DEFAULT_SAMPLES = 64
 def add_run(parser: Parser) -> None:
     """Add the options of a command that loads a trained run."""
     parser.add_argument("run", type=Path, help="a run's directory, or one of its checkpoints")
+    parser.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which one (default last)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
     parser.add_argument("--trust", nargs="+", default=[], metavar="PACKAGE", help="packages whose code the run used")
 

@@ -36,9 +36,11 @@ STEPS = 8
 
 def run(options: argparse.Namespace) -> list[Path]:
     """Load a run, draw samples, and write them; return the paths."""
-    checkpoint = open_checkpoint(options.run)
+    checkpoint = open_checkpoint(options.run, options.checkpoint)
     system = checkpoint.system(options.device, options.trust)
     folder = checkpoint.folder / "samples" if checkpoint.is_in_run else checkpoint.folder
+    if options.checkpoint == "best":
+        folder /= "best"
     if edit_option(options) is not None:
         words, pixels = edited(system, options, checkpoint)
         path = options.picture or folder / f"{words[0]}{file_name(words[1:])}.png"

@@ -37,7 +37,6 @@ def parser() -> Parser:
         metavar="KEY=VALUE",
         help="metric=[…] (left out: the run's own), extractor=…, their options; where the data is: dataset.root=…",
     )
-    arguments.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which one (default last)")
     arguments.add_argument("--samples", type=int, help=f"how many are measured (default {SAMPLES:,})")
     arguments.add_argument("--seed", type=seed, help=f"of the latents (default {SEED})")
     arguments.add_argument("--split", choices=["train", "validation", "test"], help="of the data (default train)")

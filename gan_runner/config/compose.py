@@ -52,8 +52,9 @@ def register_resolver(name: str, resolver: Any) -> None:
 
 
 def change_defaults(group: str, name: str, changed: Mapping[str, Any]) -> None:
-    """Change the default options of an installed launcher, sweeper or sampler; Hydra 1.4 wants to be told of it."""
+    """Change the default options of an installed launcher, sweeper or sampler. Options that it lacks are left out."""
     store: Any = ConfigStore.instance()
     node = store.load(f"{group}/{name}.yaml").node
-    replaced = {"replace": True} if HAS_EXECUTION_WHITELIST else {}
-    store.store(name, OmegaConf.merge(node, changed), group, **replaced)
+    known = {key: value for key, value in changed.items() if key in node}
+    replaced = {"replace": True} if HAS_EXECUTION_WHITELIST else {}  # else Hydra 1.4 warns
+    store.store(name, OmegaConf.merge(node, known), group, **replaced)

@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing import get_all_start_methods
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 from weakref import WeakSet
 
@@ -531,6 +532,7 @@ def decode(source: Source, workers: int, **options: Any) -> Iterator[Item]:
             collate_fn=Arrays.collate,
             generator=torch.Generator(),  # leaves the run's own random numbers alone
             worker_init_fn=prepare_worker,
+            multiprocessing_context=get_all_start_methods()[0] if workers else None,  # joblib's own starts no workers
             **options,
         )
     )

@@ -31,7 +31,7 @@ from gan_runner.runs.signals import StopSignals
 from gan_runner.runs.sweep import report
 from gan_runner.tools.activity import Activity
 from gan_runner.tools.determinism import deterministic
-from gan_runner.tools.files import remove_partial
+from gan_runner.tools.files import relative, remove_partial
 from gan_runner.train import (
     Job,
     Trainer,
@@ -80,6 +80,9 @@ def fit_all(job: Job, jobs: Sequence[Job], signals: StopSignals) -> float | None
     remove_partial(job.directory.path)
     for run, one in zip(runs, jobs):
         prepare_directory(run, one)
+    job.directory.link_latest()
+    for run in runs:
+        print(f"seed {run.config.seed}: {relative(run.directory.path)}")
     for others in observers[1:]:  # only the first seed prints
         others.pop("console", None)
     trainers = [Trainer(run, own, partial(LogFile, run.directory)) for run, own in zip(runs, observers)]

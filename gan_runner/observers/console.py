@@ -57,6 +57,8 @@ class Console(Observer):
             self.handler: logging.Handler = RichHandler(console=self.console, show_path=False, show_level=False)
         else:
             self.handler = logging.StreamHandler(self.console.file)
+            if run.multirun:  # several runs of a sweep may print at the same time
+                self.handler.setFormatter(NamedLines(run.directory.path.name))
         self.handler.setLevel(logging.INFO)
         log.addHandler(self.handler)
         if live:
@@ -132,6 +134,18 @@ class Console(Observer):
                 log.info("draw more samples: gan-sample %s", where)
             log.info("show its curves, or compare it with other runs: gan-compare %s", where)
         log.removeHandler(self.handler)
+
+
+class NamedLines(logging.Formatter):
+    """Puts the name of a run before each of its lines."""
+
+    def __init__(self, name: str):
+        super().__init__("%(message)s")
+        self.name = name
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message, each line with the name."""
+        return "\n".join(f"{self.name}: {line}" for line in super().format(record).splitlines())
 
 
 def best_value(best: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -83,6 +84,17 @@ class RunDirectory:
         for folder in (self.path, *day):
             with suppress(OSError):  # not empty, or already removed
                 folder.rmdir()
+
+    def link_latest(self) -> None:
+        """Let `outputs/latest` lead to this run, if it lies in a directory `outputs`. Only a link is replaced."""
+        path = self.path.absolute()
+        outputs = next((folder for folder in path.parents if folder.name == "outputs"), None)
+        if outputs is None or ((latest := outputs / "latest").exists() and not latest.is_symlink()):
+            return
+        link = outputs / f".latest.{os.getpid()}-{secrets.token_hex(4)}.partial"
+        with suppress(OSError):  # no links on this file system
+            link.symlink_to(path.relative_to(outputs), target_is_directory=True)
+            link.replace(latest)
 
     def backup_best(self, step: int) -> None:
         """Copy `best.pt` of this step to `best_STEP.pt`, in case the run is killed before the next `last.pt`."""

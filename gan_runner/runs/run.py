@@ -324,6 +324,7 @@ class Run:
         """Write the files that describe the run. A resumed run appends to its overrides."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
         write_json(self.directory.environment, {"group": self.group, **self.environment})  # first: it marks a run
+        self.directory.link_latest()
         write_text(self.directory.config, yaml_of(self.config))
         write_text(self.directory.method, f"```\n{self.sheet}\n```\n")
         if resumed:

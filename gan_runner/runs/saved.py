@@ -208,7 +208,10 @@ def open_checkpoint(path: Path, which: Which = "last") -> Checkpoint:
 
     Raises:
         CheckpointError: there is none, or it cannot be read.
+        ConfigError: the best one of a file is asked for.
     """
+    if which == "best" and path.is_file():
+        raise ConfigError(f"{path} is one checkpoint; give the directory of its run to choose the best one")
     from gan_runner.runs.checkpoints import load_checkpoint
 
     directory = RunDirectory(path)

@@ -174,7 +174,7 @@ def test_bad_line_gets_one_clear_line_and_leaves_nothing(gan_run, tmp_path, line
     assert BAD_LINES[line] in err
     assert out == ""
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not list(tmp_path.glob("outputs/2*/*"))
 
 
 def test_bad_sweep_leaves_nothing_and_exits_with_2(gan_run, tmp_path):
@@ -259,7 +259,7 @@ def test_local_settings_are_used_if_they_exist(gan_run, tmp_path):
 def test_a_run_writes_the_documented_files(gan_run, tmp_path):
     code, out, err = gan_run(*TINY_RUN, PICTURE, "seed=3")
     assert code == 0, err
-    (run,) = tmp_path.glob("outputs/*/*")
+    (run,) = tmp_path.glob("outputs/2*/*")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d-\d{6}", str(run.relative_to(tmp_path / "outputs")))
     files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
     assert files == {
@@ -301,7 +301,7 @@ def test_a_failure_is_logged_with_its_traceback(gan_run, tmp_path, monkeypatch):
     code, _, err = gan_run(*TINY_RUN, PICTURE)
     assert code == 1
     assert err.splitlines()[-1] == "gan-run: ZeroDivisionError: division by zero"
-    (run,) = tmp_path.glob("outputs/*/*")
+    (run,) = tmp_path.glob("outputs/2*/*")
     assert json.loads((run / "summary.json").read_text())["status"] == "failed"
     assert "ZeroDivisionError" in (run / "run.log").read_text()
 
@@ -311,7 +311,7 @@ def test_divergence_exits_with_3_and_names_the_values(gan_run, tmp_path):
     assert code == 3
     assert "training diverged at step " in err
     assert err.count("\n") == 1
-    (run,) = tmp_path.glob("outputs/*/*")
+    (run,) = tmp_path.glob("outputs/2*/*")
     assert json.loads((run / "summary.json").read_text())["status"] == "diverged"
     assert "NaN" not in (run / "summary.json").read_text()  # which is not JSON
     assert (run / "metrics.jsonl").read_text().count("null") > 0

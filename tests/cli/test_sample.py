@@ -1,9 +1,12 @@
 """gan-sample: samples follow the options, and wrong options get one clear line."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from conftest import TINY, thinned
 from methods import INFOGAN, TEXT
+from tiny_runs import TINY_RUN
 
 from gan_runner.cli.draw import captions_of
 from gan_runner.cli.sample import main as gan_sample
@@ -83,3 +86,17 @@ def test_labels_of_points_are_read_from_the_rows_of_noise(make_system):
     rows = torch.cat([torch.randn(8, system.game.latent.dim), torch.eye(8).flip(0)], 1)
     assert captions_of(system, rows) == list("76543210")
     assert captions_of(make_system(*points), rows) == []
+
+
+def test_samples_of_the_best_checkpoint(gan_run, finished_run, capfd, tmp_path):
+    finished_run(*TINY_RUN)
+    gan_sample(["run", "--n", "8", "--checkpoint", "best"])
+    gan_sample(["run/checkpoints/best.pt", "--n", "8", "--picture", "same.png"])
+    gan_sample(["run", "--n", "8"])
+    best, same, last = map(Path, capfd.readouterr().out.split())
+    assert best == Path("run/samples/best/grid_seed0_n8.png")
+    assert best.read_bytes() == same.read_bytes()
+    assert last == Path("run/samples/grid_seed0_n8.png")
+    with pytest.raises(SystemExit, match="2"):
+        gan_sample(["run/checkpoints/last.pt", "--checkpoint", "best"])
+    assert "is one checkpoint; give the directory of its run to choose the best one" in capfd.readouterr().err

@@ -8,6 +8,7 @@ from tiny_runs import TINY_RUN
 
 from gan_runner.cli.flags import hydra_flags
 from gan_runner.cli.search import search_options
+from gan_runner.config.compose import change_defaults
 from gan_runner.config.resolve import register
 from gan_runner.errors import ConfigError
 
@@ -28,6 +29,11 @@ def _sweeper(monkeypatch):
 def options(*words):
     line = hydra_flags([*POINTS, *words])
     return search_options(line, line.overrides)
+
+
+def test_defaults_that_a_plugin_lacks_are_left_out():
+    change_defaults("hydra/sweeper", "searching", {"direction": "maximize", "constant_liar": True})
+    assert ConfigStore.instance().load("hydra/sweeper/searching.yaml").node == {"direction": "maximize", "params": None}
 
 
 def test_the_direction_is_that_in_which_the_objective_is_better():

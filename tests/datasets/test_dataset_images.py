@@ -685,3 +685,15 @@ def test_that_descriptions_name_number_kind_and_device():
     assert numbered(20).load(CPU).describe() == "20 images 1×8×8 of pictures, in cpu memory, 0 MiB"
     streamed = numbered(20, resident=False, workers=2).load(CPU)
     assert streamed.describe() == "20 images 1×8×8 of pictures, streamed by 2 workers"
+
+
+def test_workers_start_in_a_process_of_joblib():
+    pytest.importorskip("joblib.externals.loky")
+    start_method = multiprocessing.get_start_method()
+    multiprocessing.set_start_method("loky", force=True)  # as joblib does in its processes
+    try:
+        source = ArraySource("dots", torch.ones(3, 2, 2, dtype=torch.uint8), [0] * 3, 2, 1)
+        ((images, _),) = decode(source, workers=1, batch_size=3)
+    finally:
+        multiprocessing.set_start_method(start_method, force=True)
+    assert images.shape == (3, 1, 2, 2)

@@ -264,7 +264,7 @@ def test_a_run_of_two_processes_equals_that_of_one_and_resumes_as_one(gan_run, t
     code, out, _, err = ended(torchrun(*line, "scheduler=constant", cwd=tmp_path))
     assert code == 0, err
     assert out.count("completed at step 4 of 4") == 1
-    (run,) = tmp_path.glob("outputs/*/*")
+    (run,) = tmp_path.glob("outputs/2*/*")
     assert summary(run)["status"] == "completed"
     assert summary(run)["images_seen"] == 4 * 64
     assert json.loads((run / "environment.json").read_text())["processes"] == PROCESSES
@@ -400,14 +400,14 @@ def test_a_killed_run_is_restarted_by_torchrun_where_it_was(tmp_path, rendezvous
     line = [*LONG[:-1], "trainer.steps=300", "trainer.checkpoint_every=20"]
     process = torchrun(*line, cwd=tmp_path, options=["--max-restarts=2", *rendezvous])
     for _ in range(1200):
-        if list(tmp_path.glob("outputs/*/*/checkpoints/last.pt")) or process.poll() is not None:
+        if list(tmp_path.glob("outputs/2*/*/checkpoints/last.pt")) or process.poll() is not None:
             break
         time.sleep(0.1)
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
     os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
     code, _, _, err = ended(process, 240)
     assert code == 0, err
-    (run,) = tmp_path.glob("outputs/*/*")
+    (run,) = tmp_path.glob("outputs/2*/*")
     assert summary(run)["step"] == 300
     assert [line["step"] for line in figures(run)] == sorted({line["step"] for line in figures(run)})
     assert "begins again at step 0" not in (run / "run.log").read_text()

@@ -26,6 +26,7 @@ def lines(path):
 def test_each_seed_has_the_metrics_of_a_separate_run(gan_run, tmp_path):
     code, out, err = gan_run(*SMALL, "seed=4", "seeds=2", "hydra.run.dir=both")
     assert (code, err) == (0, "")
+    assert "seed 4: both/0\nseed 5: both/1\n" in out
     assert "2 of 2" in out
     for number, seed in enumerate((4, 5)):
         assert gan_run(*SMALL, f"seed={seed}", f"hydra.run.dir=own{seed}")[0] == 0

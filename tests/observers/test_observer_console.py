@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from tiny_runs import PICTURE, TINY_RUN
 
-from gan_runner.observers.console import Console
+from gan_runner.observers.console import Console, NamedLines
 from gan_runner.runs.event import StepEvent
 
 
@@ -26,7 +26,7 @@ def test_piped_output_is_plain_lines(gan_run):
     assert lines[0] == "mlp non_saturating ring8"
     assert any(line.startswith("  generator ") and "Adam 5e-4" in line for line in lines)
     assert any(line.startswith("step=4/4 steps_per_second=") for line in lines)
-    (samples, sample, compare), run = lines[-3:], next(Path().glob("outputs/*/*"))
+    (samples, sample, compare), run = lines[-3:], next(Path().glob("outputs/2*/*"))
     assert samples == f"last samples: {run}/samples/step_0000004.png"
     assert sample == f"draw more samples: gan-sample {run}"
     assert compare == f"show its curves, or compare it with other runs: gan-compare {run}"
@@ -109,3 +109,8 @@ def test_a_terminal_gets_a_table_and_one_progress_bar(tmp_path):
     assert "steps/s" in text
     assert "discriminator/adversarial" in text
     assert "completed at step 4 of 4" in text
+
+
+def test_lines_of_a_run_in_a_sweep_begin_with_its_name():
+    record = logging.LogRecord("gan_runner", logging.INFO, "", 0, "step=%d\nbest", (3,), None)
+    assert NamedLines("7").format(record) == "7: step=3\n7: best"

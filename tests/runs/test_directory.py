@@ -5,8 +5,9 @@ import json
 import pytest
 from tiny_runs import TINY_RUN
 
+from gan_runner.cli.resume import resumed_directory
 from gan_runner.errors import ForeignDirectory
-from gan_runner.runs.directory import check_own, mark_own
+from gan_runner.runs.directory import RunDirectory, check_own, mark_own
 
 USERS = {
     **{name: f"{name} of the user" for name in ("config.yaml", "metrics.jsonl", "overrides.yaml", "multirun.yaml")},
@@ -79,3 +80,17 @@ def test_a_run_marks_its_directory_before_it_writes_anything_else(gan_run, monke
     monkeypatch.setattr("gan_runner.runs.run.write_text", killed)
     assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 130
     check_own(tmp_path / "run", "hydra.run.dir")
+
+
+def test_latest_leads_to_the_last_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("outputs/day/1", "outputs/day/2", "elsewhere/3"):
+        (tmp_path / name).mkdir(parents=True)
+        RunDirectory(tmp_path / name).link_latest()
+    assert (tmp_path / "outputs/latest").readlink().as_posix() == "day/2"
+    assert resumed_directory(["resume=outputs/latest"]).path == tmp_path / "outputs/day/2"
+    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == ["day", "latest"]
+    (tmp_path / "outputs/latest").unlink()
+    (tmp_path / "outputs/latest").write_text("of the user")
+    RunDirectory(tmp_path / "outputs/day/1").link_latest()
+    assert (tmp_path / "outputs/latest").read_text() == "of the user"
