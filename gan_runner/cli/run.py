@@ -206,7 +206,7 @@ def run_job(job: Callable[[], Job], directory: RunDirectory, multirun: bool) -> 
     try:
         with locked(directory.path) if processes.present.is_main else nullcontext():
             chosen = job()
-            if multirun:
+            if multirun and chosen.config.get("seeds") is None:  # several seeds have directories of their own
                 announce(directory)
             if chosen.config.explain:
                 print_sheet(chosen)
