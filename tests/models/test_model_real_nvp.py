@@ -25,7 +25,7 @@ def random_flow(shape, spread=0.1, **options):
 @pytest.mark.usefixtures("_float64")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_inverse_inverts_the_generator(shape):
-    flow = random_flow(shape, spread=0.1 if math.prod(shape) < 1000 else 0.02)
+    flow = random_flow(shape, spread=0.1 if math.prod(shape) < 500 else 0.015)
     z = torch.randn(4, math.prod(shape))
     x = flow.generate(z).detach()
     assert x.shape == (4, *shape)
