@@ -211,3 +211,9 @@ def test_incompatible_options_are_refused(make_system, options, message):
 def test_a_code_discriminator_accepts_any_prior_and_moments_accept_a_sphere(make_system):
     make_system("game=aae", UNIFORM, *POINTS)
     make_system("game=alpha_gan", "prior=approximate", SPHERE, *POINTS)
+
+
+@pytest.mark.parametrize(("dataset", "scale"), [("digits", 0.3), ("ring8", 0.1)])
+def test_the_scale_of_errors_is_that_of_the_data(resolved_config, dataset, scale):
+    config = resolved_config("game=vae", f"dataset={dataset}")
+    assert config.game.observation.scale == scale
