@@ -54,6 +54,9 @@ class SweepTable(SweepCallback):
     started: ClassVar[Path | None] = None
     """The directory of this process's sweep, for `remove_if_nothing_ran`: a sweep that fails calls no callback."""
 
+    concluded: ClassVar[bool] = False
+    """Whether the table was printed: Hydra 1.4 calls the callbacks of the end after an error too."""
+
     exit_code: ClassVar[int] = 0
     """The exit code of this process's sweep, by its runs: 1 if a run failed, 2 if all were refused."""
 
@@ -64,7 +67,7 @@ class SweepTable(SweepCallback):
 
     def conclude(self, directory: Path) -> None:
         """Read the runs; print and save the table."""
-        runs = runs_in(directory)
+        runs, SweepTable.concluded = runs_in(directory), True
         SweepTable.exit_code = int(any(run.outcome["status"] != "completed" for run in runs))
         if runs and all(run.outcome.get("exit_code") == 2 for run in runs):
             SweepTable.exit_code = 2
@@ -76,7 +79,7 @@ class SweepTable(SweepCallback):
     @classmethod
     def reset(cls) -> None:
         """Forget an earlier sweep of this process."""
-        cls.started, cls.exit_code = None, 0
+        cls.started, cls.concluded, cls.exit_code = None, False, 0
         cls.errors.clear()
 
     @classmethod
@@ -95,7 +98,8 @@ class SweepTable(SweepCallback):
         early = isinstance(bad_input, BadInput | HydraException | OmegaConfBaseException)
         if cls.started is None or not runs or (early and not found_nothing):
             return bad_input
-        report(cls.started, runs)
+        if not cls.concluded:
+            report(cls.started, runs)
         return JobsLost(relative(cls.started), error)
 
     @classmethod
