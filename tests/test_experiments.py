@@ -73,6 +73,7 @@ def test_every_experiment_takes_two_steps(gan_run, tmp_path, experiment, request
         data = ["dataset=captioned_shapes", *DRAWN] if captions else stand_in_photographs(tmp_path)
         has_critic = "celeba_mle" not in experiment
         where = [*data, "metric=[]", "objective=null", "~expected", *TINY["dcgan"][: 1 + has_critic]]
+        where += ["dataset.held_out=2"] if "celeba_mle" in experiment else []
         where += ["game.labelled.count=4"] if {"override /game": "semi_supervised"} in content["defaults"] else []
     else:
         where += shrunk(experiment, content)

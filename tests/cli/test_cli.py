@@ -239,7 +239,7 @@ def test_own_configuration_folder_experiment_and_code(gan_run, tmp_path, monkeyp
     line = ["--config-dir", "my", "experiment=paper", "logger.mode=disabled", "hydra.run.dir=run"]
     code, _, err = gan_run(*line)
     assert code == 2
-    assert "trusted=[package]" in err
+    assert "add 'trusted=[own_losses]'" in err
     code, _, err = gan_run(*line, "trusted=[own_losses]")
     assert code == 0, err
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["step"] == 2
@@ -437,14 +437,14 @@ BAD_EXPERIMENTS = {
     "defaults: [/loss@_global_: trusting]": "sets trusted",
     "defaults: [override /hydra/launcher: evil]": "sets hydra.launcher._target_",
 }
-WAYS = {"--config-dir": "{0}", "--config-di": "{0}", "hydra.searchpath": "[file://{0}]"}
+WAYS = {"--config-dir": "{0}", "hydra.searchpath": "[file://{0}]"}
 """How a folder of one's own is named."""
 
 
 def in_every_way(contents):
     """Each content with each way to name its folder, of which the default set has one."""
     return [
-        pytest.param(content, way, id=f"{number}-{way}", marks=[pytest.mark.slow] if (number - place) % 3 else [])
+        pytest.param(content, way, id=f"{number}-{way}", marks=[pytest.mark.slow] if (number - place) % 2 else [])
         for number, content in enumerate(contents)
         for place, way in enumerate(WAYS)
     ]
@@ -578,7 +578,9 @@ def test_an_impossible_directory_gets_one_clear_line(gan_run, tmp_path, place):
     (tmp_path / "file").touch()
     code, _, err = gan_run(*TINY_RUN, f"hydra.run.dir={place}")
     assert code == 2
-    assert re.fullmatch(r"gan-run: .*(file|/run) cannot be used \(.+\); choose another hydra.run.dir .+\n", err), err
+    assert re.fullmatch(
+        r"gan-run: .*(file|/run) (is a file|cannot be used \(.+\)); choose another hydra.run.dir.*\n", err
+    ), err
 
 
 def test_too_little_memory_gets_one_clear_line(gan_run):

@@ -53,7 +53,6 @@ def test_any_side_that_can_be_halved_twice_works(shape):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [((1, 30, 30), "cannot be halved twice; choose a multiple of 4"), ((2,), "needs square images")],
-    [((1, 30, 30), "cannot be halved twice; choose a multiple of 4"), ((2,), "needs square images")],
 )
 def test_other_data_is_refused(shape, message):
     for make in (InfoGANDiscriminator, lambda shape: InfoGANGenerator(4, shape)):

@@ -17,6 +17,7 @@ from gan_runner.plots.grids import draw_pairs, draw_paths, flanked, image_grid, 
 from gan_runner.plots.samples import draw
 from gan_runner.plots.scatter import scatter
 from gan_runner.plots.surfaces import Field, Surface, critic_surface, sample_gradient_field
+from gan_runner.runs.directory import mark_own
 
 
 def test_grid_has_each_image_once_in_reading_order():
@@ -254,6 +255,7 @@ def test_frames_take_the_size_of_the_last_which_is_not_too_wide(tmp_path):
 def test_a_run_is_animated_up_to_its_last_step(gan_run, tmp_path):
     line = [*TINY_RUN, "trainer.sample_every=2", "hydra.run.dir=run"]
     (tmp_path / "run" / "samples").mkdir(parents=True)
+    mark_own(tmp_path / "run")
     frames_in(tmp_path / "run" / "samples", [(9, 9)] * 6)[0].unlink()  # as a run leaves them that was killed later
     for number in (1, 3):
         (tmp_path / "run" / "samples" / f"step_{number:07d}.png").unlink()

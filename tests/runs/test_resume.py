@@ -18,6 +18,7 @@ from gan_runner.config.documents import read_yaml
 from gan_runner.datasets.images import ResidentImages
 from gan_runner.players import Player
 from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.runs.directory import mark_own
 
 
 @pytest.mark.parametrize("method", thinned([*RESUMED], 2))
@@ -175,7 +176,7 @@ def test_resume_is_recognised_in_every_spelling(gan_run, finished_run, words):
 
 
 def test_run_killed_before_its_first_checkpoint_starts_over(gan_run, tmp_path):
-    (tmp_path / "run").mkdir()
+    mark_own(tmp_path / "run")
     (tmp_path / "run" / "metrics.jsonl").write_text('{"step": 2, "discriminator/adversarial": 7.0}\n{"st')
     assert gan_run(*TINY_RUN, "hydra.run.dir=run")[0] == 0
     assert [line["step"] for line in outcome(tmp_path / "run")["metrics"]] == [2, 4]

@@ -32,6 +32,7 @@ class Chain(nn.Sequential, Conditioned):
         return x
 
 
+@formula("V {condition}")
 class ConditionMap(nn.Module):
     """A linear map of conditions (n, condition_dim) → (n, channels), without bias; initial weights are N(0, 0.02²).
 
