@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shlex
 import sys
 import time
@@ -205,7 +206,7 @@ def setup(job: Job, step: int | None = None) -> tuple[Run, dict[str, Observer]]:
     run.register("random", RandomNumbers(system.device))  # last, since restoring the other parts may draw numbers
     if run.directory.has_checkpoint and step != 0:  # the checkpoint includes the data-dependent initialisation
         path = run.directory.numbered(step) if step else run.directory.last
-        run.load(path, with_other_options=job.resumed)
+        run.load(path, job.resumed, job.resumed and any(typed.startswith("dataset.") for typed in job.overrides))
     else:
         system.game.prepare(system.networks, run.data, config.trainer.batch_size)
     return run, observers
@@ -231,7 +232,7 @@ def build_all(job: Job) -> tuple[DictConfig, System, Mapping[str, Metric], dict[
     check_unused(job.config, job.overrides)
     system = build_system(config)
     for target in (config, job.config):
-        add_classes(target, system.dataset)
+        add_found(target, system.dataset)
     if config.trainer.on_divergence == "rollback" and processes.present.size > 1:
         raise ConfigError("trainer.on_divergence=rollback works with one process only; set it to stop")
     prepare_device(system.device, config.trainer.precision)
@@ -242,8 +243,16 @@ def build_all(job: Job) -> tuple[DictConfig, System, Mapping[str, Metric], dict[
     return config, system, metrics, observers
 
 
-def add_classes(config: DictConfig, dataset: Dataset) -> None:
-    """Write the classes found in a folder of images into the configuration: a checkpoint then needs no folder."""
+def add_found(config: DictConfig, dataset: Dataset) -> None:
+    """Write into the configuration what depends on the place and time of the first start.
+
+    These are the classes found in a folder of images, so that a checkpoint needs no folder, and the absolute paths of
+    relative folders, so that a resumed run reads the same ones.
+    """
+    for key in ("root", "test_root"):
+        folder = config.dataset.get(key)
+        if folder and not OmegaConf.is_interpolation(config.dataset, key) and not folder.startswith("~"):
+            OmegaConf.update(config, f"dataset.{key}", os.path.abspath(folder))
     labels = dataset.labels
     if isinstance(labels, Classes) and config.dataset.get("classes", "unknown") is None:
         OmegaConf.update(config, "dataset.classes", list(labels.names))

@@ -19,7 +19,7 @@ NON_TRAINING_KEYS = (
 RUNTIME_KEYS = (
     *("device", "compile", "channels_last", "deterministic"),
     *("log_every", "sample_every", "evaluate_every", "checkpoint_every"),
-    *("root", "download", "workers", "resident"),
+    *("root", "test_root", "download", "workers", "resident"),
 )
 """Options of trainer and dataset that name the machine, the data folder, or how often something is observed."""
 

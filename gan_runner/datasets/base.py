@@ -112,6 +112,18 @@ class Finite(Protocol):
 
 
 @runtime_checkable
+class HasDigest(Protocol):
+    """Data that was read from files."""
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that identify the samples, wherever their files lie."""
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+
+
+@runtime_checkable
 class HasLabelFrequencies(Protocol):
     """Data whose label frequencies are known."""
 

@@ -14,8 +14,7 @@ import torch
 
 from gan_runner.datasets.base import Split
 from gan_runner.datasets.captions import ALPHABET, CaptionedImageDataset, CaptionedSource, collect_captions
-from gan_runner.datasets.folder import Files, subfolders
-from gan_runner.datasets.images import Source
+from gan_runner.datasets.folder import FileSource, subfolders
 from gan_runner.datasets.labels import Classes, as_classes
 from gan_runner.errors import DataError
 
@@ -87,7 +86,7 @@ class CaptionedFiles(CaptionedImageDataset, ABC):
         """
         if not files:
             raise DataError(f"{self.folder} contains no images of {self.name} with captions; {self.advice}")
-        images = Source(self.name, Files(list(files), list(labels)), self.image_size, self.channels, files)
+        images = FileSource(self.name, list(files), list(labels), self.image_size, self.channels)
         return CaptionedSource(images, collect_captions(sentences, torch.tensor(labels), self.caption_length))
 
 

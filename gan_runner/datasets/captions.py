@@ -13,6 +13,7 @@ from torch import Tensor
 from gan_runner.datasets.base import ALL, Data, Order, Split, derive_seed, rng
 from gan_runner.datasets.images import CHUNK, ImageDataset, Item, ResidentImages, Source, StreamedImages
 from gan_runner.datasets.labels import Labels
+from gan_runner.tools.cache import key_of
 from gan_runner.turn import Batch
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
@@ -142,6 +143,10 @@ class CaptionedSource(Source):
     def __getitem__(self, index: int) -> Item:
         return self.images[index]
 
+    def digest(self) -> str:
+        """Return sixteen hex digits that identify the images and captions."""
+        return key_of([self.images.digest(), self.captions.codes.numpy().tobytes()])
+
     def only(self, indices: Tensor) -> CaptionedSource:
         """Return a subset of the images, ordered by index; `indices` are (k,)."""
         return CaptionedSource(self.images.only(indices), self.captions.only(indices))
@@ -215,6 +220,7 @@ class CaptionedImages(Data):
         self.all_captions = captions
         self.labels = labels
         self.codes = captions.codes.to(device)
+        self.digest = data.digest
 
     def __len__(self) -> int:
         return len(self.data)

@@ -12,10 +12,12 @@ from functools import cached_property
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
-from gan_runner.datasets.images import ImageDataset, Source
+from gan_runner.datasets.images import ImageDataset, Source, fixed_choice
 from gan_runner.datasets.labels import Labels, as_classes, format_choices
 from gan_runner.errors import DataError
+from gan_runner.tools.cache import key_of
 
 log = logging.getLogger("gan_runner")
 
@@ -41,6 +43,9 @@ NOT_DATA = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "
 
 LABELS_FILE = "dataset.json"
 """The labels of all images of a folder, as NVIDIA's `dataset_tool.py` writes them (StyleGAN2-ADA and later)."""
+
+CONTENT_BYTES = 2**16
+"""Bytes of a file that a digest reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +125,8 @@ class ImageFolder(ImageDataset):
             raise DataError(
                 f"{folder} contains no images; set dataset.{option} to a folder of {', '.join(EXTENSIONS)} files"
             )
-        return Source(
-            str(folder), Files(files, self.class_indices(folder, files)), self.image_size, self.channels, files
-        )
+        labels = self.class_indices(folder, files)
+        return FileSource(str(folder), files, labels, self.image_size, self.channels)
 
     def class_indices(self, folder: Path, files: Sequence[Path]) -> list[int]:
         """Return the class index of each file in a folder; all are 0 if there are no classes.
@@ -145,7 +149,7 @@ class ImageFolder(ImageDataset):
 class Files:
     """Image files with their class indices."""
 
-    def __init__(self, files: list[Path], labels: list[int]):
+    def __init__(self, files: Sequence[Path], labels: Sequence[int]):
         self.files = files
         self.labels = labels
 
@@ -154,6 +158,50 @@ class Files:
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
         return Image.open(self.files[index]), self.labels[index]
+
+
+class FileSource(Source):
+    """Image files with their class indices.
+
+    Args:
+        name: name for messages.
+        paths: the files.
+        labels: the class index of each.
+        size: side of the result in pixels.
+        channels: channels of the result.
+    """
+
+    def __init__(self, name: str, paths: Sequence[Path], labels: Sequence[int], size: int, channels: int):
+        super().__init__(name, Files(paths, labels), size, channels, paths)
+        self.paths = paths
+        self.labels = labels
+
+    def only(self, indices: Tensor) -> FileSource:
+        """Return a subset of the images, ordered by index; `indices` are (k,)."""
+        chosen = indices.sort().values.tolist()
+        paths, labels = [self.paths[i] for i in chosen], [self.labels[i] for i in chosen]
+        return FileSource(self.name, paths, labels, self.size, self.channels)
+
+    def digest(self) -> str:
+        """Return sixteen hex digits that identify the images by their paths below their common folder, sizes, labels.
+
+        Of a fixed choice of files, the beginning of the content counts, too.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        folder = os.path.commonpath([path.parent for path in self.paths])
+        try:
+            parts: list[str | bytes] = [
+                f"{os.path.relpath(path, folder)} {path.stat().st_size} {label}"
+                for path, label in zip(self.paths, self.labels)
+            ]
+            for index in fixed_choice(len(self), 256).tolist():
+                with self.paths[index].open("rb") as file:
+                    parts.append(file.read(CONTENT_BYTES))
+        except OSError as error:
+            raise DataError(f"{error.filename} cannot be read ({error.strerror}); repair or remove it") from error
+        return key_of(parts)
 
 
 def absolute(folder: str) -> Path:

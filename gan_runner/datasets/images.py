@@ -15,13 +15,13 @@ import time
 import traceback
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from multiprocessing import get_all_start_methods
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 from weakref import WeakSet
 
 import numpy as np
-import psutil
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -33,6 +33,8 @@ from gan_runner.datasets.base import ALL, Data, Order, Split, rng
 from gan_runner.datasets.labels import Labels, frequencies
 from gan_runner.errors import DataError, WorkerLost
 from gan_runner.tools.activity import Activity
+from gan_runner.tools.cache import key_of
+from gan_runner.tools.memory import free_memory
 from gan_runner.turn import Batch
 
 Resident = Literal["auto"] | bool
@@ -137,7 +139,7 @@ class ImageDataset:
         images, labels = source.all(self.workers)
         if self.labels is not None:
             self.labels.check(labels, source.name)
-        return ResidentImages(source.name, images.to(device), labels.to(device), self.flip)
+        return ResidentImages(source.name, images.to(device), labels.to(device), self.flip, source.digest())
 
 
 class Source(TorchDataset[Item]):
@@ -171,6 +173,12 @@ class Source(TorchDataset[Item]):
             place = file or f"image {index} of {self.name}"
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"{place} cannot be read as an image ({reason}); repair or remove it") from error
+
+    def digest(self) -> str:
+        """Return sixteen hex digits that identify the images, by their number and the content of a fixed choice."""
+        chosen = [self.items[index] for index in fixed_choice(len(self), 64).tolist()]
+        parts = [np.asarray(part).tobytes() for item in chosen for part in item]
+        return key_of([str(len(self)), *parts])
 
     def only(self, indices: Tensor) -> Source:
         """Return a subset of the images, ordered by index; `indices` are (k,)."""
@@ -220,6 +228,10 @@ class ArraySource(Source):
 
     def __getitem__(self, index: int) -> Item:
         return fit(self.items[index], self.size, self.channels), self.labels[index]
+
+    def digest(self) -> str:
+        """Return sixteen hex digits that identify the images and labels."""
+        return key_of([self.items.numpy().tobytes(), self.labels.numpy().tobytes()])
 
     def only(self, indices: Tensor) -> ArraySource:
         """Return a subset of the images, ordered by index; `indices` are (k,)."""
@@ -313,13 +325,6 @@ def to_bytes(pixels: Tensor) -> Tensor:
     )
 
 
-def free_memory(device: torch.device) -> int:
-    """Return the free memory of a device in bytes."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
-
-
 def normalised(images: Tensor) -> Tensor:
     """Convert uint8 (n, c, h, w) to float32 in [−1, 1]."""
     return images.float().div_(127.5).sub_(1)
@@ -389,13 +394,22 @@ def fixed_choice(length: int, n: int) -> Tensor:
 
 
 class ResidentImages(Data):
-    """Images kept on the device as uint8."""
+    """Images kept on the device as uint8.
 
-    def __init__(self, name: str, images: Tensor, labels: Tensor, flip: bool):
+    Args:
+        name: name for messages.
+        images: (n, c, h, w) uint8.
+        labels: (n, …).
+        flip: whether to mirror images at random.
+        digest: identifies what was read.
+    """
+
+    def __init__(self, name: str, images: Tensor, labels: Tensor, flip: bool, digest: str = ""):
         self.name = name
         self.images = images
         self.labels = labels
         self.flip = flip
+        self.digest = digest
 
     def __len__(self) -> int:
         return len(self.images)
@@ -452,6 +466,11 @@ class StreamedImages(Data):
         self.flip = flip
         self.workers = workers
         self.labels = labels
+
+    @cached_property
+    def digest(self) -> str:
+        """Identifies what is read."""
+        return self.source.digest()
 
     def __len__(self) -> int:
         return len(self.source)

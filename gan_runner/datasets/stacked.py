@@ -88,6 +88,10 @@ class StackedImages(Data):
     def __init__(self, digits: ResidentImages, split: Split):
         self.digits = digits
         self.split = split
+        self.digest = digits.digest
+
+    def __len__(self) -> int:
+        return len(self.digits)
 
     def draw(self, n: int, generator: torch.Generator) -> Batch:
         """Draw n stacks with their modes."""

@@ -14,6 +14,7 @@ from gan_runner.datasets.base import Split, rng
 from gan_runner.datasets.images import CHUNK, ImageDataset, Item, Source
 from gan_runner.datasets.labels import Attributes, Classes
 from gan_runner.errors import DataError
+from gan_runner.tools.cache import key_of
 
 COLOURS = {
     "red": (255, 0, 0),
@@ -111,6 +112,10 @@ class TintedSource(Source):
         image, label = self.grey[index]
         image, label = self.tint(image[None], label[None], self.colours[index][None])
         return image[0], label[0]
+
+    def digest(self) -> str:
+        """Return sixteen hex digits that identify the digits and their colours."""
+        return key_of([self.grey.digest(), self.colours.numpy().tobytes()])
 
     def only(self, indices: Tensor) -> TintedSource:
         """Return a subset of the images, ordered by index; `indices` are (k,)."""

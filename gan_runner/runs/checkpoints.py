@@ -38,11 +38,19 @@ class BestValue(BaseModel, strict=True):
     conditions: dict[str, Any]
 
 
+class DataRead(BaseModel, strict=True):
+    """The number of training samples, and a digest of them."""
+
+    count: int
+    digest: str
+
+
 class Content(BaseModel, strict=True):
     """The entries of every checkpoint. Registered parts of a run add more."""
 
     config: str
     label: str
+    data: DataRead | None = None
     identity: str
     wandb_id: str
     step: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import random
 import resource
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +23,7 @@ from gan_runner.build import optimizer_of
 from gan_runner.config.documents import yaml_of
 from gan_runner.config.environment import read_variables
 from gan_runner.config.expectations import Expectation, verdict
-from gan_runner.datasets.base import Batches, Data, Split, derive_seed
+from gan_runner.datasets.base import Batches, Data, HasDigest, Split, derive_seed
 from gan_runner.distributed import processes
 from gan_runner.errors import CheckpointError, ConfigError
 from gan_runner.games.base import training_data
@@ -35,6 +37,8 @@ from gan_runner.sampling.critic import identifies
 from gan_runner.sheet import Sheet
 from gan_runner.system import LOAD_ERRORS, System
 from gan_runner.tools.files import write_json, write_text
+
+log = logging.getLogger("gan_runner")
 
 
 class Stateful(Protocol):
@@ -218,6 +222,7 @@ class Run:
             "config": self.source,
             "variables": read_variables(self.source),
             "label": self.label,
+            "data": self.data_read,
             "identity": self.identity,
             "wandb_id": self.wandb_id,
             "step": self.step,
@@ -234,15 +239,21 @@ class Run:
         parts = {name: part.state_dict() for name, part in self.registered.items()}
         save_checkpoint(path, {**self.state_dict(), **parts})
 
-    def load(self, path: Path, with_other_options: bool = False) -> None:
+    @cached_property
+    def data_read(self) -> dict[str, Any] | None:
+        """The number of training samples and a digest of them; None if they are generated."""
+        return {"count": len(self.data), "digest": self.data.digest} if isinstance(self.data, HasDigest) else None
+
+    def load(self, path: Path, with_other_options: bool = False, with_other_data: bool = False) -> None:
         """Restore a checkpoint: system, progress, batches, random numbers and best values.
 
         Args:
             path: of the checkpoint.
             with_other_options: whether the run may have been saved with other options.
+            with_other_data: whether it may have been trained on other data; a warning says so.
 
         Raises:
-            CheckpointError: it cannot be read, or it is from a run with other options.
+            CheckpointError: it cannot be read, or it is from a run with other options or data.
         """
         state = load_checkpoint(path)
         if state["identity"] != self.identity and not with_other_options:
@@ -250,6 +261,9 @@ class Run:
                 f"{self.directory.path} holds a run with another configuration; to continue that run, type "
                 f"resume={self.directory.path}; to start a new one, choose another hydra.run.dir"
             )
+        before = state.get("data")  # older checkpoints have none
+        if before and before != self.data_read:
+            self.report_other_data(before, with_other_data)
         saved = OmegaConf.create(state["config"])
         self.system.load_state_dict(state["system"], self.changed_options(saved) if with_other_options else {})
         self.step = state["step"]
@@ -264,6 +278,22 @@ class Run:
                 part.load_state_dict(state[name])
         if saved.get("objective") != self.config.objective:
             self.best.values.pop(self.config.objective or "", None)  # best.pt was chosen by another objective
+
+    def report_other_data(self, before: dict[str, Any], accepted: bool) -> None:
+        """Log that the training data is not what it was.
+
+        Raises:
+            CheckpointError: that is not accepted.
+        """
+        now = self.data_read
+        present = f"{now['count']:,} samples (digest {now['digest']})" if now else "generated"
+        change = f"it was {before['count']:,} samples (digest {before['digest']}) and is {present}"
+        if not accepted:
+            raise CheckpointError(
+                f"the data of {self.directory.path} has changed: {change}; restore it, or type resume= with "
+                "dataset.root=FOLDER to go on with the data in that folder"
+            )
+        log.warning("the run goes on with other data: %s", change)
 
     def changed_options(self, saved: DictConfig) -> dict[str, set[str]]:
         """The options of each player's optimizer that differ from those that the run was saved with.
@@ -323,7 +353,8 @@ class Run:
     def describe(self, overrides: list[str], resumed: bool) -> None:
         """Write the files that describe the run. A resumed run appends to its overrides."""
         self.directory.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.directory.environment, {"group": self.group, **self.environment})  # first: it marks a run
+        about = {"group": self.group, "data": self.data_read, **self.environment}
+        write_json(self.directory.environment, about)  # first, as it marks a run
         self.directory.link_latest()
         write_text(self.directory.config, yaml_of(self.config))
         write_text(self.directory.method, f"```\n{self.sheet}\n```\n")

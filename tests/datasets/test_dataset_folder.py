@@ -17,6 +17,7 @@ from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
 from gan_runner.datasets.folder import ImageFolder
 from gan_runner.errors import DataError
+from gan_runner.runs.saved import read_object
 
 CPU = torch.device("cpu")
 
@@ -329,6 +330,48 @@ def test_another_file_of_that_name_is_no_label_file(tmp_path):
     paint(tmp_path / "a" / "0.png")
     (tmp_path / "dataset.json").write_text('{"title": "photographs"}')
     assert ImageFolder(root=str(tmp_path)).labels.names == ("a",)
+
+
+def test_a_digest_identifies_what_was_read_wherever_it_lies(tmp_path):
+    folder, moved = tmp_path / "images", tmp_path / "elsewhere"
+    for i in range(4):
+        paint(folder / f"{i % 2}" / f"{i}.bmp", i)
+    digest = load(folder).digest
+    assert load(folder, resident=False).digest == digest
+    assert load(folder, held_out=1).digest != digest
+    folder.rename(moved)
+    assert load(moved).digest == digest
+    paint(moved / "0" / "0.bmp", 9)  # of the same size
+    assert load(moved).digest != digest
+    paint(moved / "0" / "0.bmp", 0)
+    assert load(moved).digest == digest
+    (moved / "0" / "0.bmp").rename(moved / "1" / "0.bmp")
+    assert load(moved).digest != digest
+    (moved / "1" / "0.bmp").unlink()
+    assert load(moved).digest != digest
+
+
+def test_a_run_is_resumed_on_its_own_data_only(gan_run, tmp_path, monkeypatch):
+    for number in range(8):
+        paint(tmp_path / "images" / f"{number}.png", number)
+        paint(tmp_path / "else" / "images" / f"{number}.png", 9)
+    paint(tmp_path / "test" / "0.png")
+    options = ["experiment=smoke", "dataset=image_folder", "dataset.image_size=8", "dataset.channels=1", "model=mlp"]
+    options += ["dataset.root=images", "dataset.test_root=test", "metric=[]", "objective=null"]
+    code, _, err = gan_run(*options, f"hydra.run.dir={tmp_path}/run", "trainer.steps=1")
+    assert code == 0, err
+    assert read_object(tmp_path / "run" / "environment.json")["data"]["count"] == 8
+    monkeypatch.chdir(tmp_path / "else")  # where there is another folder of that name
+    assert gan_run("resume=../run", "trainer.steps=2")[::2] == (0, "")
+    (tmp_path / "test").rename(tmp_path / "tests")
+    code, _, err = gan_run(*options, f"hydra.run.dir={tmp_path}/run", "dataset.test_root=../tests", "trainer.steps=2")
+    assert code == 2
+    assert "has changed: it was 8 samples" in err
+    assert "type resume= with dataset.root=FOLDER" in err
+    moved = [*options, "dataset.root=../images", "dataset.test_root=../tests", f"hydra.run.dir={tmp_path}/run"]
+    assert gan_run(*moved, "trainer.steps=2")[::2] == (0, "")
+    code, _, err = gan_run("resume=../run", "dataset.root=images", "trainer.steps=3")
+    assert (code, err.partition(":")[0]) == (0, "the run goes on with other data")
 
 
 def test_a_slash_at_the_end_changes_nothing(tmp_path):
