@@ -17,6 +17,7 @@ from torch import Tensor
 from gan_runner.datasets.images import ImageDataset, Source, fixed_choice
 from gan_runner.datasets.labels import Labels, as_classes, format_choices
 from gan_runner.errors import DataError
+from gan_runner.runs.directory import is_own
 from gan_runner.tools.cache import key_of
 
 log = logging.getLogger("gan_runner")
@@ -288,7 +289,7 @@ def visible_files(folder: Path) -> Iterator[Path]:
     }  # of each folder to visit, the true paths of it and of those above it
     for parent, folders, names in os.walk(folder, onerror=refuse_folder, followlinks=True):
         trail = trails.pop(parent)
-        if "multirun.yaml" in names or {"overrides.yaml", "environment.json"} <= {*names}:  # written by a sweep or run
+        if parent != str(folder) and is_own(Path(parent)):
             folders.clear()
             continue
         for name in folders:

@@ -17,6 +17,7 @@ from gan_runner.config.instantiate import build
 from gan_runner.config.resolve import resolve
 from gan_runner.datasets.folder import ImageFolder
 from gan_runner.errors import DataError
+from gan_runner.runs.directory import mark_own
 from gan_runner.runs.saved import read_object
 
 CPU = torch.device("cpu")
@@ -239,8 +240,8 @@ def test_a_link_that_leads_nowhere_is_refused(tmp_path):
 def test_the_pictures_of_runs_and_sweeps_are_no_data(tmp_path):
     for i, path in enumerate(["a/0.png", "b/0.png", "outputs/2026/run/samples/1.png", "outputs/sweep/0/samples/1.png"]):
         paint(tmp_path / path, i)
-    for path in ("2026/run/overrides.yaml", "2026/run/environment.json", "sweep/multirun.yaml"):
-        (tmp_path / "outputs" / path).write_text("")
+    for folder in ("2026/run", "sweep"):
+        mark_own(tmp_path / "outputs" / folder)
     data = load(tmp_path)
     assert dict(zip(shades(data), data.labels.tolist())) == {0: 0, 1: 1}
 
