@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 from combinations import KINDS, LOSSES, MODELS, REGULARIZERS, SHAPES, moves, overrides
-from conftest import TINY, names_in
+from conftest import TINY, names_in, thinned
 from methods import (
     METHODS,
     OF_EACH_MECHANISM,
@@ -124,13 +124,13 @@ def model_for(kind, number):
     return able[number % len(able)]
 
 
-@pytest.mark.parametrize(("number", "loss"), [*enumerate(LOSSES)])
+@pytest.mark.parametrize(("number", "loss"), thinned([*enumerate(LOSSES)], 2))
 def test_every_loss_steps_with_a_model_or_is_refused(make_system, number, loss):
     kind = KINDS[number % 2]
     check(make_system, model_for(kind, number), loss, None, kind)
 
 
-@pytest.mark.parametrize(("number", "regularizer"), [*enumerate(REGULARIZERS)])
+@pytest.mark.parametrize(("number", "regularizer"), thinned([*enumerate(REGULARIZERS)], 2))
 def test_every_regularizer_steps_with_a_model_or_is_refused(make_system, number, regularizer):
     kind = KINDS[number % 2]
     check(make_system, model_for(kind, number), "non_saturating", regularizer, kind)
@@ -141,7 +141,7 @@ def test_models_of_images_refuse_points(make_system, model):
     check(make_system, model, "non_saturating", None, "points")
 
 
-@pytest.mark.parametrize(("number", "loss"), [*enumerate(LOSSES)])
+@pytest.mark.parametrize(("number", "loss"), thinned([*enumerate(LOSSES)], 3))
 def test_losses_and_regularizers_step_together_or_are_refused(make_system, number, loss):
     regularizer = REGULARIZERS[7 * number % len(REGULARIZERS)]  # the slow tests have all pairs
     check(make_system, "mlp", loss, regularizer, kind_of(regularizer))
@@ -176,7 +176,7 @@ def step_on_meta(system):
         system.update_scheme(system.players, itertools.repeat(batch))
 
 
-@pytest.mark.parametrize("method", slow_unless({*OF_EACH_MECHANISM, *METHODS[::6]}))
+@pytest.mark.parametrize("method", slow_unless({*OF_EACH_MECHANISM, *METHODS[::15]}))
 def test_step_reads_no_value_from_the_device(make_system, method):
     step_on_meta(make_system(*options_of(method), device="meta"))
 
