@@ -23,6 +23,7 @@ import os
 import platform
 import random
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -267,7 +268,7 @@ def report(rows: dict[str, dict[str, Any]], options: argparse.Namespace) -> None
     text = [f"| {' | '.join(line)} |\n" for line in (header, ["---"] * len(header), *lines)]
     (options.out / "table.md").write_text("".join(text), encoding="utf-8")
     about = {
-        **environment(torch.device(options.device)),
+        **environment(torch.device(options.device), sys.argv),
         "processor": processor(),
         "cores": os.cpu_count(),
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in vars(options).items()},

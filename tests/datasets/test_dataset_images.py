@@ -563,7 +563,8 @@ def test_a_process_that_cannot_be_started_is_reported_with_advice(monkeypatch):
     def start(self):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(multiprocessing.Process, "start", start)
+    method = multiprocessing.get_context(multiprocessing.get_all_start_methods()[0])
+    monkeypatch.setattr(method.Process, "start", start)
     with pytest.raises(WorkerLost, match=r"Resource temporarily unavailable.*dataset.workers=0"):
         next(decoding())
 

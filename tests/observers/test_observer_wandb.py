@@ -20,6 +20,7 @@ from tiny_runs import PICTURE, TINY_RUN
 from gan_runner.observers import weights_and_biases
 from gan_runner.observers.weights_and_biases import WeightsAndBiases
 from gan_runner.runs.checkpoints import load_checkpoint
+from gan_runner.runs.directory import mark_own
 
 RUN = [option for option in TINY_RUN if option != "logger.mode=disabled"]
 
@@ -238,7 +239,7 @@ def test_more_than_may_wait_is_not_waited_for(online, waited, monkeypatch):
 
 def test_a_full_disk_of_wandb_alone_stops_nothing(online, small_disk):
     run = small_disk.parent / "run"
-    run.mkdir()
+    mark_own(run)
     (run / "wandb").symlink_to(small_disk)
     (small_disk / "ballast").write_bytes(bytes(1_000_000))
     with serving() as server:

@@ -64,7 +64,7 @@ def test_a_rollback_continues_from_the_last_checkpoint_with_other_batches(gan_ru
     assert gan_run(*LINE, "hydra.run.dir=run")[0] == 0
     whole = lines()
     for path in Path("run").rglob("*"):
-        if path.is_file():
+        if path.is_file() and path.name != "environment.json":  # which marks the directory of a run
             path.unlink()
     poisoned(attempts=1, n=5)
     code, _, err = gan_run(*LINE, "hydra.run.dir=run")

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,11 @@ from gan_runner.runs.checkpoints import load_checkpoint
 from gan_runner.tools.pipes import PipeSafeStream
 
 
+def complaints(stderr):
+    """The lines of standard error, but for those that say what takes long: `starting: … (2 s)`."""
+    return [line for line in stderr.decode().splitlines() if not re.search(r"\(\d+ s\)$", line)]
+
+
 @pytest.mark.parametrize("lines", [0, 1])
 def test_a_run_continues_when_its_output_pipe_is_closed(tmp_path, lines):
     line = [sys.executable, "-m", "gan_runner", *TINY_RUN, "hydra.run.dir=run"]
@@ -19,7 +25,7 @@ def test_a_run_continues_when_its_output_pipe_is_closed(tmp_path, lines):
     for _ in range(lines):
         assert process.stdout.readline()
     process.stdout.close()
-    assert process.stderr.read() == b""
+    assert complaints(process.stderr.read()) == []
     assert process.wait(60) == 0
     assert load_checkpoint(tmp_path / "run/checkpoints/last.pt")["step"] == 4
 
@@ -30,7 +36,7 @@ def test_other_commands_exit_with_0_when_their_pipe_is_closed(finished_run, tmp_
     line = [sys.executable, "-c", f"from {command} import main; main()", "run"]
     process = subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
-    assert process.stderr.read() == b""
+    assert complaints(process.stderr.read()) == []
     assert process.wait(60) == 0
 
 
