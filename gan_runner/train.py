@@ -32,7 +32,7 @@ from gan_runner.runs.divergence import check_weights, fetch
 from gan_runner.runs.environment import environment
 from gan_runner.runs.event import StepEvent
 from gan_runner.runs.log import BufferedLog, LogFile
-from gan_runner.runs.run import RandomNumbers, Run, reset_peak_memory
+from gan_runner.runs.run import RandomNumbers, Run
 from gan_runner.runs.saved import SavedRun
 from gan_runner.runs.signals import StopSignals
 from gan_runner.sheet import Sheet, sheet_of
@@ -40,6 +40,7 @@ from gan_runner.system import System
 from gan_runner.tools.activity import Activity
 from gan_runner.tools.determinism import deterministic
 from gan_runner.tools.files import relative, write_json
+from gan_runner.tools.memory import reset_peak_memory
 from gan_runner.tools.precision import prepare_device
 
 log = logging.getLogger("gan_runner")

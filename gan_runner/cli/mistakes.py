@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib.metadata import metadata
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, metadata
 
 from gan_runner.cli.flags import SWITCHES, VALUES
 from gan_runner.config.comments import GROUPS, groups, names_of
@@ -56,8 +57,12 @@ def instead_of_name(word: str) -> str:
 
 def not_installed(group: str, name: str) -> str:
     """How to install the plugin of Hydra for a launcher or sweeper; empty for names that are not known."""
-    package = name.partition("_")[0]
-    if package in (metadata("gan-runner").get_all("Provides-Extra") or ()):
+    if group not in PLUGINS:
+        return ""
+    package, extras = name.partition("_")[0], []
+    with suppress(PackageNotFoundError):  # run from a checkout
+        extras = metadata("gan-runner").get_all("Provides-Extra") or []
+    if package in extras:
         return f"; it is not installed: pip install 'gan-runner[{package}]'"
     if package in PLUGINS.get(group, ()):
         return f"; it is not installed: pip install hydra-{package}-{group.removeprefix('hydra/')}"

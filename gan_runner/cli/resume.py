@@ -53,7 +53,8 @@ def resumed_directory(arguments: Sequence[str]) -> RunDirectory | None:
             f"{path} is the directory of a sweep; type its command again with hydra.sweep.dir={path}, or continue one "
             f"run with resume={path / '0'}"
         )
-    return RunDirectory(path.resolve() if path.is_symlink() else path)  # outputs/latest may soon lead to another run
+    moving = any(each.is_symlink() for each in (path, *path.parents) if each.name == "latest")
+    return RunDirectory(path.resolve() if moving else path)  # outputs/latest may soon lead to another run
 
 
 def resumed_job(directory: RunDirectory, arguments: Sequence[str]) -> Job:

@@ -17,8 +17,8 @@ from torch import Tensor
 from gan_runner.datasets.images import ImageDataset, Source, fixed_choice
 from gan_runner.datasets.labels import Labels, as_classes, format_choices
 from gan_runner.errors import DataError
-from gan_runner.runs.directory import is_own
 from gan_runner.tools.cache import key_of
+from gan_runner.tools.ownership import is_own
 
 log = logging.getLogger("gan_runner")
 

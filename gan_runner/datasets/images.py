@@ -13,12 +13,12 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from multiprocessing import get_all_start_methods
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 from weakref import WeakSet
 
 import numpy as np
@@ -37,6 +37,7 @@ from gan_runner.tools.cache import key_of
 from gan_runner.tools.memory import free_memory
 from gan_runner.turn import Batch
 
+Value = TypeVar("Value")
 Resident = Literal["auto"] | bool
 SHARE_OF_FREE_MEMORY = 0.5
 CHUNK = 256  # images per chunk
@@ -164,10 +165,18 @@ class Source(TorchDataset[Item]):
         return len(self.items)
 
     def __getitem__(self, index: int) -> Item:
+        return self.read(index, lambda image, label: (fit(image, self.size, self.channels), torch.as_tensor(label)))
+
+    def read(self, index: int, convert: Callable[[Any, Any], Value]) -> Value:
+        """Read an image and its label, and convert them.
+
+        Raises:
+            DataError: naming the file, if it is broken.
+        """
         image = None
         try:
             image, label = self.items[index]
-            return fit(image, self.size, self.channels), torch.as_tensor(label)
+            return convert(image, label)
         except Exception as error:  # broken files raise errors of many types
             file = getattr(image, "filename", None) or (self.files and self.files[index])
             place = file or f"image {index} of {self.name}"
@@ -176,9 +185,9 @@ class Source(TorchDataset[Item]):
 
     def digest(self) -> str:
         """Return sixteen hex digits that identify the images, by their number and the content of a fixed choice."""
-        chosen = [self.items[index] for index in fixed_choice(len(self), 64).tolist()]
-        parts = [np.asarray(part).tobytes() for item in chosen for part in item]
-        return key_of([str(len(self)), *parts])
+        chosen = fixed_choice(len(self), 64).tolist()
+        parts = [self.read(index, lambda image, label: (np.asarray(image).tobytes(), repr(label))) for index in chosen]
+        return key_of([str(len(self)), *(part for pair in parts for part in pair)])
 
     def only(self, indices: Tensor) -> Source:
         """Return a subset of the images, ordered by index; `indices` are (k,)."""

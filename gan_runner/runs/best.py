@@ -10,7 +10,7 @@ from typing import Any
 
 from gan_runner.metrics.base import Better
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("gan_runner")
 
 
 @dataclass
@@ -34,7 +34,7 @@ class BestValues:
             earlier = before["conditions"]
             differing = [key for key in {**earlier, **conditions} if earlier.get(key) != conditions.get(key)]
             log.warning(
-                "%s is measured differently from step %d on (%s), so its best value before that, %.4g, is forgotten",
+                "%s is measured differently from step %d on (%s), so its best value before that, %.4g, is discarded",
                 name,
                 step,
                 ", ".join(differing),

@@ -19,6 +19,7 @@ from gan_runner.config.documents import read_yaml
 from gan_runner.errors import ConfigError, ForeignDirectory
 from gan_runner.runs.environment import versions
 from gan_runner.tools.files import remove_partial, write_json, write_text
+from gan_runner.tools.ownership import is_own
 
 log = logging.getLogger("gan_runner")
 
@@ -89,7 +90,8 @@ class RunDirectory:
         """Let `outputs/latest` lead to this run, if it lies in a directory `outputs`. Only a link is replaced."""
         path = self.path.absolute()
         outputs = next((folder for folder in path.parents if folder.name == "outputs"), None)
-        if outputs is None or ((latest := outputs / "latest").exists() and not latest.is_symlink()):
+        latest = (outputs or path) / "latest"
+        if outputs is None or latest in (path, *path.parents) or (latest.exists() and not latest.is_symlink()):
             return
         link = outputs / f".latest.{os.getpid()}-{secrets.token_hex(4)}.partial"
         with suppress(OSError):  # no links on this file system
@@ -189,21 +191,6 @@ def check_own(path: Path, option: str, in_sweep: bool = False) -> None:
             f"{path.absolute()} holds files that no run wrote ({shown}); a run could overwrite them, so choose another "
             f"{option}"
         )
-
-
-def is_own(path: Path) -> bool:
-    """Whether this package wrote a directory: the directory of a run, of several seeds, or of a sweep.
-
-    Their `environment.json` names the package. Older sweeps and several seeds have it in the directories of runs only.
-    """
-    for file in (path / "environment.json", path / "0" / "environment.json"):
-        with suppress(OSError, ValueError, RecursionError):
-            content = json.loads(file.read_text(encoding="utf-8"))
-            if isinstance(content, dict) and "gan-runner" in (content.get("versions") or ()):
-                return True
-    with suppress(OSError, ValueError):
-        return "gan_runner.runs." in (path / "multirun.yaml").read_text(encoding="utf-8")
-    return False
 
 
 def mark_own(path: Path) -> None:

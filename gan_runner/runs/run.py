@@ -6,8 +6,6 @@ import json
 import logging
 import math
 import random
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -37,6 +35,7 @@ from gan_runner.sampling.critic import identifies
 from gan_runner.sheet import Sheet
 from gan_runner.system import LOAD_ERRORS, System
 from gan_runner.tools.files import write_json, write_text
+from gan_runner.tools.memory import peak_memory_gb
 
 log = logging.getLogger("gan_runner")
 
@@ -361,22 +360,3 @@ class Run:
         if resumed:
             overrides = [*self.directory.read_overrides(), *overrides]
         write_text(self.directory.overrides, yaml_of(list(dict.fromkeys(overrides))))
-
-
-def reset_peak_memory() -> None:
-    """Begin to measure the peak memory anew, as another run may have been in this process. On macOS it cannot be."""
-    for number in range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0):
-        torch.cuda.reset_peak_memory_stats(number)
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # see proc(5)
-
-
-def peak_memory_gb(device: torch.device) -> float:
-    """Peak memory of the run so far, in 10⁹ bytes: allocated on the GPU, or resident on the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    with suppress(OSError):
-        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-        (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
-        return int(peak) * 1024 / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9

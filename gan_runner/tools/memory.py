@@ -1,7 +1,9 @@
-"""The memory that this process may still use."""
+"""The memory that this process may still use, and the most that a run has used."""
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -48,3 +50,22 @@ def free_in_group(top: Path, path: str, version: int) -> Iterator[int]:
                 if line.startswith(("inactive_file ", "total_inactive_file "))
             ]
             yield max(allowed - int((folder / f"memory.{used}").read_text()) + max(cached, default=0), 0)
+
+
+def reset_peak_memory() -> None:
+    """Begin to measure the peak memory anew, as another run may have been in this process. On macOS it cannot be."""
+    for number in range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0):
+        torch.cuda.reset_peak_memory_stats(number)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # see proc(5)
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """Peak memory of the run so far, in 10⁹ bytes: allocated on the GPU, or resident on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    with suppress(OSError, ValueError):  # some containers do not show it
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+        (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+        return int(peak) * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9

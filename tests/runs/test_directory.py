@@ -94,3 +94,12 @@ def test_latest_leads_to_the_last_run(tmp_path, monkeypatch):
     (tmp_path / "outputs/latest").write_text("of the user")
     RunDirectory(tmp_path / "outputs/day/1").link_latest()
     assert (tmp_path / "outputs/latest").read_text() == "of the user"
+
+
+@pytest.mark.parametrize("typed", ["latest", "latest/0"])
+def test_latest_never_leads_to_itself(tmp_path, typed):
+    run = tmp_path / "outputs" / "one"
+    (run / "0").mkdir(parents=True)
+    RunDirectory(run).link_latest()
+    RunDirectory(tmp_path / "outputs" / typed).link_latest()
+    assert (tmp_path / "outputs" / "latest").resolve() == run

@@ -1,9 +1,13 @@
 """Free memory, of the machine and of a container."""
 
+import sys
+
 import psutil
+import pytest
 import torch
 
 from gan_runner.tools import memory
+from gan_runner.tools.memory import peak_memory_gb, reset_peak_memory
 
 V2 = {"memory.max": "1000", "memory.current": "700", "memory.stat": "anon 100\ninactive_file 200\nactive_file 50"}
 V1 = {"memory.limit_in_bytes": "1000", "memory.usage_in_bytes": "700", "memory.stat": "total_inactive_file 200"}
@@ -51,3 +55,14 @@ def test_more_than_its_limit_leaves_nothing(tmp_path):
 def test_the_limit_of_a_container_counts_and_not_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "free_in_groups", lambda: iter([12_345]))
     assert memory.free_memory(torch.device("cpu")) == 12_345
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the peak of a process")
+def test_the_peak_is_measured_anew():
+    cpu = torch.device("cpu")
+    large = torch.ones(100_000_000)  # 0.4 GB
+    with_large = peak_memory_gb(cpu)
+    del large
+    assert peak_memory_gb(cpu) == pytest.approx(with_large, abs=0.05)
+    reset_peak_memory()
+    assert peak_memory_gb(cpu) < with_large - 0.3
