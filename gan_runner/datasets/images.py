@@ -167,16 +167,16 @@ class Source(TorchDataset[Item]):
     def __getitem__(self, index: int) -> Item:
         return self.read(index, lambda image, label: (fit(image, self.size, self.channels), torch.as_tensor(label)))
 
-    def read(self, index: int, convert: Callable[[Any, Any], Value]) -> Value:
-        """Read an image and its label, and convert them.
+    def read(self, index: int, convert: Callable[..., Value]) -> Value:
+        """Read an image and what belongs to it, such as a label, and convert them.
 
         Raises:
             DataError: naming the file, if it is broken.
         """
         image = None
         try:
-            image, label = self.items[index]
-            return convert(image, label)
+            image, *rest = self.items[index]
+            return convert(image, *rest)
         except Exception as error:  # broken files raise errors of many types
             file = getattr(image, "filename", None) or (self.files and self.files[index])
             place = file or f"image {index} of {self.name}"
@@ -186,7 +186,9 @@ class Source(TorchDataset[Item]):
     def digest(self) -> str:
         """Return sixteen hex digits that identify the images, by their number and the content of a fixed choice."""
         chosen = fixed_choice(len(self), 64).tolist()
-        parts = [self.read(index, lambda image, label: (np.asarray(image).tobytes(), repr(label))) for index in chosen]
+        parts = [
+            self.read(index, lambda image, *rest: (np.asarray(image).tobytes(), *map(repr, rest))) for index in chosen
+        ]
         return key_of([str(len(self)), *(part for pair in parts for part in pair)])
 
     def only(self, indices: Tensor) -> Source:
